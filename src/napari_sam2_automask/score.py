@@ -1,0 +1,212 @@
+"""Score labels and candidate masks against ground truth.
+
+Used by the demo and the benchmarks. Labels are integer images, 0 for background, one positive integer per object;
+they need not be consecutive. All overlaps come from one sparse contingency table, so a score costs one pass over the
+pixels however many objects there are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
+from scipy.sparse import csr_array
+
+__all__ = [
+    "Match",
+    "best_ious",
+    "double_masks",
+    "f1",
+    "iou_matrix",
+    "match",
+    "mean_segmentation_accuracy",
+    "unlabelled",
+]
+
+_THRESHOLDS = tuple(round(0.5 + 0.05 * k, 2) for k in range(10))
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """Counts of a one-to-one matching of labels with annotated objects.
+
+    Attributes
+    ----------
+    tp : int
+        Pairs whose IoU reaches the threshold.
+    fp : int
+        Labels without a partner.
+    fn : int
+        Annotated objects without a partner.
+    """
+
+    tp: int
+    fp: int
+    fn: int
+
+    @property
+    def f1(self) -> float:
+        """2 TP / (2 TP + FP + FN); 1.0 when there is nothing to find and nothing was found."""
+        total = 2 * self.tp + self.fp + self.fn
+        return 2 * self.tp / total if total else 1.0
+
+    @property
+    def accuracy(self) -> float:
+        """TP / (TP + FP + FN); 1.0 when there is nothing to find and nothing was found."""
+        total = self.tp + self.fp + self.fn
+        return self.tp / total if total else 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Overlaps:
+    """Overlap areas of every label with every annotated object, background left out."""
+
+    inter: NDArray[np.float64]  # (labels, objects) pixels shared
+    label_areas: NDArray[np.float64]
+    truth_areas: NDArray[np.float64]
+
+    @property
+    def iou(self) -> NDArray[np.float64]:
+        union = self.label_areas[:, None] + self.truth_areas[None, :] - self.inter
+        return self.inter / np.maximum(union, 1.0)
+
+
+def _overlaps(labels: NDArray[np.integer], truth: NDArray[np.integer]) -> _Overlaps:
+    labels, truth = np.asarray(labels), np.asarray(truth)
+    if labels.shape != truth.shape:
+        raise ValueError(f"labels have shape {labels.shape}, ground truth {truth.shape}; they must be equal")
+    ids_a, a = np.unique(labels.ravel(), return_inverse=True)
+    ids_b, b = np.unique(truth.ravel(), return_inverse=True)
+    ones = np.ones(a.size, dtype=np.int64)
+    table = csr_array((ones, (a.ravel(), b.ravel())), shape=(ids_a.size, ids_b.size)).toarray().astype(np.float64)
+    keep_a, keep_b = ids_a > 0, ids_b > 0
+    return _Overlaps(table[np.ix_(keep_a, keep_b)], table.sum(1)[keep_a], table.sum(0)[keep_b])
+
+
+def iou_matrix(labels: NDArray[np.integer], truth: NDArray[np.integer]) -> NDArray[np.float64]:
+    """IoU of every label with every annotated object.
+
+    Parameters
+    ----------
+    labels, truth : ndarray of int, shape (Y, X)
+        Found labels and ground truth; 0 is background.
+
+    Returns
+    -------
+    ndarray of float, shape (labels, objects)
+        Rows and columns in ascending order of the ids.
+    """
+    return _overlaps(labels, truth).iou
+
+
+def _count(iou: NDArray[np.float64], threshold: float) -> Match:
+    tp = 0
+    if iou.size:
+        # Most pairs first, then the larger IoU: below 0.5 a label can reach the threshold with several objects.
+        good = iou >= threshold
+        rows, cols = linear_sum_assignment(-(good.astype(np.float64) + 1e-6 * iou))
+        tp = int(good[rows, cols].sum())
+    return Match(tp, iou.shape[0] - tp, iou.shape[1] - tp)
+
+
+def match(labels: NDArray[np.integer], truth: NDArray[np.integer], iou: float = 0.5) -> Match:
+    """Match labels with annotated objects one to one.
+
+    Parameters
+    ----------
+    labels, truth : ndarray of int, shape (Y, X)
+        Found labels and ground truth; 0 is background.
+    iou : float
+        A pair counts from this IoU on.
+
+    Returns
+    -------
+    Match
+        The counts of the matching with the most pairs.
+    """
+    return _count(iou_matrix(labels, truth), iou)
+
+
+def f1(labels: NDArray[np.integer], truth: NDArray[np.integer], iou: float = 0.5) -> float:
+    """F1 of the one-to-one matching at an IoU threshold (see `match`)."""
+    return match(labels, truth, iou).f1
+
+
+def mean_segmentation_accuracy(labels: NDArray[np.integer], truth: NDArray[np.integer]) -> float:
+    """Mean of TP / (TP + FP + FN) over the IoU thresholds 0.50, 0.55, ..., 0.95."""
+    table = iou_matrix(labels, truth)
+    return float(np.mean([_count(table, t).accuracy for t in _THRESHOLDS]))
+
+
+def double_masks(labels: NDArray[np.integer], truth: NDArray[np.integer]) -> int:
+    """Count annotated objects that were given two masks.
+
+    Parameters
+    ----------
+    labels, truth : ndarray of int, shape (Y, X)
+        Found labels and ground truth; 0 is background.
+
+    Returns
+    -------
+    int
+        Objects with at least two labels that each have over half their area inside the object and cover at least a
+        fifth of it.
+    """
+    o = _overlaps(labels, truth)
+    part = (o.inter > 0.5 * o.label_areas[:, None]) & (o.inter >= 0.2 * o.truth_areas[None, :])
+    return int((part.sum(0) >= 2).sum())
+
+
+def unlabelled(labels: NDArray[np.integer], truth: NDArray[np.integer], iou: float = 0.1) -> int:
+    """Count annotated objects that were left without a label.
+
+    Parameters
+    ----------
+    labels, truth : ndarray of int, shape (Y, X)
+        Found labels and ground truth; 0 is background.
+    iou : float
+        An object has a label when some label's IoU with it reaches this value: low enough that a poor outline still
+        counts as found, high enough that a neighbour's spill or one label over everything does not.
+
+    Returns
+    -------
+    int
+        Objects that no label reaches.
+    """
+    table = iou_matrix(labels, truth)
+    if table.shape[0] == 0:
+        return int(table.shape[1])
+    return int((table.max(0) < iou).sum())
+
+
+def best_ious(masks: Iterable[NDArray[np.bool_]], truth: NDArray[np.integer]) -> NDArray[np.float64]:
+    """Best IoU that any of several overlapping masks has with each annotated object.
+
+    Parameters
+    ----------
+    masks : iterable of ndarray of bool, shape (Y, X)
+        Candidates; they may overlap and are looked at one at a time.
+    truth : ndarray of int, shape (Y, X)
+        Ground truth; 0 is background.
+
+    Returns
+    -------
+    ndarray of float, shape (objects,)
+        In ascending order of the object ids; zeros where nothing overlaps.
+    """
+    truth = np.asarray(truth)
+    ids, inverse = np.unique(truth.ravel(), return_inverse=True)
+    inverse = inverse.reshape(truth.shape)
+    areas = np.bincount(inverse.ravel(), minlength=ids.size).astype(np.float64)
+    best = np.zeros(ids.size)
+    for mask in masks:
+        mask = np.asarray(mask, dtype=bool)
+        if mask.shape != truth.shape:
+            raise ValueError(f"a mask has shape {mask.shape}, ground truth {truth.shape}; they must be equal")
+        inter = np.bincount(inverse[mask], minlength=ids.size).astype(np.float64)
+        union = areas + inter.sum() - inter
+        np.maximum(best, inter / np.maximum(union, 1.0), out=best)
+    return best[ids > 0]
