@@ -1,0 +1,116 @@
+"""The public verbs on any image: `propose`, and `segment`, which is propose, select and paint in a row."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from napari_sam2_automask.presets import PRESETS, Preset, resolve_settings
+from napari_sam2_automask.progress import ProgressCallback, no_progress
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from napari_sam2_automask.candidates import Candidates
+    from napari_sam2_automask.models import Model
+    from napari_sam2_automask.painting import Segmentation
+    from napari_sam2_automask.settings import AmgSettings
+
+
+def propose(
+    image: np.ndarray[Any, Any],
+    settings: AmgSettings | Preset | str = PRESETS["balanced"],
+    model: Model | None = None,
+    *,
+    rgb: bool | None = None,
+    contrast_limits: tuple[float, float] | None = None,
+    progress: ProgressCallback = no_progress,
+) -> Candidates:
+    """Run the model over an image and keep every mask that passes the settings' score thresholds.
+
+    Parameters
+    ----------
+    image : ndarray
+        Shape (Y, X) for gray of any real dtype, or (Y, X, 3) or (Y, X, 4) for RGB(A).
+    settings : AmgSettings, Preset or str
+        Settings, a preset, or a preset's name. A preset is resolved for the model's family.
+    model : Model, optional
+        From `load_model`; the bundled model when left out.
+    rgb : bool, optional
+        Whether the last axis is colour. Left out, a uint8 array with a last axis of 3 or 4 counts as colour.
+    contrast_limits : tuple of float, optional
+        Values shown as black and white to the model, for gray images. Percentiles when left out.
+    progress : callable
+        Takes a `Progress` often; may raise `Cancelled` to stop.
+
+    Returns
+    -------
+    Candidates
+        The masks, overlapping and unfiltered by NMS, ranked by predicted IoU.
+
+    Raises
+    ------
+    AutomaskError
+        If the image, a setting or the model cannot be used; the message says why and what to do.
+    Cancelled
+        If `progress` raised it; its `candidates` are those found so far.
+    """
+    from napari_sam2_automask import engine
+    from napari_sam2_automask.image import to_model_view
+    from napari_sam2_automask.models import load_model
+
+    view = to_model_view(image, rgb=rgb, contrast_limits=contrast_limits)
+    model = load_model("bundled") if model is None else model
+    resolved, _ = resolve_settings(settings, model.family)
+    return engine.propose(view, resolved, model, progress=progress)
+
+
+def segment(
+    image: np.ndarray[Any, Any],
+    settings: AmgSettings | Preset | str = PRESETS["balanced"],
+    model: Model | None = None,
+    *,
+    rgb: bool | None = None,
+    contrast_limits: tuple[float, float] | None = None,
+    progress: ProgressCallback = no_progress,
+) -> Segmentation:
+    """Segment everything in an image.
+
+    Parameters
+    ----------
+    image, settings, model, rgb, contrast_limits, progress
+        As for `propose`.
+
+    Returns
+    -------
+    Segmentation
+        With `labels` (Y, X), 0 for background and one integer per object, and `table`, a DataFrame with
+        one row per object.
+
+    Raises
+    ------
+    AutomaskError
+        If the image, a setting or the model cannot be used; the message says why and what to do.
+    Cancelled
+        If `progress` raised it; its `candidates` are those found so far.
+
+    Examples
+    --------
+    >>> from skimage.data import human_mitosis
+    >>> from napari_sam2_automask import segment
+    >>> result = segment(human_mitosis()[:256, :256])  # doctest: +SKIP
+    >>> result.labels.max() > 0  # doctest: +SKIP
+    True
+    """
+    from napari_sam2_automask.models import load_model
+    from napari_sam2_automask.painting import paint
+    from napari_sam2_automask.record import make_record
+    from napari_sam2_automask.selection import select
+
+    model = load_model("bundled") if model is None else model
+    resolved, preset = resolve_settings(settings, model.family)
+    candidates = propose(
+        image, resolved, model, rgb=rgb, contrast_limits=contrast_limits, progress=progress
+    )
+    masks = select(candidates, resolved)
+    record = make_record(resolved, preset=preset, model=model, image=image)
+    return paint(masks, image=image, record=record)

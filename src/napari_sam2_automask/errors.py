@@ -1,0 +1,45 @@
+"""The errors a person can cause, each with a message that says what was wrong and what to do."""
+
+from __future__ import annotations
+
+__all__ = [
+    "AutomaskError",
+    "CandidatesError",
+    "ImageError",
+    "MemoryBudgetError",
+    "ModelError",
+    "OutputError",
+    "SettingsError",
+]
+
+
+class AutomaskError(Exception):
+    """Base of every error that a user can cause and mend.
+
+    The message is one line: what was wrong, then what to do. The viewer shows it as a notification, the
+    command line prints it to standard error and exits with a non-zero status.
+    """
+
+
+class SettingsError(AutomaskError, ValueError):
+    """A setting is out of its range, unknown, or contradicts another one."""
+
+
+class ImageError(AutomaskError, ValueError):
+    """An image cannot be read, or has a shape or data type that cannot be segmented."""
+
+
+class ModelError(AutomaskError):
+    """A model is unknown, not at hand, damaged, or of another architecture."""
+
+
+class OutputError(AutomaskError, OSError):
+    """A result cannot be written where it was asked for."""
+
+
+class CandidatesError(AutomaskError, ValueError):
+    """Stored candidates are empty, damaged, or do not fit the request."""
+
+
+class MemoryBudgetError(AutomaskError):
+    """The request needs more memory than the machine has, said before anything starts."""
