@@ -1,0 +1,46 @@
+"""What all tests share: where a display is, and what a skipped one means."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+TESTS = Path(__file__).parent
+
+# With this set (the continuous integration sets it) nothing may be skipped for want of a display, of a
+# build tool or of data: what cannot run has to fail.
+REQUIRE_ALL = bool(os.environ.get("SAM2_AUTOMASK_REQUIRE_ALL"))
+HAS_DISPLAY = sys.platform != "linux" or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+
+if not HAS_DISPLAY:
+    # Qt aborts the process where there is no display, unless it is told to draw into memory.
+    os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what needs a real window where there is none, unless skipping is forbidden."""
+    if HAS_DISPLAY or REQUIRE_ALL:
+        return
+    skip = pytest.mark.skip(reason="needs a display: run under xvfb-run, see the README")
+    for item in items:
+        if item.get_closest_marker("display"):
+            item.add_marker(skip)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]):
+    """Turn a skip into a failure where nothing may be skipped."""
+    report = yield
+    if REQUIRE_ALL and report.skipped and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+        report.longrepr = f"skipped, but nothing may be skipped here: {report.longrepr}"
+    return report
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    """Return the folder with the small images and ground truth that ship with the tests."""
+    return TESTS / "data"
