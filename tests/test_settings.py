@@ -94,6 +94,7 @@ def test_a_bad_number_names_field_range_and_value(info, side):
         ({"points_per_side": None, "point_grids": [[(0.5, 1.5)]]}, "1.5"),
         ({"points_per_side": None, "point_grids": 3}, "point_grids"),
         ({"points_per_side": None, "point_grids": [[(0.5, 0.5)]], "crop_n_layers": 1}, "needs 2"),
+        ({"points_per_side": 3, "crop_n_layers": 1, "crop_n_points_downscale_factor": 4}, "no point in"),
     ],
 )
 def test_contradictions_and_wrong_types_are_refused(wrong, words):
@@ -128,7 +129,7 @@ def test_encoder_passes(layers, passes):
 def test_point_prompts_agree_with_metas_grids():
     from sam2.utils.amg import build_all_layer_point_grids
 
-    for layers, factor, side in [(0, 1, 7), (2, 2, 9), (2, 3, 10), (1, 4, 3)]:
+    for layers, factor, side in [(0, 1, 7), (2, 2, 9), (2, 3, 10), (1, 4, 7)]:
         settings = AmgSettings(
             points_per_side=side, crop_n_layers=layers, crop_n_points_downscale_factor=factor
         )

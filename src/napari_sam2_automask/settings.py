@@ -264,6 +264,12 @@ class AmgSettings:
                 f"point_grids holds {len(self.point_grids)} grids, but crop_n_layers={self.crop_n_layers} "
                 f"needs {self.crop_n_layers + 1}: give one grid for the image and one for each crop layer"
             )
+        if self.points_in_layer(self.crop_n_layers) == 0:
+            raise SettingsError(
+                f"points_per_side={self.points_per_side} leaves no point in crop layer {self.crop_n_layers} with "
+                f"crop_n_points_downscale_factor={self.crop_n_points_downscale_factor}: raise the first or lower "
+                "the second"
+            )
 
     @classmethod
     @cache
@@ -314,7 +320,7 @@ class AmgSettings:
         if self.point_grids is not None:
             return len(self.point_grids[layer])
         assert self.points_per_side is not None
-        # Truncated like Meta's build_all_layer_point_grids; a layer may be left with no points at all.
+        # Truncated like Meta's build_all_layer_point_grids.
         return int(self.points_per_side / self.crop_n_points_downscale_factor**layer) ** 2
 
 
