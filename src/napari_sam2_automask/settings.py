@@ -266,9 +266,9 @@ class AmgSettings:
             )
         if self.points_in_layer(self.crop_n_layers) == 0:
             raise SettingsError(
-                f"points_per_side={self.points_per_side} leaves no point in crop layer {self.crop_n_layers} with "
-                f"crop_n_points_downscale_factor={self.crop_n_points_downscale_factor}: raise the first or lower "
-                "the second"
+                f"points_per_side={self.points_per_side} leaves no point in crop layer {self.crop_n_layers} "
+                f"with crop_n_points_downscale_factor={self.crop_n_points_downscale_factor}: "
+                "raise the first or lower the second"
             )
 
     @classmethod
