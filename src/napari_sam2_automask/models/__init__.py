@@ -1,0 +1,43 @@
+"""The models: which there are, getting them, checking them, loading them.
+
+The names below are imported when they are first used: listing the models loads neither torch nor sam2.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+_HOME_OF = {
+    "Model": "model",
+    "build_official": "building",
+    "describe_device": "devices",
+    "import_sam2": "sam2_import",
+    "meta_generator": "meta",
+    "resolve_device": "devices",
+}
+__all__ = [
+    "Model",
+    "build_official",
+    "describe_device",
+    "import_sam2",
+    "meta_generator",
+    "resolve_device",
+]
+
+if TYPE_CHECKING:
+    from napari_sam2_automask.models.building import build_official
+    from napari_sam2_automask.models.devices import describe_device, resolve_device
+    from napari_sam2_automask.models.meta import meta_generator
+    from napari_sam2_automask.models.model import Model
+    from napari_sam2_automask.models.sam2_import import import_sam2
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOME_OF[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
