@@ -36,6 +36,9 @@ def changed(info: FieldInfo) -> AmgSettings:
 
 
 def test_defaults_are_those_of_metas_signature():
+    from napari_sam2_automask.models import import_sam2
+
+    import_sam2()
     from sam2.automatic_mask_generator import SAM2AutomaticMaskGenerator
 
     signature = inspect.signature(SAM2AutomaticMaskGenerator.__init__).parameters
@@ -127,6 +130,9 @@ def test_encoder_passes(layers, passes):
 
 
 def test_point_prompts_agree_with_metas_grids():
+    from napari_sam2_automask.models import import_sam2
+
+    import_sam2()
     from sam2.utils.amg import build_all_layer_point_grids
 
     for layers, factor, side in [(0, 1, 7), (2, 2, 9), (2, 3, 10), (1, 4, 7)]:
