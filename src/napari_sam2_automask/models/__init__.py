@@ -10,26 +10,41 @@ from typing import TYPE_CHECKING, Any
 
 _HOME_OF = {
     "Model": "model",
+    "ModelEntry": "registry",
     "build_official": "building",
     "describe_device": "devices",
+    "download": "downloading",
     "import_sam2": "sam2_import",
+    "list_models": "registry",
+    "load_model": "loading",
     "meta_generator": "meta",
+    "model_folder": "registry",
     "resolve_device": "devices",
+    "verify": "downloading",
 }
 __all__ = [
     "Model",
+    "ModelEntry",
     "build_official",
     "describe_device",
+    "download",
     "import_sam2",
+    "list_models",
+    "load_model",
     "meta_generator",
+    "model_folder",
     "resolve_device",
+    "verify",
 ]
 
 if TYPE_CHECKING:
     from napari_sam2_automask.models.building import build_official
     from napari_sam2_automask.models.devices import describe_device, resolve_device
+    from napari_sam2_automask.models.downloading import download, verify
+    from napari_sam2_automask.models.loading import load_model
     from napari_sam2_automask.models.meta import meta_generator
     from napari_sam2_automask.models.model import Model
+    from napari_sam2_automask.models.registry import ModelEntry, list_models, model_folder
     from napari_sam2_automask.models.sam2_import import import_sam2
 
 
