@@ -1,0 +1,1 @@
+"""The napari widget: the only room that imports napari, magicgui and qtpy."""

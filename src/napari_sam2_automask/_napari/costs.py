@@ -1,0 +1,57 @@
+"""What a run will cost, said before Run: encoder passes, point prompts, and seconds on this machine."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from napari_sam2_automask._napari.tracker import duration
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from napari_sam2_automask._napari.store import Store
+    from napari_sam2_automask.settings import AmgSettings
+
+__all__ = ["cost_text", "expected_seconds", "remember_rates"]
+
+#: Seconds per encoder pass and per point prompt on two CPU cores, for what has not been run here yet.
+FIRST_GUESS = {
+    "bundled": (0.15, 0.004),
+    "sam2.1-tiny": (3.0, 0.02),
+    "sam2.1-small": (4.0, 0.02),
+    "sam2.1-base+": (7.0, 0.02),
+    "sam2.1-large": (18.0, 0.02),
+}
+
+
+def prompts(settings: AmgSettings) -> int:
+    """Return how many prompts the decoder answers; refinement asks every one again."""
+    return settings.point_prompts * (2 if settings.use_m2m else 1)
+
+
+def expected_seconds(settings: AmgSettings, model: str, device: str, store: Store) -> tuple[float, bool]:
+    """Return the time that one plane will take, and whether it was measured on this machine."""
+    measured = store.get("rates", {}).get(f"{model} {device}")
+    per_pass, per_prompt = measured or FIRST_GUESS.get(model, FIRST_GUESS["sam2.1-small"])
+    return settings.encoder_passes * per_pass + prompts(settings) * per_prompt, measured is not None
+
+
+def remember_rates(
+    settings: AmgSettings, model: str, device: str, spent: Mapping[str, float], planes: int, store: Store
+) -> None:
+    """Keep what a complete run over `planes` planes took, for the next expectation."""
+    per_pass = spent.get("encoder", 0.0) / (settings.encoder_passes * planes)
+    per_prompt = (spent.get("points", 0.0) + spent.get("select", 0.0)) / (prompts(settings) * planes)
+    rates = {**store.get("rates", {}), f"{model} {device}": [round(per_pass, 5), round(per_prompt, 7)]}
+    store.put(rates=rates)
+
+
+def cost_text(settings: AmgSettings, model: str, device: str, planes: int, store: Store) -> str:
+    """Return one line: passes, prompts, expected time."""
+    seconds, measured = expected_seconds(settings, model, device, store)
+    passes, points = settings.encoder_passes, settings.point_prompts
+    text = f"{passes} encoder pass{'' if passes == 1 else 'es'}, {points:,} point prompts"
+    if planes > 1:
+        text += f" on each of {planes:,} planes"
+    expected = duration(max(1.0, seconds * planes)).replace(".0 s", " s")
+    return f"{text}: about {expected} here" + ("" if measured else " (a guess until the first run)")

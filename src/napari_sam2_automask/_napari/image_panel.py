@@ -1,0 +1,118 @@
+"""What is segmented: the image layer, its contrast, and which of its planes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from napari.layers import Image
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QComboBox, QHBoxLayout, QPushButton, QSizePolicy, QWidget
+
+from napari_sam2_automask._napari.layer_choice import LayerChoice, unwrapped
+from napari_sam2_automask._napari.layout import choice_form, choice_label
+from napari_sam2_automask._napari.source import ImageSource, plane_count, take_source
+from napari_sam2_automask.errors import ImageError
+
+if TYPE_CHECKING:
+    from napari.viewer import Viewer
+
+__all__ = ["ImagePanel"]
+
+
+class ImagePanel(QWidget):
+    """Choices about the image.
+
+    Attributes
+    ----------
+    changed : Qt signal
+        Another image, contrast or choice of planes.
+    view_wanted : Qt signal
+        A person wants to see what the model sees.
+    """
+
+    changed = Signal()
+    view_wanted = Signal()
+
+    def __init__(self, viewer: Viewer) -> None:
+        super().__init__()
+        self._viewer = viewer
+        self.layer_choice = LayerChoice(viewer)
+        self.contrast_combo = QComboBox()
+        self.contrast_combo.addItem("Layer's contrast limits", "layer")
+        self.contrast_combo.addItem("Percentiles 0.5 to 99.5", "percentiles")
+        self.contrast_combo.setToolTip(
+            "The intensities that the model sees as black and white. RGB images of 8 bits are shown as they are."
+        )
+        self.contrast_combo.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self.view_button = QPushButton("Show")
+        self.view_button.setToolTip("Add what the model sees as a layer.")
+        self.planes_combo = QComboBox()
+        self.planes_combo.setToolTip("All planes go into one Labels layer of the stack's shape.")
+        contrast = QHBoxLayout()
+        contrast.addWidget(self.contrast_combo, 1)
+        contrast.addWidget(self.view_button)
+        self._planes_label = choice_label("Planes")
+        form = choice_form(self)
+        form.addRow(choice_label("Image"), self.layer_choice)
+        form.addRow(choice_label("Contrast"), contrast)
+        form.addRow(self._planes_label, self.planes_combo)
+        self._planes = 1
+        self.layer_choice.changed.connect(self._on_layer)
+        self.contrast_combo.activated.connect(self._emit)
+        self.planes_combo.activated.connect(self._emit)
+        self.view_button.clicked.connect(self.view_wanted)
+        self._on_layer()
+
+    @property
+    def layer(self) -> Image | None:
+        """The chosen image layer."""
+        return self.layer_choice.layer
+
+    @property
+    def contrast(self) -> str:
+        """``"layer"`` or ``"percentiles"``."""
+        return str(self.contrast_combo.currentData())
+
+    @property
+    def all_planes(self) -> bool:
+        """Whether all planes of a stack are wanted."""
+        return self._planes > 1 and self.planes_combo.currentIndex() == 1
+
+    @property
+    def plane_count(self) -> int:
+        """How many planes a run would segment."""
+        return self._planes if self.all_planes else 1
+
+    def restore(self, contrast: str) -> None:
+        """Show a remembered choice."""
+        self.contrast_combo.setCurrentIndex(max(0, self.contrast_combo.findData(contrast)))
+
+    def source(self) -> ImageSource:
+        """Return a snapshot of the chosen image as the viewer shows it now.
+
+        Raises
+        ------
+        ImageError
+            If there is no image layer, or none with pixels.
+        """
+        layer = self.layer
+        if layer is None:
+            active = unwrapped(self._viewer.layers.selection.active)
+            kind = f" ({active.name!r} is a {type(active).__name__} layer)" if active is not None else ""
+            raise ImageError(f"There is no image to segment{kind}: open an image, or File > Open Sample.")
+        dims = self._viewer.dims
+        return take_source(layer, tuple(dims.order), tuple(dims.point))
+
+    def _on_layer(self) -> None:
+        layer = self.layer
+        planes = 1 if layer is None else plane_count(layer)
+        if planes != self._planes or not self.planes_combo.count():
+            self._planes = planes
+            self.planes_combo.clear()
+            self.planes_combo.addItems(["Current plane", f"All {planes:,} planes"])
+        self.planes_combo.setVisible(planes > 1)
+        self._planes_label.setVisible(planes > 1)
+        self.changed.emit()
+
+    def _emit(self, *_: Any) -> None:
+        self.changed.emit()

@@ -1,0 +1,42 @@
+"""What is said about a run that ended."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from napari_sam2_automask._napari.tracker import duration
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from napari_sam2_automask._napari.controller import Finished
+
+__all__ = ["finished_text"]
+
+
+def finished_text(finished: Finished, *, image_present: bool = True) -> str:
+    """Return one or two sentences: how many objects, how long, or why there are none."""
+    outcome, name = finished.outcome, finished.request.source.name
+    if outcome is None:
+        return "Cancelled before any object was found."
+    count = len(outcome.table)
+    objects = f"{count:,} object{'' if count == 1 else 's'}"
+    gone = "" if image_present else f" The image {name!r} was removed meanwhile; its labels are kept."
+    if not outcome.complete:
+        text = f"Cancelled: {objects} found so far, in a layer named (partial)." if count else (
+            "Cancelled before any object was found."
+        )
+        return text + gone
+    if not count:
+        return _nothing_found(name, outcome.removed)
+    device = f" on {outcome.device}" if outcome.device else ""
+    return f"{objects} in {duration(outcome.seconds)}{device}." + gone
+
+
+def _nothing_found(name: str, removed: Mapping[str, int]) -> str:
+    """Say what each filter removed, the largest number first."""
+    counts = sorted(((count, what) for what, count in removed.items() if count), reverse=True)
+    if not counts:
+        return f"No objects in {name!r}: the model found no mask. Is the contrast right? Show what the model sees."
+    what = ", ".join(f"{filter_name} {count:,}" for count, filter_name in counts)
+    return f"No objects in {name!r}. Masks removed by each filter: {what}. Lower those thresholds."

@@ -1,0 +1,3 @@
+"""The bundled sample images, for File > Open Sample."""
+
+from __future__ import annotations

@@ -1,0 +1,104 @@
+"""The segmenter of the real engine: loads a model once, keeps it, and runs propose, select and paint."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from napari_sam2_automask._napari.job import PlaneResult, Request
+from napari_sam2_automask._napari.thread import torch_threads
+from napari_sam2_automask.progress import Cancelled, Progress
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from napari_sam2_automask.candidates import Candidates
+    from napari_sam2_automask.models import Model
+    from napari_sam2_automask.progress import ProgressCallback
+
+__all__ = ["EngineSegmenter", "engine_segmenter"]
+
+
+class EngineSegmenter:
+    """Runs the engine on planes; lives on the inference thread and imports torch there.
+
+    The last model stays loaded, so that running again starts at once.
+    """
+
+    def __init__(self) -> None:
+        self._key: tuple[str, str] | None = None
+        self._model: Model | None = None
+        self._threads_set = False
+
+    def __call__(self, plane: NDArray[Any], request: Request, progress: ProgressCallback) -> PlaneResult:
+        """Segment one plane; if cancelled meanwhile, return what was found so far."""
+        progress(Progress("load", 0, 1))
+        import torch
+
+        from napari_sam2_automask import engine
+        from napari_sam2_automask.image import to_model_view
+
+        if not self._threads_set:
+            # Counts for the calling thread only, with OpenMP; so it is set on this one.
+            torch.set_num_threads(torch_threads())
+            self._threads_set = True
+        with torch.inference_mode():
+            model = self._load(request, progress)
+            view = to_model_view(plane, rgb=request.source.rgb, contrast_limits=request.contrast_limits)
+            candidates: Candidates | None
+            complete = True
+            try:
+                candidates = engine.propose(view, request.settings, model, progress=progress)
+            except Cancelled as cancelled:
+                candidates, complete = cancelled.candidates, False
+                if candidates is None:
+                    raise
+            if complete:
+                progress(Progress("select", 0, 1))
+            return _choose_and_paint(candidates, plane, request, model, complete)
+
+    def _load(self, request: Request, progress: ProgressCallback) -> Model:
+        key = (request.model, request.device)
+        if self._model is None or key != self._key:
+            from napari_sam2_automask.models import load_model
+
+            self._model = None  # so that two models are never held at once
+            self._model = load_model(request.model, device=request.device, progress=progress)
+            self._key = key
+        return self._model
+
+
+def _choose_and_paint(
+    candidates: Candidates, plane: NDArray[Any], request: Request, model: Model, complete: bool
+) -> PlaneResult:
+    from napari_sam2_automask.painting import paint
+    from napari_sam2_automask.record import make_record
+    from napari_sam2_automask.selection import select
+
+    source = request.source
+    record = make_record(
+        request.settings,
+        preset=f"custom (from {request.preset})" if request.custom else request.preset,
+        model=model,
+        image=plane,
+        image_name=source.name,
+        device=str(model.device),
+        contrast_limits=request.contrast_limits,
+    )
+    masks = select(candidates, request.settings)
+    physical = {"pixel_size": source.pixel_size, "unit": source.unit} if source.unit else {}
+    painted = paint(masks, image=plane, record=record, **physical)  # type: ignore[arg-type]
+    return PlaneResult(
+        labels=painted.labels,
+        table=painted.table,
+        record=painted.record,
+        removed=painted.record.get("removed", masks.removed),
+        complete=complete,
+        device=str(model.device),
+    )
+
+
+@cache
+def engine_segmenter() -> EngineSegmenter:
+    """Return the process's segmenter, so that two widgets share one loaded model."""
+    return EngineSegmenter()

@@ -1,0 +1,189 @@
+"""What a run needs to know about an image layer, taken on the main thread when Run is pressed.
+
+The layer may be renamed, moved or removed while the run goes on: nothing here refers to it.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from napari.utils.transforms import Affine
+
+from napari_sam2_automask.errors import ImageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from napari.layers import Image, Layer
+    from numpy.typing import NDArray
+
+__all__ = ["ImageSource", "layer_transform", "plane_count", "take_source"]
+
+
+@dataclass(frozen=True, eq=False)
+class ImageSource:
+    """A snapshot of an image layer.
+
+    Attributes
+    ----------
+    name : str
+        The layer's name.
+    data : array
+        Level 0 of the layer's data, any array-like that slices; read on the inference thread only.
+    rgb : bool
+        Whether the last axis of `data` holds colours.
+    shape : tuple of int
+        The shape without the colour axis.
+    rows_columns : (int, int)
+        The axes of `shape` that the viewer shows as rows and columns.
+    index : tuple of int
+        The position of the current plane along every other axis, in their order.
+    contrast_limits : (float, float)
+        The layer's own.
+    transform : mapping
+        Keyword arguments that put another layer of the same shape into the same place.
+    pixel_size : (float, float)
+        The height and width of a pixel in `unit`.
+    unit : str or None
+        The physical unit of `pixel_size`; None for pixels.
+    axis_labels : tuple of str
+        Names of the axes of `shape`.
+    path : str or None
+        The file that the layer was read from, if any.
+    """
+
+    name: str
+    data: Any
+    rgb: bool
+    shape: tuple[int, ...]
+    rows_columns: tuple[int, int]
+    index: tuple[int, ...]
+    contrast_limits: tuple[float, float]
+    transform: Mapping[str, Any] = field(default_factory=dict)
+    pixel_size: tuple[float, float] = (1.0, 1.0)
+    unit: str | None = None
+    axis_labels: tuple[str, ...] = ()
+    path: str | None = None
+
+    @property
+    def other_axes(self) -> tuple[int, ...]:
+        """The axes that planes are counted along; none for a 2-D image."""
+        return tuple(axis for axis in range(len(self.shape)) if axis not in self.rows_columns)
+
+    @property
+    def plane_shape(self) -> tuple[int, int]:
+        """Rows and columns of one plane."""
+        rows, columns = self.rows_columns
+        return self.shape[rows], self.shape[columns]
+
+    @property
+    def plane_count(self) -> int:
+        """How many planes there are."""
+        return math.prod(self.shape[axis] for axis in self.other_axes)
+
+    def all_indices(self) -> list[tuple[int, ...]]:
+        """Return the index of every plane, last axis fastest."""
+        return list(np.ndindex(*(self.shape[axis] for axis in self.other_axes)))
+
+    def slices(self, index: Sequence[int]) -> tuple[Any, ...]:
+        """Return what cuts the plane at `index` out of an array of shape `shape`."""
+        position = dict(zip(self.other_axes, index, strict=True))
+        return tuple(position.get(axis, slice(None)) for axis in range(len(self.shape)))
+
+    def plane(self, index: Sequence[int]) -> NDArray[Any]:
+        """Read one plane: (Y, X), or (Y, X, 3 or 4) for colour. Lazy data are computed here."""
+        try:
+            plane = np.asarray(self.data[self.slices(index)])
+        except Exception as error:  # a lazy array raises whatever its reader raises
+            raise ImageError(
+                f"the image {self.name!r} cannot be read ({error}): check its file, or choose another image"
+            ) from error
+        return self.oriented(plane)
+
+    def plane_transform(self, index: Sequence[int]) -> dict[str, Any]:
+        """Return what puts the plane at `index`, with every other axis of length 1, into its place."""
+        origin = np.zeros(len(self.shape))
+        origin[list(self.other_axes)] = index
+        own = {name: self.transform[name] for name in ("scale", "translate", "rotate", "shear")}
+        return {**self.transform, "translate": np.asarray(Affine(**own)(origin))}
+
+    def oriented(self, plane: NDArray[Any]) -> NDArray[Any]:
+        """Swap rows and columns of a plane where the viewer shows them swapped; its own inverse."""
+        rows, columns = self.rows_columns
+        return plane.swapaxes(0, 1) if rows > columns else plane
+
+
+def plane_count(layer: Image) -> int:
+    """Return how many planes an image layer has; 1 for a 2-D image."""
+    shape = layer.data[0].shape if layer.multiscale else layer.data.shape
+    return math.prod(int(n) for n in (shape[:-3] if layer.rgb else shape[:-2]))
+
+
+def take_source(layer: Image, order: Sequence[int], point: Sequence[float]) -> ImageSource:
+    """Take a snapshot of an image layer as the viewer shows it.
+
+    Parameters
+    ----------
+    layer : Image
+        The layer.
+    order : sequence of int
+        The viewer's axis order, `viewer.dims.order`.
+    point : sequence of float
+        The viewer's position in world coordinates, `viewer.dims.point`.
+
+    Raises
+    ------
+    ImageError
+        If the layer holds no pixels or has fewer than two axes.
+    """
+    data = layer.data[0] if layer.multiscale else layer.data
+    rgb = bool(layer.rgb)
+    shape = tuple(int(n) for n in (data.shape[:-1] if rgb else data.shape))
+    if len(shape) < 2:
+        raise ImageError(f"{layer.name!r} has {len(shape)} axis: choose an image with rows and columns")
+    if math.prod(shape) == 0:
+        raise ImageError(f"{layer.name!r} is empty (shape {shape}): choose an image that has pixels")
+    # The layer's axes are the last ones of the viewer's.
+    missing = len(order) - len(shape)
+    own_order = [axis - missing for axis in order if axis >= missing]
+    rows, columns = own_order[-2:]
+    position = layer.world_to_data(tuple(point))[-len(shape) :]
+    index = tuple(
+        int(np.clip(round(float(position[axis])), 0, shape[axis] - 1))
+        for axis in range(len(shape))
+        if axis not in (rows, columns)
+    )
+    units = tuple(str(unit) for unit in layer.units)
+    scale = tuple(abs(float(s)) for s in layer.scale)
+    same_unit = units[rows] == units[columns] and units[rows] not in ("pixel", "")
+    low, high = layer.contrast_limits
+    return ImageSource(
+        name=layer.name,
+        data=data,
+        rgb=rgb,
+        shape=shape,
+        rows_columns=(rows, columns),
+        index=index,
+        contrast_limits=(float(low), float(high)),
+        transform=layer_transform(layer),
+        pixel_size=(scale[rows], scale[columns]),
+        unit=units[rows] if same_unit else None,
+        axis_labels=tuple(layer.axis_labels),
+        path=str(layer.source.path) if layer.source.path else None,
+    )
+
+
+def layer_transform(layer: Layer) -> dict[str, Any]:
+    """Return the keyword arguments that put another layer of the same shape into the same place."""
+    return {
+        "scale": np.array(layer.scale),
+        "translate": np.array(layer.translate),
+        "rotate": np.array(layer.rotate),
+        "shear": np.array(layer.shear),
+        "affine": np.array(layer.affine.affine_matrix),
+        "units": tuple(layer.units),
+        "axis_labels": tuple(layer.axis_labels),
+    }

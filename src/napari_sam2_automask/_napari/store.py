@@ -1,0 +1,63 @@
+"""What the widget remembers from one session to the next: a small JSON file beside napari's settings."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+__all__ = ["Store", "default_store"]
+
+FILE_NAME = "napari-sam2-automask.json"
+
+
+class Store:
+    """Named JSON-able values in one file.
+
+    A file that cannot be read counts as empty and one that cannot be written is left alone: remembering
+    choices is a convenience that never stands in the way of a run.
+
+    Parameters
+    ----------
+    path : Path or None
+        The file; None remembers nothing beyond this object's life.
+    """
+
+    def __init__(self, path: Path | None = None) -> None:
+        self._path = path
+        self._values: dict[str, Any] = {}
+        if path is not None:
+            try:
+                values = json.loads(path.read_text("utf-8"))
+            except (OSError, ValueError):
+                values = None
+            if isinstance(values, dict):
+                self._values = values
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """Return a value, or `default` if there is none."""
+        return self._values.get(name, default)
+
+    def put(self, **values: Any) -> None:
+        """Remember values."""
+        if all(name in self._values and self._values[name] == value for name, value in values.items()):
+            return
+        self._values.update(values)
+        if self._path is None:
+            return
+        part = self._path.with_suffix(f".{os.getpid()}.part")
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            part.write_text(json.dumps(self._values, indent=1), "utf-8")
+            part.replace(self._path)
+        except OSError:
+            return
+
+
+def default_store() -> Store:
+    """Return the store in the folder of napari's own settings (honours ``NAPARI_CONFIG``)."""
+    from napari.settings import get_settings
+
+    path = get_settings().config_path
+    return Store(Path(path).parent / FILE_NAME if path else None)

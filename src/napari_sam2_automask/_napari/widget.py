@@ -1,0 +1,382 @@
+"""The dock widget: an image, a model, a preset, and one button."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from napari.utils.notifications import show_error, show_info, show_warning
+from qtpy.QtCore import QEvent, QObject, Qt, QTimer
+from qtpy.QtWidgets import QApplication, QHBoxLayout, QMainWindow, QPushButton, QScrollArea, QVBoxLayout, QWidget
+from superqt import QCollapsible
+
+from napari_sam2_automask._napari.controller import Controller, explain
+from napari_sam2_automask._napari.costs import cost_text, remember_rates
+from napari_sam2_automask._napari.form import SettingsForm, ignore_stray_wheel
+from napari_sam2_automask._napari.image_panel import ImagePanel
+from napari_sam2_automask._napari.job import Request, model_view
+from napari_sam2_automask._napari.messages import finished_text
+from napari_sam2_automask._napari.model_choice import ModelChoice
+from napari_sam2_automask._napari.point_grid import grid_from_points
+from napari_sam2_automask._napari.preset_choice import PresetChoice
+from napari_sam2_automask._napari.replay import as_command, as_python
+from napari_sam2_automask._napari.result import find_previous, place_outcome, previous_of, request_key
+from napari_sam2_automask._napari.run_panel import RunPanel
+from napari_sam2_automask._napari.segmenter import engine_segmenter
+from napari_sam2_automask._napari.store import Store, default_store
+from napari_sam2_automask._napari.thread import inference_thread
+from napari_sam2_automask.errors import AutomaskError, SettingsError
+from napari_sam2_automask.settings import AmgSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from napari.viewer import Viewer
+    from qtpy.QtGui import QShowEvent
+
+    from napari_sam2_automask._napari.controller import Finished
+    from napari_sam2_automask._napari.job import Segmenter
+    from napari_sam2_automask._napari.thread import Run
+    from napari_sam2_automask.settings import PointGrids
+
+__all__ = ["AutomaskWidget"]
+
+#: How often the widget looks at the run, in milliseconds.
+POLL_INTERVAL = 80
+#: How long after the last change the choices are written, in milliseconds.
+SAVE_DELAY = 500
+
+
+class AutomaskWidget(QWidget):
+    """Segments everything in an image layer.
+
+    Parameters
+    ----------
+    napari_viewer : Viewer
+        The viewer that the widget is docked in.
+    segmenter : Segmenter, optional
+        What segments a plane; the engine when left out.
+    store : Store, optional
+        Where choices are remembered; napari's configuration folder when left out.
+    """
+
+    def __init__(
+        self, napari_viewer: Viewer, *, segmenter: Segmenter | None = None, store: Store | None = None
+    ) -> None:
+        super().__init__()
+        self._viewer = napari_viewer
+        self._store = default_store() if store is None else store
+        self._controller = Controller(inference_thread(), segmenter or engine_segmenter())
+        self._view_run: tuple[Run[Any], Request] | None = None
+        self._polling = False
+        self._main_window: QMainWindow | None = None
+
+        self.images = ImagePanel(napari_viewer)
+        self.models = ModelChoice()
+        self.presets = PresetChoice()
+        self.form = SettingsForm(self._points_from_layer)
+        self.parameters = QCollapsible("All parameters", expandedIcon="▾", collapsedIcon="▸")
+        self.run_panel = RunPanel()
+        self.copy_python = QPushButton("Copy as Python")
+        self.copy_command = QPushButton("Copy as command")
+        self._timer = QTimer(self)
+        self._save_timer = QTimer(self)
+        self._lay_out()
+        self._restore()
+        self._connect()
+        self._show_costs()
+
+    # -- construction
+
+    def _lay_out(self) -> None:
+        self.parameters.layout().setContentsMargins(0, 0, 0, 0)
+        self.parameters.content().layout().setContentsMargins(4, 4, 0, 0)
+        self.parameters.addWidget(self.form.native)
+        self.copy_python.setToolTip("Put Python that repeats this run on the clipboard.")
+        self.copy_command.setToolTip("Put the command line that repeats this run on the clipboard.")
+        inner = QWidget()
+        choices = QVBoxLayout(inner)
+        choices.setContentsMargins(0, 0, 10, 0)
+        choices.setSpacing(10)
+        for part in (self.images, self.models, self.presets, self.parameters):
+            choices.addWidget(part)
+        choices.addStretch(1)
+        self._wheel_guard = ignore_stray_wheel(inner)
+        scroll = QScrollArea()
+        scroll.setWidget(inner)
+        scroll.setWidgetResizable(True)
+        scroll.setFrameShape(QScrollArea.Shape.NoFrame)
+        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        copies = QHBoxLayout()
+        copies.addWidget(self.copy_python)
+        copies.addWidget(self.copy_command)
+        layout = QVBoxLayout(self)
+        layout.setSpacing(8)
+        layout.addWidget(scroll, 1)
+        layout.addWidget(self.run_panel)
+        layout.addLayout(copies)
+        self._scroll, self._choices = scroll, inner
+
+    def _connect(self) -> None:
+        self._timer.setInterval(POLL_INTERVAL)
+        self._timer.timeout.connect(self._poll)
+        self._save_timer.setSingleShot(True)
+        self._save_timer.setInterval(SAVE_DELAY)
+        self._save_timer.timeout.connect(self._save)
+        self.images.changed.connect(self._show_costs)
+        self.images.view_wanted.connect(self._start_view)
+        self.models.changed.connect(self._on_model)
+        self.presets.chosen.connect(self._load_preset)
+        self.form.changed.connect(self._on_settings)
+        self.form.refused.connect(show_warning)
+        self.parameters.toggled.connect(lambda _: self._save_timer.start())
+        self.run_panel.pressed.connect(self._on_button)
+        self.copy_python.clicked.connect(lambda: self._copy(as_python, "Python"))
+        self.copy_command.clicked.connect(lambda: self._copy(as_command, "command"))
+        # Destroyed in the middle of a run: these must not need this object, which is already gone.
+        self.destroyed.connect(partial(_let_go, self._controller, self.images.layer_choice.connections))
+        application = QApplication.instance()
+        if application is not None:
+            application.aboutToQuit.connect(self.shut_down)
+
+    def _restore(self) -> None:
+        get = self._store.get
+        self.models.choose(get("model", "bundled"), get("device", "auto"))
+        self.images.restore(get("contrast", "layer"))
+        self.presets.choose(get("preset", "balanced"))
+        settings = self.presets.preset.for_model(self.models.family)
+        if get("custom"):
+            try:
+                settings = AmgSettings.from_json(get("custom"))
+                self.presets.choose(self.presets.preset.name, custom=True)
+            except (SettingsError, TypeError):  # written by another version
+                pass
+        self.form.show(settings)
+        if get("unfolded", False):
+            self.parameters.expand(animate=False)
+
+    def _save(self) -> None:
+        self._store.put(
+            model=self.models.model,
+            device=self.models.device,
+            contrast=self.images.contrast,
+            preset=self.presets.preset.name,
+            custom=self.form.settings.to_json() if self.presets.custom else None,
+            unfolded=self.parameters.isExpanded(),
+        )
+
+    # -- choices
+
+    def _on_model(self) -> None:
+        if not self.presets.custom:  # presets have settings of their own for some models
+            self.form.show(self.presets.preset.for_model(self.models.family))
+        self._show_costs()
+
+    def _load_preset(self) -> None:
+        self.form.show(self.presets.preset.for_model(self.models.family))
+        self._show_costs()
+
+    def _on_settings(self, settings: AmgSettings) -> None:
+        preset = self.presets.preset
+        self.presets.choose(preset.name, custom=settings != preset.for_model(self.models.family))
+        self._show_costs()
+
+    def _show_costs(self) -> None:
+        text = cost_text(
+            self.form.settings, self.models.model, self.models.device, self.images.plane_count, self._store
+        )
+        self.presets.cost.setText(text)
+        self._save_timer.start()
+
+    def _points_from_layer(self) -> PointGrids | None:
+        try:
+            return grid_from_points(self._viewer, self.images.layer)
+        except AutomaskError as error:
+            show_warning(str(error))
+            return None
+
+    # -- running
+
+    def request(self) -> Request:
+        """Return what Run would do now.
+
+        Raises
+        ------
+        AutomaskError
+            If there is no image to segment.
+        """
+        source = self.images.source()
+        return Request(
+            source=source,
+            settings=self.form.settings,
+            preset=self.presets.preset.name,
+            custom=self.presets.custom,
+            model=self.models.model,
+            device=self.models.device,
+            contrast=self.images.contrast,
+            indices=tuple(source.all_indices()) if self.images.all_planes else (source.index,),
+        )
+
+    def run(self) -> None:
+        """Start a run, as the button does."""
+        if self._controller.running:
+            return
+        try:
+            request = self.request()
+            image = self.images.layer
+            assert image is not None
+            key = request_key(request, image)
+            previous = find_previous(self._viewer, key)
+            if previous is not None:
+                request = replace(request, previous=previous_of(previous, request))
+        except Exception as error:
+            self._fail(explain(error))
+            return
+        self._save()
+        self._controller.start(request, image, key, previous)
+        self.run_panel.show_running(request.source.name)
+        self._timer.start()
+
+    def cancel(self) -> None:
+        """Stop the run and keep what it found, as the button does."""
+        if self._controller.running:
+            self._controller.cancel()
+            self.run_panel.show_cancelling()
+
+    @property
+    def running(self) -> bool:
+        """Whether a run is going on."""
+        return self._controller.running
+
+    def shut_down(self) -> None:
+        """Cancel what is running and let go of the viewer; the widget is of no use afterwards."""
+        self._timer.stop()
+        if self._save_timer.isActive():
+            self._save_timer.stop()
+            self._save()
+        self.run_panel.close_activity()
+        if self._view_run is not None:
+            self._view_run[0].cancel()
+            self._view_run = None
+        _let_go(self._controller, self.images.layer_choice.connections)
+
+    def _on_button(self) -> None:
+        if self._controller.running:
+            self.cancel()
+        else:
+            self.run()
+
+    def _poll(self) -> None:
+        # napari's progress bar processes events on each update, and so may call this again within itself.
+        if self._polling:
+            return
+        self._polling = True
+        try:
+            self._poll_view()
+            finished = self._controller.poll()
+            if finished is not None:
+                self._finish(finished)
+            elif self._controller.running:
+                self.run_panel.show_state(self._controller.state)
+            if not self._controller.running and self._view_run is None:
+                self._timer.stop()
+        finally:
+            self._polling = False
+
+    def _finish(self, finished: Finished) -> None:
+        if finished.error:
+            self._fail(finished.error)
+            return
+        outcome, request = finished.outcome, finished.request
+        if outcome is not None and len(outcome.table):
+            try:
+                place_outcome(self._viewer, request, outcome, finished.key, finished.previous)
+            except Exception as error:
+                self._fail(explain(error))
+                return
+        if outcome is not None and outcome.complete:
+            planes = len(request.indices)
+            remember_rates(request.settings, request.model, request.device, finished.spent, planes, self._store)
+            self._show_costs()
+        text = finished_text(finished, image_present=finished.image in self._viewer.layers)
+        self.run_panel.show_idle(text)
+        if outcome is not None and not len(outcome.table) and outcome.complete:
+            show_info(text)
+        self.models.refresh()
+
+    def _fail(self, message: str) -> None:
+        self.run_panel.show_idle(message)
+        show_error(message)
+
+    # -- what the model sees
+
+    def _start_view(self) -> None:
+        """Have the model's view of the current plane made on the inference thread."""
+        from napari_sam2_automask.image import to_model_view
+
+        try:
+            request = self.request()
+        except AutomaskError as error:
+            self._fail(str(error))
+            return
+        self._view_run = inference_thread().submit(partial(model_view, request, to_model_view)), request
+        self._timer.start()
+
+    def _poll_view(self) -> None:
+        if self._view_run is None or not self._view_run[0].finished:
+            return
+        (run, request), self._view_run = self._view_run, None
+        try:
+            view = run.result()
+        except Exception as error:
+            self._fail(explain(error))
+            return
+        place = request.source.plane_transform(request.indices[0])
+        self._viewer.add_image(view, name=f"{request.source.name} - model view", rgb=True, **place)
+
+    # -- leaving
+
+    def showEvent(self, event: QShowEvent | None) -> None:  # noqa: N802 (Qt's name)
+        """Take the width that the choices need; watch the main window, whose closing ends a run."""
+        super().showEvent(event)
+        # Known only now: napari's style is applied with the first show.
+        bar = self._scroll.verticalScrollBar()
+        self._scroll.setMinimumWidth(
+            self._choices.minimumSizeHint().width() + (bar.sizeHint().width() if bar is not None else 0)
+        )
+        parent = self.parentWidget()
+        while parent is not None and not isinstance(parent, QMainWindow):
+            parent = parent.parentWidget()
+        if parent is not None and parent is not self._main_window:
+            parent.installEventFilter(self)
+            self._main_window = parent
+
+    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:  # noqa: N802 (Qt's name)
+        """Look, once a close event of the main window has been answered, whether it really closed."""
+        if event is not None and event.type() == QEvent.Type.Close and watched is self._main_window:
+            QTimer.singleShot(0, self._shut_down_with_window)
+        return False
+
+    def _shut_down_with_window(self) -> None:
+        if self._main_window is not None and not self._main_window.isVisible():
+            self.shut_down()
+
+    def _copy(self, write: Callable[[Request], str], what: str) -> None:
+        try:
+            text = write(self.request())
+        except AutomaskError as error:
+            self._fail(str(error))
+            return
+        clipboard = QApplication.clipboard()
+        if clipboard is not None:
+            clipboard.setText(text)
+            self.run_panel.status.setText(f"The {what} that repeats this run is on the clipboard.")
+
+
+def _let_go(controller: Controller, connections: list[tuple[Any, Any]]) -> None:
+    """Cancel the run and stop listening to the viewer."""
+    controller.close()
+    while connections:
+        event, callback = connections.pop()
+        event.disconnect(callback)
