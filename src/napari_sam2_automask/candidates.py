@@ -1,0 +1,216 @@
+"""Candidates: every mask that a proposal kept, with its scores, as the selection reads them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_sam2_automask.bilinear import Axis, resize_window
+from napari_sam2_automask.errors import CandidatesError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from numpy.typing import NDArray
+
+    from napari_sam2_automask.settings import AmgSettings
+
+__all__ = ["Candidates", "Floor", "LogitWindows"]
+
+
+@dataclass(frozen=True, slots=True)
+class Floor:
+    """The lowest scores a candidate may have to be kept by a proposal.
+
+    Thresholds at or above the floor can be changed afterwards without asking the model again.
+
+    Attributes
+    ----------
+    pred_iou, stability : float
+        Candidates need a predicted IoU above the first (no test at 0) and a stability score of at least
+        the second (no test at 0).
+    """
+
+    pred_iou: float = 0.0
+    stability: float = 0.0
+
+    @classmethod
+    def of(cls, settings: AmgSettings) -> Floor:
+        """Return the floor that keeps what these settings keep, and nothing more."""
+        return cls(settings.pred_iou_thresh, settings.stability_score_thresh)
+
+    def below(self, settings: AmgSettings) -> Floor:
+        """Return the lower of this floor and the settings' own thresholds."""
+        return Floor(
+            min(self.pred_iou, settings.pred_iou_thresh),
+            min(self.stability, settings.stability_score_thresh),
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LogitWindows:
+    """The part of each candidate's low-resolution logits that its mask is made of.
+
+    Attributes
+    ----------
+    grid : (int, int)
+        Rows and columns of the whole logits of a crop, such as 256 x 256.
+    origins : (N, 2) int32 array
+        Row and column of each window's first sample.
+    sizes : (N, 2) int32 array
+        Rows and columns of each window.
+    offsets : (N + 1,) int64 array
+        Window i lies in ``values[offsets[i]:offsets[i + 1]]``, row by row.
+    values : float32 array
+        All windows, one after another.
+    lowest : float
+        Logits above this are inside the windows.
+    """
+
+    grid: tuple[int, int]
+    origins: NDArray[np.int32]
+    sizes: NDArray[np.int32]
+    offsets: NDArray[np.int64]
+    values: NDArray[np.float32]
+    lowest: float
+
+    def __len__(self) -> int:
+        return len(self.sizes)
+
+    def window(self, i: int) -> NDArray[np.float32]:
+        """Return the logits of candidate i, (rows, columns) float32, a view."""
+        return self.values[self.offsets[i] : self.offsets[i + 1]].reshape(self.sizes[i])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Candidates:
+    """What a proposal found in one image: overlapping masks above the floor, best predicted IoU first.
+
+    The label of a candidate is its row plus one, so that it keeps its number whatever the selection.
+
+    Attributes
+    ----------
+    shape : (int, int)
+        Rows and columns of the image.
+    predicted_iou, stability_score : (N,) float32 arrays
+        The two scores; the rows are sorted by the first, descending.
+    points : (N, 2) float32 array
+        The x, y of the prompt in image pixels.
+    boxes : (N, 4) int64 array
+        ``x0, y0, x1, y1`` in image pixels, end inclusive.
+    area : (N,) int64 array
+        Pixels of the mask.
+    crop_index : (N,) int32 array
+        The row of `crop_boxes` that the candidate was found in.
+    crop_boxes : (M, 4) int64 array
+        ``x0, y0, x1, y1`` of every crop, end exclusive; the first is the whole image.
+    windows : LogitWindows
+        What the masks are made of.
+    settings : AmgSettings
+        The settings of the proposal.
+    floor : Floor
+        The lowest scores kept.
+    model : Mapping
+        Description of the model, JSON-able.
+    complete : bool
+        False when the proposal was cancelled.
+    removed : Mapping of str to int
+        How many masks each filter of the proposal removed.
+    prompts : (int, int)
+        Point prompts asked and point prompts planned.
+    """
+
+    shape: tuple[int, int]
+    predicted_iou: NDArray[np.float32]
+    stability_score: NDArray[np.float32]
+    points: NDArray[np.float32]
+    boxes: NDArray[np.int64]
+    area: NDArray[np.int64]
+    crop_index: NDArray[np.int32]
+    crop_boxes: NDArray[np.int64]
+    windows: LogitWindows
+    settings: AmgSettings
+    floor: Floor
+    model: Mapping[str, Any] = field(default_factory=dict)
+    complete: bool = True
+    removed: Mapping[str, int] = field(default_factory=dict)
+    prompts: tuple[int, int] = (0, 0)
+
+    def __len__(self) -> int:
+        return len(self.predicted_iou)
+
+    @property
+    def nbytes(self) -> int:
+        """Memory of the arrays in bytes."""
+        return sum(array.nbytes for array in self._arrays())
+
+    def _arrays(self) -> Iterator[NDArray[Any]]:
+        yield from (
+            self.predicted_iou,
+            self.stability_score,
+            self.points,
+            self.boxes,
+            self.area,
+            self.crop_index,
+        )
+        yield from (self.windows.origins, self.windows.sizes, self.windows.offsets, self.windows.values)
+
+    def mask(self, i: int, threshold: float | None = None) -> tuple[int, int, NDArray[np.bool_]]:
+        """Return a candidate's mask inside its box.
+
+        Parameters
+        ----------
+        i : int
+            Row of the candidate.
+        threshold : float, optional
+            Logit above which a pixel belongs to the mask; the proposal's ``mask_threshold`` if None.
+
+        Returns
+        -------
+        y0, x0 : int
+            Image row and column of the array's first pixel.
+        mask : (h, w) bool array
+            The mask; without any pixel, of shape (0, 0), if no logit is above `threshold`.
+
+        Raises
+        ------
+        CandidatesError
+            If `threshold` is lower than the logits that were stored.
+        """
+        own = self.settings.mask_threshold
+        level = own if threshold is None else threshold
+        if level < self.windows.lowest:
+            raise CandidatesError(
+                f"masks at threshold {level:g} need logits that were not stored (above "
+                f"{self.windows.lowest:g} only): propose again with mask_threshold={level:g}"
+            )
+        cx0, cy0, cx1, cy1 = (int(v) for v in self.crop_boxes[self.crop_index[i]])
+        rows, columns = _axis(self.windows.grid[0], cy1 - cy0), _axis(self.windows.grid[1], cx1 - cx0)
+        oy, ox = (int(v) for v in self.windows.origins[i])
+        h, w = (int(v) for v in self.windows.sizes[i])
+        if level == own:
+            x0, y0, x1, y1 = (int(v) for v in self.boxes[i])
+            pixels = (y0 - cy0, x0 - cx0, y1 - cy0 + 1, x1 - cx0 + 1)
+        else:
+            (y0, y1), (x0, x1) = rows.inside(oy, oy + h), columns.inside(ox, ox + w)
+            pixels = (y0, x0, y1, x1)
+        mask = resize_window(self.windows.window(i), (oy, ox), (rows, columns), pixels) > np.float32(level)
+        y, x, mask = (pixels[0], pixels[1], mask) if level == own else _shrink(pixels[0], pixels[1], mask)
+        return cy0 + y, cx0 + x, mask
+
+
+@lru_cache(maxsize=64)
+def _axis(n_in: int, n_out: int) -> Axis:
+    return Axis.make(n_in, n_out)
+
+
+def _shrink(y0: int, x0: int, mask: NDArray[np.bool_]) -> tuple[int, int, NDArray[np.bool_]]:
+    """Cut a mask to its box."""
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    if not len(rows):
+        return y0, x0, np.zeros((0, 0), bool)
+    y, x = int(rows[0]), int(columns[0])
+    return y0 + y, x0 + x, mask[y : int(rows[-1]) + 1, x : int(columns[-1]) + 1]

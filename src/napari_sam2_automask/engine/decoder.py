@@ -1,0 +1,283 @@
+"""The mask decoder of SAM 2, exact and several times cheaper, for point prompts.
+
+Same function of the same weights as ``sam2.modeling.sam.mask_decoder.MaskDecoder``, in another order of
+operations:
+
+* the image tokens of the first layer are the same for all prompts and are projected once for each image;
+* what a prompt adds to the image tokens has rank (heads x prompt tokens) and is never multiplied out; the
+  layer norms' variances come from Gram matrices;
+* only tokens that are read afterwards attend in the final attention;
+* predicted IoU comes first, and only masks above the floor are upscaled;
+* transposed convolutions are matrix products that keep the four pixels of a cell side by side, so that
+  nothing is transposed before the last step.
+
+The prompts' tokens are worked on in a batch; the image side is worked on one prompt at a time on a CPU, where
+its working set of a few megabytes then stays in the cache, and all at once on a GPU.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from napari_sam2_automask.engine.heads import centred, join, split, value_rows
+from napari_sam2_automask.engine.image_side import ImageSide, State
+from napari_sam2_automask.engine.plain import Decoded
+from napari_sam2_automask.engine.tables import make_tables
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from sam2.modeling.sam.mask_decoder import MaskDecoder
+    from sam2.modeling.sam.transformer import Attention, TwoWayAttentionBlock
+    from sam2.modeling.sam2_base import SAM2Base
+
+    from napari_sam2_automask.engine.encode import Features
+
+__all__ = ["LowRankDecoder", "fits"]
+
+
+def fits(network: SAM2Base) -> bool:
+    """Tell whether :class:`LowRankDecoder` knows this network's mask decoder."""
+    from sam2.modeling.sam.mask_decoder import MaskDecoder
+    from sam2.modeling.sam.transformer import TwoWayTransformer
+
+    decoder = network.sam_mask_decoder
+    return (
+        type(decoder) is MaskDecoder
+        and type(decoder.transformer) is TwoWayTransformer
+        and len(decoder.transformer.layers) == 2
+    )
+
+
+class LowRankDecoder:
+    """Decodes point prompts on one image.
+
+    B is the number of prompts, T their tokens, H heads, d channels of a head, C all channels.
+
+    Parameters
+    ----------
+    network : SAM2Base
+        In evaluation mode, one that :func:`fits`.
+    features : Features
+        Of the image.
+    multimask : bool
+        Three masks for each prompt instead of one.
+    chunk : int
+        Prompts whose image side is worked on at a time.
+    """
+
+    def __init__(self, network: SAM2Base, features: Features, *, multimask: bool, chunk: int) -> None:
+        decoder: MaskDecoder = network.sam_mask_decoder
+        prompts = network.sam_prompt_encoder
+        dense = prompts.no_mask_embed.weight.reshape(1, -1, 1, 1)
+        self._decoder = decoder
+        self._image = ImageSide(decoder, make_tables(decoder, features, dense, prompts.get_dense_pe()))
+        self._chunk = chunk
+        self._fallback = not multimask and decoder.dynamic_multimask_via_stability
+        every = range(decoder.num_mask_tokens)
+        self._mask_ids = list(every[1:] if multimask else every if self._fallback else every[:1])
+        iou_token = 1 if decoder.pred_obj_scores else 0
+        self._read = [iou_token, *(iou_token + 1 + i for i in self._mask_ids)]
+        self._first, self._second = decoder.transformer.layers
+        self._final: Attention = decoder.transformer.final_attn_token_to_image
+
+    def decode(self, sparse: Tensor, floor: float, tick: Callable[[int], None]) -> Iterator[Decoded]:
+        """Yield the masks of prompts whose predicted IoU is above `floor`.
+
+        Parameters
+        ----------
+        sparse : (B, tokens, C) Tensor
+            Embedded point prompts.
+        floor : float
+            Predicted IoU that a mask must exceed; ``-inf`` keeps all.
+        tick : callable
+            Called with the number of prompts finished, often with 0; may raise to stop.
+
+        Yields
+        ------
+        Decoded
+            Prompts in order.
+        """
+        hidden, states, rows = self._transform(self._tokens(sparse), lambda: tick(0))
+        iou = self._decoder.iou_prediction_head(hidden[:, 0])[:, self._mask_ids]
+        mlps = self._decoder.output_hypernetworks_mlps
+        hyper = torch.stack([mlps[i](hidden[:, 1 + k]) for k, i in enumerate(self._mask_ids)], 1)
+        keep = iou > floor if math.isfinite(floor) else torch.ones_like(iou, dtype=torch.bool)
+        for i, wanted in enumerate(keep.any(1).tolist()):
+            if wanted:
+                upscaled = self._image.upscale(states[i // self._chunk], i % self._chunk, rows[i])
+                if self._fallback:
+                    scores, logits = self._single_or_best(upscaled, hyper[i], iou[i], floor)
+                else:
+                    scores, logits = iou[i][keep[i]], self._image.arrange(hyper[i][keep[i]] @ upscaled.T)
+                yield Decoded(torch.full((len(scores),), i, device=scores.device), scores, logits)
+            tick(1)
+
+    def _single_or_best(
+        self, upscaled: Tensor, hyper: Tensor, iou: Tensor, floor: float
+    ) -> tuple[Tensor, Tensor]:
+        """Return the single mask if it is stable, else the best of the three, as the stock decoder does."""
+        best = 1 + int(iou[1:].argmax())
+        single = self._image.arrange(hyper[:1] @ upscaled.T)
+        stable = (
+            self._decoder._get_stability_scores(single[None])
+            >= self._decoder.dynamic_multimask_stability_thresh
+        )
+        which, logits = 0, single
+        if not bool(stable):
+            which, logits = best, self._image.arrange(hyper[best : best + 1] @ upscaled.T)
+        scores = iou[which : which + 1]
+        keep = scores > floor if math.isfinite(floor) else slice(None)
+        return scores[keep], logits[keep]
+
+    def _tokens(self, sparse: Tensor) -> Tensor:
+        """Put the output tokens before the prompts' tokens, (B, T, C)."""
+        decoder = self._decoder
+        output = [decoder.iou_token.weight, decoder.mask_tokens.weight]
+        if decoder.pred_obj_scores:
+            output.insert(0, decoder.obj_score_token.weight)
+        return torch.cat([torch.cat(output).expand(len(sparse), -1, -1), sparse], 1)
+
+    def _transform(self, tokens: Tensor, tick: Callable[[], None]) -> tuple[Tensor, list[State], Tensor]:
+        """Run the two-way transformer.
+
+        Returns
+        -------
+        hidden : (B, F, C) Tensor
+            The tokens that are read: predicted IoU, then masks.
+        states : list of State
+            The image tokens, one for each chunk of prompts.
+        rows : (B, 2 H T, C) Tensor
+            What the states mix.
+        """
+        chunks = [slice(i, i + self._chunk) for i in range(0, len(tokens), self._chunk)]
+        queries = self._look0(tokens, chunks, tick)
+        states, queries, rows, v0 = self._mix0_look1(queries, tokens, chunks, tick)
+        return self._mix1_look2(states, queries, tokens, rows, v0, chunks, tick)
+
+    def _look0(self, tokens: Tensor, chunks: list[slice], tick: Callable[[], None]) -> Tensor:
+        """First layer, up to the prompt tokens' perceptron."""
+        layer = self._first
+        if layer.skip_first_layer_pe:
+            queries = layer.self_attn(tokens, tokens, tokens)
+        else:
+            queries = tokens + layer.self_attn(tokens + tokens, tokens + tokens, tokens)
+        queries = layer.norm1(queries)
+        attention = layer.cross_attn_token_to_image
+        q = _scaled_queries(attention, queries + tokens)
+        seen = []
+        for c in chunks:
+            tick()
+            seen.append(self._image.look0(q[c]))
+        return _add_seen(layer, queries, torch.cat(seen))
+
+    def _mix0_look1(
+        self, queries: Tensor, tokens: Tensor, chunks: list[slice], tick: Callable[[], None]
+    ) -> tuple[list[State], Tensor, Tensor, Tensor]:
+        """First layer's image tokens; second layer, up to the prompt tokens' perceptron.
+
+        Returns
+        -------
+        states : list of State
+            The image tokens after the first layer.
+        queries : (B, T, C) Tensor
+            The prompt tokens.
+        rows : (B, H T, C) Tensor
+            What the states mix.
+        v : (B, H, T, d) Tensor
+            The values that these rows were made of.
+        """
+        mixing, layer, shift = self._first.cross_attn_image_to_token, self._second, self._first.norm4.bias
+        k, v = _keys_and_values(mixing, queries + tokens, queries)
+        rows = centred(value_rows(mixing, v, mixing.out_proj.bias))
+        gram = rows @ rows.mT
+        rows = rows * self._first.norm4.weight
+        placed = queries + tokens
+        queries = layer.norm1(queries + layer.self_attn(placed, placed, queries))
+        attention = layer.cross_attn_token_to_image
+        q = _scaled_queries(attention, queries + tokens)
+        mixed_q = _against(q, rows, attention.k_proj.weight)
+        states, seen = [], []
+        for c in chunks:
+            tick()
+            states.append(self._image.mix0(k[c], v[c], gram[c]))
+            seen.append(self._image.look1(states[-1], q[c], mixed_q[c]))
+        values = _gather_values(attention, seen, rows, shift)
+        return states, _add_seen(layer, queries, values), rows, v
+
+    def _mix1_look2(
+        self,
+        states: list[State],
+        queries: Tensor,
+        tokens: Tensor,
+        rows: Tensor,
+        v0: Tensor,
+        chunks: list[slice],
+        tick: Callable[[], None],
+    ) -> tuple[Tensor, list[State], Tensor]:
+        """Second layer's image tokens and the final attention; returns what :meth:`_transform` returns."""
+        mixing, norm = self._second.cross_attn_image_to_token, self._second.norm4
+        k, v = _keys_and_values(mixing, queries + tokens, queries)
+        mixed_k = _against(k, rows, mixing.q_proj.weight) * _scale(mixing)
+        rows, new = (
+            centred(rows),
+            centred(value_rows(mixing, v, mixing.out_proj.bias + self._first.norm4.bias)),
+        )
+        gram, new_gram = torch.cat([rows @ rows.mT, 2 * (new @ rows.mT)], 1), new @ new.mT
+        rows = torch.cat([rows, new], 1) * norm.weight
+        read = queries[:, self._read]
+        q = _scaled_queries(self._final, read + tokens[:, self._read])
+        mixed_q = _against(q, rows, self._final.k_proj.weight)
+        seen = []
+        for c, state in zip(chunks, states, strict=True):
+            tick()
+            self._image.mix1(state, v0[c], k[c], v[c], mixed_k[c], (gram[c], new_gram[c]))
+            seen.append(self._image.look2(state, q[c], mixed_q[c]))
+        values = _gather_values(self._final, seen, rows, norm.bias)
+        hidden = read + self._final.out_proj(join(values))
+        return self._decoder.transformer.norm_final_attn(hidden), states, rows
+
+
+def _scale(attention: Attention) -> float:
+    return float((attention.internal_dim // attention.num_heads) ** -0.5)
+
+
+def _scaled_queries(attention: Attention, tokens: Tensor) -> Tensor:
+    return split(attention.q_proj(tokens) * _scale(attention), attention.num_heads)
+
+
+def _keys_and_values(attention: Attention, placed: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor]:
+    heads = attention.num_heads
+    return split(attention.k_proj(placed), heads), split(attention.v_proj(tokens), heads)
+
+
+def _against(tokens: Tensor, rows: Tensor, weight: Tensor) -> Tensor:
+    """Multiply projected tokens with rows in an image projection.
+
+    (B, H, T, d) tokens, (B, R, C) rows and a (H d, C) weight give (B, H T, R).
+    """
+    projected = split(rows @ weight.T, tokens.shape[1])
+    return torch.matmul(tokens, projected.mT).flatten(1, 2)
+
+
+def _gather_values(
+    attention: Attention, seen: list[tuple[Tensor, Tensor]], rows: Tensor, shift: Tensor
+) -> Tensor:
+    """Add up what tokens saw: the image, the rows mixed into it, and what is constant; (B, H, T, d)."""
+    image, taken = (torch.cat(parts) for parts in zip(*seen, strict=True))
+    heads = attention.num_heads
+    projected = split(rows @ attention.v_proj.weight.T, heads)
+    constant = attention.v_proj.weight @ shift + attention.v_proj.bias
+    values = torch.matmul(taken.view(len(taken), heads, -1, taken.shape[-1]), projected)
+    return values.add_(image).add_(constant.view(heads, 1, -1))
+
+
+def _add_seen(layer: TwoWayAttentionBlock, queries: Tensor, values: Tensor) -> Tensor:
+    """Add a cross attention's values to the prompt tokens, then a perceptron's, with their norms."""
+    queries = layer.norm2(queries + layer.cross_attn_token_to_image.out_proj(join(values)))
+    result: Tensor = layer.norm3(queries + layer.mlp(queries))
+    return result

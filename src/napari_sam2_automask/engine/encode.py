@@ -1,0 +1,103 @@
+"""Image features of a crop, as ``SAM2ImagePredictor.set_image`` computes them, but interruptible."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+from torchvision.transforms.functional import normalize, resize, to_tensor
+
+from napari_sam2_automask.errors import ModelError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from numpy.typing import NDArray
+    from sam2.modeling.sam2_base import SAM2Base
+
+__all__ = ["Features", "encode", "model_input"]
+
+# The constants of sam2's SAM2Transforms.
+_MEAN = [0.485, 0.456, 0.406]
+_STD = [0.229, 0.224, 0.225]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Features:
+    """What the decoder needs to know about an image.
+
+    Attributes
+    ----------
+    image_embed : (1, C, h, w) Tensor
+        The image embedding.
+    high_res : tuple of Tensor
+        Features at four times and twice the embedding's resolution, (1, C / 8, 4 h, 4 w) and
+        (1, C / 4, 2 h, 2 w); empty for models without them.
+    """
+
+    image_embed: Tensor
+    high_res: tuple[Tensor, ...]
+
+    @property
+    def nbytes(self) -> int:
+        """Memory in bytes."""
+        return sum(t.numel() * t.element_size() for t in (self.image_embed, *self.high_res))
+
+
+def model_input(view: NDArray[np.uint8], image_size: int) -> Tensor:
+    """Resize and normalise a crop on the CPU, (Y, X, 3) uint8 to (1, 3, image_size, image_size) float32."""
+    scaled = resize(to_tensor(np.ascontiguousarray(view)), [image_size, image_size])
+    inputs: Tensor = normalize(scaled, _MEAN, _STD)[None]
+    return inputs
+
+
+def encode(network: SAM2Base, view: NDArray[np.uint8], tick: Callable[[], None]) -> Features:
+    """Run the image encoder on a crop.
+
+    Parameters
+    ----------
+    network : SAM2Base
+        In evaluation mode.
+    view : (Y, X, 3) uint8 array
+        The crop.
+    tick : callable
+        Called between the layers of the encoder; may raise to stop.
+
+    Returns
+    -------
+    Features
+        Equal to the predictor's, bit by bit.
+
+    Raises
+    ------
+    ModelError
+        If the features hold NaN or infinity.
+    """
+    inputs = model_input(view, network.image_size).to(network.device)
+    with _ticking(network, tick):
+        backbone = network.forward_image(inputs)
+    levels = list(backbone["backbone_fpn"][-network.num_feature_levels :])
+    if network.directly_add_no_mem_embed:
+        levels[-1] = levels[-1] + network.no_mem_embed.reshape(1, -1, 1, 1)
+    if not all(bool(torch.isfinite(level).all()) for level in levels):
+        raise ModelError(
+            "the image encoder returned values that are not numbers: check the model's weights, "
+            "or run on the CPU in single precision"
+        )
+    return Features(levels[-1].contiguous(), tuple(levels[:-1]))
+
+
+@contextmanager
+def _ticking(network: SAM2Base, tick: Callable[[], None]) -> Iterator[None]:
+    """Call `tick` before every layer of the encoder, whatever its architecture, while the context lasts."""
+    layers = [module for module in network.image_encoder.modules() if not list(module.children())]
+    hooks = [layer.register_forward_pre_hook(lambda *_: tick()) for layer in layers]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()

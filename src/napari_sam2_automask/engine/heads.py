@@ -1,0 +1,109 @@
+"""The image side of one cross attention, in low-rank form.
+
+The image tokens of the decoder's transformer are never formed. What every prompt shares is projected once
+for each image; what a prompt adds to the tokens has rank (heads x prompt tokens) and stays in that form.
+Arrays of the image side are laid out with the image tokens last, (prompts, heads, prompt tokens, N).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from sam2.modeling.sam.transformer import Attention
+
+__all__ = ["centred", "join", "project", "shared_matmul", "split", "value_rows"]
+
+
+def split(projected: Tensor, heads: int) -> Tensor:
+    """(B, T, D) to (B, heads, T, D / heads)."""
+    batch, tokens, width = projected.shape
+    return projected.view(batch, tokens, heads, width // heads).transpose(1, 2)
+
+
+def join(split_heads: Tensor) -> Tensor:
+    """(B, heads, T, d) to (B, T, heads x d)."""
+    return split_heads.transpose(1, 2).flatten(2)
+
+
+def centred(x: Tensor) -> Tensor:
+    """Subtract the mean over the last axis, which is the linear half of a layer norm."""
+    return x - x.mean(-1, keepdim=True)
+
+
+def project(image: Tensor, weight: Tensor, heads: int, scale: float = 1.0) -> Tensor:
+    """Project image tokens and lay them out for :func:`shared_matmul`.
+
+    Parameters
+    ----------
+    image : (N, C) Tensor
+        Image tokens.
+    weight : (D, C) Tensor
+        Weight of a linear layer.
+    heads : int
+        Number of heads.
+    scale : float
+        Factor on the result.
+
+    Returns
+    -------
+    (heads, D / heads, N) Tensor
+        Contiguous.
+    """
+    return (weight @ image.T).mul_(scale).view(heads, -1, len(image))
+
+
+def shared_matmul(tokens: Tensor, table: Tensor, add_to: Tensor | None = None, alpha: float = 1.0) -> Tensor:
+    """Multiply tokens of several prompts with a table that all prompts share.
+
+    Parameters
+    ----------
+    tokens : (B, heads, T, k) Tensor
+        The prompts' side.
+    table : (heads, k, n) Tensor
+        The image's side.
+    add_to : (B, heads, T, n) Tensor, optional
+        Contiguous; the product is added to it in place.
+    alpha : float
+        Factor on the product, only with `add_to`.
+
+    Returns
+    -------
+    (B, heads, T, n) Tensor
+        The product, or `add_to`.
+    """
+    batch, heads, rows, _ = tokens.shape
+    if batch != 1:
+        product = torch.matmul(tokens, table)
+        return product if add_to is None else add_to.add_(product, alpha=alpha)
+    if add_to is None:
+        return torch.bmm(tokens[0], table)[None]
+    add_to.view(heads, rows, -1).baddbmm_(tokens[0], table, alpha=alpha)
+    return add_to
+
+
+def value_rows(attention: Attention, values: Tensor, constant: Tensor) -> Tensor:
+    """Return the rows that an image-to-token attention mixes into the image tokens.
+
+    Parameters
+    ----------
+    attention : Attention
+        The attention whose output projection is absorbed.
+    values : (B, heads, T, d) Tensor
+        Projected values of the prompt tokens.
+    constant : (C,) Tensor
+        Added to every image token; it goes into the first head's rows, whose weights sum to one.
+
+    Returns
+    -------
+    (B, heads x T, C) Tensor
+        One row for each head and prompt token.
+    """
+    batch, heads, tokens, d = values.shape
+    weight = attention.out_proj.weight.view(-1, heads, d).permute(1, 2, 0)
+    rows = torch.matmul(values, weight)
+    rows[:, 0] += constant
+    return rows.reshape(batch, heads * tokens, -1)

@@ -1,0 +1,276 @@
+"""Random networks whose masks are worth comparing, and the comparison with Meta's generator."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from napari_sam2_automask.engine import propose
+from napari_sam2_automask.engine.encode import encode
+from napari_sam2_automask.models import Model, import_sam2, meta_generator
+from napari_sam2_automask.selection import Masks, non_maximum_suppression, select
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from sam2.modeling.sam2_base import SAM2Base
+
+    from napari_sam2_automask.settings import AmgSettings
+
+TIE = 1e-4
+
+
+def small_network(
+    seed: int = 0, image_size: int = 256, *, object_scores: bool = True, high_res: bool = True
+) -> SAM2Base:
+    """A SAM2Base of sam2's classes with a small Hiera trunk and random weights."""
+    import_sam2()
+    from sam2.modeling.backbones.hieradet import Hiera
+    from sam2.modeling.backbones.image_encoder import FpnNeck, ImageEncoder
+    from sam2.modeling.position_encoding import PositionEmbeddingSine
+    from sam2.modeling.sam.transformer import TwoWayTransformer
+    from sam2.modeling.sam2_base import SAM2Base
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        trunk = Hiera(
+            embed_dim=16, num_heads=1, stages=(1, 1, 2, 1), global_att_blocks=(3,), window_spec=(8, 4, 4, 4)
+        )
+        position = PositionEmbeddingSine(num_pos_feats=64, normalize=True, scale=None, temperature=10000)
+        neck = FpnNeck(
+            position, 64, trunk.channel_list, fpn_top_down_levels=[2, 3], fpn_interp_model="nearest"
+        )
+        network = SAM2Base(
+            image_encoder=ImageEncoder(trunk, neck, scalp=1),
+            memory_attention=None,
+            memory_encoder=None,
+            image_size=image_size,
+            use_high_res_features_in_sam=high_res,
+            directly_add_no_mem_embed=True,
+            iou_prediction_use_sigmoid=True,
+            multimask_output_in_sam=True,
+            pred_obj_scores=object_scores,
+            pred_obj_scores_mlp=object_scores,
+            sam_mask_decoder_extra_args={"dynamic_multimask_via_stability": True},
+        )
+        network.sam_mask_decoder.transformer = TwoWayTransformer(
+            depth=2, embedding_dim=64, num_heads=4, mlp_dim=128
+        )
+    return network.requires_grad_(False).eval()
+
+
+def blobs(shape: tuple[int, int], seed: int = 0, scale: float = 0.06) -> NDArray[np.uint8]:
+    """A smooth random colour image, (Y, X, 3) uint8."""
+    from scipy.ndimage import gaussian_filter
+
+    rng = np.random.default_rng(seed)
+    sigma = scale * min(shape)
+    planes = [gaussian_filter(rng.normal(size=shape), sigma, mode="reflect") for _ in range(3)]
+    stack = np.stack([(p - p.min()) / max(float(np.ptp(p)), 1e-9) for p in planes], -1)
+    return (stack * 255).round().astype(np.uint8)
+
+
+@torch.inference_mode()
+def calibrate(
+    network: SAM2Base,
+    view: NDArray[np.uint8],
+    *,
+    points: int = 8,
+    iou: float = 0.8,
+    share: float = 0.5,
+    covered: float = 0.06,
+    stability: float = 0.95,
+) -> None:
+    """Scale the heads so that about `share` of the prompts pass and masks are compact and stable.
+
+    Mask logits are linear in the last layer of the mask heads: their scale sets the stability; a multiple of
+    the feature sum, subtracted, sets the covered share. Predicted IoU is spread around its threshold.
+    """
+    decoder = network.sam_mask_decoder
+    for token in decoder.output_hypernetworks_mlps:
+        # Prompts have to differ for masks to differ.
+        token.layers[-1].weight.mul_(4)
+    logits, rating = _predict(network, view, points)
+    saved = [mlp.layers[-1] for mlp in decoder.output_hypernetworks_mlps]
+    copies = [(layer.weight.clone(), layer.bias.clone()) for layer in saved]
+    for layer in saved:
+        layer.weight.zero_()
+        layer.bias.fill_(1.0)
+    total, _ = _predict(network, view, points)
+    for token, (layer, (weight, bias)) in enumerate(zip(saved, copies, strict=True)):
+        mine, field_ = logits[:, token].flatten(1), total[:, token].flatten(1)
+        shift = torch.quantile((mine / field_).nan_to_num(), 1 - covered, dim=1).median()
+        moved = mine - shift * field_
+        # The scale at which a typical mask just passes the stability threshold.
+        level = torch.quantile(moved, 1 - covered, dim=1, keepdim=True)
+        low, high = 0.0, 1e4
+        for _ in range(40):
+            middle = (low + high) / 2
+            a = middle * (moved - level * 0)
+            union = (a > -1).sum(1).clamp(min=1)
+            score = ((a > 1).sum(1) / union).median()
+            low, high = (middle, high) if score < stability else (low, middle)
+        layer.weight.copy_(weight * high)
+        layer.bias.copy_((bias - shift) * high)
+    _spread_ratings(decoder.iou_prediction_head, rating, iou, share)
+
+
+def _spread_ratings(head: Any, rating: torch.Tensor, iou: float, share: float) -> None:
+    raw = torch.logit(rating.double().clamp(1e-6, 1 - 1e-6)).float() if head.sigmoid_output else rating
+    centre = torch.quantile(raw[:, 1:].amax(1), 1 - share)
+    spread = 1.5 / raw.std().clamp(min=1e-6)
+    target = float(np.log(iou / (1 - iou))) if head.sigmoid_output else iou
+    last = head.layers[-1]
+    last.weight.mul_(spread)
+    last.bias.copy_((last.bias - centre) * spread + target)
+
+
+def _predict(network: SAM2Base, view: NDArray[np.uint8], points: int) -> tuple[torch.Tensor, torch.Tensor]:
+    features = encode(network, view, lambda: None)
+    side = (torch.arange(points) + 0.5) / points * network.image_size
+    coords = torch.stack(torch.meshgrid(side, side, indexing="xy"), -1).reshape(-1, 1, 2)
+    sparse, dense = network.sam_prompt_encoder(
+        points=(coords, torch.ones(len(coords), 1, dtype=torch.int)), boxes=None, masks=None
+    )
+    parts = []
+    for i in range(0, len(sparse), 8):
+        masks, iou, _, _ = network.sam_mask_decoder.predict_masks(
+            image_embeddings=features.image_embed,
+            image_pe=network.sam_prompt_encoder.get_dense_pe(),
+            sparse_prompt_embeddings=sparse[i : i + 8],
+            dense_prompt_embeddings=dense[i : i + 8],
+            repeat_image=True,
+            high_res_features=list(features.high_res),
+        )
+        parts.append((masks, iou))
+    return torch.cat([p[0] for p in parts]), torch.cat([p[1] for p in parts])
+
+
+def as_model(network: SAM2Base, name: str = "random") -> Model:
+    return Model(name=name, network=network, device=torch.device("cpu"))
+
+
+def run_meta(model: Model, view: NDArray[np.uint8], settings: AmgSettings) -> list[dict[str, Any]]:
+    """Meta's records, in its order."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        generator = meta_generator(model, settings.replace(output_mode="binary_mask"))
+        return generator.generate(view)
+
+
+def run_ours(model: Model, view: NDArray[np.uint8], settings: AmgSettings) -> Masks:
+    return select(propose(view, settings, model), settings)
+
+
+@dataclass
+class Comparison:
+    """How far two sets of masks agree.
+
+    Attributes
+    ----------
+    meta, ours : int
+        Masks of each.
+    matched : int
+        Masks with the same point that agree by IoU >= 0.999.
+    worst_iou, worst_score : float
+        Over the matched masks: the lowest IoU, the largest difference of either score.
+    ties : list of str
+        Masks of one side only, each with the threshold that it lies on.
+    unexplained : list of str
+        The others.
+    """
+
+    meta: int
+    ours: int
+    matched: int = 0
+    worst_iou: float = 1.0
+    worst_score: float = 0.0
+    ties: list[str] = field(default_factory=list)
+    unexplained: list[str] = field(default_factory=list)
+
+    @property
+    def equal(self) -> bool:
+        return not self.unexplained and self.worst_iou >= 0.999 and self.worst_score <= TIE
+
+
+def compare(records: list[dict[str, Any]], masks: Masks) -> Comparison:
+    """Match Meta's records with our masks by point, scores and pixels."""
+    # An empty mask with a stability of 0 / 0 is a record of Meta's where no stability is asked for.
+    records = [record for record in records if record["area"] > 0]
+    result = Comparison(len(records), len(masks))
+    free = set(range(len(masks)))
+    for record in records:
+        best, best_iou = -1, 0.0
+        for k in sorted(free):
+            same = np.allclose(masks.points[k], record["point_coords"][0], atol=1e-3)
+            if not same or abs(float(masks.predicted_iou[k]) - record["predicted_iou"]) > TIE:
+                continue
+            iou = _iou(record["segmentation"], masks.full(k))
+            if iou > best_iou:
+                best, best_iou = k, iou
+        if best < 0 or best_iou < 0.9:
+            _explain(
+                result, "Meta's", record["predicted_iou"], record["stability_score"], _xyxy(record), masks
+            )
+            continue
+        free.discard(best)
+        result.matched += 1
+        result.worst_iou = min(result.worst_iou, best_iou)
+        difference = abs(float(masks.stability_score[best]) - record["stability_score"])
+        rating = abs(float(masks.predicted_iou[best]) - record["predicted_iou"])
+        result.worst_score = max(result.worst_score, difference, rating)
+    for k in sorted(free):
+        _explain(
+            result,
+            "ours",
+            float(masks.predicted_iou[k]),
+            float(masks.stability_score[k]),
+            masks.boxes[k],
+            masks,
+        )
+    return result
+
+
+def _iou(a: NDArray[np.bool_], b: NDArray[np.bool_]) -> float:
+    return float((a & b).sum() / max((a | b).sum(), 1))
+
+
+def _xyxy(record: dict[str, Any]) -> NDArray[np.float64]:
+    x, y, w, h = record["bbox"]
+    return np.array([x, y, x + w, y + h])
+
+
+def _explain(
+    result: Comparison, whose: str, rating: float, stability: float, box: NDArray[Any], masks: Masks
+) -> None:
+    """Say which threshold a mask of one side only lies on."""
+    s = masks.settings
+    text = (
+        f"{whose} mask, predicted IoU {rating:.6f}, stability {stability:.6f}, box {np.asarray(box).tolist()}"
+    )
+    if abs(rating - s.pred_iou_thresh) <= TIE or abs(stability - s.stability_score_thresh) <= TIE:
+        result.ties.append(f"{text}: on a score threshold")
+        return
+    for thresh in (s.box_nms_thresh, s.crop_nms_thresh):
+        if np.any(np.abs(_box_ious(np.asarray(box, float), masks.candidates.boxes) - thresh) <= TIE):
+            result.ties.append(f"{text}: on an NMS threshold")
+            return
+    result.unexplained.append(text)
+
+
+def _box_ious(box: NDArray[np.float64], boxes: NDArray[np.int64]) -> NDArray[np.float64]:
+    wide = np.minimum(box[2], boxes[:, 2]) - np.maximum(box[0], boxes[:, 0])
+    high = np.minimum(box[3], boxes[:, 3]) - np.maximum(box[1], boxes[:, 1])
+    shared = np.clip(wide, 0, None) * np.clip(high, 0, None)
+    area = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
+    union: NDArray[np.float64] = np.maximum((box[2] - box[0]) * (box[3] - box[1]) + area - shared, 1e-9)
+    return shared / union
+
+
+__all__ = [
+    "TIE", "Comparison", "as_model", "blobs", "calibrate", "compare", "non_maximum_suppression", "run_meta",
+    "run_ours", "small_network",
+]  # fmt: skip
