@@ -1,0 +1,163 @@
+"""The command line: ``sam2-automask segment``, ``models``, ``presets`` and ``demo``."""
+
+# No `from __future__ import annotations`: typer reads the annotations at run time.
+import logging
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from napari_sam2_automask import __version__
+from napari_sam2_automask.cli_models import models_app
+from napari_sam2_automask.cli_options import choose_settings, with_settings_options
+from napari_sam2_automask.console import OUT, WorkProgress, complain, say
+from napari_sam2_automask.errors import AutomaskError
+from napari_sam2_automask.presets import PRESETS
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="sam2-automask",
+    help="Segment everything in images with SAM 2, as the napari plugin does.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # the rich help cuts long option names short
+)
+app.add_typer(models_app, name="models")
+
+
+def main() -> None:
+    """Run the command line: an error a person can mend is one line and exit code 1."""
+    # tifffile logs what it stumbles over in damaged files; our one line says it.
+    logging.getLogger("tifffile").setLevel(logging.CRITICAL)
+    try:
+        app()
+    except AutomaskError as error:
+        complain(f"error: {error}")
+        sys.exit(1)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        say(f"napari-sam2-automask {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _common(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+@with_settings_options
+def segment(
+    inputs: Annotated[
+        list[Path], typer.Argument(metavar="INPUT...", help="Images (TIFF, PNG, JPEG) and folders of them.")
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the results; made if need be.")],
+    preset: Annotated[
+        str | None,
+        typer.Option(help=f"One of {', '.join(PRESETS)}. [default: balanced]", show_default=False),
+    ] = None,
+    settings: Annotated[
+        Path | None, typer.Option(help="A record or a JSON file of settings, in the preset's place.")
+    ] = None,
+    model: Annotated[str, typer.Option(help="A name from `models list`, or a file of weights.")] = "bundled",
+    device: Annotated[str, typer.Option(help="auto, cuda, mps or cpu.")] = "auto",
+    plane: Annotated[
+        int | None, typer.Option(help="Which plane to take of files with several, counted from 0.")
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Do images again whose results are there.")
+    ] = False,
+    **parameters: Any,
+) -> None:
+    """Segment images: for each a label image, an object table, COCO JSON and a record of how it was made.
+
+    Images whose results are there already are skipped. A file that cannot be read is reported at the end and
+    does not stop the rest. Parameters that are not given come from the preset.
+    """
+    chosen = choose_settings(preset, settings, parameters)
+    from napari_sam2_automask.jobs import run_jobs
+    from napari_sam2_automask.models import load_model
+    from napari_sam2_automask.planning import find_images, plan_jobs
+
+    images, useless = find_images(inputs)
+    jobs = plan_jobs(images, out, plane)
+    counts, failures = {"done": 0, "skipped": 0, "failed": len(useless)}, list(useless.values())
+    with WorkProgress(len(jobs)) as progress:
+        try:
+            for result in run_jobs(
+                jobs,
+                chosen,
+                lambda: load_model(model, device=device, progress=progress),
+                overwrite=overwrite,
+                progress=progress,
+                started=lambda job: progress.start(job.source.name),
+            ):
+                progress.advance()
+                counts[result.status] += 1
+                if result.status == "failed":
+                    failures.append(result.message)
+                else:
+                    say(_line(result))
+        except KeyboardInterrupt:
+            failures.append("stopped from the keyboard: run the same command again to go on")
+            raise typer.Exit(130) from None
+        finally:
+            for failure in failures:
+                complain(f"error: {failure}")
+            say(", ".join(f"{count} {status}" for status, count in counts.items()))
+    if failures:
+        raise typer.Exit(1)
+
+
+def _line(result: Any) -> str:
+    """Say in a line what became of an image."""
+    if result.status == "skipped":
+        return f"{result.source}: skipped, {result.message}"
+    objects = f"{result.objects} objects" if result.objects else f"no objects ({result.removed})"
+    return f"{result.source}: {objects}, {result.seconds:.1f} s"
+
+
+@app.command()
+def presets() -> None:
+    """List the presets: what each is for and what it costs."""
+    table = Table("preset", "for", "encoder passes", "point prompts", box=None, header_style="bold")
+    for preset in PRESETS.values():
+        own = preset.for_model("bundled")
+        table.add_row(
+            preset.name,
+            preset.purpose,
+            _both(preset.settings.encoder_passes, own.encoder_passes),
+            _both(preset.settings.point_prompts, own.point_prompts),
+        )
+    OUT.print(table)
+
+
+def _both(usual: int, bundled: int) -> str:
+    return f"{usual}" if usual == bundled else f"{usual} (bundled model: {bundled})"
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the results.")] = Path("demo_out"),
+    napari: Annotated[
+        bool, typer.Option("--napari", help="Open the images and results in napari afterwards.")
+    ] = False,
+) -> None:
+    """Segment the bundled sample images, coarse, balanced and fine, and compare with the ground truth."""
+    from napari_sam2_automask.demo import run_demo
+
+    run_demo(out, open_napari=napari)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,219 @@
+"""Many image files: what to read, what to write, and one bad file does not stop the rest."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from napari_sam2_automask.api import propose
+from napari_sam2_automask.errors import AutomaskError, ImageError, OutputError
+from napari_sam2_automask.painting import Segmentation, paint
+from napari_sam2_automask.presets import Preset, resolve_settings
+from napari_sam2_automask.progress import ProgressCallback, no_progress
+from napari_sam2_automask.reading import LoadedImage, read_image
+from napari_sam2_automask.record import make_record
+from napari_sam2_automask.writing import make_folder, write_results
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+    from napari_sam2_automask.models import Model
+    from napari_sam2_automask.planning import Job
+    from napari_sam2_automask.settings import AmgSettings
+
+__all__ = ["FileResult", "file_hash", "removed_text", "run_jobs", "segment_loaded"]
+
+
+@dataclass(frozen=True, slots=True)
+class FileResult:
+    """What became of one image file.
+
+    Attributes
+    ----------
+    source : Path
+        The image.
+    status : str
+        ``"done"``, ``"skipped"`` (results were there) or ``"failed"``.
+    message : str
+        What went wrong, or why it was skipped; empty when all went well.
+    objects : int
+        How many objects the labels hold.
+    seconds : float
+        How long it took.
+    removed : str
+        What the filters removed, in words, for an image without objects.
+    """
+
+    source: Path
+    status: str
+    message: str = ""
+    objects: int = 0
+    seconds: float = 0.0
+    removed: str = ""
+
+
+def run_jobs(
+    jobs: Sequence[Job],
+    settings: AmgSettings | Preset | str,
+    load: Callable[[], Model],
+    *,
+    overwrite: bool = False,
+    progress: ProgressCallback = no_progress,
+    started: Callable[[Job], None] = lambda job: None,
+) -> Iterator[FileResult]:
+    """Segment image files one after another.
+
+    Parameters
+    ----------
+    jobs : sequence of Job
+        What to do, from `plan_jobs`.
+    settings : AmgSettings, Preset or str
+        As for `segment`.
+    load : callable
+        Returns the model; called once, when the first image needs it.
+    overwrite : bool
+        Whether to do images again whose results are there.
+    progress : callable
+        Takes the progress within each image; may raise `Cancelled`.
+    started : callable
+        Called with each job when it starts.
+
+    Yields
+    ------
+    FileResult
+        One per job, in order, as soon as its files are complete. A file that cannot be read or segmented
+        yields ``"failed"``.
+
+    Raises
+    ------
+    OutputError
+        If results cannot be written: the next image's could not be either.
+    ModelError
+        If the model cannot be loaded.
+    Cancelled
+        If `progress` raised it.
+    """
+    model: Model | None = None
+    for job in jobs:
+        started(job)
+        try:
+            checksum = file_hash(job.source)
+            if job.paths.labels.exists() and not overwrite:
+                yield _existing(job, checksum)
+                continue
+            image = read_image(job.source, job.plane)
+        except AutomaskError as error:
+            yield FileResult(job.source, "failed", str(error))
+            continue
+        if model is None:
+            for folder in {job.paths.labels.parent for job in jobs}:
+                make_folder(folder)
+            model = load()
+        yield _run(job, image, checksum, settings, model, progress)
+
+
+def segment_loaded(
+    image: LoadedImage,
+    settings: AmgSettings | Preset | str,
+    model: Model,
+    *,
+    name: str,
+    progress: ProgressCallback = no_progress,
+    **more: Any,
+) -> Segmentation:
+    """Segment an image that was read from a file, with a record that names it.
+
+    Parameters
+    ----------
+    image : LoadedImage
+        From `read_image`.
+    settings : AmgSettings, Preset or str
+        As for `segment`.
+    model : Model
+        From `load_model`.
+    name : str
+        The image's name for the record.
+    progress : callable
+        As for `segment`.
+    **more
+        Further entries of the record.
+    """
+    from napari_sam2_automask.selection import select
+
+    resolved, preset = resolve_settings(settings, model.family)
+    candidates = propose(image.array, resolved, model, rgb=image.rgb, progress=progress)
+    record = make_record(
+        resolved, preset=preset, model=model, image=image.array, image_name=name, plane=image.plane, **more
+    )
+    return paint(
+        select(candidates, resolved),
+        image=image.array,
+        pixel_size=image.pixel_size,
+        unit=image.unit,
+        record=record,
+    )
+
+
+def file_hash(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes, as hexadecimal digits."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise ImageError(f"cannot read {path} ({error.strerror or error}): check the file") from error
+
+
+def removed_text(removed: dict[str, int]) -> str:
+    """Say what each filter removed, for a result without objects."""
+    counts = [f"{count} by {name}" for name, count in removed.items() if count]
+    return "no masks were found" if not counts else "removed: " + ", ".join(counts)
+
+
+def _run(
+    job: Job,
+    image: LoadedImage,
+    checksum: str,
+    settings: AmgSettings | Preset | str,
+    model: Model,
+    progress: ProgressCallback,
+) -> FileResult:
+    """Segment one image and write its results."""
+    start = time.perf_counter()
+    try:
+        file = {"name": job.source.name, "sha256": checksum}
+        done = segment_loaded(image, settings, model, name=job.source.name, progress=progress, file=file)
+        write_results(done, job.paths, job.source.name)
+    except OutputError:
+        raise
+    except AutomaskError as error:
+        return FileResult(job.source, "failed", str(error))
+    except (RuntimeError, ValueError, ArithmeticError, LookupError, MemoryError, TypeError) as error:
+        # Not foreseen, but it shall not cost the other images.
+        reason = str(error).splitlines()[0] if str(error) else ""
+        message = f"{job.source} failed in a way that was not foreseen ({type(error).__name__}: {reason})"
+        return FileResult(job.source, "failed", f"{message}: please report it with this image")
+    objects = len(done.table)
+    removed = "" if objects else removed_text(done.record["removed"])
+    return FileResult(job.source, "done", "", objects, time.perf_counter() - start, removed)
+
+
+def _existing(job: Job, checksum: str) -> FileResult:
+    """Tell whether the results that are there are of this very file."""
+    try:
+        record = json.loads(job.paths.record.read_bytes())
+        same = record["file"]["sha256"] == checksum and record.get("plane") == job.plane
+        objects = int(record.get("objects", 0))
+    except (OSError, ValueError, KeyError, TypeError):
+        same, objects = False, 0
+    if same:
+        return FileResult(job.source, "skipped", f"results are in {job.paths.labels}", objects)
+    return FileResult(
+        job.source,
+        "failed",
+        f"{job.paths.labels} exists and belongs to another image or an older version of {job.source.name}: "
+        "use --overwrite or another --out",
+    )

@@ -1,0 +1,128 @@
+"""Which image files to segment, and what to call their results."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from napari_sam2_automask.reading import SUFFIXES
+from napari_sam2_automask.writing import ResultPaths
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+__all__ = ["Job", "find_images", "plan_jobs"]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One image file and where its results go.
+
+    Attributes
+    ----------
+    source : Path
+        The image.
+    paths : ResultPaths
+        The results.
+    plane : int or None
+        The plane to take.
+    """
+
+    source: Path
+    paths: ResultPaths
+    plane: int | None = None
+
+
+def find_images(inputs: Sequence[Path]) -> tuple[list[Path], dict[Path, str]]:
+    """Return the image files among files and folders, each once, and what of the inputs is of no use.
+
+    Parameters
+    ----------
+    inputs : sequence of Path
+        Files, taken whatever their names, and folders, searched (not their subfolders) for TIFF, PNG and JPEG
+        files in alphabetical order, hidden files and our own results left out.
+
+    Returns
+    -------
+    images : list of Path
+        The images.
+    useless : dict of Path to str
+        Inputs without any, and why.
+    """
+    found: dict[Path, Path] = {}
+    useless: dict[Path, str] = {}
+    for given in inputs:
+        if given.is_dir():
+            images = sorted(path for path in given.iterdir() if _is_image(path))
+            if not images:
+                useless[given] = f"{given} holds no TIFF, PNG or JPEG file: choose another folder"
+        elif given.exists():
+            images = [given]
+        else:
+            images = []
+            useless[given] = f"there is no file or folder {given}: check the path"
+        for path in images:
+            found.setdefault(path.resolve(), path)
+    return list(found.values()), useless
+
+
+def plan_jobs(sources: Sequence[Path], folder: Path, plane: int | None = None) -> list[Job]:
+    """Give each image names for its results that no other image has.
+
+    Parameters
+    ----------
+    sources : sequence of Path
+        The images.
+    folder : Path
+        Where the results go.
+    plane : int, optional
+        The plane to take of each; it becomes part of the names.
+
+    Returns
+    -------
+    list of Job
+        Results are called after the image's name without its suffix; where two images would have the same
+        name, the suffix and then the folder's name are added to both.
+    """
+    suffix = "" if plane is None else f"_plane{plane}"
+    stems = _unique_stems(sources)
+    return [
+        Job(source, ResultPaths.of(folder, stem + suffix), plane)
+        for source, stem in zip(sources, stems, strict=True)
+    ]
+
+
+def _is_image(path: Path) -> bool:
+    own = path.name.lower().endswith(".labels.tif")
+    return path.suffix.lower() in SUFFIXES and not own and not path.name.startswith(".") and path.is_file()
+
+
+def _unique_stems(sources: Sequence[Path]) -> list[str]:
+    """Return a name for each image; file systems may not tell upper from lower case."""
+    choices = [
+        [
+            path.stem,
+            path.name.replace(".", "_"),
+            f"{path.resolve().parent.name}_{path.name}".replace(".", "_"),
+        ]
+        for path in sources
+    ]
+    level = [0] * len(choices)
+    while True:
+        stems = [names[k] for names, k in zip(choices, level, strict=True)]
+        counts = Counter(stem.casefold() for stem in stems)
+        clashing = [i for i, stem in enumerate(stems) if counts[stem.casefold()] > 1 and level[i] < 2]
+        if not clashing:
+            break
+        for i in clashing:
+            level[i] += 1
+    taken: set[str] = set()
+    for i, stem in enumerate(stems):
+        number = 1
+        while stems[i].casefold() in taken:
+            number += 1
+            stems[i] = f"{stem}_{number}"
+        taken.add(stems[i].casefold())
+    return stems
