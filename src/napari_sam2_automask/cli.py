@@ -156,7 +156,11 @@ def demo(
     """Segment the bundled sample images, coarse, balanced and fine, and compare with the ground truth."""
     from napari_sam2_automask.demo import run_demo
 
-    run_demo(out, open_napari=napari)
+    results = run_demo(out)
+    if napari:
+        from napari_sam2_automask._napari.demo import open_demo
+
+        open_demo(results)
 
 
 if __name__ == "__main__":

@@ -65,7 +65,12 @@ def make_folder(folder: Path) -> None:
         raise _output_error(folder, error) from error
 
 
-def write_results(segmentation: Segmentation, paths: ResultPaths, image_name: str) -> None:
+def write_results(
+    segmentation: Segmentation,
+    paths: ResultPaths,
+    image_name: str,
+    more: Mapping[Path, Callable[[IO[bytes]], None]] | None = None,
+) -> None:
     """Write labels, table, COCO JSON and record of one image.
 
     Parameters
@@ -76,6 +81,8 @@ def write_results(segmentation: Segmentation, paths: ResultPaths, image_name: st
         Where to.
     image_name : str
         The image's file name, for the COCO JSON.
+    more : mapping of Path to callable, optional
+        Further files that belong to them, see `write_files`.
 
     Raises
     ------
@@ -84,6 +91,7 @@ def write_results(segmentation: Segmentation, paths: ResultPaths, image_name: st
     """
     write_files(
         {
+            **(more or {}),
             paths.table: lambda file: segmentation.table.to_csv(file, index=False),
             paths.coco: json_writer(to_coco(segmentation, image_name)),
             paths.record: json_writer(segmentation.record),
