@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import re
 import struct
+import warnings
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,8 @@ __all__ = ["read_weights"]
 _SAFE_TORCH = (2, 10)
 _MAX_SAFETENSORS_HEADER = 100_000_000
 _GET_AGAIN = "Get the file again."
+#: Of a zip file, which torch.save writes, and of a pickle, which it wrote before 2020.
+_TORCH_BEGINNINGS = (b"PK\x03\x04", b"\x80")
 _METAS_FORM = "Choose a checkpoint in Meta's form: {'model': weights}."
 #: What torch.load raises on files that are cut off or have changed bytes, besides UnpicklingError.
 _DAMAGE = (RuntimeError, EOFError, OSError, ValueError, LookupError, AttributeError, TypeError)
@@ -77,13 +80,15 @@ def _refuse_what_is_no_checkpoint(beginning: bytes) -> None:
         raise ModelError(f"it is a web page, not a model: a download must have failed. {_GET_AGAIN}")
     if text.startswith(b"version https://git-lfs"):
         raise ModelError("it is a Git LFS pointer, not the model itself. Get the file that it points to.")
+    if not beginning.startswith(_TORCH_BEGINNINGS):
+        raise ModelError("it is not a checkpoint. Choose a .pt or .safetensors file with a model's weights.")
 
 
 def _read_safetensors(path: Path) -> dict[str, Tensor]:
     try:
         return load_file(path)
     except (SafetensorError, ValueError) as error:
-        raise ModelError(f"it is damaged or cut off ({_first_line(error)}). {_GET_AGAIN}") from error
+        raise _damaged(error) from error
 
 
 def _read_torch(path: Path) -> object:
@@ -94,12 +99,14 @@ def _read_torch(path: Path) -> object:
             "Update PyTorch, or convert the file to safetensors."
         )
     try:
-        # weights_only is said outright, because an environment variable can turn off the default.
-        return torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Detected pickle protocol")  # it is refused anyway
+            # weights_only is said outright, because an environment variable can turn off the default.
+            return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise _refused(error) from error
     except _DAMAGE as error:
-        raise ModelError(f"it is damaged or cut off ({_first_line(error)}). {_GET_AGAIN}") from error
+        raise _damaged(error) from error
 
 
 def _refused(error: pickle.UnpicklingError) -> ModelError:
@@ -111,9 +118,11 @@ def _refused(error: pickle.UnpicklingError) -> ModelError:
             f"it holds more than weights: it asks for {wanted[1]!r}, which could run any code. "
             "It was refused and nothing in it was run. Ask its author for the bare weights (safetensors)."
         )
-    if "invalid load key" in text or "Unsupported operand" in text:
-        return ModelError(f"it is not a checkpoint, or it is damaged ({_first_line(error)}). {_GET_AGAIN}")
-    return ModelError(f"it was refused as unsafe, and nothing in it was run ({_first_line(error)}).")
+    reason = text.partition("WeightsUnpickler error:")[2].strip().partition("\n")[0] or "not readable safely"
+    return ModelError(
+        f"it is damaged or holds more than weights ({reason}); nothing in it was run. "
+        "Get the file again, or ask its author for the bare weights (safetensors)."
+    )
 
 
 def _weights_in(loaded: object) -> dict[str, Tensor]:
@@ -129,6 +138,7 @@ def _weights_in(loaded: object) -> dict[str, Tensor]:
     return weights
 
 
-def _first_line(error: BaseException) -> str:
+def _damaged(error: Exception) -> ModelError:
     lines = str(error).strip().splitlines()
-    return lines[0].rstrip(".")[:200] if lines else type(error).__name__
+    reason = lines[0].rstrip(".")[:200] if lines else type(error).__name__
+    return ModelError(f"it is damaged, cut off or no checkpoint ({reason}). {_GET_AGAIN}")

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+import numpy as np
 import torch
 
 from napari_sam2_automask.errors import ModelError
@@ -114,7 +115,7 @@ def _network_of(path: Path) -> tuple[SAM2Base, str]:
     expected = {name: tuple(value.shape) for name, value in network.state_dict().items()}
     check_shapes({name: tuple(value.shape) for name, value in weights.items()}, expected, name)
     network.load_state_dict(weights)  # copies, and so converts half precision to single
-    if not all(bool(value.isfinite().all()) for value in network.state_dict().values()):
+    if not all(np.isfinite(value.numpy()).all() for value in network.state_dict().values()):
         raise ModelError("some of its weights are not finite numbers. Get the file again.")
     return network, name
 

@@ -25,13 +25,12 @@ _FORM = (
 )
 #: The beginnings of names in other models' files, and what to call those.
 _OTHERS = {
-    "image_encoder.patch_embed.": "a SAM 1 model (or one in its form, such as micro-sam's or MedSAM's)",
     "image_encoder.layers.": "MobileSAM",
+    "image_encoder.patch_embed.": "a SAM 1 model (or one in its form, such as micro-sam's or MedSAM's)",
     "vision_encoder.": "a model in the form of the transformers library",
     "detector.": "SAM 3",
     "tracker.": "SAM 3",
     "image_encoder.trunk.body.": "EdgeTAM",
-    "image_encoder.trunk.model.": "EfficientTAM or another model with a trunk of its own",
 }
 
 

@@ -153,7 +153,7 @@ def _official(
         repo=f"facebook/sam2.1-hiera-{in_name.replace('_', '-')}",
         revision=revision,
         licence="Apache-2.0",
-        aliases=(size, in_name, in_name.replace("_", "-"), f"sam2.1_hiera_{in_name}"),
+        aliases=tuple(dict.fromkeys((size, in_name, in_name.replace("_", "-"), f"sam2.1_hiera_{in_name}"))),
     )
 
 
