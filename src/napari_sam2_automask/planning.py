@@ -54,18 +54,23 @@ def find_images(inputs: Sequence[Path]) -> tuple[list[Path], dict[Path, str]]:
     found: dict[Path, Path] = {}
     useless: dict[Path, str] = {}
     for given in inputs:
-        if given.is_dir():
-            images = sorted(path for path in given.iterdir() if _is_image(path))
-            if not images:
-                useless[given] = f"{given} holds no TIFF, PNG or JPEG file: choose another folder"
-        elif given.exists():
-            images = [given]
-        else:
-            images = []
-            useless[given] = f"there is no file or folder {given}: check the path"
+        try:
+            images = _images_in(given)
+        except OSError as error:
+            useless[given] = f"cannot read {given} ({error.strerror or error}): check the path"
+            continue
+        if not images:
+            useless[given] = f"{given} holds no TIFF, PNG or JPEG file: choose another folder"
         for path in images:
             found.setdefault(path.resolve(), path)
     return list(found.values()), useless
+
+
+def _images_in(given: Path) -> list[Path]:
+    if given.is_dir():
+        return sorted(path for path in given.iterdir() if _is_image(path))
+    given.stat()  # says what is wrong where there is nothing
+    return [given]
 
 
 def plan_jobs(sources: Sequence[Path], folder: Path, plane: int | None = None) -> list[Job]:

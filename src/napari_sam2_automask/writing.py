@@ -93,7 +93,7 @@ def write_results(
         {
             **(more or {}),
             paths.table: lambda file: segmentation.table.to_csv(file, index=False),
-            paths.coco: json_writer(to_coco(segmentation, image_name)),
+            paths.coco: json_writer(to_coco(segmentation, image_name), indent=None),
             paths.record: json_writer(segmentation.record),
             paths.labels: lambda file: write_labels(file, segmentation.labels),
         }
@@ -136,9 +136,9 @@ def write_files(writers: Mapping[Path, Callable[[IO[bytes]], None]]) -> None:
             draft.unlink(missing_ok=True)
 
 
-def json_writer(data: Any) -> Callable[[IO[bytes]], None]:
+def json_writer(data: Any, indent: int | None = 1) -> Callable[[IO[bytes]], None]:
     """Return what writes `data` as JSON into an open binary file."""
-    text = json.dumps(data, indent=1, allow_nan=False) + "\n"
+    text = json.dumps(data, indent=indent, allow_nan=False) + "\n"
 
     def write(file: IO[bytes]) -> None:
         file.write(text.encode())
