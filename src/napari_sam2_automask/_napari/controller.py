@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Controller", "Finished", "explain"]
 
+#: What messages of torch, CUDA and the C library say when memory runs out.
+OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "cannot allocate memory", "alloc_failed")
+
 logger = logging.getLogger(__name__)
 
 
@@ -149,8 +152,8 @@ def explain(error: BaseException) -> str:
     if isinstance(error, AutomaskError):
         return str(error)
     text = " ".join(str(error).split())
-    if isinstance(error, MemoryError) or "out of memory" in text.lower() or "can't allocate memory" in text.lower():
-        return "Not enough memory for this run: choose fewer points per batch or crop layers, or a smaller model."
+    if isinstance(error, MemoryError) or any(words in text.lower() for words in OUT_OF_MEMORY):
+        return "Not enough memory: choose fewer points per batch or crop layers, or a smaller model."
     if isinstance(error, ModuleNotFoundError):
         return f"The package {error.name!r} is missing: install napari-sam2-automask again."
     name = type(error).__name__

@@ -53,5 +53,6 @@ def cost_text(settings: AmgSettings, model: str, device: str, planes: int, store
     text = f"{passes} encoder pass{'' if passes == 1 else 'es'}, {points:,} point prompts"
     if planes > 1:
         text += f" on each of {planes:,} planes"
-    expected = duration(max(1.0, seconds * planes)).replace(".0 s", " s")
-    return f"{text}: about {expected} here" + ("" if measured else " (a guess until the first run)")
+    return f"{text}: about {duration(max(1.0, seconds * planes))} here" + (
+        "" if measured else " (a guess until the first run)"
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from magicgui.widgets import create_widget
 from psygnal import Signal
@@ -16,7 +16,7 @@ from napari_sam2_automask.settings import AmgSettings, FieldInfo
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from magicgui.widgets.bases import ValueWidget
+    from magicgui.widgets.bases import BaseValueWidget
 
     from napari_sam2_automask.settings import PointGrids
 
@@ -65,7 +65,7 @@ class SettingsForm:
     def __init__(self, pick_points: Callable[[], PointGrids | None]) -> None:
         self._settings = AmgSettings()
         self._showing = False
-        self.widgets: dict[str, ValueWidget[Any]] = {}
+        self.widgets: dict[str, BaseValueWidget[Any]] = {}
         self.native = QWidget()
         layout = QVBoxLayout(self.native)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -162,15 +162,14 @@ def tooltip(info: FieldInfo) -> str:
     return " ".join(parts) + f"\n\nIn Python: {info.name}"
 
 
-def _make_widget(info: FieldInfo, pick_points: Callable[[], PointGrids | None]) -> ValueWidget[Any]:
+def _make_widget(info: FieldInfo, pick_points: Callable[[], PointGrids | None]) -> BaseValueWidget[Any]:
     """Let magicgui make the widget for one field."""
     if info.kind is tuple:
         return PointGridEdit(pick_points)
     if info.kind is bool:
-        return create_widget(value=info.default, annotation=bool, options={"text": ""})  # type: ignore[no-any-return]
+        return _create(info, {"text": ""})
     if info.kind is str:
-        choices = [(choice.replace("_", " "), choice) for choice in info.choices]
-        return create_widget(value=info.default, annotation=str, options={"choices": choices})  # type: ignore[no-any-return]
+        return _create(info, {"choices": [(choice.replace("_", " "), choice) for choice in info.choices]})
     fraction = info.kind is float and info.minimum == 0 and info.maximum is not None and info.maximum <= 1
     options = {
         "min": info.minimum,
@@ -178,7 +177,7 @@ def _make_widget(info: FieldInfo, pick_points: Callable[[], PointGrids | None]) 
         "step": info.step,
         "widget_type": "FloatSlider" if fraction else "SpinBox" if info.kind is int else "FloatSpinBox",
     }
-    widget: ValueWidget[Any] = create_widget(value=info.default, annotation=info.kind, options=options)
+    widget = _create(info, options)
     for box in [widget.native, *widget.native.findChildren(QAbstractSpinBox)]:
         if hasattr(box, "setDecimals"):
             box.setDecimals(2)
@@ -190,15 +189,20 @@ def _make_widget(info: FieldInfo, pick_points: Callable[[], PointGrids | None]) 
     return widget
 
 
+def _create(info: FieldInfo, options: dict[str, Any]) -> BaseValueWidget[Any]:
+    widget = create_widget(value=info.default, annotation=info.kind, options=options)
+    return cast("BaseValueWidget[Any]", widget)
+
+
 class _WheelGuard(QObject):
     """Keeps the mouse wheel for scrolling the form: it changes no value that is not being edited."""
 
-    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:  # noqa: N802 (Qt's name)
-        if event is not None and event.type() == QEvent.Type.Wheel and isinstance(watched, QWidget):
-            if not watched.hasFocus():
-                event.ignore()
-                return True
-        return False
+    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
+        wheel = event is not None and event.type() == QEvent.Type.Wheel
+        if not wheel or not isinstance(watched, QWidget) or watched.hasFocus():
+            return False
+        event.ignore()
+        return True
 
 
 def ignore_stray_wheel(parent: QWidget) -> QObject:

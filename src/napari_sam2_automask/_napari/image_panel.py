@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from napari.layers import Image
-from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QComboBox, QHBoxLayout, QPushButton, QSizePolicy, QWidget
 
 from napari_sam2_automask._napari.layer_choice import LayerChoice, unwrapped
-from napari_sam2_automask._napari.layout import choice_form, choice_label
+from napari_sam2_automask._napari.layout import Signal, choice_form, choice_label
 from napari_sam2_automask._napari.source import ImageSource, plane_count, take_source
 from napari_sam2_automask.errors import ImageError
 
 if TYPE_CHECKING:
+    from napari.layers import Image
     from napari.viewer import Viewer
 
 __all__ = ["ImagePanel"]
@@ -41,7 +40,7 @@ class ImagePanel(QWidget):
         self.contrast_combo.addItem("Layer's contrast limits", "layer")
         self.contrast_combo.addItem("Percentiles 0.5 to 99.5", "percentiles")
         self.contrast_combo.setToolTip(
-            "The intensities that the model sees as black and white. RGB images of 8 bits are shown as they are."
+            "The intensities that the model sees as black and white. 8-bit RGB images are shown as they are."
         )
         self.contrast_combo.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self.view_button = QPushButton("Show")

@@ -23,7 +23,16 @@ if TYPE_CHECKING:
 
     Index = tuple[int, ...]
 
-__all__ = ["Outcome", "PlaneResult", "Previous", "Request", "Segmenter", "digest", "model_view", "run_request"]
+__all__ = [
+    "Outcome",
+    "PlaneResult",
+    "Previous",
+    "Request",
+    "Segmenter",
+    "digest",
+    "model_view",
+    "run_request",
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -209,7 +218,9 @@ def run_request(request: Request, segmenter: Segmenter, progress: ProgressCallba
             removed[name] = removed.get(name, 0) + int(count)
     seconds = time.perf_counter() - started
     record = _record(request, results, done, complete, seconds)
-    return Outcome(data, table, record, digests, removed, complete, previous is not None, seconds, results[0].device)
+    return Outcome(
+        data, table, record, digests, removed, complete, previous is not None, seconds, results[0].device
+    )
 
 
 def _over_planes(progress: ProgressCallback, number: int, planes: int) -> ProgressCallback:
@@ -243,8 +254,8 @@ def _stack(
 ) -> tuple[NDArray[Any], pd.DataFrame, dict[Index, str]]:
     """Put planes into an array of the stack's shape, with label ids unique over all planes.
 
-    An earlier array is continued in place: a copy of a whole stack for one more plane would cost more than the
-    rest of the run. The viewer draws planes, and redraws when it is told of the change.
+    An earlier array is continued in place: a copy of a whole stack for one more plane could cost more than
+    the run. The viewer draws planes, and redraws when it is told of the change.
     """
     import pandas as pd
 

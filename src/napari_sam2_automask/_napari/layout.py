@@ -1,10 +1,12 @@
-"""The look that the upper parts of the widget share."""
+"""What the parts of the widget share: the look of their forms, and the name of Qt signals."""
 
 from __future__ import annotations
 
+# qtpy gives it this name for every binding; only its stubs do not say so.
+from qtpy.QtCore import Signal  # type: ignore[attr-defined]
 from qtpy.QtWidgets import QFormLayout, QLabel, QWidget
 
-__all__ = ["choice_form", "choice_label"]
+__all__ = ["Signal", "choice_form", "choice_label"]
 
 #: Width of the names of choices in pixels, the same in all parts so that they line up.
 LABEL_WIDTH = 64

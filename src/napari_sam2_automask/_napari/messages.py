@@ -23,10 +23,9 @@ def finished_text(finished: Finished, *, image_present: bool = True) -> str:
     objects = f"{count:,} object{'' if count == 1 else 's'}"
     gone = "" if image_present else f" The image {name!r} was removed meanwhile; its labels are kept."
     if not outcome.complete:
-        text = f"Cancelled: {objects} found so far, in a layer named (partial)." if count else (
-            "Cancelled before any object was found."
-        )
-        return text + gone
+        if not count:
+            return "Cancelled before any object was found."
+        return f"Cancelled: {objects} found so far, in a layer named (partial)." + gone
     if not count:
         return _nothing_found(name, outcome.removed)
     device = f" on {outcome.device}" if outcome.device else ""
@@ -37,6 +36,6 @@ def _nothing_found(name: str, removed: Mapping[str, int]) -> str:
     """Say what each filter removed, the largest number first."""
     counts = sorted(((count, what) for what, count in removed.items() if count), reverse=True)
     if not counts:
-        return f"No objects in {name!r}: the model found no mask. Is the contrast right? Show what the model sees."
+        return f"No objects in {name!r}: the model found no mask. Is the contrast right?"
     what = ", ".join(f"{filter_name} {count:,}" for count, filter_name in counts)
     return f"No objects in {name!r}. Masks removed by each filter: {what}. Lower those thresholds."

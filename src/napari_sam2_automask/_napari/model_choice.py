@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QComboBox, QFileDialog, QSizePolicy, QWidget
 
-from napari_sam2_automask._napari.layout import choice_form, choice_label
+from napari_sam2_automask._napari.layout import Signal, choice_form, choice_label
 from napari_sam2_automask.models import list_models
 
 if TYPE_CHECKING:
@@ -89,7 +88,9 @@ class ModelChoice(QWidget):
 
     def _on_chosen(self, index: int) -> None:
         if self.combo.itemData(index) is None:
-            path, _ = QFileDialog.getOpenFileName(self, "SAM 2 weights", "", "SAM 2 weights (*.pt *.safetensors)")
+            path, _ = QFileDialog.getOpenFileName(
+                self, "SAM 2 weights", "", "SAM 2 weights (*.pt *.safetensors)"
+            )
             if not path:
                 self.combo.setCurrentIndex(self._last)
                 return

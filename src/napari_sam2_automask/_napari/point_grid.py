@@ -41,7 +41,9 @@ def grid_from_points(viewer: Viewer, image: Image | None) -> PointGrids:
     if not points:
         raise ImageError("There is no Points layer: add one and click on the objects to find.")
     source = take_source(image, tuple(viewer.dims.order), tuple(viewer.dims.point))
-    placed = np.array([_on_image(points[0], row, image) for row in points[0].data]).reshape(-1, len(source.shape))
+    placed = np.array([_on_image(points[0], row, image) for row in points[0].data]).reshape(
+        -1, len(source.shape)
+    )
     here = np.ones(len(placed), dtype=bool)
     if points[0].ndim >= len(source.shape):
         for axis, index in zip(source.other_axes, source.index, strict=True):
@@ -51,7 +53,9 @@ def grid_from_points(viewer: Viewer, image: Image | None) -> PointGrids:
     xy = placed[here][:, [columns, rows]] / (width, height)
     xy = xy[((xy >= 0) & (xy <= 1)).all(axis=1)]
     if not len(xy):
-        raise ImageError(f"No point of {points[0].name!r} lies on this plane of {image.name!r}: add some points.")
+        raise ImageError(
+            f"No point of {points[0].name!r} lies on this plane of {image.name!r}: add some points."
+        )
     return (tuple((float(x), float(y)) for x, y in xy),)
 
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QComboBox, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
-from napari_sam2_automask._napari.layout import choice_form, choice_label
+from napari_sam2_automask._napari.layout import Signal, choice_form, choice_label
 from napari_sam2_automask.presets import PRESETS, Preset
 
 __all__ = ["PresetChoice"]

@@ -21,7 +21,9 @@ def as_python(request: Request) -> str:
     else:
         imports, image = "", f"viewer.layers[{source.name!r}].data"
     if source.other_axes:
-        cut = ", ".join(":" if isinstance(part, slice) else str(part) for part in source.slices(request.indices[0]))
+        cut = ", ".join(
+            ":" if isinstance(part, slice) else str(part) for part in source.slices(request.indices[0])
+        )
         image += f"[{cut}]"
     arguments = [image, _settings_text(request), f"load_model({_model_text(request)})"]
     if source.rgb:
@@ -29,10 +31,7 @@ def as_python(request: Request) -> str:
     elif request.contrast_limits:
         arguments.append(f"contrast_limits={request.contrast_limits}")
     names = "AmgSettings, load_model, segment" if request.custom else "PRESETS, load_model, segment"
-    return (
-        f"from napari_sam2_automask import {names}\n{imports}"
-        f"result = segment({', '.join(arguments)})"
-    )
+    return f"from napari_sam2_automask import {names}\n{imports}result = segment({', '.join(arguments)})"
 
 
 def as_command(request: Request) -> str:
@@ -50,7 +49,9 @@ def as_command(request: Request) -> str:
 
 def _changed(settings: AmgSettings, base: AmgSettings) -> dict[str, Any]:
     """Return the values that differ from those of `base`, by name."""
-    pairs = ((info.name, getattr(settings, info.name), getattr(base, info.name)) for info in AmgSettings.fields())
+    pairs = (
+        (info.name, getattr(settings, info.name), getattr(base, info.name)) for info in AmgSettings.fields()
+    )
     return {name: value for name, value, other in pairs if value != other}
 
 

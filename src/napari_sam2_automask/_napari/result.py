@@ -1,4 +1,4 @@
-"""Outcomes to Labels layers: in the right place, with features and the record, never over a person's edits."""
+"""Outcomes to Labels layers: in the right place, with features and the record, no edit lost."""
 
 from __future__ import annotations
 
@@ -65,7 +65,9 @@ def layer_name(request: Request, complete: bool = True) -> str:
     return f"{request.source.name} - {preset}, {model}" + ("" if complete else " (partial)")
 
 
-def place_outcome(viewer: Viewer, request: Request, outcome: Outcome, key: str, previous: Labels | None) -> Labels:
+def place_outcome(
+    viewer: Viewer, request: Request, outcome: Outcome, key: str, previous: Labels | None
+) -> Labels:
     """Put an outcome into the viewer.
 
     Parameters

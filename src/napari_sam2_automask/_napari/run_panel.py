@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from napari.utils import progress as napari_progress
-from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
+from napari_sam2_automask._napari.layout import Signal
 from napari_sam2_automask._napari.tracker import duration
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ class RunPanel(QWidget):
 
     def show_state(self, state: TrackerState) -> None:
         """Show how far the run is; cheap when nothing changed."""
-        left = "" if state.seconds_left is None else f"{duration(max(1.0, state.seconds_left)).replace('.0 s', ' s')} left"
+        left = "" if state.seconds_left is None else f"{duration(max(1.0, state.seconds_left))} left"
         shown = (state.done, state.total, state.text + left)
         if shown == self._shown:
             return

@@ -103,8 +103,8 @@ class Tracker:
 
 def duration(seconds: float) -> str:
     """Return a length of time in words: ``"8 s"``, ``"2 min 5 s"``, ``"1 h 10 min"``."""
-    if seconds < 10:
-        return f"{seconds:.1f} s"
+    if seconds < 9.95:
+        return f"{seconds:.1f} s".replace(".0 s", " s")
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"

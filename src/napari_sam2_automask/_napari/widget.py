@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 from napari.utils.notifications import show_error, show_info, show_warning
 from qtpy.QtCore import QEvent, QObject, Qt, QTimer
-from qtpy.QtWidgets import QApplication, QHBoxLayout, QMainWindow, QPushButton, QScrollArea, QVBoxLayout, QWidget
+from qtpy.QtWidgets import (
+    QApplication,
+    QHBoxLayout,
+    QMainWindow,
+    QPushButton,
+    QScrollArea,
+    QVBoxLayout,
+    QWidget,
+)
 from superqt import QCollapsible
 
 from napari_sam2_automask._napari.controller import Controller, explain
@@ -90,8 +98,9 @@ class AutomaskWidget(QWidget):
     # -- construction
 
     def _lay_out(self) -> None:
-        self.parameters.layout().setContentsMargins(0, 0, 0, 0)
-        self.parameters.content().layout().setContentsMargins(4, 4, 0, 0)
+        for folded, left in ((self.parameters, 0), (self.parameters.content(), 4)):
+            if (its_layout := folded.layout()) is not None:
+                its_layout.setContentsMargins(left, left, 0, 0)
         self.parameters.addWidget(self.form.native)
         self.copy_python.setToolTip("Put Python that repeats this run on the clipboard.")
         self.copy_command.setToolTip("Put the command line that repeats this run on the clipboard.")
@@ -297,7 +306,9 @@ class AutomaskWidget(QWidget):
                 return
         if outcome is not None and outcome.complete:
             planes = len(request.indices)
-            remember_rates(request.settings, request.model, request.device, finished.spent, planes, self._store)
+            remember_rates(
+                request.settings, request.model, request.device, finished.spent, planes, self._store
+            )
             self._show_costs()
         text = finished_text(finished, image_present=finished.image in self._viewer.layers)
         self.run_panel.show_idle(text)
@@ -337,7 +348,7 @@ class AutomaskWidget(QWidget):
 
     # -- leaving
 
-    def showEvent(self, event: QShowEvent | None) -> None:  # noqa: N802 (Qt's name)
+    def showEvent(self, event: QShowEvent | None) -> None:
         """Take the width that the choices need; watch the main window, whose closing ends a run."""
         super().showEvent(event)
         # Known only now: napari's style is applied with the first show.
@@ -352,7 +363,7 @@ class AutomaskWidget(QWidget):
             parent.installEventFilter(self)
             self._main_window = parent
 
-    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:  # noqa: N802 (Qt's name)
+    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
         """Look, once a close event of the main window has been answered, whether it really closed."""
         if event is not None and event.type() == QEvent.Type.Close and watched is self._main_window:
             QTimer.singleShot(0, self._shut_down_with_window)

@@ -1,0 +1,106 @@
+"""What the tests of the widget share: a segmenter that obeys the test, and the widget around it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from napari_sam2_automask._napari.job import PlaneResult
+from napari_sam2_automask._napari.store import Store
+from napari_sam2_automask._napari.widget import AutomaskWidget
+from napari_sam2_automask.progress import Cancelled, Progress
+
+POINTS = 20
+
+
+class ObedientSegmenter:
+    """Labels the pixels above 0 in quarters of the plane, step by step, as slowly as the test wants.
+
+    Attributes
+    ----------
+    requests : list
+        Every request received.
+    error : BaseException or None
+        Raised in the middle, once.
+    open : threading.Event
+        While it is not set, a run stays half done and reports progress until it is cancelled.
+    threads : set of str
+        The names of the threads that it was called on.
+    """
+
+    def __init__(self) -> None:
+        self.requests: list[Any] = []
+        self.error: BaseException | None = None
+        self.open = threading.Event()
+        self.open.set()
+        self.threads: set[str] = set()
+
+    def __call__(self, plane: np.ndarray, request: Any, progress: Any) -> PlaneResult:
+        self.requests.append(request)
+        self.threads.add(threading.current_thread().name)
+        done = 0
+        try:
+            progress(Progress("encoder", 0, 1))
+            for done in range(1, POINTS + 1):
+                progress(Progress("points", done, POINTS))
+                if done == POINTS // 2:
+                    self._pause(progress, done)
+        except Cancelled:
+            if done < POINTS // 2:
+                raise
+            return _result(plane, request, 2, complete=False)
+        return _result(plane, request, 4)
+
+    def _pause(self, progress: Any, done: int) -> None:
+        if self.error is not None:
+            error, self.error = self.error, None
+            raise error
+        deadline = time.monotonic() + 20
+        while not self.open.wait(0.005):
+            assert time.monotonic() < deadline, "the test forgot this run"
+            progress(Progress("points", done, POINTS))
+
+
+def _result(plane: np.ndarray, request: Any, objects: int, complete: bool = True) -> PlaneResult:
+    bright = (plane if plane.ndim == 2 else plane[..., :3].max(-1)) > 0
+    rows, columns = bright.shape
+    quarter = 1 + 2 * (np.arange(rows) >= rows / 2)[:, None] + (np.arange(columns) >= columns / 2)
+    labels = np.where(bright & (quarter <= objects), quarter, 0).astype(np.uint16)
+    ids, areas = np.unique(labels[labels > 0], return_counts=True)
+    table = pd.DataFrame({"index": ids.astype(np.int64), "predicted_iou": 0.9 - ids / 100, "area": areas})
+    record = {
+        "settings": request.settings.to_json(),
+        "preset": request.preset,
+        "model": {"name": request.model},
+    }
+    removed = {"predicted IoU": 7, "stability": 0, "box NMS": 12}
+    return PlaneResult(labels, table, record, removed, complete, "cpu")
+
+
+def dock(viewer: Any, segmenter: Any = None, store: Store | None = None) -> AutomaskWidget:
+    """Put the widget into a viewer."""
+    widget = AutomaskWidget(viewer, segmenter=segmenter or ObedientSegmenter(), store=store or Store())
+    viewer.window.add_dock_widget(widget, name="SAM 2 AutoMask")
+    return widget
+
+
+def finish(qtbot: Any, widget: AutomaskWidget, timeout: int = 10_000) -> None:
+    """Wait until the run has ended and its result is in the viewer."""
+    qtbot.waitUntil(lambda: not widget.running, timeout=timeout)
+
+
+def run(qtbot: Any, widget: AutomaskWidget) -> None:
+    """Press Run and wait for the end."""
+    widget.run_panel.button.click()
+    assert widget.running, widget.run_panel.status.text()
+    finish(qtbot, widget)
+
+
+def half_way(qtbot: Any, widget: AutomaskWidget) -> None:
+    """Press Run and wait until half of the points are done; needs a closed segmenter."""
+    widget.run_panel.button.click()
+    qtbot.waitUntil(lambda: widget.run_panel.bar.value() == POINTS // 2, timeout=10_000)
