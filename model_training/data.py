@@ -1,0 +1,226 @@
+"""Training windows: where they are cut, how their contrast is varied, and which points are asked."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import IterableDataset, get_worker_info
+
+from model_training.records import SHARES, Record
+
+__all__ = ["Windows", "dense_targets"]
+
+FRAME = 512
+"""Side of the model's input."""
+UNIT = 32.0
+"""Pixels per unit of centre offset, as in the trunk."""
+SMALLEST = 24
+"""Objects with fewer pixels than this are never asked for."""
+
+
+class Windows(IterableDataset[dict[str, Tensor]]):
+    """Endless batches of windows of the model's input frame.
+
+    A window is a square of `size` pixels somewhere in the 512 x 512 frame; a smaller one costs less and looks the same
+    to the network, because its offset is given to the position encoding.
+
+    Parameters
+    ----------
+    records : sequence of Record
+        Where windows are cut from.
+    size, batch, prompts : int
+        Side of the window, windows in a batch, points asked in each.
+    seed : int
+        The stream's seed; the worker's number is added to it.
+    """
+
+    def __init__(self, records: Sequence[Record], size: int, batch: int, prompts: int, seed: int) -> None:
+        self.kinds: dict[str, list[Record]] = {}
+        for record in records:
+            self.kinds.setdefault(record.kind, []).append(record)
+        self.size, self.batch, self.prompts, self.seed = size, batch, prompts, seed
+
+    def __iter__(self) -> Iterator[dict[str, Tensor]]:
+        torch.set_num_threads(1)
+        info = get_worker_info()
+        rng = np.random.default_rng((self.seed, info.id if info else 0))
+        names = list(self.kinds)
+        p = np.array([SHARES[n] for n in names])
+        p /= p.sum()
+        while True:
+            batch: list[dict[str, NDArray]] = []
+            while len(batch) < self.batch:
+                pool = self.kinds[names[rng.choice(len(names), p=p)]]
+                item = window(pool[rng.integers(len(pool))], self.size, self.prompts, rng)
+                if item is not None:
+                    batch.append(item)
+            yield {k: torch.from_numpy(np.stack([b[k] for b in batch])) for k in batch[0]}
+
+
+def _scale(record: Record, rng: np.random.Generator) -> float:
+    """Frame pixels per image pixel: near how the whole image would be shown, or aimed at an object size."""
+    natural = FRAME / max(record.image.shape[:2])
+    if rng.random() < 0.5:
+        return float(natural * math.exp(rng.uniform(math.log(0.7), math.log(2.4))))
+    return float(math.exp(rng.uniform(math.log(11), math.log(110))) / record.diameter)
+
+
+def window(
+    record: Record, size: int, prompts: int, rng: np.random.Generator
+) -> dict[str, NDArray] | None:
+    """Cut one window and choose its points; None when it holds nothing to ask for."""
+    height, width = record.image.shape[:2]
+    scale = min(max(_scale(record, rng), 0.35), 6.0)
+    aspect = math.exp(rng.normal(0, 0.12))
+    sy = max(scale * aspect, size / height)
+    sx = max(scale / aspect, size / width)
+    # A tile smaller than the window is enlarged, by nearly the same factor in both directions.
+    sy, sx = max(sy, sx / 1.5), max(sx, sy / 1.5)
+    ph, pw = min(height, round(size / sy)), min(width, round(size / sx))
+    y0, x0 = rng.integers(0, height - ph + 1), rng.integers(0, width - pw + 1)
+
+    rows = y0 + ((np.arange(size) + 0.5) * ph / size).astype(int)
+    cols = x0 + ((np.arange(size) + 0.5) * pw / size).astype(int)
+    levels = [lab[rows][:, cols] for lab in record.levels]
+    image = _colours(record, rng)(record.image[y0 : y0 + ph, x0 : x0 + pw])
+    pixels = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))[None]
+    pixels = F.interpolate(pixels, (size, size), mode="bilinear", antialias=True, align_corners=False)
+    image = _disturb(pixels[0].permute(1, 2, 0).numpy(), rng)
+
+    turns, flip = rng.integers(4), rng.random() < 0.5
+    image, levels = _turn(image, turns, flip), [_turn(lab, turns, flip) for lab in levels]
+    points = _points(levels, record.negatives, prompts, rng)
+    if points is None:
+        return None
+    origin = 16 * rng.integers(0, (FRAME - size) // 16 + 1, 2)
+    # Three maps always: what the three masks should show. With one level all three show the object.
+    maps = levels if len(levels) == 3 else [levels[0]] * 3
+    return {
+        "image": np.ascontiguousarray(image),
+        "maps": np.stack(maps).astype(np.int16),
+        "dense": dense_targets(levels[min(1, len(levels) - 1)]),
+        "points": points,
+        "origin": origin.astype(np.float32),
+        "negatives": np.float32(record.negatives),
+    }
+
+
+def _turn(a: NDArray, turns: int, flip: bool) -> NDArray:
+    a = np.rot90(a, turns)
+    return a[:, ::-1] if flip else a
+
+
+class _colours:
+    """Contrast, polarity and colour of one window, as one look-up table per channel."""
+
+    def __init__(self, record: Record, rng: np.random.Generator) -> None:
+        image = record.image
+        self.order = np.arange(3)
+        low, high = 0.0, 255.0
+        if image.ndim == 2 or record.kind == "fluorescence":
+            if rng.random() < 0.85:
+                part = image[:: max(1, image.shape[0] // 128), :: max(1, image.shape[1] // 128)]
+                low, high = np.percentile(part, [rng.uniform(0, 1.5), rng.uniform(98.5, 100)])
+        ramp = np.clip((np.arange(256) - low) / max(high - low, 6.0), 0, 1)
+        ramp = ramp ** math.exp(rng.normal(0, 0.3))
+        if rng.random() < 0.25:
+            ramp = 1 - ramp
+        colour = image.ndim == 3
+        self.gray = colour and rng.random() < 0.2
+        tint = rng.random() < (0.5 if colour else 0.12)
+        if colour and rng.random() < 0.12:
+            self.order = rng.permutation(3)
+        tables = []
+        base = (rng.uniform(-0.12, 0.12), rng.uniform(0.55, 1.1)) if rng.random() < 0.6 else (0.0, 1.0)
+        for _ in range(3):
+            shift, gain = base
+            if tint:
+                shift, gain = shift + rng.normal(0, 0.05), gain * math.exp(rng.normal(0, 0.15))
+            table = 0.5 + (ramp - 0.5) * gain + shift
+            tables.append(np.clip(table * 255, 0, 255).astype(np.uint8))
+        self.tables = tables if colour or tint else [tables[0]] * 3
+
+    def __call__(self, patch: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        if patch.ndim == 2:
+            return np.stack([t[patch] for t in self.tables], -1)
+        out = np.stack([t[patch[..., c]] for t, c in zip(self.tables, self.order, strict=True)], -1)
+        if self.gray:
+            out = np.repeat(out.mean(-1, keepdims=True), 3, -1).astype(np.uint8)
+        return out
+
+
+def _disturb(image: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Blur, uneven light and noise, each now and then."""
+    if rng.random() < 0.5:
+        return image
+    size = image.shape[0]
+    out = torch.from_numpy(image).permute(2, 0, 1)[None].float()
+    if rng.random() < 0.4:
+        small = round(size / rng.uniform(1.3, 3.0))
+        out = F.interpolate(out, (small, small), mode="bilinear", antialias=True, align_corners=False)
+        out = F.interpolate(out, (size, size), mode="bilinear", align_corners=False)
+    if rng.random() < 0.4:
+        grid = torch.from_numpy(rng.normal(0, rng.uniform(5, 30), (1, 1, 3, 3)).astype(np.float32))
+        out = out + F.interpolate(grid, (size, size), mode="bilinear", align_corners=True)
+    if rng.random() < 0.6:
+        channels = 1 if rng.random() < 0.6 else 3
+        noise = rng.standard_normal((1, channels, size, size), dtype=np.float32)
+        out = out + torch.from_numpy(noise * np.float32(rng.uniform(2, 18)))
+    return out[0].clamp(0, 255).byte().permute(1, 2, 0).numpy()
+
+
+def _points(
+    levels: list[NDArray], negatives: float, prompts: int, rng: np.random.Generator
+) -> NDArray[np.float32] | None:
+    """Points to ask, rows (x, y, id at each of three levels); background points have ids 0."""
+    objects = levels[min(1, len(levels) - 1)]
+    flat = objects.ravel()
+    counts = np.bincount(flat)
+    ids = np.flatnonzero(counts >= SMALLEST)
+    ids = ids[ids > 0]
+    if not ids.size:
+        return None
+    n_back = int(rng.binomial(prompts, 0.25)) if negatives >= 1 else 0
+    background = np.flatnonzero(flat == 0)
+    if background.size < 100:
+        n_back = 0
+    order = np.argsort(flat, kind="stable")
+    starts = np.concatenate([[0], np.cumsum(counts)])
+    wanted = prompts - n_back
+    chosen = rng.choice(ids, wanted, replace=wanted > ids.size)
+    where = [order[starts[i] + rng.integers(counts[i])] for i in chosen]
+    where += list(rng.choice(background, n_back)) if n_back else []
+    index = np.array(where)
+    y, x = np.divmod(index, objects.shape[1])
+    maps = levels if len(levels) == 3 else [levels[0]] * 3
+    columns = [x, y, *[m[y, x] for m in maps]]
+    return np.stack(columns, 1).astype(np.float32)
+
+
+def dense_targets(labels: NDArray) -> NDArray[np.float32]:
+    """What the trunk's dense head should say.
+
+    Returns
+    -------
+    ndarray of float32, shape (5, Y/4, X/4)
+        Share of the cell that is object; offset (y, x) to the object's centre in units of 32 pixels; log of the radius
+        over 16 pixels; weight of these three.
+    """
+    size_y, size_x = labels.shape
+    flat = labels.ravel()
+    count = np.maximum(np.bincount(flat), 1).astype(np.float64)
+    y, x = np.divmod(np.arange(flat.size), size_x)
+    cy, cx = np.bincount(flat, y) / count, np.bincount(flat, x) / count
+    radius = np.sqrt(count / np.pi)
+    here = (labels > 0).reshape(size_y // 4, 4, size_x // 4, 4).mean((1, 3))
+    cell = labels[2::4, 2::4]
+    gy, gx = np.meshgrid(np.arange(size_y // 4) * 4 + 1.5, np.arange(size_x // 4) * 4 + 1.5, indexing="ij")
+    weight = (cell > 0) / (3.0 + 0.5 * radius[cell])
+    parts = [here, (cy[cell] - gy) / UNIT, (cx[cell] - gx) / UNIT, np.log(radius[cell] / 16), weight]
+    return np.stack(parts).astype(np.float32)

@@ -1,0 +1,164 @@
+"""Losses of the dense head and of the masks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+__all__ = ["DenseLoss", "MaskLoss", "dense_loss", "mask_loss"]
+
+
+@dataclass(frozen=True, slots=True)
+class DenseLoss:
+    """Parts of the dense loss, each a mean over the batch."""
+
+    here: Tensor
+    offset: Tensor
+    radius: Tensor
+
+    @property
+    def total(self) -> Tensor:
+        """What is minimised."""
+        return self.here + 1.5 * self.offset + 0.1 * self.radius
+
+
+def dense_loss(dense: Tensor, target: Tensor, negatives: Tensor) -> DenseLoss:
+    """Loss of the trunk's dense prediction.
+
+    Parameters
+    ----------
+    dense : Tensor of float32, shape (B, 4, h, w)
+        Object logit, offset (y, x), log radius.
+    target : Tensor of float32, shape (B, 5, h, w)
+        As `model_training.data.dense_targets` makes them.
+    negatives : Tensor of float32, shape (B,)
+        How far unlabelled cells count.
+
+    Returns
+    -------
+    DenseLoss
+        The offset's error is relative to the object's size, so that large objects do not drown small ones.
+    """
+    here = target[:, 0]
+    weight = torch.where(here > 0.5, torch.ones_like(here), negatives.view(-1, 1, 1).expand_as(here))
+    bce = F.binary_cross_entropy_with_logits(dense[:, 0], here, reduction="none")
+    bce = (bce * weight).sum() / (weight.sum() + 1)
+    near = target[:, 4]
+    inside = (near > 0).float().sum() + 1
+    error = (dense[:, 1:3] - target[:, 1:3]).square().sum(1).add(1e-4).sqrt() * 32
+    offset = (error * near).sum() / inside
+    radius = ((dense[:, 3] - target[:, 3]).abs() * (near > 0)).sum() / inside
+    return DenseLoss(bce, offset, radius)
+
+
+@dataclass(frozen=True, slots=True)
+class MaskLoss:
+    """Losses of a batch of prompts, and what to log about them."""
+
+    mask: Tensor
+    iou: Tensor
+    best: Tensor
+    gap: Tensor
+
+    @property
+    def total(self) -> Tensor:
+        """What is minimised."""
+        return self.mask + self.iou
+
+
+def _box_points(maps: Tensor, ids: Tensor, image: Tensor, per_mask: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Random positions in the widened box of each object, whether they are on it, and the boxes."""
+    size = maps.shape[-1]
+    mine = maps[image] == ids.view(-1, 1, 1)
+    rows, cols = mine.any(2).float(), mine.any(1).float()
+    step = torch.arange(size, device=maps.device, dtype=torch.float32)
+
+    def span(a: Tensor) -> tuple[Tensor, Tensor]:
+        low = torch.where(a > 0, step, torch.full_like(step, size)).amin(1)
+        high = torch.where(a > 0, step, torch.full_like(step, -1)).amax(1) + 1
+        margin = 3 + 0.15 * (high - low)
+        return (low - margin).clamp(0, size), (high + margin).clamp(0, size)
+
+    (y0, y1), (x0, x1) = span(rows), span(cols)
+    box = torch.stack([x0, y0, x1, y1], 1)
+    u = torch.rand(len(ids), per_mask, 2, device=maps.device)
+    xy = box[:, None, :2] + u * (box[:, None, 2:] - box[:, None, :2])
+    pixel = xy.long().clamp(0, size - 1)
+    inside = torch.gather(mine.flatten(1), 1, pixel[..., 1] * size + pixel[..., 0])
+    return xy, inside, box
+
+
+def mask_loss(
+    logits: Tensor, iou: Tensor, maps: Tensor, ids: Tensor, negatives: Tensor, per_mask: int = 448
+) -> MaskLoss:
+    """Loss of four masks (the single one, then whole, object, part) for every prompt.
+
+    Near the object the logits are compared with the true outline at full resolution, at random positions; elsewhere
+    their sum counts. A background prompt teaches the predicted IoU only: it should be zero.
+
+    Parameters
+    ----------
+    logits : Tensor, shape (P, 4, h, w)
+        At stride 4.
+    iou : Tensor, shape (P, 4)
+        Predicted.
+    maps : Tensor of int, shape (B, 3, 4 h, 4 w)
+        Labels of whole objects, objects and parts.
+    ids : Tensor of int, shape (B, K, 3)
+        What each prompt lies on in each of them, with P = B * K; 0 for background.
+    negatives : Tensor, shape (B,)
+        How far it is known that background is background.
+    """
+    b, k, _ = ids.shape
+    logits, iou = logits.float(), iou.float()
+    h = logits.shape[-1]
+    on = (ids[..., 1] > 0).flatten()
+    image = torch.arange(b, device=ids.device).repeat_interleave(k)[on]
+    low = logits[on]
+    nested = bool((maps[:, 0] != maps[:, 1]).any() or (maps[:, 2] != maps[:, 1]).any())
+    names = (1, 0, 1, 2) if nested else (1, 1, 1, 1)
+    cache: dict[int, tuple[Tensor, Tensor, Tensor]] = {}
+    for level in set(names):
+        level_ids = ids[..., level].flatten()[on]
+        # A point on the object but on none of its parts: the part mask shows the object.
+        level_ids = torch.where(level_ids > 0, level_ids, ids[..., 1].flatten()[on]) if level != 1 else level_ids
+        cache[level] = _box_points(maps[:, level], level_ids, image, per_mask)
+    each, true = [], []
+    cells = torch.arange(h, device=ids.device) * 4 + 2.0
+    for channel, level in enumerate(names):
+        xy, inside, box = cache[level]
+        size = 4 * h
+        one = low[:, channel]
+        at = F.grid_sample(
+            one[:, None], (xy / size * 2 - 1)[:, None], align_corners=False, padding_mode="border"
+        )[:, 0, 0]
+        g = inside.float()
+        area = (box[:, 2] - box[:, 0]) * (box[:, 3] - box[:, 1]) / per_mask
+        in_x = (cells >= box[:, :1]) & (cells < box[:, 2:3])
+        in_y = (cells >= box[:, 1:2]) & (cells < box[:, 3:4])
+        outside = ~(in_y[:, :, None] & in_x[:, None, :])
+        spill = (one.sigmoid() * outside).sum((1, 2)) * 16
+        p = at.sigmoid()
+        inter, total = (p * g).sum(1) * area, (p.sum(1) + g.sum(1)) * area + spill
+        dice = 1 - (2 * inter + 8) / (total + 8)
+        bce = F.binary_cross_entropy_with_logits(at, g, reduction="none").mean(1)
+        # Cross-entropy of the rest of the window, counted against the size of the object's box.
+        far = (F.softplus(one) * outside).sum((1, 2)) * 16 / (area * per_mask + 1000)
+        each.append(dice + bce + 0.3 * far.clamp(max=8) + 0.05 * (F.softplus(one) * outside).mean((1, 2)))
+        with torch.no_grad():
+            hit = at > 0
+            both = (hit & inside).sum(1) * area
+            union = (hit | inside).sum(1) * area + ((one > 0) & outside).sum((1, 2)) * 16
+            true.append(both / union.clamp(min=1))
+    loss, truth = torch.stack(each, 1), torch.stack(true, 1)
+    trust = 0.3 + 0.7 * negatives[image]
+    best = loss[:, 1:].min(1).values
+    mask = ((0.4 * best + 0.4 * loss[:, 1:].mean(1) + 0.2 * loss[:, 0]) * trust).mean()
+    target = torch.zeros_like(iou)
+    target[on] = truth
+    gap = (iou - target).abs()
+    quality = F.smooth_l1_loss(iou, target, beta=0.1)
+    return MaskLoss(mask, quality, truth[:, 1:].max(1).values.mean(), gap.mean())

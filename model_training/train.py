@@ -1,0 +1,251 @@
+"""Train the bundled model: python -m model_training.train --data DIR --out DIR.
+
+Three stages. "dense" teaches the trunk where objects and their centres are; then the decoder is wired to use that (see
+`model_training.wiring`) and "masks" trains everything on windows; "frames" ends with whole frames of 512 pixels, since
+attention over 1024 cells differs from 256. OUT holds state.pt (to go on from), log.csv and weights.pt (averaged).
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import os
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
+from sam2.modeling.sam2_base import SAM2Base
+from torch import Tensor
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from model_training.data import Windows
+from model_training.decode import encode, masks_of, normalise
+from model_training.generated import generate
+from model_training.losses import dense_loss, mask_loss
+from model_training.muon import Muon
+from model_training.records import Record, load_records, split
+from model_training.wiring import wire
+from napari_sam2_automask.models.bundled import build_bundled
+
+COLUMNS = ("stage", "step", "seconds", "here", "offset", "radius", "mask", "iou", "best", "gap")
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One part of the training: windows of `size`, `batch` of them per process, `prompts` points in each."""
+
+    name: str
+    size: int
+    batch: int
+    prompts: int
+    steps: int
+    lr: float
+    decay: bool = False
+
+
+def stages(scale: float) -> list[Stage]:
+    """The schedule; `scale` shortens or lengthens all of it."""
+    return [
+        Stage("dense", 256, 8, 4, round(2500 * scale), 2e-3),
+        Stage("masks", 256, 6, 6, round(5000 * scale), 1e-3),
+        Stage("frames", 512, 2, 8, round(3000 * scale), 1e-3, decay=True),
+    ]
+
+
+class Trainer:
+    """Model, averaged weights and optimisers of one process."""
+
+    def __init__(self, args: argparse.Namespace, rank: int) -> None:
+        torch.manual_seed(args.seed)
+        self.args, self.rank = args, rank
+        self.model = build_bundled().to(memory_format=torch.channels_last)
+        self.stage, self.step, self.seconds = 0, 0, 0.0
+        wire(self.model)
+        self.mean = {k: v.clone() for k, v in self.model.state_dict().items()}
+        self.params = [p for p in self.model.parameters() if p.requires_grad]
+        trunk = set(self.model.image_encoder.trunk.parameters())
+        embed = {id(p) for n, p in self.model.named_parameters() if "embed" in n or "token" in n.split(".")[-2:][0]}
+        flat = [p for p in self.params if p.ndim < 2 or id(p) in embed]
+        rest = [p for p in self.params if p.ndim >= 2 and id(p) not in embed]
+        self.optimisers: list[torch.optim.Optimizer] = [
+            Muon(
+                [
+                    {"params": [p for p in rest if p in trunk], "factor": 1.0},
+                    {"params": [p for p in rest if p not in trunk], "factor": 0.5, "weight_decay": 0.0},
+                ]
+            ),
+            torch.optim.AdamW([{"params": flat, "factor": 0.7}], betas=(0.9, 0.98), weight_decay=0.0),
+        ]
+
+    def load(self) -> None:
+        """Go on from OUT/state.pt, or start from the weights given with --init."""
+        path = self.args.out / "state.pt"
+        if path.exists():
+            state = torch.load(path, weights_only=True)
+            self.model.load_state_dict(state["model"])
+            self.mean = state["mean"]
+            self.stage, self.step, self.seconds = state["stage"], state["step"], state["seconds"]
+            for optimiser, saved in zip(self.optimisers, state["optimisers"], strict=True):
+                optimiser.load_state_dict(saved)
+        elif self.args.init:
+            start = read_weights(self.args.init)
+            own = self.model.state_dict()
+            fitting = {k: v for k, v in start.items() if k in own and v.shape == own[k].shape}
+            self.model.load_state_dict(fitting, strict=False)
+            self.mean = {k: v.clone() for k, v in self.model.state_dict().items()}
+            self.stage = self.args.first_stage
+
+    def save(self) -> None:
+        """Write the state and the averaged weights; a kill in between leaves the old ones."""
+        state = {
+            "model": self.model.state_dict(),
+            "mean": self.mean,
+            "optimisers": [o.state_dict() for o in self.optimisers],
+            **{"stage": self.stage, "step": self.step, "seconds": self.seconds},
+        }
+        for name, what in (("state.pt", state), ("weights.pt", self.mean)):
+            torch.save(what, self.args.out / (name + ".part"))
+            os.replace(self.args.out / (name + ".part"), self.args.out / name)
+
+    def losses(self, batch: dict[str, Tensor], masks: bool) -> tuple[Tensor, dict[str, float]]:
+        """Loss of one batch and what to log."""
+        model = self.model
+        with torch.autocast("cpu", torch.bfloat16), sdpa_kernel(SDPBackend.MATH):
+            if masks:
+                features = encode(model, batch["image"], batch["origin"])
+                logits, iou = masks_of(model, features, batch["points"][..., :2], batch["origin"])
+                dense_out = model.image_encoder.trunk.dense
+            else:
+                dense_out = model.image_encoder.trunk.features(normalise(batch["image"]))[3].float()
+        dense = dense_loss(dense_out, batch["dense"], batch["negatives"])
+        log = {"here": dense.here.item(), "offset": dense.offset.item(), "radius": dense.radius.item()}
+        if not masks:
+            return dense.total, log
+        ids = batch["points"][..., 2:].int()
+        mask = mask_loss(logits, iou, batch["maps"].int(), ids, batch["negatives"])
+        log |= {"mask": mask.mask.item(), "iou": mask.iou.item(), "best": mask.best.item(), "gap": mask.gap.item()}
+        return 0.5 * dense.total + mask.total, log
+
+    def update(self, loss: Tensor, lr: float) -> None:
+        """One step with the gradient averaged over the processes."""
+        for p in self.params:
+            p.grad = None
+        loss.backward()
+        grads = [p.grad for p in self.params if p.grad is not None]
+        flat = torch.cat([g.flatten() for g in grads])
+        if dist.is_initialized():
+            dist.all_reduce(flat)
+            flat /= dist.get_world_size()
+        flat *= (10.0 / (flat.norm() + 1e-6)).clamp(max=1.0).nan_to_num(0.0)
+        if not torch.isfinite(flat).all():
+            return
+        for g, part in zip(grads, flat.split([g.numel() for g in grads]), strict=True):
+            g.copy_(part.view_as(g))
+        for optimiser in self.optimisers:
+            for group in optimiser.param_groups:
+                group["lr"] = lr * group["factor"]
+            optimiser.step()
+
+    @torch.no_grad()
+    def average(self, total: int) -> None:
+        """Exponential mean of the weights over the last few hundred steps."""
+        keep = min(0.997, total / (total + 20))
+        for name, value in self.model.state_dict().items():
+            self.mean[name].lerp_(value, 1 - keep)
+
+
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """Weights from .pt or .safetensors, in single precision."""
+    if path.suffix == ".safetensors":
+        from safetensors.torch import load_file
+
+        return {k: v.float() for k, v in load_file(path).items()}
+    return {k: v.float() for k, v in torch.load(path, weights_only=True).items()}
+
+
+def run(rank: int, args: argparse.Namespace, records: list[Record]) -> None:
+    """What each process does."""
+    torch.set_num_threads(args.threads)
+    torch.set_flush_denormal(True)
+    if args.processes > 1:
+        dist.init_process_group("gloo", init_method=f"tcp://127.0.0.1:{args.port}", rank=rank, world_size=args.processes)
+    trainer = Trainer(args, rank)
+    trainer.load()
+    log_path = args.out / "log.csv"
+    if rank == 0 and not log_path.exists():
+        log_path.write_text(",".join(COLUMNS) + "\n")
+    plan = stages(args.scale)
+    while trainer.stage < len(plan):
+        train_stage(trainer, plan[trainer.stage], records, log_path)
+        trainer.stage, trainer.step = trainer.stage + 1, 0
+        if rank == 0:
+            trainer.save()
+
+
+def train_stage(trainer: Trainer, stage: Stage, records: list[Record], log_path: Path) -> None:
+    """Train one stage from where it stands."""
+    args = trainer.args
+    seed = hash((args.seed, trainer.rank, trainer.stage, trainer.step)) % 2**31
+    windows = Windows(records, stage.size, stage.batch, stage.prompts, seed)
+    batches = iter(torch.utils.data.DataLoader(windows, None, num_workers=1, prefetch_factor=6))
+    recent: list[dict[str, float]] = []
+    start, saved = time.time() - trainer.seconds, time.time()
+    first = trainer.step
+    while trainer.step < stage.steps:
+        done = trainer.step / stage.steps
+        lr = stage.lr * min(1.0, (trainer.step - first + 1) / 50)
+        if stage.decay:
+            lr *= max(0.02, 1 - done)
+        loss, log = trainer.losses(next(batches), stage.name != "dense")
+        trainer.update(loss, lr)
+        trainer.step += 1
+        if stage.name != "dense":
+            trainer.average(trainer.step + (10_000 if stage.name != "masks" else 0))
+        trainer.seconds = time.time() - start
+        recent.append(log)
+        if trainer.rank == 0 and trainer.step % 25 == 0:
+            row: dict[str, Any] = {k: f"{sum(r[k] for r in recent) / len(recent):.4f}" for k in recent[0]}
+            row |= {"stage": stage.name, "step": trainer.step, "seconds": round(trainer.seconds)}
+            with log_path.open("a", newline="") as handle:
+                csv.DictWriter(handle, COLUMNS, restval="").writerow(row)
+            recent = []
+        if trainer.rank == 0 and time.time() - saved > args.save_seconds:
+            trainer.save()
+            saved = time.time()
+    del batches
+
+
+def main() -> None:
+    """Read the arguments and start the processes."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, required=True, help="folder with index.csv, images and labels")
+    parser.add_argument("--out", type=Path, required=True, help="folder for state, log and weights")
+    parser.add_argument("--init", type=Path, help="start from these weights (.pt or .safetensors)")
+    parser.add_argument("--first-stage", type=int, default=0, help="with --init: stage to begin with (0, 1 or 2)")
+    parser.add_argument("--scale", type=float, default=1.0, help="length of the whole schedule")
+    parser.add_argument("--generated", type=int, default=200, help="generated images to add")
+    parser.add_argument("--overfit", type=int, default=0, help="train on this many images only, as a check")
+    parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--threads", type=int, default=1, help="threads of each process")
+    parser.add_argument("--port", type=int, default=29511)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--save-seconds", type=float, default=180.0)
+    args = parser.parse_args()
+    args.out.mkdir(parents=True, exist_ok=True)
+    records, _ = split(load_records(args.data))
+    if args.overfit:
+        records = [r for r in records if r.kind == "fluorescence"][:: max(1, 400 // args.overfit)][: args.overfit]
+    else:
+        records = records + generate(args.generated, args.seed, args.out / "generated.npz")
+    if args.processes > 1:
+        mp.start_processes(run, (args, records), nprocs=args.processes, start_method="fork")
+    else:
+        run(0, args, records)
+
+
+if __name__ == "__main__":
+    main()
