@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,8 @@ from napari_sam2_automask.models import Model, import_sam2, meta_generator
 from napari_sam2_automask.selection import Masks, non_maximum_suppression, select
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
     from sam2.modeling.sam2_base import SAM2Base
 
@@ -81,46 +84,89 @@ def calibrate(
     points: int = 8,
     iou: float = 0.8,
     share: float = 0.5,
-    covered: float = 0.06,
+    covered: float = 0.02,
     stability: float = 0.95,
 ) -> None:
-    """Scale the heads so that about `share` of the prompts pass and masks are compact and stable.
+    """Scale the heads so that about `share` of the prompts pass and masks are compact, stable and different.
 
-    Mask logits are linear in the last layer of the mask heads: their scale sets the stability; a multiple of
-    the feature sum, subtracted, sets the covered share. Predicted IoU is spread around its threshold.
+    Mask logits are linear in the last layer of the mask heads: its bias takes away what all prompts
+    have in common and a multiple of the feature sum, which sets the covered share of the image; its scale
+    sets the stability. Predicted IoU is spread around its threshold.
     """
+    _place(network)
     decoder = network.sam_mask_decoder
-    for token in decoder.output_hypernetworks_mlps:
-        # Prompts have to differ for masks to differ.
-        token.layers[-1].weight.mul_(4)
-    logits, rating = _predict(network, view, points)
-    saved = [mlp.layers[-1] for mlp in decoder.output_hypernetworks_mlps]
-    copies = [(layer.weight.clone(), layer.bias.clone()) for layer in saved]
-    for layer in saved:
-        layer.weight.zero_()
-        layer.bias.fill_(1.0)
-    total, _ = _predict(network, view, points)
-    for token, (layer, (weight, bias)) in enumerate(zip(saved, copies, strict=True)):
-        mine, field_ = logits[:, token].flatten(1), total[:, token].flatten(1)
-        shift = torch.quantile((mine / field_).nan_to_num(), 1 - covered, dim=1).median()
-        moved = mine - shift * field_
-        # The scale at which a typical mask just passes the stability threshold.
-        level = torch.quantile(moved, 1 - covered, dim=1, keepdim=True)
-        low, high = 0.0, 1e4
-        for _ in range(40):
-            middle = (low + high) / 2
-            a = middle * (moved - level * 0)
-            union = (a > -1).sum(1).clamp(min=1)
-            score = ((a > 1).sum(1) / union).median()
-            low, high = (middle, high) if score < stability else (low, middle)
-        layer.weight.copy_(weight * high)
-        layer.bias.copy_((bias - shift) * high)
+    last = [mlp.layers[-1] for mlp in decoder.output_hypernetworks_mlps]
+    with _recorded([*last, decoder.output_upscaling[4]]) as (*heads, upscaled):
+        rating = _predict(network, view, points)
+    # Pixels are many; every fourth tells enough.
+    pixels = torch.cat(upscaled).flatten(2)[:, :, ::4]
+    some = pixels[:: max(1, len(pixels) // 4)].permute(0, 2, 1).flatten(0, 1).double()
+    level = torch.linalg.lstsq(some, torch.ones(len(some), 1, dtype=torch.float64)).solution[:, 0].float()
+    for layer, outputs in zip(last, heads, strict=True):
+        output = torch.cat(outputs)
+        mean = output.mean(0)
+        logits = ((output - mean)[:, None] @ pixels)[:, 0]
+        shift, scale = _shift_and_scale(logits, covered, stability)
+        layer.weight.mul_(scale)
+        layer.bias.sub_(mean + shift * level).mul_(scale)
     _spread_ratings(decoder.iou_prediction_head, rating, iou, share)
+
+
+def _place(network: SAM2Base) -> None:
+    """Let features tell places apart, smoothly, which they do not with random weights.
+
+    The trunk's position embedding, zeros before training, becomes slow waves, and the pixels that a
+    transposed convolution makes of one cell become alike.
+    """
+    embedding = getattr(network.image_encoder.trunk, "pos_embed", None)
+    if embedding is not None and not embedding.any():
+        _, channels, h, w = embedding.shape
+        generator = torch.Generator().manual_seed(5)
+        waves, phase = torch.rand(channels, 2, generator=generator), torch.rand(channels, generator=generator)
+        y, x = torch.meshgrid(torch.linspace(0, 1, h), torch.linspace(0, 1, w), indexing="ij")
+        turns = (waves[:, 0, None, None] - 0.5) * y + (waves[:, 1, None, None] - 0.5) * x
+        embedding.copy_(6 * torch.cos(2 * torch.pi * (2 * turns + phase[:, None, None])))
+    for layer in (0, 3):
+        weight = network.sam_mask_decoder.output_upscaling[layer].weight
+        weight.copy_(0.9 * weight.mean((2, 3), keepdim=True) + 0.1 * weight)
+
+
+@contextmanager
+def _recorded(layers: list[torch.nn.Module]) -> Iterator[list[list[torch.Tensor]]]:
+    """Collect what layers return."""
+    outputs: list[list[torch.Tensor]] = [[] for _ in layers]
+    hooks = [
+        layer.register_forward_hook(lambda _m, _i, out, mine=mine: mine.append(out))
+        for layer, mine in zip(layers, outputs, strict=True)
+    ]
+    try:
+        yield outputs
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def _shift_and_scale(logits: torch.Tensor, covered: float, stability: float) -> tuple[float, float]:
+    """Find what to subtract and how to scale so that a typical mask covers and withstands what is asked."""
+    shift = torch.stack([_quantile(row, 1 - covered) for row in logits]).median()
+    moved = logits - shift
+    low, high = 1e-3, 1e6
+    for _ in range(50):
+        middle = (low * high) ** 0.5
+        union = (moved * middle > -1).sum(1)
+        score = ((moved * middle > 1).sum(1) / union.clamp(min=1))[union > 0].median()
+        low, high = (middle, high) if score < stability else (low, middle)
+    return float(shift), high
+
+
+def _quantile(values: torch.Tensor, q: float) -> torch.Tensor:
+    return values.kthvalue(max(1, int(q * len(values)))).values
 
 
 def _spread_ratings(head: Any, rating: torch.Tensor, iou: float, share: float) -> None:
     raw = torch.logit(rating.double().clamp(1e-6, 1 - 1e-6)).float() if head.sigmoid_output else rating
-    centre = torch.quantile(raw[:, 1:].amax(1), 1 - share)
+    centre = torch.quantile(raw[:, 1:].amax(1), 1 - share).repeat(raw.shape[1])
+    centre[0] = torch.quantile(raw[:, 0], 1 - share)
     spread = 1.5 / raw.std().clamp(min=1e-6)
     target = float(np.log(iou / (1 - iou))) if head.sigmoid_output else iou
     last = head.layers[-1]
@@ -128,25 +174,26 @@ def _spread_ratings(head: Any, rating: torch.Tensor, iou: float, share: float) -
     last.bias.copy_((last.bias - centre) * spread + target)
 
 
-def _predict(network: SAM2Base, view: NDArray[np.uint8], points: int) -> tuple[torch.Tensor, torch.Tensor]:
+def _predict(network: SAM2Base, view: NDArray[np.uint8], points: int) -> torch.Tensor:
+    """Ask a grid of points; returns the ratings of all four masks."""
     features = encode(network, view, lambda: None)
     side = (torch.arange(points) + 0.5) / points * network.image_size
     coords = torch.stack(torch.meshgrid(side, side, indexing="xy"), -1).reshape(-1, 1, 2)
     sparse, dense = network.sam_prompt_encoder(
         points=(coords, torch.ones(len(coords), 1, dtype=torch.int)), boxes=None, masks=None
     )
-    parts = []
-    for i in range(0, len(sparse), 8):
-        masks, iou, _, _ = network.sam_mask_decoder.predict_masks(
+    ratings = [
+        network.sam_mask_decoder.predict_masks(
             image_embeddings=features.image_embed,
             image_pe=network.sam_prompt_encoder.get_dense_pe(),
-            sparse_prompt_embeddings=sparse[i : i + 8],
-            dense_prompt_embeddings=dense[i : i + 8],
+            sparse_prompt_embeddings=sparse[i : i + 4],
+            dense_prompt_embeddings=dense[i : i + 4],
             repeat_image=True,
             high_res_features=list(features.high_res),
-        )
-        parts.append((masks, iou))
-    return torch.cat([p[0] for p in parts]), torch.cat([p[1] for p in parts])
+        )[1]
+        for i in range(0, len(sparse), 4)
+    ]
+    return torch.cat(ratings)
 
 
 def as_model(network: SAM2Base, name: str = "random") -> Model:
@@ -218,9 +265,14 @@ def compare(records: list[dict[str, Any]], masks: Masks) -> Comparison:
             continue
         free.discard(best)
         result.matched += 1
-        result.worst_iou = min(result.worst_iou, best_iou)
         difference = abs(float(masks.stability_score[best]) - record["stability_score"])
         rating = abs(float(masks.predicted_iou[best]) - record["predicted_iou"])
+        if best_iou < 0.999 or difference > TIE:
+            tied = _tied_pixels(masks, best, record)
+            if tied:
+                result.ties.append(tied)
+                continue
+        result.worst_iou = min(result.worst_iou, best_iou)
         result.worst_score = max(result.worst_score, difference, rating)
     for k in sorted(free):
         _explain(
@@ -232,6 +284,36 @@ def compare(records: list[dict[str, Any]], masks: Masks) -> Comparison:
             masks,
         )
     return result
+
+
+def _tied_pixels(masks: Masks, k: int, record: dict[str, Any]) -> str:
+    """Show that pixels whose logits lie on a level explain the difference between two small masks."""
+    candidates, row = masks.candidates, int(masks.rows[k])
+    s, windows = candidates.settings, candidates.windows
+    x0, y0, x1, y1 = (int(v) for v in candidates.crop_boxes[candidates.crop_index[row]])
+    whole = np.full(windows.grid, -1e4, np.float32)
+    oy, ox = windows.origins[row]
+    h, w = windows.sizes[row]
+    whole[oy : oy + h, ox : ox + w] = windows.window(row)
+    pixels = torch.nn.functional.interpolate(
+        torch.from_numpy(whole)[None, None], (y1 - y0, x1 - x0), mode="bilinear", align_corners=False
+    )[0, 0].numpy()
+    # What single precision leaves of logits of this size after a few hundred additions.
+    rounding = 1e-5 * float(np.abs(windows.window(row)).max())
+    high, middle, low = (
+        s.mask_threshold + s.stability_score_offset,
+        s.mask_threshold,
+        s.mask_threshold - s.stability_score_offset,
+    )
+    score = record["stability_score"]
+    least = (pixels > high + rounding).sum() / max((pixels > low - rounding).sum(), 1)
+    most = (pixels > high - rounding).sum() / max((pixels > low + rounding).sum(), 1)
+    area_ties = int((np.abs(pixels - middle) <= rounding).sum())
+    differ = int((record["segmentation"] ^ masks.full(k)).sum())
+    if least - TIE <= score <= most + TIE and differ <= area_ties:
+        within = f"stability {score:.6f} in [{least:.6f}, {most:.6f}]"
+        return f"mask {k} of {record['area']} pixels: {differ} differ, {within}"
+    return ""
 
 
 def _iou(a: NDArray[np.bool_], b: NDArray[np.bool_]) -> float:

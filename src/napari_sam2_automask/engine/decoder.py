@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from napari_sam2_automask.engine.encode import check_finite
 from napari_sam2_automask.engine.heads import centred, join, split, value_rows
 from napari_sam2_automask.engine.image_side import ImageSide, State
 from napari_sam2_automask.engine.plain import Decoded
@@ -104,6 +105,7 @@ class LowRankDecoder:
         """
         hidden, states, rows = self._transform(self._tokens(sparse), lambda: tick(0))
         iou = self._decoder.iou_prediction_head(hidden[:, 0])[:, self._mask_ids]
+        check_finite("mask decoder", hidden)
         mlps = self._decoder.output_hypernetworks_mlps
         hyper = torch.stack([mlps[i](hidden[:, 1 + k]) for k, i in enumerate(self._mask_ids)], 1)
         keep = iou > floor if math.isfinite(floor) else torch.ones_like(iou, dtype=torch.bool)

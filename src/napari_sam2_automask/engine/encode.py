@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from sam2.modeling.sam2_base import SAM2Base
 
-__all__ = ["Features", "encode", "model_input"]
+__all__ = ["Features", "check_finite", "encode", "model_input"]
 
 # The constants of sam2's SAM2Transforms.
 _MEAN = [0.485, 0.456, 0.406]
@@ -83,12 +83,23 @@ def encode(network: SAM2Base, view: NDArray[np.uint8], tick: Callable[[], None])
     levels = list(backbone["backbone_fpn"][-network.num_feature_levels :])
     if network.directly_add_no_mem_embed:
         levels[-1] = levels[-1] + network.no_mem_embed.reshape(1, -1, 1, 1)
-    if not all(bool(torch.isfinite(level).all()) for level in levels):
+    check_finite("image encoder", *levels)
+    return Features(levels[-1].contiguous(), tuple(levels[:-1]))
+
+
+def check_finite(part: str, *tensors: Tensor) -> None:
+    """Refuse NaN and infinity, which would pass every filter as "no mask".
+
+    Raises
+    ------
+    ModelError
+        If there are any; names the part of the model.
+    """
+    if not all(bool(torch.isfinite(tensor).all()) for tensor in tensors):
         raise ModelError(
-            "the image encoder returned values that are not numbers: check the model's weights, "
+            f"the model's {part} returned values that are not numbers: check the model's weights, "
             "or run on the CPU in single precision"
         )
-    return Features(levels[-1].contiguous(), tuple(levels[:-1]))
 
 
 @contextmanager

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from napari_sam2_automask.engine.encode import check_finite
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -84,6 +86,7 @@ class PlainDecoder:
         for start in range(0, len(sparse), self._chunk):
             part = slice(start, start + self._chunk)
             logits, iou = self._decode(sparse[part], None if masks is None else masks[part])
+            check_finite("mask decoder", iou)
             keep = iou > floor if math.isfinite(floor) else torch.ones_like(iou, dtype=torch.bool)
             tick(len(iou))
             yield Decoded(keep.nonzero()[:, 0] + start, iou[keep], logits[keep])

