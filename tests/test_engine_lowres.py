@@ -56,15 +56,12 @@ def test_wide_images_do_not_overflow() -> None:
     from sam2.utils.amg import calculate_stability_score
 
     logits = torch.full((1, 4, 4), 5.0)
-    logits[0, 2:] = 0.5
+    logits[:, :, 3:] = 0.5
     full = F.interpolate(logits[None], (8, 40_000), mode="bilinear", align_corners=False)[0]
     expected = (full > 1).sum() / (full > -1).sum()
     ours = Resizer((4, 4), (8, 40_000), 0.0, 1.0, torch.device("cpu")).measure(logits)
     assert ours.stability.item() == pytest.approx(expected.item(), abs=1e-6)
-    assert (
-        calculate_stability_score(full, 0.0, 1.0).item() == pytest.approx(expected.item(), abs=1e-6) or True
-    )
-    assert (full > -1).sum(-1, dtype=torch.int16).min() < 0
+    assert calculate_stability_score(full, 0.0, 1.0).item() != pytest.approx(expected.item(), abs=1e-3)
 
 
 @pytest.mark.parametrize("size", SIZES, ids=str)

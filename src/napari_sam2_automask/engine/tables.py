@@ -200,6 +200,7 @@ def _second_upscaling(decoder: MaskDecoder, features: Features) -> Tensor:
     tokens = 4 * features.image_embed[0, 0].numel()
     c2 = conv.weight.shape[1]
     if not features.high_res:
-        return conv.bias.repeat(tokens, 4)
+        bias: Tensor = conv.bias
+        return bias.repeat(tokens, 4)
     constant: Tensor = (_cells(features.high_res[0], 2) + conv.bias).view(tokens, 4 * c2)
     return constant
