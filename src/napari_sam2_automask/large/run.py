@@ -1,0 +1,306 @@
+"""A whole run over a large image: tiles, seams, numbers, labels, pyramid, table."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_sam2_automask.errors import ImageError, OutputError
+from napari_sam2_automask.large import omezarr, steps
+from napari_sam2_automask.large.files import pack, sync, writing
+from napari_sam2_automask.large.grid import Grid
+from napari_sam2_automask.large.omezarr import Pyramid
+from napari_sam2_automask.large.plan import Plan, make_plan
+from napari_sam2_automask.large.seams import SEAM_FIELDS, TILE_FIELDS
+from napari_sam2_automask.large.source import block_hashes
+from napari_sam2_automask.large.steps import Job
+from napari_sam2_automask.large.store import Results, RunStore, differences, run_folder
+from napari_sam2_automask.large.table import write_table
+from napari_sam2_automask.large.work import Executor, Serial
+from napari_sam2_automask.progress import Progress, ProgressCallback, no_progress
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from numpy.typing import NDArray
+
+    from napari_sam2_automask.large.segmenter import Segmenter
+    from napari_sam2_automask.large.source import Source
+
+__all__ = ["LargeResult", "segment_large"]
+
+
+@dataclass(frozen=True, slots=True)
+class LargeResult:
+    """What a run has written.
+
+    Attributes
+    ----------
+    path : Path
+        The labels, an OME-Zarr group; see `open_levels`.
+    table : Path
+        A CSV file with a row per object.
+    objects : int
+        How many objects there are.
+    failed : dict of int to dict
+        The tiles that were set aside, with what went wrong; empty if all is done. The labels have only what
+        neighbouring tiles saw there. The same call again tries these tiles again.
+    """
+
+    path: Path
+    table: Path
+    objects: int
+    failed: dict[int, dict[str, Any]]
+
+
+def segment_large(
+    source: Source,
+    output: Path,
+    segmenter: Segmenter,
+    *,
+    tile: int = 1024,
+    overlap: int = 128,
+    shifted: bool = False,
+    stacked: bool | None = None,
+    spacing: tuple[float, float, float] = (1.0, 1.0, 1.0),
+    unit: str | None = None,
+    axis: str = "z",
+    block: int = 1024,
+    keep_tiles: bool = False,
+    executor: Executor | None = None,
+    progress: ProgressCallback = no_progress,
+) -> LargeResult:
+    """Segment an image of any size, tile by tile, into an OME-Zarr on disk.
+
+    Everything that is finished survives a crash: the same call again goes on where the last one stopped and
+    gives the same labels, byte by byte, as a run that was never stopped. Memory is bounded by a few tiles,
+    and by some hundred bytes for each object.
+
+    Parameters
+    ----------
+    source : Source
+        The image.
+    output : Path
+        The OME-Zarr to write. Until it is finished, results are kept in a folder beside it, with ``.run``
+        added to the name. A CSV table of the objects comes beside it too.
+    segmenter : Segmenter
+        How a tile is segmented.
+    tile, overlap, shifted
+        The tiles, see `Grid`. The overlap should be wider than most objects; larger objects are put together.
+    stacked : bool, optional
+        Whether the labels have an axis for the planes; left out, they have it if there are several planes.
+    spacing : (float, float, float)
+        Distance between planes, height and width of a pixel.
+    unit : str, optional
+        UDUNITS-2 name of the unit of length, such as ``"micrometer"``.
+    axis : {"z", "t"}
+        What the planes are.
+    block : int
+        Side of the chunks of the output, in pixels.
+    keep_tiles : bool
+        Keep the folder of the run when it is finished.
+    executor : Executor, optional
+        Who does the tasks; this process, one after the other, when left out. See `distribute.DaskExecutor`.
+    progress : callable
+        Takes a `Progress` at every task: of ``"signature"``, ``"tiles"``, ``"seams"``, ``"labels"`` and
+        ``"pyramid"``. It may raise `Cancelled`; what is finished is kept.
+
+    Returns
+    -------
+    LargeResult
+        Where everything lies.
+
+    Raises
+    ------
+    OutputError
+        If the output cannot be written, another run writes it, it holds another run's results, or the disk is
+        full.
+    ImageError
+        If the image cannot be read.
+    """
+    output = Path(output).absolute()
+    grid = Grid(source.shape, tile, overlap, source.planes, shifted)
+    stacked = source.planes > 1 if stacked is None else stacked
+    pyramid = Pyramid(source.shape, source.planes, stacked, block)
+    hashes = _hashes(source, grid, progress)
+    identity = {
+        "image": source.description() | {"content": hashlib.sha256(hashes).hexdigest()},
+        "segmenter": segmenter.description(),
+        "grid": grid.to_json(),
+        "output": {"block": block, "stacked": stacked, "spacing": list(spacing), "unit": unit, "axis": axis},
+    }
+    finished = _finished(output, identity)
+    if finished is not None and not finished.failed:
+        if not keep_tiles:
+            _tidy(output, identity)
+        return finished
+    steps.forget()
+    with RunStore(output, identity) as store:
+        job = Job(store.folder, source, grid, segmenter, pyramid)
+        steps.save_hashes(store.folder, hashes)
+        work = executor or Serial()
+        failed = _tiles(store, job, work, progress)
+        name, plan = _plan(store, job, work, failed, progress)
+        record = {
+            "identity": identity,
+            "objects": plan.count,
+            "failed": {str(k): v for k, v in failed.items()},
+        }
+        scale = spacing if stacked else spacing[1:]
+        pyramid.create(job.labels, plan.number.dtype, scale, unit, axis, record)
+        _draw(job, name, work, progress)
+        table = _table_path(output)
+        write_table(table, job, name, plan, spacing, unit)
+        _publish(job.labels, output)
+        if not failed and not keep_tiles:
+            store.remove()
+    return LargeResult(output, table, plan.count, failed)
+
+
+def _tidy(output: Path, identity: Mapping[str, Any]) -> None:
+    """Remove what a run left that was killed after its last step."""
+    if run_folder(output).exists():
+        with RunStore(output, identity) as store:
+            store.remove()
+
+
+def _table_path(output: Path) -> Path:
+    return output.with_name(output.name.removesuffix(".zarr").removesuffix(".ome") + ".objects.csv")
+
+
+def _finished(output: Path, identity: Mapping[str, Any]) -> LargeResult | None:
+    """Return the result if the output is there, after making sure that it is this run's."""
+    if not output.exists():
+        return None
+    try:
+        record = omezarr.read_attributes(output).get(omezarr.RECORD, {})
+    except ImageError:
+        record = {}
+    if "identity" not in record:
+        raise OutputError(
+            f"{output} is there already and was not written by such a run; choose another output"
+        )
+    changed = differences(record["identity"], identity)
+    if changed:
+        raise OutputError(
+            f"{output} holds the result of another run: {'; '.join(changed)}. Choose another output"
+        )
+    failed = {int(k): v for k, v in record["failed"].items()}
+    return LargeResult(output, _table_path(output), int(record["objects"]), failed)
+
+
+def _hashes(source: Source, grid: Grid, progress: ProgressCallback) -> bytes:
+    hashes = []
+    for index in range(len(grid)):
+        hashes.append(block_hashes(source, grid, index))
+        progress(Progress("signature", index + 1, len(grid)))
+    return b"".join(hashes)
+
+
+def _phase(
+    name: str,
+    total: int,
+    is_done: Callable[[int], bool],
+    task: Callable[[int], None],
+    work: Executor,
+    progress: ProgressCallback,
+) -> dict[int, dict[str, Any]]:
+    """Do what is not done yet; return what failed for good."""
+    waiting = [i for i in range(total) if not is_done(i)]
+    done = total - len(waiting)
+    progress(Progress(name, done, total))
+    failed = {}
+    for outcome in work.run(task, waiting):
+        done += 1
+        if not outcome.done:
+            failed[outcome.index] = {"attempts": len(outcome.errors), "errors": list(outcome.errors)}
+        progress(Progress(name, done, total))
+    return failed
+
+
+def _must(failed: Mapping[int, Mapping[str, Any]], what: str) -> None:
+    for index, why in failed.items():
+        raise OutputError(
+            f"{what} {index} failed: {why['errors'][-1].splitlines()[0]}; run the same again to go on"
+        )
+
+
+def _tiles(
+    store: RunStore, job: Job, work: Executor, progress: ProgressCallback
+) -> dict[int, dict[str, Any]]:
+    task = partial(steps.do_tile, job)
+    failed = _phase("tiles", len(job.grid), partial(store.has, "tiles"), task, work, progress)
+    for index, why in sorted(failed.items()):
+        tile = job.grid[index]
+        why |= {"plane": tile.plane, "y": [tile.outer.y0, tile.outer.y1], "x": [tile.outer.x0, tile.outer.x1]}
+        store.set_aside(index, why)
+    if len(failed) == len(job.grid):
+        first = failed[0]["errors"][-1].splitlines()[0]
+        raise ImageError(f"every tile failed, the first one because of {first}")
+    return dict(sorted(failed.items()))
+
+
+def _plan(
+    store: RunStore, job: Job, work: Executor, failed: Mapping[int, Any], progress: ProgressCallback
+) -> tuple[str, Plan]:
+    # Seams depend on which tiles failed: those of a run that had other failures are done again.
+    kind = (
+        "seams" if not failed else "seams-" + hashlib.sha256(repr(sorted(failed)).encode()).hexdigest()[:12]
+    )
+    task = partial(steps.do_seams, job, kind)
+    _must(_phase("seams", len(job.grid), partial(store.has, kind), task, work, progress), "seam")
+    table = [np.zeros(0, TILE_FIELDS)]
+    seams = [np.zeros(0, SEAM_FIELDS)]
+    for index in range(len(job.grid)):
+        if index not in failed:
+            table.append(_need(store, "tiles", index)["table"])
+        seams.append(_need(store, kind, index)["rows"])
+    plan = make_plan(job.grid, np.concatenate(table), np.concatenate(seams), failed)
+    content = pack(**{field: getattr(plan, field) for field in Plan.__slots__})
+    name = "plan-" + hashlib.sha256(content).hexdigest()[:12]
+    if not ((store.folder / name / "plan").exists() and job.labels.exists()):
+        # Labels drawn by another plan are of no use.
+        shutil.rmtree(job.labels, ignore_errors=True)
+        for old in store.folder.glob("plan-*"):
+            shutil.rmtree(old)
+        steps.save_plan(store.folder, name, plan)
+    return name, plan
+
+
+def _need(store: RunStore, kind: str, index: int) -> dict[str, NDArray[Any]]:
+    arrays = store.read(kind, index)
+    if arrays is None:
+        raise OutputError(f"{store.path(kind, index)} is gone or damaged; run the same again to make it anew")
+    return arrays
+
+
+def _draw(job: Job, name: str, work: Executor, progress: ProgressCallback) -> None:
+    drawn = Results(job.folder / name)
+    task = partial(steps.do_block, job, name)
+    failed = _phase("labels", job.pyramid.blocks(0), partial(drawn.has, "level0"), task, work, progress)
+    _must(failed, "block")
+    for level in range(1, job.pyramid.levels):
+        task = partial(steps.do_level, job, name, level)
+        done = partial(drawn.has, f"level{level}")
+        _must(_phase("pyramid", job.pyramid.blocks(level), done, task, work, progress), "block")
+
+
+def _publish(labels: Path, output: Path) -> None:
+    """Move the labels to their place; at no moment is half a result there."""
+    before = labels.with_name("previous")
+    with writing(output):
+        for file in labels.rglob("zarr.json"):
+            sync(file)
+        shutil.rmtree(before, ignore_errors=True)
+        if output.exists():
+            os.replace(output, before)
+        os.replace(labels, output)
+        sync(output.parent)
+        shutil.rmtree(before, ignore_errors=True)

@@ -1,0 +1,101 @@
+"""What is run on each tile: loaded once per process, described in the manifest."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from napari_sam2_automask.settings import AmgSettings
+
+    #: Takes pixels (Y, X) or (Y, X, colours); returns labels (Y, X) and one score per label, in ascending
+    #: order.
+    SegmentTile: TypeAlias = Callable[[NDArray[Any]], tuple[NDArray[Any], NDArray[Any]]]
+
+__all__ = ["ModelSegmenter", "Segmenter"]
+
+
+class Segmenter(Protocol):
+    """Describes how tiles are segmented; small, immutable, and can be sent to another process."""
+
+    def description(self) -> dict[str, Any]:
+        """Return all that the labels depend on, as JSON-able values."""
+        ...
+
+    def load(self) -> SegmentTile:
+        """Return the function that segments a tile; called once per process."""
+        ...
+
+
+@dataclass(frozen=True)
+class ModelSegmenter:
+    """SAM 2's automatic masks with the settings of this package.
+
+    Attributes
+    ----------
+    settings : AmgSettings
+        The settings, resolved for the model.
+    model : str
+        A name from the registry, or the path of a model file.
+    device : str
+        ``"auto"``, ``"cuda"``, ``"mps"`` or ``"cpu"``.
+    contrast_limits : (float, float) or None
+        Intensities shown as black and white, the same for every tile. None is for 8-bit colour images only:
+        else each tile would be stretched by itself.
+    rgb : bool
+        Whether the tiles' last axis holds colours.
+    threads : int
+        Threads that torch uses in each process; part of the manifest since results may differ in the last
+        bits.
+    """
+
+    settings: AmgSettings
+    model: str = "bundled"
+    device: str = "auto"
+    contrast_limits: tuple[float, float] | None = None
+    rgb: bool = False
+    threads: int = 1
+
+    def description(self) -> dict[str, Any]:
+        """Return all that the labels depend on, as JSON-able values."""
+        from napari_sam2_automask.models import load_model
+
+        model = load_model(self.model, device=self.device)
+        return {
+            "settings": self.settings.to_json(),
+            "model": {"name": model.name, "sha256": model.sha256, "config": model.config},
+            "device": str(model.device),
+            "threads": self.threads,
+            "contrast_limits": None if self.contrast_limits is None else list(self.contrast_limits),
+            "rgb": self.rgb,
+            "software": {name: version(name) for name in ("napari-sam2-automask", "sam2", "torch")},
+        }
+
+    def load(self) -> SegmentTile:
+        """Load the model and return the function that segments a tile."""
+        # For libraries that start their threads later than this.
+        os.environ["OMP_NUM_THREADS"] = str(self.threads)
+        import torch
+
+        from napari_sam2_automask import engine
+        from napari_sam2_automask.image import to_model_view
+        from napari_sam2_automask.models import load_model
+        from napari_sam2_automask.painting import paint
+        from napari_sam2_automask.selection import select
+
+        torch.set_num_threads(self.threads)
+        model = load_model(self.model, device=self.device)
+
+        def segment_tile(pixels: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+            limits = self.contrast_limits
+            view = to_model_view(pixels, rgb=self.rgb, contrast_limits=limits)
+            result = paint(select(engine.propose(view, self.settings, model), self.settings))
+            return result.labels, result.table["predicted_iou"].to_numpy()
+
+        return segment_tile

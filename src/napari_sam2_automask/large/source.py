@@ -1,0 +1,289 @@
+"""Where the pixels come from: an array in memory, or a file of which only the part asked for is read."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from napari_sam2_automask.errors import ImageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from napari_sam2_automask.large.grid import Box, Grid
+
+__all__ = ["ArraySource", "FileSource", "Source", "block_hashes", "guess_axes", "open_file"]
+
+_SAMPLES = "S"
+
+
+class Source(Protocol):
+    """Planes of an image, read a box at a time.
+
+    Attributes
+    ----------
+    planes : int
+        How many planes there are.
+    shape : (int, int)
+        Height and width of a plane.
+    """
+
+    @property
+    def planes(self) -> int:
+        """How many planes there are."""
+        ...
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width of a plane."""
+        ...
+
+    def read(self, plane: int, box: Box) -> NDArray[Any]:
+        """Return the pixels of a box, shape (Y, X) or (Y, X, colours)."""
+        ...
+
+    def description(self) -> dict[str, Any]:
+        """Return what the source is, as JSON-able values."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class ArraySource:
+    """An array of any kind that can be sliced: NumPy, dask, zarr.
+
+    Attributes
+    ----------
+    array : array_like
+        The image.
+    axes : str
+        One letter for each axis: ``Y``, ``X``, ``S`` for the colours of an RGB image, ``C`` for channels,
+        and any other letters, such as ``Z`` and ``T``, whose positions are the planes.
+    channel : int
+        Which of the channels.
+    name : str
+        What to call it in the record.
+    """
+
+    array: Any
+    axes: str = ""
+    channel: int = 0
+    name: str = "array"
+
+    def __post_init__(self) -> None:
+        axes = self.axes or guess_axes(self.array.shape, self.array.dtype)
+        _check_axes(axes, self.array.shape, self.channel)
+        object.__setattr__(self, "axes", axes)
+
+    @property
+    def planes(self) -> int:
+        """How many planes there are."""
+        return int(np.prod(self._plane_shape, dtype=np.int64))
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width of a plane."""
+        return int(self.array.shape[self.axes.index("Y")]), int(self.array.shape[self.axes.index("X")])
+
+    @property
+    def _plane_shape(self) -> tuple[int, ...]:
+        return tuple(n for a, n in zip(self.axes, self.array.shape, strict=True) if a not in "YXSC")
+
+    def read(self, plane: int, box: Box) -> NDArray[Any]:
+        """Return the pixels of a box, shape (Y, X) or (Y, X, colours)."""
+        place = list(np.unravel_index(plane, self._plane_shape)) if self._plane_shape else []
+        key: list[Any] = []
+        for axis in self.axes:
+            if axis == "Y":
+                key.append(slice(box.y0, box.y1))
+            elif axis == "X":
+                key.append(slice(box.x0, box.x1))
+            elif axis == _SAMPLES:
+                key.append(slice(None))
+            else:
+                key.append(self.channel if axis == "C" else int(place.pop(0)))
+        pixels = np.asarray(self.array[tuple(key)])
+        left = [a for a in self.axes if a in "YXS"]
+        return np.moveaxis(pixels, [left.index(a) for a in "YXS" if a in left], range(len(left)))
+
+    def description(self) -> dict[str, Any]:
+        """Return what the source is, as JSON-able values."""
+        return {
+            "name": self.name,
+            "shape": list(self.array.shape),
+            "dtype": np.dtype(self.array.dtype).str,
+            "axes": self.axes,
+            "channel": self.channel,
+        }
+
+
+@dataclass(frozen=True)
+class FileSource:
+    """An image file, opened anew by every process that reads it.
+
+    Attributes
+    ----------
+    path : str
+        A TIFF, a Zarr array, an OME-Zarr image, or a NumPy ``.npy`` file.
+    axes : str
+        As for `ArraySource`; taken from the file when empty.
+    channel : int
+        Which of the channels.
+    level : int
+        Which level of a pyramid; 0 is full resolution.
+    """
+
+    path: str
+    axes: str = ""
+    channel: int = 0
+    level: int = 0
+
+    @property
+    def planes(self) -> int:
+        """How many planes there are."""
+        return self._opened.planes
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width of a plane."""
+        return self._opened.shape
+
+    @property
+    def _opened(self) -> ArraySource:
+        return _open(self)
+
+    def read(self, plane: int, box: Box) -> NDArray[Any]:
+        """Return the pixels of a box, shape (Y, X) or (Y, X, colours)."""
+        return self._opened.read(plane, box)
+
+    def description(self) -> dict[str, Any]:
+        """Return what the source is, as JSON-able values."""
+        return self._opened.description() | {"level": self.level}
+
+
+@lru_cache(maxsize=8)
+def _open(source: FileSource) -> ArraySource:
+    array, axes = open_file(Path(source.path), source.level)
+    return ArraySource(array, source.axes or axes, source.channel, Path(source.path).name)
+
+
+def open_file(path: Path, level: int = 0) -> tuple[Any, str]:
+    """Open an image file without reading its pixels.
+
+    Parameters
+    ----------
+    path : Path
+        A TIFF, a Zarr array, an OME-Zarr image, or a NumPy ``.npy`` file.
+    level : int
+        Which level of a pyramid.
+
+    Returns
+    -------
+    array
+        Can be sliced; what is asked for is read.
+    str
+        Its axes, empty if the file does not tell.
+
+    Raises
+    ------
+    ImageError
+        If there is no such file or level, it cannot be read, or chunks of a Zarr array are missing.
+    """
+    if not path.exists():
+        raise ImageError(f"there is no file {path}")
+    opener: Callable[[Path, int], tuple[Any, str]] = _open_zarr if path.is_dir() else _open_tiff
+    if path.suffix.lower() == ".npy":
+        opener = _open_npy
+    try:
+        return opener(path, level)
+    except ImageError:
+        raise
+    except Exception as error:
+        raise ImageError(f"{path} cannot be read: {error}") from error
+
+
+def guess_axes(shape: tuple[int, ...], dtype: Any) -> str:
+    """Return the axes of an array of which nothing is known but its shape and dtype."""
+    colour = len(shape) >= 3 and shape[-1] in (3, 4) and np.dtype(dtype) == np.uint8
+    axes = ("YX" + _SAMPLES) if colour else "YX"
+    # Lower-case letters are planes of no known meaning.
+    return "abcdefgh"[: len(shape) - len(axes)] + axes if len(shape) >= len(axes) else "?" * len(shape)
+
+
+def block_hashes(source: Source, grid: Grid, index: int) -> bytes:
+    """Return 16 bytes that stand for the pixels in the core of a tile."""
+    tile = grid[index]
+    pixels = np.ascontiguousarray(source.read(tile.plane, tile.core))
+    return hashlib.blake2b(pixels.tobytes(), digest_size=16, person=pixels.dtype.str.encode()).digest()
+
+
+def _check_axes(axes: str, shape: tuple[int, ...], channel: int) -> None:
+    if len(axes) != len(shape) or len(set(axes)) != len(axes) or not {"Y", "X"} <= set(axes):
+        raise ImageError(
+            f"axes {axes!r} do not fit an image of shape {tuple(shape)}; give one letter for each axis, "
+            "Y and X among them"
+        )
+    if 0 in shape:
+        raise ImageError(f"the image is empty: its shape is {tuple(shape)}")
+    if "C" in axes and not 0 <= channel < shape[axes.index("C")]:
+        raise ImageError(f"there is no channel {channel}; the image has {shape[axes.index('C')]}")
+    if _SAMPLES in axes and shape[axes.index(_SAMPLES)] not in (1, 3, 4):
+        raise ImageError(f"an image has 3 or 4 colours, not {shape[axes.index(_SAMPLES)]}; call that axis C")
+
+
+def _open_npy(path: Path, level: int) -> tuple[Any, str]:
+    return np.load(path, mmap_mode="r", allow_pickle=False), ""
+
+
+def _open_tiff(path: Path, level: int) -> tuple[Any, str]:
+    import tifffile
+
+    with tifffile.TiffFile(path) as file:
+        series = file.series[0]
+        if not 0 <= level < len(series.levels):
+            raise ImageError(f"{path} has {len(series.levels)} levels; there is no level {level}")
+        page = series.levels[level]
+        axes = page.axes.replace("Q", "a").replace("I", "b")
+        if page.dataoffset is not None and level == 0:
+            return tifffile.memmap(path, mode="r", series=0), axes
+    import zarr
+
+    store = tifffile.imread(path, aszarr=True, series=0, level=level)
+    return zarr.open(store, mode="r"), axes
+
+
+def _open_zarr(path: Path, level: int) -> tuple[Any, str]:
+    import zarr
+
+    node: Any = zarr.open(path, mode="r")
+    if isinstance(node, zarr.Array):
+        array, names = node, getattr(node.metadata, "dimension_names", None) or ()
+    else:
+        attributes = dict(node.attrs)
+        multiscales = attributes.get("ome", attributes).get("multiscales")
+        if not multiscales:
+            raise ImageError(
+                f"{path} is a Zarr group without an OME-Zarr image; give the path of an array in it"
+            )
+        datasets = multiscales[0]["datasets"]
+        if not 0 <= level < len(datasets):
+            raise ImageError(f"{path} has {len(datasets)} levels; there is no level {level}")
+        array = node[datasets[level]["path"]]
+        names = [axis["name"] for axis in multiscales[0]["axes"]]
+    return array, "".join(n[:1].upper() for n in names) if all(names) else ""
+
+
+def missing_chunks(array: Any) -> int:
+    """Return how many chunks of a Zarr array are not stored; they read as its fill value."""
+    if not hasattr(array, "nchunks_initialized"):
+        return 0
+    shards = getattr(array, "shards", None)
+    total = int(np.prod([-(-n // s) for n, s in zip(array.shape, shards or array.chunks, strict=True)]))
+    stored = array._nshards_initialized() if shards else array.nchunks_initialized
+    return int(total - stored)
