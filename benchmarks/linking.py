@@ -1,8 +1,9 @@
 """Linking stacks: one assignment over the whole stack against greedy overlap, on generated ground truth.
 
-Run ``python benchmarks/linking.py``; it prints a table in Markdown. Both linkers are given the same planes, numbered
-at random in each plane. Greedy overlap takes the pair of highest IoU between neighbouring planes, then the next, as
-long as the IoU reaches a threshold; it is shown with the threshold that suits it best in each kind of stack.
+Run ``python benchmarks/linking.py``; it prints a table in Markdown. Both linkers are given the same planes,
+numbered at random in each plane. Greedy overlap takes the pair of highest IoU between neighbouring planes, then
+the next, as long as the IoU reaches a threshold; it is shown with the threshold that suits it best in each kind
+of stack.
 """
 
 from __future__ import annotations
@@ -11,16 +12,24 @@ import argparse
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from napari_sam2_automask.overlaps import regions, shifted_overlaps
 from napari_sam2_automask.stack import Linked, link_planes
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-from moving_objects import Stack, World, generate, score, truth_of_nodes
+from moving_objects import (  # type: ignore[import-not-found]
+    Stack,
+    World,
+    generate,
+    score,
+    truth_of_nodes,
+)
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 WORLDS = {
     "still, clean": World(speed=0.5, drift=0, vanish=0, split=0, spurious=0, outline=0.04),
@@ -35,7 +44,7 @@ WORLDS = {
 
 
 def greedy(labels: NDArray[Any], threshold: float) -> NDArray[np.int64]:
-    """Return the number of each node, in the order of `Linked.nodes`, by greedy overlap of neighbouring planes."""
+    """Number the nodes, in the order of `Linked.nodes`, by greedy overlap of neighbouring planes."""
     numbers: list[NDArray[np.int64]] = []
     count, before = 0, None
     for plane in labels:
@@ -85,7 +94,8 @@ def main() -> None:
     parser.add_argument("--stacks", type=int, default=5, help="generated stacks of each kind")
     options = parser.parse_args()
     print(
-        "| Stacks | links | F1 greedy | F1 ours | switches greedy | switches ours | splits: precision / recall | merges: precision / recall | s/stack |"
+        "| Stacks | links | F1 greedy | F1 ours | switches greedy | switches ours "
+        "| splits: precision / recall | merges: precision / recall | s/stack |"
     )
     print("|---|---|---|---|---|---|---|---|---|")
     for name, world in WORLDS.items():

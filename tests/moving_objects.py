@@ -132,7 +132,7 @@ def _vanish(world, rng, objects, p):
 
 
 def _draw(world, rng, objects):
-    """Each pixel belongs to the object whose outline it is deepest inside of, so that touching objects part it."""
+    """Each pixel belongs to the object whose outline it is deepest inside of, so touching objects part it."""
     image = np.zeros((world.size, world.size), np.int32)
     depth = np.ones((world.size, world.size))
     for o in objects:
@@ -190,7 +190,7 @@ def truth_of_nodes(stack: Stack, nodes: dict[str, np.ndarray]) -> np.ndarray:
 
 
 def links(number: np.ndarray, plane: np.ndarray, max_gap: int) -> set[tuple[int, int]]:
-    """Return the pairs of successive nodes with equal numbers, at most `max_gap` planes missing between them."""
+    """Return the pairs of successive nodes of equal number, at most `max_gap` planes missing between."""
     order = np.lexsort((plane, number))
     pairs = zip(order[:-1].tolist(), order[1:].tolist(), strict=True)
     return {

@@ -61,8 +61,8 @@ def test_a_gap_is_closed_up_to_max_gap_planes_and_no_further():
 
 
 def test_the_best_pairs_overall_win_over_the_best_single_pair():
-    # By itself the second plane's left object fits the first plane's right one best; giving it to that one would
-    # leave the others without partners.
+    # By itself the second plane's left object fits the first plane's right one best; giving it to that one
+    # would leave the others without partners.
     a = square(0, 0, 1, 10, (10, 40)) + square(0, 12, 2, 10, (10, 40))
     b = square(0, 8, 1, 10, (10, 40)) + square(0, 20, 2, 10, (10, 40))
     linked = link_planes([a, b], max_gap=0)

@@ -239,7 +239,7 @@ def _events(nodes: dict[str, NDArray[Any]], edges: Edges, successor: NDArray[np.
             ("split", new[e], source, target, (source, int(successor[source]))),
             ("merge", lost[e], target, source, (int(predecessor[target]), target)),
         ):
-            gain = _gain(edges, e, pair.get(whole)) if holds else 0.0
+            gain = _gain(edges, int(e), pair.get(whole)) if holds else 0.0
             if gain > found.get((kind, other), (_GAIN,))[0] and number[keeper] != number[other]:
                 event = Event(kind, int(plane[target]), int(number[keeper]), int(number[other]))  # type: ignore[arg-type]
                 found[kind, other] = gain, event
