@@ -83,6 +83,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _silent(self, _: int) -> None:
         """Do not even answer."""
+        self.close_connection = True
         self.hub.release.wait(30)
 
     def _slow(self, length: int) -> None:

@@ -10,6 +10,7 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 import time
 from typing import TYPE_CHECKING
 
@@ -199,7 +200,7 @@ def test_offline_mode_of_the_hub_is_obeyed_at_once(hub: FakeHub, monkeypatch: py
     import huggingface_hub.constants
 
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
-    monkeypatch.setattr(downloading, "_WAITS", (60.0,))  # not one wait is worth it
+    monkeypatch.setattr(downloading, "_wait", lambda *args: pytest.fail("not one wait is worth it"))
     with pytest.raises(ModelError, match="offline mode is enabled"):
         download(ENTRY)
     assert hub.requests == []
@@ -227,6 +228,17 @@ def test_cancelling_works_while_the_network_is_silent(hub: FakeHub, word: str) -
     assert time.monotonic() - watch.cancelled_at < 1
     stamps = len(watch.reports)
     assert stamps >= 3  # at least every 0.3 s, also with nothing to report
+
+
+def test_the_reading_thread_ends_when_nobody_reads_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = set(threading.enumerate())  # of earlier tests
+    with serve(CONTENT * 40) as hub:  # more than the queue between the two threads holds
+        with streaming.open_url(f"{hub.endpoint}/file", 0, lambda: None) as answer:
+            next(answer.body)
+        end = time.monotonic() + 10
+        while any(thread.name == "model download" for thread in set(threading.enumerate()) - before):
+            assert time.monotonic() < end, "the thread still waits for its reader"
+            time.sleep(0.05)
 
 
 def test_cancelling_works_between_two_tries(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -360,6 +372,15 @@ def test_verify_reads_the_whole_file_whatever_was_remembered(hub: FakeHub) -> No
     path.write_bytes(b"\0")
     with pytest.raises(ModelError, match="the file there has 1 bytes"):
         verify(ENTRY)
+
+
+def test_a_bundled_model_that_is_missing_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    missing = dataclasses.replace(
+        ENTRY, name="bundled", repo="", size=None, sha256=None, file_name="none.bin"
+    )
+    for ask in (download, verify):
+        with pytest.raises(ModelError, match=r"missing from the installation.*Install the package again"):
+            ask(missing)
 
 
 def test_verify_can_be_cancelled(hub: FakeHub) -> None:

@@ -64,6 +64,11 @@ def download(model: str | ModelEntry, progress: ProgressCallback = no_progress) 
     """
     entry = find_entry(model) if isinstance(model, str) else model
     if entry.is_bundled:
+        if not entry.target.is_file():
+            raise ModelError(
+                f"The bundled model is missing from the installation ({entry.target}). "
+                "Install the package again: pip install --force-reinstall --no-deps napari-sam2-automask"
+            )
         return entry.target
     report = _Report(entry, progress)
     ready = _sound_file(entry, report)
@@ -101,6 +106,8 @@ def verify(model: str | ModelEntry, progress: ProgressCallback = no_progress) ->
     """
     entry = find_entry(model) if isinstance(model, str) else model
     path = entry.path
+    if path is None and entry.is_bundled:
+        download(entry)  # says that it is missing
     if path is None:
         found = f": the file there has {_size(entry.target)} bytes" if entry.target.exists() else ""
         raise ModelError(f"{entry.name} is not downloaded{found}. {_by_hand(entry)}")
