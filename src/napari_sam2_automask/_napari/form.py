@@ -198,8 +198,9 @@ class _WheelGuard(QObject):
     """Keeps the mouse wheel for scrolling the form: it changes no value that is not being edited."""
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
-        wheel = event is not None and event.type() == QEvent.Type.Wheel
-        if not wheel or not isinstance(watched, QWidget) or watched.hasFocus():
+        if event is None or event.type() != QEvent.Type.Wheel:
+            return False
+        if not isinstance(watched, QWidget) or watched.hasFocus():
             return False
         event.ignore()
         return True
