@@ -85,7 +85,7 @@ class LogitWindows:
         return self.values[self.offsets[i] : self.offsets[i + 1]].reshape(self.sizes[i])
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Candidates:
     """What a proposal found in one image: overlapping masks above the floor, best predicted IoU first.
 
@@ -187,19 +187,42 @@ class Candidates:
                 f"masks at threshold {level:g} need logits that were not stored (above "
                 f"{self.windows.lowest:g} only): propose again with mask_threshold={level:g}"
             )
+        if level != own:
+            y, x, logits = self.logits(i)
+            return _shrink(y, x, logits > np.float32(level))
+        x0, y0, x1, y1 = (int(v) for v in self.boxes[i])
+        y, x, logits = self.logits(i, (y0, x0, y1 + 1, x1 + 1))
+        return y, x, logits > np.float32(level)
+
+    def logits(
+        self, i: int, pixels: tuple[int, int, int, int] | None = None
+    ) -> tuple[int, int, NDArray[np.float32]]:
+        """Return a candidate's logits in image pixels.
+
+        Parameters
+        ----------
+        i : int
+            Row of the candidate.
+        pixels : (int, int, int, int), optional
+            ``y0, x0, y1, x1`` in image pixels, end exclusive, inside what is stored; all of it if None.
+
+        Returns
+        -------
+        y0, x0 : int
+            Image row and column of the array's first pixel.
+        logits : (h, w) float32 array
+            The logits; everything outside is at most ``windows.lowest``.
+        """
         cx0, cy0, cx1, cy1 = (int(v) for v in self.crop_boxes[self.crop_index[i]])
         rows, columns = _axis(self.windows.grid[0], cy1 - cy0), _axis(self.windows.grid[1], cx1 - cx0)
         oy, ox = (int(v) for v in self.windows.origins[i])
-        h, w = (int(v) for v in self.windows.sizes[i])
-        if level == own:
-            x0, y0, x1, y1 = (int(v) for v in self.boxes[i])
-            pixels = (y0 - cy0, x0 - cx0, y1 - cy0 + 1, x1 - cx0 + 1)
-        else:
+        if pixels is None:
+            h, w = (int(v) for v in self.windows.sizes[i])
             (y0, y1), (x0, x1) = rows.inside(oy, oy + h), columns.inside(ox, ox + w)
-            pixels = (y0, x0, y1, x1)
-        mask = resize_window(self.windows.window(i), (oy, ox), (rows, columns), pixels) > np.float32(level)
-        y, x, mask = (pixels[0], pixels[1], mask) if level == own else _shrink(pixels[0], pixels[1], mask)
-        return cy0 + y, cx0 + x, mask
+        else:
+            y0, x0, y1, x1 = pixels[0] - cy0, pixels[1] - cx0, pixels[2] - cy0, pixels[3] - cx0
+        resized = resize_window(self.windows.window(i), (oy, ox), (rows, columns), (y0, x0, y1, x1))
+        return cy0 + y0, cx0 + x0, resized
 
 
 @lru_cache(maxsize=64)

@@ -1,0 +1,128 @@
+"""Area and box of every candidate at 200 mask thresholds, so that thresholds are looked up, not computed.
+
+A ladder is made once, in the background: each candidate's logits are resized to image pixels and counted in
+steps of a tenth of a logit. Afterwards area, stability at any offset and the box at any mask threshold are
+look-ups.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from napari_sam2_automask.candidates import Candidates
+
+__all__ = ["LEVELS", "STEP", "Ladder", "make_ladder"]
+
+#: Thresholds in a ladder and the distance between two of them, in logits.
+LEVELS = 200
+STEP = 0.1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ladder:
+    """Areas and boxes at thresholds ``lowest + k * STEP``.
+
+    Attributes
+    ----------
+    lowest : float
+        The lowest threshold, in logits.
+    areas : (N, LEVELS) int32 array
+        Pixels above each threshold.
+    boxes : (N, LEVELS, 4) int16 or int32 array
+        ``x0, y0, x1, y1`` in image pixels, end inclusive; zeros where nothing is above the threshold.
+    """
+
+    lowest: float
+    areas: NDArray[np.int32]
+    boxes: NDArray[np.signedinteger]
+
+    @property
+    def nbytes(self) -> int:
+        """Memory of the arrays in bytes."""
+        return self.areas.nbytes + self.boxes.nbytes
+
+    @property
+    def highest(self) -> float:
+        """The highest threshold."""
+        return self.lowest + STEP * (LEVELS - 1)
+
+    def area(self, threshold: float) -> NDArray[np.float64]:
+        """Return the pixels above a threshold, (N,), between two steps by interpolation."""
+        place = min(max((threshold - self.lowest) / STEP, 0.0), LEVELS - 1.0)
+        k = min(int(place + 1e-6), LEVELS - 1)
+        part = place - k
+        below = self.areas[:, k].astype(np.float64)
+        if part <= 1e-6 or k == LEVELS - 1:
+            return below
+        return below * (1 - part) + self.areas[:, k + 1] * part
+
+    def box(self, threshold: float) -> NDArray[np.int64]:
+        """Return the boxes at the nearest step to a threshold, (N, 4) int64."""
+        k = min(max(round((threshold - self.lowest) / STEP), 0), LEVELS - 1)
+        return self.boxes[:, k].astype(np.int64)
+
+    def stability(self, threshold: float, offset: float) -> NDArray[np.float32]:
+        """Return the area at ``threshold + offset`` over that at ``threshold - offset``, (N,) float32."""
+        low, high = self.area(threshold - offset), self.area(threshold + offset)
+        return np.divide(high, low, out=np.zeros_like(low), where=low > 0).astype(np.float32)
+
+
+def make_ladder(candidates: Candidates, tick: Callable[[], None] | None = None) -> Ladder:
+    """Measure every candidate at every step.
+
+    Parameters
+    ----------
+    candidates : Candidates
+        The candidates.
+    tick : callable, optional
+        Called after each candidate; may raise to stop.
+
+    Returns
+    -------
+    Ladder
+        From the lowest logit stored upwards. The areas are those of the masks, but for pixels within rounding
+        of a threshold.
+    """
+    n = len(candidates)
+    kind = np.int16 if max(candidates.shape) < np.iinfo(np.int16).max else np.int32
+    lowest = float(candidates.windows.lowest)
+    areas = np.zeros((n, LEVELS), np.int32)
+    boxes = np.zeros((n, LEVELS, 4), kind)
+    for i in range(n):
+        steps, y0, x0 = _steps(candidates, i, lowest)
+        if steps.size:
+            counts = np.bincount(steps.ravel(), minlength=LEVELS + 1)
+            areas[i] = counts[::-1].cumsum()[::-1][1:]
+            top, bottom = _extent(steps.max(1))
+            left, right = _extent(steps.max(0))
+            found = areas[i] > 0
+            boxes[i, found] = np.stack([left + x0, top + y0, right + x0, bottom + y0], 1)[found]
+        if tick is not None:
+            tick()
+    return Ladder(lowest, areas, boxes)
+
+
+def _steps(candidates: Candidates, i: int, lowest: float) -> tuple[NDArray[np.uint8], int, int]:
+    """Return how many steps each pixel of a candidate is above, and where the pixels begin."""
+    y0, x0, logits = candidates.logits(i)
+    # A pixel is above step k if its logit exceeds lowest + k * STEP: ceil counts the steps below it.
+    logits -= np.float32(lowest)
+    logits *= np.float32(1 / STEP)
+    np.ceil(logits, out=logits)
+    return logits.clip(0, LEVELS).astype(np.uint8), y0, x0
+
+
+def _extent(highest: NDArray[np.uint8]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the first and last index whose value exceeds k, for each k; only valid where there is one."""
+    levels = np.arange(LEVELS)
+    first = np.searchsorted(np.maximum.accumulate(highest), levels, side="right")
+    last = len(highest) - 1 - np.searchsorted(np.maximum.accumulate(highest[::-1]), levels, side="right")
+    return first, last
