@@ -109,6 +109,8 @@ BAD_OPTIONS = {
     "unknown device": (["--device", "tpu"], ["tpu", "cpu"]),
     "no such settings file": (["--settings", "nowhere.json"], ["nowhere.json"]),
     "no such weights": (["--model", "nowhere.pt"], ["nowhere.pt"]),
+    "contrast limits the wrong way": (["--contrast-limits", "9", "3"], ["contrast_limits", "9.0, 3.0"]),
+    "broken point grids": (["--point-grids", "[[[0.5, 0.5"], ["point_grids"]),
     "plane that is not there": (["--plane", "3"], ["no plane 3", "choose 0"]),
 }
 # Files given as settings.

@@ -181,10 +181,11 @@ def test_a_record_repeats_the_run(folder_run, tmp_path, weights):
 def test_a_plane_of_a_stack_and_no_objects(folder_run, tmp_path, weights):
     done = run(
         "segment", folder_run[0] / "stack.tif", "--plane", 2, "--out", tmp_path, "--model", weights,
-        "--points-per-side", 3, "--pred-iou-thresh", 1,
+        "--points-per-side", 3, "--pred-iou-thresh", 1, "--contrast-limits", 5, 90.5,
     )  # fmt: skip
     assert re.search(r"no objects \(removed: \d+ by", done.stdout)
-    assert json.loads((tmp_path / "stack_plane2.record.json").read_text())["plane"] == 2
+    record = json.loads((tmp_path / "stack_plane2.record.json").read_text())
+    assert record["plane"] == 2 and record["contrast_limits"] == [5, 90.5]
     assert tifffile.imread(tmp_path / "stack_plane2.labels.tif").max() == 0
     assert len(pd.read_csv(tmp_path / "stack_plane2.table.csv")) == 0
 
@@ -239,10 +240,17 @@ def test_settings_from_a_file_can_be_changed(tmp_path):
         choose_settings(None, file, {"crop_n_layers": 10})
 
 
-def test_point_grids_from_a_file(tmp_path):
-    file = tmp_path / "g.json"
-    file.write_text("[[[0.25, 0.5], [0.75, 0.5]]]")
-    custom = choose_settings("balanced", None, {"point_grids": file})
+@pytest.mark.parametrize("form", ["file", "json", "python"])
+def test_point_grids(tmp_path, form):
+    given = {
+        "file": "g.json",
+        "json": "[[[0.25, 0.5], [0.75, 0.5]]]",
+        "python": "(((0.25, 0.5), (0.75, 0.5)),)",
+    }[form]
+    if form == "file":
+        given = str(tmp_path / given)
+        (tmp_path / "g.json").write_text("[[[0.25, 0.5], [0.75, 0.5]]]")
+    custom = choose_settings("balanced", None, {"point_grids": given})
     assert custom.settings.point_grids == (((0.25, 0.5), (0.75, 0.5)),)
     assert custom.settings.points_per_side is None
     assert settings_from(json.loads(json.dumps(custom.settings.to_json()))) == custom.settings

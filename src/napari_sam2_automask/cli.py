@@ -74,6 +74,15 @@ def segment(
     plane: Annotated[
         int | None, typer.Option(help="Which plane to take of files with several, counted from 0.")
     ] = None,
+    contrast_limits: Annotated[
+        tuple[float, float] | None,
+        typer.Option(
+            metavar="LOW HIGH",
+            help="The intensities of gray images shown as black and white to the model. "
+            "[default: the 0.5 and 99.5 percentiles of each image]",
+            show_default=False,
+        ),
+    ] = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Do images again whose results are there.")
     ] = False,
@@ -99,6 +108,7 @@ def segment(
                 chosen,
                 lambda: load_model(model, device=device, progress=progress),
                 overwrite=overwrite,
+                contrast_limits=contrast_limits,
                 progress=progress,
                 started=lambda job: progress.start(job.source.name),
             ):

@@ -1,6 +1,7 @@
 """Every parameter of `AmgSettings` as a command line option, made from its definition."""
 
 # No `from __future__ import annotations`: typer reads the annotations at run time.
+import ast
 import inspect
 import json
 from collections.abc import Callable, Mapping
@@ -101,8 +102,8 @@ def _option(info: FieldInfo) -> Any:
         name = flag_of(info)
         return Annotated[bool | None, typer.Option(f"{name}/--no-{name[2:]}", help=text, **details)]
     if info.kind is tuple:
-        text += " Give a JSON file."
-        return Annotated[Path | None, typer.Option(flag_of(info), help=text, **details)]
+        text += " Give the lists themselves, or a JSON file."
+        return Annotated[str | None, typer.Option(flag_of(info), help=text, **details)]
     if info.kind is str:
         choices = Enum(info.name, {choice: choice for choice in info.choices})  # type: ignore[misc]
         return Annotated[choices | None, typer.Option(flag_of(info), help=text, **details)]
@@ -118,7 +119,14 @@ def _number(value: float | None) -> str:
 def _plain(name: str, value: Any) -> Any:
     if isinstance(value, Enum):
         return value.value
-    return _read_json(value) if name == "point_grids" else value
+    if name != "point_grids":
+        return value
+    if not value.lstrip().startswith(("[", "(")):
+        return _read_json(Path(value))
+    try:
+        return ast.literal_eval(value)  # lists as JSON and as Python write them
+    except (ValueError, SyntaxError) as error:
+        raise SettingsError(f"point_grids cannot be read ({error}): give nested lists of (x, y)") from error
 
 
 def _read_json(path: Path) -> Any:

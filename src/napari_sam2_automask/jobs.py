@@ -62,6 +62,7 @@ def run_jobs(
     load: Callable[[], Model],
     *,
     overwrite: bool = False,
+    contrast_limits: tuple[float, float] | None = None,
     progress: ProgressCallback = no_progress,
     started: Callable[[Job], None] = lambda job: None,
 ) -> Iterator[FileResult]:
@@ -77,6 +78,8 @@ def run_jobs(
         Returns the model; called once, when the first image needs it.
     overwrite : bool
         Whether to do images again whose results are there.
+    contrast_limits : (float, float), optional
+        As for `segment`.
     progress : callable
         Takes the progress within each image; may raise `Cancelled`.
     started : callable
@@ -113,7 +116,7 @@ def run_jobs(
             for folder in {job.paths.labels.parent for job in jobs}:
                 make_folder(folder)
             model = load()
-        yield _run(job, image, checksum, settings, model, progress)
+        yield _run(job, image, checksum, settings, model, contrast_limits, progress)
 
 
 def segment_loaded(
@@ -122,6 +125,7 @@ def segment_loaded(
     model: Model,
     *,
     name: str,
+    contrast_limits: tuple[float, float] | None = None,
     progress: ProgressCallback = no_progress,
     **more: Any,
 ) -> Segmentation:
@@ -137,6 +141,8 @@ def segment_loaded(
         From `load_model`.
     name : str
         The image's name for the record.
+    contrast_limits : (float, float), optional
+        As for `segment`.
     progress : callable
         As for `segment`.
     **more
@@ -145,9 +151,18 @@ def segment_loaded(
     from napari_sam2_automask.selection import select
 
     resolved, preset = resolve_settings(settings, model.family)
-    candidates = propose(image.array, resolved, model, rgb=image.rgb, progress=progress)
+    candidates = propose(
+        image.array, resolved, model, rgb=image.rgb, contrast_limits=contrast_limits, progress=progress
+    )
     record = make_record(
-        resolved, preset=preset, model=model, image=image.array, image_name=name, plane=image.plane, **more
+        resolved,
+        preset=preset,
+        model=model,
+        image=image.array,
+        image_name=name,
+        plane=image.plane,
+        contrast_limits=contrast_limits,
+        **more,
     )
     return paint(
         select(candidates, resolved),
@@ -179,13 +194,22 @@ def _run(
     checksum: str,
     settings: AmgSettings | Preset | str,
     model: Model,
+    contrast_limits: tuple[float, float] | None,
     progress: ProgressCallback,
 ) -> FileResult:
     """Segment one image and write its results."""
     start = time.perf_counter()
     try:
         file = {"name": job.source.name, "sha256": checksum}
-        done = segment_loaded(image, settings, model, name=job.source.name, progress=progress, file=file)
+        done = segment_loaded(
+            image,
+            settings,
+            model,
+            name=job.source.name,
+            contrast_limits=contrast_limits,
+            progress=progress,
+            file=file,
+        )
         write_results(done, job.paths, job.source.name)
     except OutputError:
         raise
