@@ -163,12 +163,12 @@ def _drawn(
     size = np.bincount(group, minlength=len(table))
     is_whole = ~table["cut"]
     any_whole = np.bincount(group, is_whole, len(table)) > 0
-    drawn = np.where(size[group] == 1, own, ~any_whole[group])
+    drawn: NDArray[np.bool_] = np.where(size[group] == 1, own, ~any_whole[group]).astype(np.bool_)
     rows = np.flatnonzero(is_whole & (size[group] > 1))
     order = rows[np.lexsort((tile[rows], -_depth(grid, table, tile)[rows], ~own[rows], group[rows]))]
     first = np.r_[True, group[order][1:] != group[order][:-1]] if len(order) else np.zeros(0, bool)
     drawn[order[first]] = True
-    return drawn.astype(np.bool_)
+    return drawn
 
 
 def _depth(grid: Grid, table: NDArray[np.void], tile: NDArray[Any]) -> NDArray[np.float64]:
@@ -204,7 +204,9 @@ def _without_hidden(
     gone = lone_cut & covered
     stays = ~gone[small]
     gone |= np.bincount(large[stays], shared[stays], len(table)) >= _HIDDEN * np.maximum(area, 1)
-    return np.asarray(drawn & ~gone[group], np.bool_)
+    drawn = drawn.copy()
+    drawn[gone[group]] = False
+    return drawn
 
 
 def _numbered(

@@ -11,15 +11,14 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from napari_sam2_automask.errors import ImageError
+from napari_sam2_automask.large.opening import missing_chunks, open_file
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from numpy.typing import NDArray
 
     from napari_sam2_automask.large.grid import Box, Grid
 
-__all__ = ["ArraySource", "FileSource", "Source", "block_hashes", "guess_axes", "open_file"]
+__all__ = ["ArraySource", "FileSource", "Source", "block_hashes", "guess_axes"]
 
 _SAMPLES = "S"
 
@@ -137,12 +136,15 @@ class FileSource:
         Which of the channels.
     level : int
         Which level of a pyramid; 0 is full resolution.
+    allow_missing : bool
+        Whether chunks may be missing from a Zarr array; they read as its fill value.
     """
 
     path: str
     axes: str = ""
     channel: int = 0
     level: int = 0
+    allow_missing: bool = False
 
     @property
     def planes(self) -> int:
@@ -163,7 +165,19 @@ class FileSource:
         return self._opened.read(plane, box)
 
     def description(self) -> dict[str, Any]:
-        """Return what the source is, as JSON-able values."""
+        """Return what the source is, as JSON-able values.
+
+        Raises
+        ------
+        ImageError
+            If the file cannot be read, or chunks of a Zarr array are missing and may not be.
+        """
+        missing = 0 if self.allow_missing else missing_chunks(self._opened.array)
+        if missing:
+            raise ImageError(
+                f"{self.path} lacks {missing} of its chunks: it may be a broken copy. If they are meant to "
+                "be empty, allow missing chunks"
+            )
         return self._opened.description() | {"level": self.level}
 
 
@@ -171,41 +185,6 @@ class FileSource:
 def _open(source: FileSource) -> ArraySource:
     array, axes = open_file(Path(source.path), source.level)
     return ArraySource(array, source.axes or axes, source.channel, Path(source.path).name)
-
-
-def open_file(path: Path, level: int = 0) -> tuple[Any, str]:
-    """Open an image file without reading its pixels.
-
-    Parameters
-    ----------
-    path : Path
-        A TIFF, a Zarr array, an OME-Zarr image, or a NumPy ``.npy`` file.
-    level : int
-        Which level of a pyramid.
-
-    Returns
-    -------
-    array
-        Can be sliced; what is asked for is read.
-    str
-        Its axes, empty if the file does not tell.
-
-    Raises
-    ------
-    ImageError
-        If there is no such file or level, it cannot be read, or chunks of a Zarr array are missing.
-    """
-    if not path.exists():
-        raise ImageError(f"there is no file {path}")
-    opener: Callable[[Path, int], tuple[Any, str]] = _open_zarr if path.is_dir() else _open_tiff
-    if path.suffix.lower() == ".npy":
-        opener = _open_npy
-    try:
-        return opener(path, level)
-    except ImageError:
-        raise
-    except Exception as error:
-        raise ImageError(f"{path} cannot be read: {error}") from error
 
 
 def guess_axes(shape: tuple[int, ...], dtype: Any) -> str:
@@ -226,8 +205,8 @@ def block_hashes(source: Source, grid: Grid, index: int) -> bytes:
 def _check_axes(axes: str, shape: tuple[int, ...], channel: int) -> None:
     if len(axes) != len(shape) or len(set(axes)) != len(axes) or not {"Y", "X"} <= set(axes):
         raise ImageError(
-            f"axes {axes!r} do not fit an image of shape {tuple(shape)}; give one letter for each axis, "
-            "Y and X among them"
+            f"axes {axes!r} do not fit an image of shape {tuple(shape)}; "
+            "give one letter for each axis, Y and X among them"
         )
     if 0 in shape:
         raise ImageError(f"the image is empty: its shape is {tuple(shape)}")
@@ -235,55 +214,3 @@ def _check_axes(axes: str, shape: tuple[int, ...], channel: int) -> None:
         raise ImageError(f"there is no channel {channel}; the image has {shape[axes.index('C')]}")
     if _SAMPLES in axes and shape[axes.index(_SAMPLES)] not in (1, 3, 4):
         raise ImageError(f"an image has 3 or 4 colours, not {shape[axes.index(_SAMPLES)]}; call that axis C")
-
-
-def _open_npy(path: Path, level: int) -> tuple[Any, str]:
-    return np.load(path, mmap_mode="r", allow_pickle=False), ""
-
-
-def _open_tiff(path: Path, level: int) -> tuple[Any, str]:
-    import tifffile
-
-    with tifffile.TiffFile(path) as file:
-        series = file.series[0]
-        if not 0 <= level < len(series.levels):
-            raise ImageError(f"{path} has {len(series.levels)} levels; there is no level {level}")
-        page = series.levels[level]
-        axes = page.axes.replace("Q", "a").replace("I", "b")
-        if page.dataoffset is not None and level == 0:
-            return tifffile.memmap(path, mode="r", series=0), axes
-    import zarr
-
-    store = tifffile.imread(path, aszarr=True, series=0, level=level)
-    return zarr.open(store, mode="r"), axes
-
-
-def _open_zarr(path: Path, level: int) -> tuple[Any, str]:
-    import zarr
-
-    node: Any = zarr.open(path, mode="r")
-    if isinstance(node, zarr.Array):
-        array, names = node, getattr(node.metadata, "dimension_names", None) or ()
-    else:
-        attributes = dict(node.attrs)
-        multiscales = attributes.get("ome", attributes).get("multiscales")
-        if not multiscales:
-            raise ImageError(
-                f"{path} is a Zarr group without an OME-Zarr image; give the path of an array in it"
-            )
-        datasets = multiscales[0]["datasets"]
-        if not 0 <= level < len(datasets):
-            raise ImageError(f"{path} has {len(datasets)} levels; there is no level {level}")
-        array = node[datasets[level]["path"]]
-        names = [axis["name"] for axis in multiscales[0]["axes"]]
-    return array, "".join(n[:1].upper() for n in names) if all(names) else ""
-
-
-def missing_chunks(array: Any) -> int:
-    """Return how many chunks of a Zarr array are not stored; they read as its fill value."""
-    if not hasattr(array, "nchunks_initialized"):
-        return 0
-    shards = getattr(array, "shards", None)
-    total = int(np.prod([-(-n // s) for n, s in zip(array.shape, shards or array.chunks, strict=True)]))
-    stored = array._nshards_initialized() if shards else array.nchunks_initialized
-    return int(total - stored)
