@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 import errno
 import hashlib
@@ -381,6 +382,27 @@ def test_a_bundled_model_that_is_missing_is_told(monkeypatch: pytest.MonkeyPatch
     for ask in (download, verify):
         with pytest.raises(ModelError, match=r"missing from the installation.*Install the package again"):
             ask(missing)
+
+
+def test_the_bundled_model_is_compared_with_the_installers_record(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "bundled.bin"
+    file.write_bytes(CONTENT)
+    bundled = dataclasses.replace(ENTRY, repo="", size=None, sha256=None, file_name=str(file))
+    assert bundled.target == file
+    site = tmp_path / "napari_sam2_automask-0.dist-info"
+    site.mkdir()
+    (site / "METADATA").write_text("Name: napari-sam2-automask\nVersion: 0\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    for content, good in ((CONTENT, True), (CONTENT[1:], False)):
+        digest = base64.urlsafe_b64encode(hashlib.sha256(content).digest()).decode().rstrip("=")
+        (site / "RECORD").write_text(f"bundled.bin,sha256={digest},{len(content)}\n")
+        if good:
+            assert verify(bundled) == ENTRY.sha256
+        else:
+            with pytest.raises(ModelError, match="Install the package again"):
+                verify(bundled)
 
 
 def test_verify_can_be_cancelled(hub: FakeHub) -> None:

@@ -318,8 +318,12 @@ def test_loading_can_be_cancelled_while_a_file_is_checked(tmp_path: Path, tiny: 
     def cancel(progress: Progress) -> None:
         raise Cancelled
 
+    path = saved(tmp_path / "weights.pt", {"model": tiny})
     with pytest.raises(Cancelled):
-        load_model(saved(tmp_path / "weights.pt", {"model": tiny}), progress=cancel)
+        load_model(path, progress=cancel)
+    load_model(path)
+    with pytest.raises(Cancelled):  # also when its hash is remembered
+        load_model(path, progress=cancel)
 
 
 def test_a_network_is_taken_as_it_is() -> None:

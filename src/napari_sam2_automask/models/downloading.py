@@ -9,6 +9,7 @@ with, checked by SHA-256 before it gets its name.
 
 from __future__ import annotations
 
+import base64
 import os
 import re
 import shutil
@@ -32,6 +33,7 @@ __all__ = ["download", "verify"]
 
 _WAITS = (0.5, 1.0, 2.0, 4.0)
 """Seconds before each new try when nothing comes in; when these are used up the download has failed."""
+_REINSTALL = "Install the package again: pip install --force-reinstall --no-deps napari-sam2-automask"
 _REPORT_EVERY = 0.05
 """Seconds between two progress reports, so that a fast line does not flood the receiver."""
 
@@ -66,8 +68,7 @@ def download(model: str | ModelEntry, progress: ProgressCallback = no_progress) 
     if entry.is_bundled:
         if not entry.target.is_file():
             raise ModelError(
-                f"The bundled model is missing from the installation ({entry.target}). "
-                "Install the package again: pip install --force-reinstall --no-deps napari-sam2-automask"
+                f"The bundled model is missing from the installation ({entry.target}). {_REINSTALL}"
             )
         return entry.target
     report = _Report(entry, progress)
@@ -96,8 +97,8 @@ def verify(model: str | ModelEntry, progress: ProgressCallback = no_progress) ->
     Returns
     -------
     str
-        The file's SHA-256. That of the bundled model is not compared with anything: its file comes with the
-        package, whose installer checks it.
+        The file's SHA-256. That of the bundled model is compared with the one in the installer's record of
+        the package; an installation from a working copy has none.
 
     Raises
     ------
@@ -113,12 +114,29 @@ def verify(model: str | ModelEntry, progress: ProgressCallback = no_progress) ->
         raise ModelError(f"{entry.name} is not downloaded{found}. {_by_hand(entry)}")
     report = _Report(entry, progress, stage="verify")
     digest = remembered_sha256(path, report.reached, fresh=True)
-    if entry.sha256 not in (None, digest):
-        raise ModelError(
-            f"{path} is damaged: its SHA-256 is {digest} and should be {entry.sha256}. "
-            f"Remove it and download it again: sam2-automask models download {entry.name}"
+    expected = _recorded_sha256(path) if entry.is_bundled else entry.sha256
+    if expected not in (None, digest):
+        remedy = (
+            _REINSTALL
+            if entry.is_bundled
+            else f"Remove it and download it again: sam2-automask models download {entry.name}"
         )
+        raise ModelError(f"{path} is damaged: its SHA-256 is {digest} and should be {expected}. {remedy}")
     return digest
+
+
+def _recorded_sha256(path: Path) -> str | None:
+    """Return what the installer of this package wrote down about one of its files."""
+    from importlib.metadata import PackageNotFoundError, files
+
+    try:
+        recorded = files("napari-sam2-automask") or []
+    except PackageNotFoundError:
+        return None
+    for file in recorded:
+        if file.hash and file.hash.mode == "sha256" and file.locate() == path:
+            return base64.urlsafe_b64decode(file.hash.value + "=").hex()
+    return None
 
 
 class _Report:

@@ -22,6 +22,8 @@ from napari_sam2_automask.models.sam2_import import import_sam2
 from napari_sam2_automask.progress import Progress, ProgressCallback, no_progress
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from sam2.modeling.sam2_base import SAM2Base
 
 __all__ = ["load_model"]
@@ -89,7 +91,7 @@ def _from_file(path: Path, device: torch.device, progress: ProgressCallback) -> 
     size = path.stat().st_size
     try:
         digest = remembered_sha256(path, lambda done: progress(Progress("download", done, size)))
-        network, config = _network_of(path)
+        network, config = _network_of(path, lambda: progress(Progress("download", size, size)))
     except ModelError as error:
         raise ModelError(f"{path} cannot be used: {error}") from error
     except OSError as error:
@@ -104,14 +106,17 @@ def _from_file(path: Path, device: torch.device, progress: ProgressCallback) -> 
     )
 
 
-def _network_of(path: Path) -> tuple[SAM2Base, str]:
-    """Build the network that a checkpoint is of, and fill it."""
+def _network_of(path: Path, tick: Callable[[], None]) -> tuple[SAM2Base, str]:
+    """Build the network that a checkpoint is of, and fill it; `tick` may cancel between the steps."""
+    tick()
     weights = read_weights(path)
+    tick()
     config = recognise({name: tuple(value.shape) for name, value in weights.items()})
     if config is None:
         network, name = _bundled_network(), BUNDLED_CONFIG
     else:
         network, name = untrained_network(config), config.name
+    tick()
     expected = {name: tuple(value.shape) for name, value in network.state_dict().items()}
     check_shapes({name: tuple(value.shape) for name, value in weights.items()}, expected, name)
     network.load_state_dict(weights)  # copies, and so converts half precision to single

@@ -7,6 +7,7 @@ import threading
 from importlib import import_module
 
 from napari_sam2_automask.errors import ModelError
+from napari_sam2_automask.models.triton_guard import avoid_triton_crash
 
 __all__ = ["import_sam2"]
 
@@ -29,6 +30,7 @@ def import_sam2() -> None:
     with _LOCK:
         if "sam2" in sys.modules:
             return
+        avoid_triton_crash()
         try:
             from hydra.core.global_hydra import GlobalHydra
         except ImportError as error:
