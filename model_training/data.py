@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import IterableDataset, get_worker_info
 
 from model_training.records import SHARES, Record
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
 
 __all__ = ["Windows", "dense_targets"]
 
@@ -27,8 +31,8 @@ SMALLEST = 24
 class Windows(IterableDataset[dict[str, Tensor]]):
     """Endless batches of windows of the model's input frame.
 
-    A window is a square of `size` pixels somewhere in the 512 x 512 frame; a smaller one costs less and looks the same
-    to the network, because its offset is given to the position encoding.
+    A window is a square of `size` pixels somewhere in the 512 x 512 frame; a smaller one costs less and looks
+    the same to the network, because its offset is given to the position encoding.
 
     Parameters
     ----------
@@ -54,7 +58,7 @@ class Windows(IterableDataset[dict[str, Tensor]]):
         p = np.array([SHARES[n] for n in names])
         p /= p.sum()
         while True:
-            batch: list[dict[str, NDArray]] = []
+            batch: list[dict[str, NDArray[Any]]] = []
             while len(batch) < self.batch:
                 pool = self.kinds[names[rng.choice(len(names), p=p)]]
                 item = window(pool[rng.integers(len(pool))], self.size, self.prompts, rng)
@@ -73,7 +77,7 @@ def _scale(record: Record, rng: np.random.Generator) -> float:
 
 def window(
     record: Record, size: int, prompts: int, rng: np.random.Generator
-) -> dict[str, NDArray] | None:
+) -> dict[str, NDArray[Any]] | None:
     """Cut one window and choose its points; None when it holds nothing to ask for."""
     height, width = record.image.shape[:2]
     scale = min(max(_scale(record, rng), 0.35), 6.0)
@@ -93,7 +97,7 @@ def window(
     pixels = F.interpolate(pixels, (size, size), mode="bilinear", antialias=True, align_corners=False)
     image = _disturb(pixels[0].permute(1, 2, 0).numpy(), rng)
 
-    turns, flip = rng.integers(4), rng.random() < 0.5
+    turns, flip = int(rng.integers(4)), bool(rng.random() < 0.5)
     image, levels = _turn(image, turns, flip), [_turn(lab, turns, flip) for lab in levels]
     points = _points(levels, record.negatives, prompts, rng)
     if points is None:
@@ -107,11 +111,11 @@ def window(
         "dense": dense_targets(levels[min(1, len(levels) - 1)]),
         "points": points,
         "origin": origin.astype(np.float32),
-        "negatives": np.float32(record.negatives),
+        "negatives": np.array(record.negatives, np.float32),
     }
 
 
-def _turn(a: NDArray, turns: int, flip: bool) -> NDArray:
+def _turn(a: NDArray[Any], turns: int, flip: bool) -> NDArray[Any]:
     a = np.rot90(a, turns)
     return a[:, ::-1] if flip else a
 
@@ -123,10 +127,9 @@ class _colours:
         image = record.image
         self.order = np.arange(3)
         low, high = 0.0, 255.0
-        if image.ndim == 2 or record.kind == "fluorescence":
-            if rng.random() < 0.85:
-                part = image[:: max(1, image.shape[0] // 128), :: max(1, image.shape[1] // 128)]
-                low, high = np.percentile(part, [rng.uniform(0, 1.5), rng.uniform(98.5, 100)])
+        if (image.ndim == 2 or record.kind == "fluorescence") and rng.random() < 0.85:
+            part = image[:: max(1, image.shape[0] // 128), :: max(1, image.shape[1] // 128)]
+            low, high = np.percentile(part, [rng.uniform(0, 1.5), rng.uniform(98.5, 100)])
         ramp = np.clip((np.arange(256) - low) / max(high - low, 6.0), 0, 1)
         ramp = ramp ** math.exp(rng.normal(0, 0.3))
         if rng.random() < 0.25:
@@ -176,7 +179,7 @@ def _disturb(image: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.u
 
 
 def _points(
-    levels: list[NDArray], negatives: float, prompts: int, rng: np.random.Generator
+    levels: list[NDArray[Any]], negatives: float, prompts: int, rng: np.random.Generator
 ) -> NDArray[np.float32] | None:
     """Points to ask, rows (x, y, id at each of three levels); background points have ids 0."""
     objects = levels[min(1, len(levels) - 1)]
@@ -203,14 +206,14 @@ def _points(
     return np.stack(columns, 1).astype(np.float32)
 
 
-def dense_targets(labels: NDArray) -> NDArray[np.float32]:
-    """What the trunk's dense head should say.
+def dense_targets(labels: NDArray[Any]) -> NDArray[np.float32]:
+    """Make what the trunk's dense head should say.
 
     Returns
     -------
     ndarray of float32, shape (5, Y/4, X/4)
-        Share of the cell that is object; offset (y, x) to the object's centre in units of 32 pixels; log of the radius
-        over 16 pixels; weight of these three.
+        Share of the cell that is object; offset (y, x) to the object's centre in units of 32 pixels; log of
+        the radius over 16 pixels; weight of these three.
     """
     size_y, size_x = labels.shape
     flat = labels.ravel()

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import torch
-from sam2.modeling.sam2_base import SAM2Base
 from torch import Tensor, nn
 
 from napari_sam2_automask.models.bundled import IMAGE_SIZE, STRIDE
+
+if TYPE_CHECKING:
+    from sam2.modeling.sam2_base import SAM2Base
 
 __all__ = ["encode", "masks_of", "normalise"]
 
@@ -25,6 +29,8 @@ def encode(model: SAM2Base, image: Tensor, origin: Tensor) -> tuple[Tensor, Tens
 
     Parameters
     ----------
+    model : SAM2Base
+        The network.
     image : Tensor of uint8, shape (B, Y, X, 3)
         Windows.
     origin : Tensor of float32, shape (B, 2)
@@ -50,6 +56,8 @@ def masks_of(
 
     Parameters
     ----------
+    model : SAM2Base
+        The network.
     features : tuple of Tensor
         From `encode`.
     points : Tensor of float32, shape (B, K, 2)
@@ -67,7 +75,7 @@ def masks_of(
     """
     prompts, decoder = model.sam_prompt_encoder, model.sam_mask_decoder
     s0, s1, coarse = features
-    b, c, h, w = coarse.shape
+    b, _c, h, w = coarse.shape
     k = points.shape[1]
     absolute = points + origin[:, None, [1, 0]]
     sparse, _ = prompts(
@@ -91,10 +99,11 @@ def masks_of(
 
 
 class _Head(nn.Module):
-    """The part of the decoder that runs once for each prompt; all of it in half precision when its weights are."""
+    """The part of the decoder that runs once for each prompt, in the precision of its weights."""
 
-    def __init__(self, decoder: nn.Module) -> None:
+    def __init__(self, decoder: Any) -> None:
         super().__init__()
+        self.transformer: Any
         self.transformer, self.output_upscaling = decoder.transformer, decoder.output_upscaling
         self.mlps, self.quality = decoder.output_hypernetworks_mlps, decoder.iou_prediction_head
 
@@ -102,7 +111,9 @@ class _Head(nn.Module):
         self, image: Tensor, position: Tensor, tokens: Tensor, s0: Tensor, s1: Tensor, k: int
     ) -> tuple[Tensor, Tensor]:
         b, c, h, w = image.shape
-        hidden, src = self.transformer(image.repeat_interleave(k, 0), position.repeat_interleave(k, 0), tokens)
+        hidden, src = self.transformer(
+            image.repeat_interleave(k, 0), position.repeat_interleave(k, 0), tokens
+        )
         iou = self.quality(hidden[:, 0])
         src = src.transpose(1, 2).view(b * k, c, h, w)
         dc1, ln1, act1, dc2, act2 = self.output_upscaling

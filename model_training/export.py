@@ -1,4 +1,7 @@
-"""Write the averaged weights as the package ships them: python -m model_training.export WEIGHTS OUT.safetensors."""
+"""Write the averaged weights as the package ships them.
+
+python -m model_training.export WEIGHTS OUT.safetensors
+"""
 
 from __future__ import annotations
 
@@ -18,8 +21,8 @@ __all__ = ["export", "sharpen"]
 def sharpen(weights: dict[str, Tensor], factor: float) -> dict[str, Tensor]:
     """Multiply all mask logits by a factor.
 
-    The masks stay as they are; the stability score, which compares the mask at logits +1 and -1, rises. Needed because
-    outlines learned at a quarter of the resolution are softer than their accuracy would allow.
+    The masks stay as they are; the stability score, which compares the mask at logits +1 and -1, rises.
+    Needed because outlines learned at a quarter of the resolution are softer than their accuracy would allow.
     """
     out = dict(weights)
     for name, value in weights.items():

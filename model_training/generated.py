@@ -1,13 +1,12 @@
-"""Generated images for what the photographs lack: other shapes, textures, polarities, crowding and nested parts.
+"""Generated images for what the photographs lack.
 
-Every scene is a function of a random generator and gives an image and one or three label maps. They are made once and
-kept in a file beside the training's state.
+Other shapes, textures, polarities, crowding, nested parts. Every scene is a function of a random generator and
+gives an image and one or three label maps. They are made once and kept in a file beside the training's state.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +14,10 @@ from scipy import ndimage as ndi
 
 from model_training.records import Record
 from model_training.shapes import Stamp, blob, curve, noise, polygon, rod
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
 
 __all__ = ["SCENES", "generate"]
 
@@ -114,12 +117,20 @@ def nuclei(rng: Rng) -> Scene:
         grain = np.resize(texture[y : y + h, x : x + w], (h, w))
         return (rng.uniform(0.3, 0.9) * (0.6 + 0.4 * stamp.dome) * (1 - rough * grain)).astype(np.float32)
 
-    _fill(rng, canvas, radius, lambda r: blob(rng, r, 2.2, bumps), paint, rng.uniform(0, 0.35), rng.uniform(0.7, 1))
+    _fill(
+        rng,
+        canvas,
+        radius,
+        lambda r: blob(rng, r, 2.2, bumps),
+        paint,
+        rng.uniform(0, 0.35),
+        rng.uniform(0.7, 1),
+    )
     return _finish(rng, canvas.image, rng.uniform(0.4, 2), rng.uniform(0, 0.04)), [canvas.labels]
 
 
 def particles(rng: Rng) -> Scene:
-    """Bodies as an electron microscope shows them: shaded, faceted or flat, piled up, on rough or smooth ground."""
+    """Bodies as an electron microscope shows them: shaded, faceted or flat, piled up, on any ground."""
     transmission = rng.random() < 0.45
     ground = rng.uniform(0.6, 0.85) if transmission else rng.uniform(0.1, 0.5)
     canvas = Canvas(_background(rng, ground, rng.uniform(0.05, 0.5)))
@@ -143,7 +154,8 @@ def particles(rng: Rng) -> Scene:
         edge = np.exp(-stamp.depth * 8) * rim
         grain = ndi.gaussian_filter(rng.standard_normal(stamp.mask.shape).astype(np.float32), 1.2) * 0.12
         body = level + rng.normal(0, 0.06) + relief * np.tanh(slope) * 0.5 + grain
-        return (body + (-edge if transmission and rng.random() < 0.5 else edge)).astype(np.float32)
+        shaded = body + (-edge if transmission and rng.random() < 0.5 else edge)
+        return np.asarray(shaded, np.float32)
 
     piled = rng.uniform(0.0, 0.6)
     mix = rng.uniform(0.5, 0.9) if transmission else 1.0
@@ -298,7 +310,7 @@ def generate(n: int, seed: int, cache: Path) -> list[Record]:
         return []
     stored = np.load(cache) if cache.exists() else None
     if stored is None or int(stored["seed"]) != seed or int(stored["n"]) < n:
-        arrays: dict[str, NDArray] = {"seed": np.array(seed), "n": np.array(n)}
+        arrays: dict[str, NDArray[Any]] = {"seed": np.array(seed), "n": np.array(n)}
         for i in range(n):
             image, levels = _one(np.random.default_rng((seed, i)))
             arrays[f"image{i}"], arrays[f"levels{i}"] = image, np.stack(levels).astype(np.int16)
@@ -307,6 +319,12 @@ def generate(n: int, seed: int, cache: Path) -> list[Record]:
             np.savez(handle, **arrays)  # type: ignore[arg-type]
         stored = np.load(cache)
     return [
-        Record(stored[f"image{i}"], list(stored[f"levels{i}"].astype(np.int32)), "generated", 1.0, f"generated{i}")
+        Record(
+            stored[f"image{i}"],
+            list(stored[f"levels{i}"].astype(np.int32)),
+            "generated",
+            1.0,
+            f"generated{i}",
+        )
         for i in range(n)
     ]

@@ -96,8 +96,8 @@ def mask_loss(
 ) -> MaskLoss:
     """Loss of four masks (the single one, then whole, object, part) for every prompt.
 
-    Near the object the logits are compared with the true outline at full resolution, at random positions; elsewhere
-    their sum counts. A background prompt teaches the predicted IoU only: it should be zero.
+    Near the object the logits are compared with the true outline at full resolution, at random positions;
+    elsewhere their sum counts. A background prompt teaches the predicted IoU only: it should be zero.
 
     Parameters
     ----------
@@ -111,6 +111,8 @@ def mask_loss(
         What each prompt lies on in each of them, with P = B * K; 0 for background.
     negatives : Tensor, shape (B,)
         How far it is known that background is background.
+    per_mask : int
+        Random positions for each mask.
     """
     b, k, _ = ids.shape
     logits, iou = logits.float(), iou.float()
@@ -124,7 +126,9 @@ def mask_loss(
     for level in set(names):
         level_ids = ids[..., level].flatten()[on]
         # A point on the object but on none of its parts: the part mask shows the object.
-        level_ids = torch.where(level_ids > 0, level_ids, ids[..., 1].flatten()[on]) if level != 1 else level_ids
+        level_ids = (
+            torch.where(level_ids > 0, level_ids, ids[..., 1].flatten()[on]) if level != 1 else level_ids
+        )
         cache[level] = _box_points(maps[:, level], level_ids, image, per_mask)
     each, true = [], []
     cells = torch.arange(h, device=ids.device) * 4 + 2.0

@@ -47,7 +47,7 @@ def _frame(radius: float) -> tuple[Array, Array]:
 
 
 def blob(rng: np.random.Generator, radius: float, stretch: float = 1.5, bumps: float = 0.08) -> Stamp:
-    """An ellipse whose radius wavers with the angle; `bumps` 0 gives a clean one."""
+    """Draw an ellipse whose radius wavers with the angle; `bumps` 0 gives a clean one."""
     long = math.exp(rng.uniform(0, math.log(stretch)) / 2)
     y, x = _frame(radius * long * (1 + 3 * bumps))
     turn = rng.uniform(0, math.pi)
@@ -60,11 +60,13 @@ def blob(rng: np.random.Generator, radius: float, stretch: float = 1.5, bumps: f
 
 
 def polygon(rng: np.random.Generator, radius: float) -> Stamp:
-    """A convex polygon of three to eight sides, mostly regular; sometimes with rounded corners."""
+    """Draw a convex polygon of three to eight sides, mostly regular; sometimes with rounded corners."""
     sides = int(rng.integers(3, 9))
     y, x = _frame(radius * 1.35)
     spread = 0.0 if rng.random() < 0.5 else 0.25
-    turns = rng.uniform(0, 6.3) + (np.arange(sides) + rng.normal(0, spread, sides) * 0.5) * 2 * math.pi / sides
+    turns = (
+        rng.uniform(0, 6.3) + (np.arange(sides) + rng.normal(0, spread, sides) * 0.5) * 2 * math.pi / sides
+    )
     away = radius * (0.9 + rng.normal(0, spread * 0.4, sides)) * (0.8 if sides > 4 else 0.62)
     walls = [x * math.cos(t) + y * math.sin(t) - a for t, a in zip(turns, away, strict=True)]
     inside = np.max(walls, axis=0) < 0
@@ -74,7 +76,7 @@ def polygon(rng: np.random.Generator, radius: float) -> Stamp:
 
 
 def rod(rng: np.random.Generator, radius: float, length: float) -> Stamp:
-    """A capsule, straight or bent; `radius` is half its width."""
+    """Draw a capsule, straight or bent; `radius` is half its width."""
     y, x = _frame(length / 2 + radius)
     turn = rng.uniform(0, math.pi)
     u, v = x * math.cos(turn) + y * math.sin(turn), y * math.cos(turn) - x * math.sin(turn)
@@ -85,7 +87,7 @@ def rod(rng: np.random.Generator, radius: float, length: float) -> Stamp:
 
 
 def curve(rng: np.random.Generator, size: int, width: float) -> NDArray[np.bool_]:
-    """A wandering line through a frame of `size` pixels."""
+    """Draw a wandering line through a frame of `size` pixels."""
     n = size * 2
     heading = rng.uniform(0, 6.3) + np.cumsum(rng.normal(0, 0.02, n) + rng.normal(0, 0.004))
     y = rng.uniform(0, size) + np.cumsum(np.sin(heading))
@@ -106,7 +108,9 @@ def noise(rng: np.random.Generator, size: int, coarse: float = 64.0, fine: float
     while scale >= fine:
         n = max(2, round(size / scale)) + 1
         grid = rng.standard_normal((n, n)).astype(np.float32)
-        out += ndi.zoom(grid, size / n, order=1, mode="nearest", grid_mode=True)[:size, :size] * scale**rng.uniform(0.2, 0.8)
+        out += ndi.zoom(grid, size / n, order=1, mode="nearest", grid_mode=True)[
+            :size, :size
+        ] * scale ** rng.uniform(0.2, 0.8)
         scale /= rng.uniform(2.0, 3.5)
     out -= out.min()
     return out / max(float(out.max()), 1e-6)

@@ -1,8 +1,9 @@
 """Train the bundled model: python -m model_training.train --data DIR --out DIR.
 
-Three stages. "dense" teaches the trunk where objects and their centres are; then the decoder is wired to use that (see
-`model_training.wiring`) and "masks" trains everything on windows; "frames" ends with whole frames of 512 pixels, since
-attention over 1024 cells differs from 256. OUT holds state.pt (to go on from), log.csv and weights.pt (averaged).
+Three stages. "dense" teaches the trunk where objects and their centres are; then the decoder is wired to use
+that (see `model_training.wiring`) and "masks" trains everything on windows; "frames" ends with whole frames
+of 512 pixels, since attention over 1024 cells differs from 256. OUT holds state.pt (to go on from), log.csv
+and weights.pt (averaged).
 """
 
 from __future__ import annotations
@@ -11,14 +12,13 @@ import argparse
 import csv
 import os
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
-from sam2.modeling.sam2_base import SAM2Base
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
@@ -47,12 +47,12 @@ class Stage:
     decay: bool = False
 
 
-def stages(scale: float) -> list[Stage]:
-    """The schedule; `scale` shortens or lengthens all of it."""
+def stages(steps: list[int]) -> list[Stage]:
+    """Return the schedule with these numbers of steps."""
     return [
-        Stage("dense", 256, 8, 4, round(2500 * scale), 2e-3),
-        Stage("masks", 256, 6, 6, round(5000 * scale), 1e-3),
-        Stage("frames", 512, 2, 8, round(3000 * scale), 1e-3, decay=True),
+        Stage("dense", 256, 8, 4, steps[0], 2e-3),
+        Stage("masks", 256, 6, 6, steps[1], 1e-3),
+        Stage("frames", 512, 2, 8, steps[2], 1e-3, decay=True),
     ]
 
 
@@ -68,17 +68,25 @@ class Trainer:
         self.mean = {k: v.clone() for k, v in self.model.state_dict().items()}
         self.params = [p for p in self.model.parameters() if p.requires_grad]
         trunk = set(self.model.image_encoder.trunk.parameters())
-        embed = {id(p) for n, p in self.model.named_parameters() if "embed" in n or "token" in n.split(".")[-2:][0]}
-        flat = [p for p in self.params if p.ndim < 2 or id(p) in embed]
-        rest = [p for p in self.params if p.ndim >= 2 and id(p) not in embed]
+        embed = {
+            id(p) for n, p in self.model.named_parameters() if "embed" in n or "token" in n.split(".")[-2:][0]
+        }
+        # The head that predicts IoU starts from nothing, unlike the rest; Adam brings it up sooner.
+        quality = set(self.model.sam_mask_decoder.iou_prediction_head.parameters())
+        flat = [p for p in self.params if (p.ndim < 2 or id(p) in embed) and p not in quality]
+        rest = [p for p in self.params if p.ndim >= 2 and id(p) not in embed and p not in quality]
         self.optimisers: list[torch.optim.Optimizer] = [
             Muon(
                 [
                     {"params": [p for p in rest if p in trunk], "factor": 1.0},
-                    {"params": [p for p in rest if p not in trunk], "factor": 0.5, "weight_decay": 0.0},
+                    {"params": [p for p in rest if p not in trunk], "factor": 0.7, "weight_decay": 0.0},
                 ]
             ),
-            torch.optim.AdamW([{"params": flat, "factor": 0.7}], betas=(0.9, 0.98), weight_decay=0.0),
+            torch.optim.AdamW(
+                [{"params": flat, "factor": 0.7}, {"params": [*quality], "factor": 1.0}],
+                betas=(0.9, 0.98),
+                weight_decay=0.0,
+            ),
         ]
 
     def load(self) -> None:
@@ -127,14 +135,19 @@ class Trainer:
             return dense.total, log
         ids = batch["points"][..., 2:].int()
         mask = mask_loss(logits, iou, batch["maps"].int(), ids, batch["negatives"])
-        log |= {"mask": mask.mask.item(), "iou": mask.iou.item(), "best": mask.best.item(), "gap": mask.gap.item()}
+        log |= {
+            "mask": mask.mask.item(),
+            "iou": mask.iou.item(),
+            "best": mask.best.item(),
+            "gap": mask.gap.item(),
+        }
         return 0.5 * dense.total + mask.total, log
 
     def update(self, loss: Tensor, lr: float) -> None:
         """One step with the gradient averaged over the processes."""
         for p in self.params:
             p.grad = None
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         grads = [p.grad for p in self.params if p.grad is not None]
         flat = torch.cat([g.flatten() for g in grads])
         if dist.is_initialized():
@@ -143,7 +156,7 @@ class Trainer:
         flat *= (10.0 / (flat.norm() + 1e-6)).clamp(max=1.0).nan_to_num(0.0)
         if not torch.isfinite(flat).all():
             return
-        for g, part in zip(grads, flat.split([g.numel() for g in grads]), strict=True):
+        for g, part in zip(grads, flat.split([g.numel() for g in grads]), strict=True):  # type: ignore[no-untyped-call]
             g.copy_(part.view_as(g))
         for optimiser in self.optimisers:
             for group in optimiser.param_groups:
@@ -168,17 +181,19 @@ def read_weights(path: Path) -> dict[str, Tensor]:
 
 
 def run(rank: int, args: argparse.Namespace, records: list[Record]) -> None:
-    """What each process does."""
+    """Train in one process."""
     torch.set_num_threads(args.threads)
     torch.set_flush_denormal(True)
     if args.processes > 1:
-        dist.init_process_group("gloo", init_method=f"tcp://127.0.0.1:{args.port}", rank=rank, world_size=args.processes)
+        dist.init_process_group(
+            "gloo", init_method=f"tcp://127.0.0.1:{args.port}", rank=rank, world_size=args.processes
+        )
     trainer = Trainer(args, rank)
     trainer.load()
     log_path = args.out / "log.csv"
     if rank == 0 and not log_path.exists():
         log_path.write_text(",".join(COLUMNS) + "\n")
-    plan = stages(args.scale)
+    plan = stages(args.steps)
     while trainer.stage < len(plan):
         train_stage(trainer, plan[trainer.stage], records, log_path)
         trainer.stage, trainer.step = trainer.stage + 1, 0
@@ -225,8 +240,10 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder with index.csv, images and labels")
     parser.add_argument("--out", type=Path, required=True, help="folder for state, log and weights")
     parser.add_argument("--init", type=Path, help="start from these weights (.pt or .safetensors)")
-    parser.add_argument("--first-stage", type=int, default=0, help="with --init: stage to begin with (0, 1 or 2)")
-    parser.add_argument("--scale", type=float, default=1.0, help="length of the whole schedule")
+    parser.add_argument(
+        "--first-stage", type=int, default=0, help="with --init: stage to begin with (0, 1 or 2)"
+    )
+    parser.add_argument("--steps", type=int, nargs=3, default=[3000, 6000, 3000], help="of the three stages")
     parser.add_argument("--generated", type=int, default=200, help="generated images to add")
     parser.add_argument("--overfit", type=int, default=0, help="train on this many images only, as a check")
     parser.add_argument("--processes", type=int, default=2)
@@ -238,11 +255,15 @@ def main() -> None:
     args.out.mkdir(parents=True, exist_ok=True)
     records, _ = split(load_records(args.data))
     if args.overfit:
-        records = [r for r in records if r.kind == "fluorescence"][:: max(1, 400 // args.overfit)][: args.overfit]
+        records = [r for r in records if r.kind == "fluorescence"][:: max(1, 400 // args.overfit)][
+            : args.overfit
+        ]
     else:
         records = records + generate(args.generated, args.seed, args.out / "generated.npz")
     if args.processes > 1:
-        mp.start_processes(run, (args, records), nprocs=args.processes, start_method="fork")
+        mp.start_processes(  # type: ignore[attr-defined, no-untyped-call]
+            run, (args, records), nprocs=args.processes, start_method="fork"
+        )
     else:
         run(0, args, records)
 

@@ -1,7 +1,8 @@
 """Thresholds from held-out training images: python -m model_training.validate --data DIR [--weights FILE].
 
-Every image is proposed once without thresholds; then selection, painting and scoring run for a grid of them, which is
-cheap. The presets' figures for the bundled model come from here, never from the images that it is measured on.
+Every image is proposed once without thresholds; then selection, painting and scoring run for a grid of them,
+which is cheap. The presets' figures for the bundled model come from here, never from the images that it is
+measured on.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import argparse
 import itertools
 from collections import defaultdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -23,6 +25,11 @@ from napari_sam2_automask.models import Model, load_model
 from napari_sam2_automask.painting import paint
 from napari_sam2_automask.selection import select
 from napari_sam2_automask.settings import AmgSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
 
 IOU = (0.4, 0.5, 0.6, 0.7)
 STABILITY = (0.5, 0.6, 0.7, 0.8, 0.85)
@@ -43,7 +50,8 @@ def f1_at(candidates: Candidates, truth: np.ndarray, settings: AmgSettings) -> f
 
 def best_recall(candidates: Candidates, truth: np.ndarray) -> float:
     """Share of objects that some candidate matches at IoU 0.5."""
-    def masks():  # type: ignore[no-untyped-def]
+
+    def masks() -> Iterator[NDArray[np.bool_]]:
         for i in range(len(candidates)):
             y, x, mask = candidates.mask(i)
             full = np.zeros(candidates.shape, bool)
@@ -79,7 +87,9 @@ def main() -> None:
             for mlp in model.network.sam_mask_decoder.output_hypernetworks_mlps:
                 mlp.layers[2].weight.mul_(factor)
                 mlp.layers[2].bias.mul_(factor)
-        table: dict[tuple[float, ...], dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+        table: dict[tuple[float, float, float], dict[str, list[float]]] = defaultdict(
+            lambda: defaultdict(list)
+        )
         for kind, records in kinds.items():
             for record in records:
                 found = candidates_of(record, base, model)
@@ -89,7 +99,7 @@ def main() -> None:
                     table[choice][kind].append(f1_at(found, record.levels[0], settings))
                 print(f"{factor:g} {kind} {record.name} {len(found)} masks", flush=True)
         ranked = sorted(table, key=lambda c: -np.mean([np.mean(v) for v in table[c].values()]))
-        for choice in [*ranked[:8], (0.5, 0.7, 0.5)]:
+        for choice in ranked[:8]:
             cells = {k: round(float(np.mean(v)), 3) for k, v in table[choice].items()}
             print(f"sharpen {factor:g} (cumulative) iou/stability/nms {choice}: {cells}")
 

@@ -1,28 +1,32 @@
 """A start from which the decoder works before its first step.
 
-From random weights the decoder stays at empty or all-foreground masks for very long. The trunk's features carry a code
-of the predicted object centre; so the decoder is wired by hand to do the obvious thing with it, and training improves
-on that:
+From random weights the decoder stays at empty or all-foreground masks for very long. The trunk's features
+carry a code of the predicted object centre; so the decoder is wired by hand to do the obvious thing with it,
+and training improves on that:
 
 1. self-attention copies the prompt's position into all tokens;
-2. token-to-image attention finds the image cell at that position (queries and keys compare position encodings) and
+2. token-to-image attention finds the image cell at that position (queries and keys compare position
+encodings) and
    brings its centre code;
 3. the hypernetworks pass the code on, so that a pixel's logit is the dot product of its centre code with the
    prompted object's, minus a threshold.
 
-The first frequencies of the position encoding are those of the centre code: where the cell tells nothing, the prompt's
-own position stands in for the centre, which is nearly right for small objects.
+The first frequencies of the position encoding are those of the centre code: where the cell tells nothing, the
+prompt's own position stands in for the centre, which is nearly right for small objects.
 """
 
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING, Any
 
 import torch
-from sam2.modeling.sam2_base import SAM2Base
 from torch import Tensor, nn
 
 from napari_sam2_automask.models.bundled import IMAGE_SIZE, WIDTH
+
+if TYPE_CHECKING:
+    from sam2.modeling.sam2_base import SAM2Base
 
 __all__ = ["wire"]
 
@@ -67,7 +71,8 @@ def wire(model: SAM2Base) -> None:
     model : SAM2Base
         From `build_bundled`; the trunk is left as it is.
     """
-    trunk, decoder, prompts = model.image_encoder.trunk, model.sam_mask_decoder, model.sam_prompt_encoder
+    decoder, prompts = model.sam_mask_decoder, model.sam_prompt_encoder
+    trunk: Any = model.image_encoder.trunk
     n = trunk.freq.shape[1]
     slots = _slots(n)
     code = len(slots)
@@ -79,7 +84,9 @@ def wire(model: SAM2Base) -> None:
     angle = torch.rand(rest, generator=rng) * math.pi
     others = 2 * math.pi / wave * torch.stack([torch.cos(angle), torch.sin(angle)])
     freq = torch.cat([trunk.freq, _attention_frequencies(), others], 1)
-    prompts.pe_layer.positional_encoding_gaussian_matrix.copy_((freq * IMAGE_SIZE / (4 * math.pi)).half().float())
+    prompts.pe_layer.positional_encoding_gaussian_matrix.copy_(
+        (freq * IMAGE_SIZE / (4 * math.pi)).half().float()
+    )
     for embedding in [*prompts.point_embeddings, prompts.not_a_point_embed, prompts.no_mask_embed]:
         embedding.weight.mul_(0.1)
     decoder.iou_token.weight.mul_(0.1)
@@ -115,7 +122,7 @@ def wire(model: SAM2Base) -> None:
     _hypernetworks(decoder, n, slots)
 
 
-def _look_up(attention: nn.Module, n: int, slots: Tensor) -> None:
+def _look_up(attention: Any, n: int, slots: Tensor) -> None:
     """Compare positions, bring the code (four copies over eight heads)."""
     q, k, v, out = attention.q_proj, attention.k_proj, attention.v_proj, attention.out_proj
     for proj in (q, k):
@@ -153,7 +160,7 @@ def _upscaling(model: SAM2Base, n: int, slots: Tensor) -> None:
     fine.bias.fill_(2.0)  # so that the ReLU behind it lets the code through
 
 
-def _hypernetworks(decoder: nn.Module, n: int, slots: Tensor) -> None:
+def _hypernetworks(decoder: Any, n: int, slots: Tensor) -> None:
     """Pass the code through two ReLU layers as pairs (x, -x); undo the offset of 2 that the features have."""
     for mlp in decoder.output_hypernetworks_mlps:
         a, b, c = mlp.layers

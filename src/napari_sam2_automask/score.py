@@ -1,19 +1,23 @@
 """Score labels and candidate masks against ground truth.
 
-Used by the demo and the benchmarks. Labels are integer images, 0 for background, one positive integer per object;
-they need not be consecutive. All overlaps come from one sparse contingency table, so a score costs one pass over the
-pixels however many objects there are.
+Used by the demo and the benchmarks. Labels are integer images, 0 for background, one positive integer per
+object; they need not be consecutive. All overlaps come from one sparse contingency table, so a score costs
+one pass over the pixels however many objects there are.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 from scipy.sparse import csr_array
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from numpy.typing import NDArray
 
 __all__ = [
     "Match",
@@ -81,7 +85,9 @@ def _overlaps(labels: NDArray[np.integer], truth: NDArray[np.integer]) -> _Overl
     ids_a, a = np.unique(labels.ravel(), return_inverse=True)
     ids_b, b = np.unique(truth.ravel(), return_inverse=True)
     ones = np.ones(a.size, dtype=np.int64)
-    table = csr_array((ones, (a.ravel(), b.ravel())), shape=(ids_a.size, ids_b.size)).toarray().astype(np.float64)
+    table = (
+        csr_array((ones, (a.ravel(), b.ravel())), shape=(ids_a.size, ids_b.size)).toarray().astype(np.float64)
+    )
     keep_a, keep_b = ids_a > 0, ids_b > 0
     return _Overlaps(table[np.ix_(keep_a, keep_b)], table.sum(1)[keep_a], table.sum(0)[keep_b])
 
@@ -105,7 +111,8 @@ def iou_matrix(labels: NDArray[np.integer], truth: NDArray[np.integer]) -> NDArr
 def _count(iou: NDArray[np.float64], threshold: float) -> Match:
     tp = 0
     if iou.size:
-        # Most pairs first, then the larger IoU: below 0.5 a label can reach the threshold with several objects.
+        # Most pairs first, then the larger IoU: below 0.5 a label can reach the threshold with several
+        # objects.
         good = iou >= threshold
         rows, cols = linear_sum_assignment(-(good.astype(np.float64) + 1e-6 * iou))
         tp = int(good[rows, cols].sum())
@@ -152,8 +159,8 @@ def double_masks(labels: NDArray[np.integer], truth: NDArray[np.integer]) -> int
     Returns
     -------
     int
-        Objects with at least two labels that each have over half their area inside the object and cover at least a
-        fifth of it.
+        Objects with at least two labels that each have over half their area inside the object and cover at
+        least a fifth of it.
     """
     o = _overlaps(labels, truth)
     part = (o.inter > 0.5 * o.label_areas[:, None]) & (o.inter >= 0.2 * o.truth_areas[None, :])
@@ -168,8 +175,8 @@ def unlabelled(labels: NDArray[np.integer], truth: NDArray[np.integer], iou: flo
     labels, truth : ndarray of int, shape (Y, X)
         Found labels and ground truth; 0 is background.
     iou : float
-        An object has a label when some label's IoU with it reaches this value: low enough that a poor outline still
-        counts as found, high enough that a neighbour's spill or one label over everything does not.
+        An object has a label when some label's IoU with it reaches this value: low enough that a poor outline
+        still counts as found, high enough that a neighbour's spill or one label over everything does not.
 
     Returns
     -------

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from sam2.modeling.backbones.image_encoder import FpnNeck, ImageEncoder
 from sam2.modeling.position_encoding import PositionEmbeddingSine
-from sam2.modeling.sam2_base import SAM2Base
 from sam2.modeling.sam.transformer import TwoWayTransformer
+from sam2.modeling.sam2_base import SAM2Base
 from torch import nn
 
 from napari_sam2_automask.models.trunk import CentreTrunk
@@ -25,7 +25,9 @@ MAX_BYTES = 12_000_000
 
 
 def feature_sizes(image_size: int = IMAGE_SIZE) -> list[tuple[int, int]]:
-    """Sides of the feature maps from fine to coarse, which sam2's image predictor keeps fixed for 1024 pixels.
+    """Return the sides of the feature maps, from fine to coarse.
+
+    sam2's image predictor keeps those for 1024 pixels.
 
     Returns
     -------
@@ -41,8 +43,8 @@ def build_bundled() -> SAM2Base:
     Returns
     -------
     SAM2Base
-        Without memory: it segments single images. Its decoder has the official models' shapes but for a narrower
-        multilayer perceptron (416 instead of 2048), which is where the weights would be.
+        Without memory: it segments single images. Its decoder has the official models' shapes but for a
+        narrower multilayer perceptron (416 instead of 2048), which is where the weights would be.
     """
     trunk = CentreTrunk()
     position = PositionEmbeddingSine(num_pos_feats=WIDTH, normalize=True, scale=None, temperature=10000)

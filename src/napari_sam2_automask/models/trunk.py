@@ -1,9 +1,9 @@
 """The convolutional trunk of the bundled model.
 
-A U-shaped network without normalisation layers. Besides learned features it predicts, for every stride-4 pixel, whether
-an object is there, where that object's centre is and how large it is, and appends a Fourier code of the centre to what
-it hands on. Two pixels of one object then carry the same code, so "same object as the prompt" is close to a dot
-product, which is what SAM's mask decoder computes at its end.
+A U-shaped network without normalisation layers. Besides learned features it predicts, for every stride-4
+pixel, whether an object is there, where that object's centre is and how large it is, and appends a Fourier
+code of the centre to what it hands on. Two pixels of one object then carry the same code, so "same object as
+the prompt" is close to a dot product, which is what SAM's mask decoder computes at its end.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 __all__ = ["CentreTrunk", "code_frequencies"]
 
 FRAME_CENTRE = 256.0
-"""Phases are counted from the middle of the 512 x 512 input frame, as in SAM's position encoding of prompts."""
+"""Phases are counted from the middle of the 512 x 512 frame, as in SAM's position encoding."""
 
 OFFSET_UNIT = 32.0
 """Pixels of the model's input frame per unit of the predicted centre offset."""
@@ -36,8 +36,9 @@ def code_frequencies(n: int, shortest: float, longest: float) -> Tensor:
     Returns
     -------
     Tensor of float32, shape (2, n)
-        Angular frequencies (x, y) in radians per pixel, rounded to half precision because they are stored so. A sum of
-        cosines over them has one clear peak: directions follow the golden angle, so that side lobes do not add up.
+        Angular frequencies (x, y) in radians per pixel, rounded to half precision because they are stored so.
+        A sum of cosines over them has one clear peak: directions follow the golden angle, so that side lobes
+        do not add up.
     """
     step = torch.arange(n, dtype=torch.float64)
     wavelength = longest * (shortest / longest) ** (step / max(n - 1, 1))
@@ -93,8 +94,8 @@ class CentreTrunk(nn.Module):
     origin : tuple of float
         (y, x) of the input's corner in the model's frame. Training on windows of a larger frame sets it.
     dense : Tensor or None
-        Prediction of the last pass, shape (B, 4, Y/4, X/4): logit of "an object is here", offset (y, x) to its centre
-        in units of 32 pixels, log of its radius over 16 pixels.
+        Prediction of the last pass, shape (B, 4, Y/4, X/4): logit of "an object is here", offset (y, x) to
+        its centre in units of 32 pixels, log of its radius over 16 pixels.
     """
 
     freq: Tensor
@@ -111,9 +112,7 @@ class CentreTrunk(nn.Module):
         super().__init__()
         self.stem = nn.Sequential(_conv(3, 32, stride=2), nn.ReLU(), _conv(32, dims[0], stride=2))
         self.stages = nn.ModuleList(
-            nn.Sequential(
-                *([_conv(dims[i - 1], d, stride=2)] if i else []), *[Residual(d) for _ in range(n)]
-            )
+            nn.Sequential(*([_conv(dims[i - 1], d, stride=2)] if i else []), *[Residual(d) for _ in range(n)])
             for i, (d, n) in enumerate(zip(dims, depth, strict=True))
         )
         self.bottom = _conv(dims[3], widths[2], 1)
