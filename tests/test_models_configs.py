@@ -180,7 +180,7 @@ assert GlobalHydra.instance().is_initialized() is ({before!r} == "initialised")
 assert VersionBase.instance().getbase() is version
 assert BaseContainer._resolvers == resolvers
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
 
 
@@ -205,5 +205,5 @@ else:
     raise SystemExit("no error")
 assert not GlobalHydra.instance().is_initialized()
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr

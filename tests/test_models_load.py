@@ -25,6 +25,7 @@ from napari_sam2_automask.models import (
     load_model,
     meta_generator,
     resolve_device,
+    verify,
 )
 from napari_sam2_automask.models.building import untrained_network
 from napari_sam2_automask.models.configs import CONFIGS, build_network
@@ -347,6 +348,29 @@ def test_the_description_of_a_model_is_json() -> None:
     assert {"name", "family", "config", "sha256", "image_size"} <= description.keys()
 
 
+def test_a_file_in_the_form_of_the_bundled_model(tmp_path: Path) -> None:
+    from napari_sam2_automask.models.bundled import build_bundled
+
+    weights = {key: value.half().contiguous() for key, value in build_bundled().state_dict().items()}
+    save_file(weights, tmp_path / "ours.safetensors")
+    model = load_model(tmp_path / "ours.safetensors")
+    assert (model.name, model.family, model.config) == ("ours.safetensors", "bundled", "bundled")
+    assert same(model, {key: value.float() for key, value in weights.items()})
+    del weights["sam_prompt_encoder.no_mask_embed.weight"]
+    save_file(weights, tmp_path / "less.safetensors")
+    with pytest.raises(ModelError, match="looks like bundled, but 1 weights are missing"):
+        load_model(tmp_path / "less.safetensors")
+
+
+@pytest.mark.skipif(not list_models()[0].target.is_file(), reason="the bundled model is not built yet")
+def test_the_bundled_model_is_there_and_small() -> None:
+    model = load_model()
+    assert (model.name, model.family, model.config) == ("bundled", "bundled", "bundled")
+    assert model.sha256 == verify("bundled")
+    assert 0 < list_models()[0].bytes <= 12_000_000
+    assert list_models()[0].status == "bundled"
+
+
 # ---- devices -------------------------------------------------------------------------------------------
 
 
@@ -437,7 +461,7 @@ models.download, models.verify, models.model_folder()
 heavy = {"torch", "sam2", "hydra", "napari", "qtpy", "pandas", "huggingface_hub"} & set(sys.modules)
 assert not heavy, heavy
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
 
 
@@ -471,5 +495,5 @@ from sam2.build_sam import HF_MODEL_ID_TO_FILENAMES
 for entry in list_models()[1:]:
     assert HF_MODEL_ID_TO_FILENAMES[entry.repo] == (CONFIGS[entry.name].yaml_name, entry.file_name), entry
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
