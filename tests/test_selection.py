@@ -126,7 +126,7 @@ def test_no_candidates() -> None:
     [
         ({"pred_iou_thresh": 0.4}, "pred_iou_thresh"),
         ({"stability_score_thresh": 0.4}, "stability_score_thresh"),
-        ({"mask_threshold": 0.5}, "mask_threshold"),
+        ({"mask_threshold": -1.5}, "mask_threshold"),
         ({"points_per_side": 8}, "points_per_side"),
         ({"crop_n_layers": 1}, "crop_n_layers"),
         ({"use_m2m": True}, "use_m2m"),
@@ -210,3 +210,37 @@ def test_the_mask_at_another_threshold() -> None:
     assert found.mask(0, 100.0)[2].shape == (0, 0)
     with pytest.raises(CandidatesError, match="mask_threshold=-2"):
         found.mask(0, -2.0)
+
+
+@pytest.mark.parametrize(
+    ("change", "kept"),
+    [({"min_area": 200}, [0, 2]), ({"max_area": 200}, [1, 3]), ({"edge_objects": False}, [0, 3])],
+)
+def test_size_and_edge_filters(change: dict[str, object], kept: list[int]) -> None:
+    from candidate_factory import Blob, make_candidates
+
+    settings = AmgSettings(pred_iou_thresh=0.5, stability_score_thresh=0.5)
+    blobs = [
+        Blob(40, 40, 12, 12, 0.9),
+        Blob(10, 3, 6, 6, 0.8),
+        Blob(70, 70, 20, 20, 0.7),
+        Blob(15, 60, 6, 6, 0.6),
+    ]
+    found = make_candidates((80, 80), blobs, settings=settings)
+    masks = select(found, settings.replace(**change))
+    assert masks.rows.tolist() == kept
+    assert sum(masks.removed.values()) == 2
+
+
+def test_a_raised_mask_threshold_measures_and_cuts_anew() -> None:
+    from candidate_factory import random_candidates
+
+    settings = AmgSettings(pred_iou_thresh=0.5, stability_score_thresh=0.5)
+    found = random_candidates((90, 90), 40, seed=8, settings=settings, lowest=-2.0)
+    masks = select(found, settings.replace(mask_threshold=1.0, stability_score_offset=0.5))
+    assert 0 < len(masks) < 40
+    for k, row in enumerate(masks.rows):
+        y0, x0, array = found.mask(int(row), 1.0)
+        np.testing.assert_array_equal(masks.arrays[k], array)
+        assert masks.boxes[k].tolist() == [x0, y0, x0 + array.shape[1] - 1, y0 + array.shape[0] - 1]
+        assert masks.areas[k] == array.sum() < found.area[row]

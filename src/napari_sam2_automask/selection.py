@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_sam2_automask.errors import CandidatesError
+from napari_sam2_automask.choosing import choose
+from napari_sam2_automask.suppression import non_maximum_suppression
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,11 +24,6 @@ if TYPE_CHECKING:
     from napari_sam2_automask.settings import AmgSettings
 
 __all__ = ["Masks", "non_maximum_suppression", "select"]
-
-_PROPOSAL_ONLY = (
-    "points_per_side", "point_grids", "stability_score_offset", "mask_threshold", "crop_n_layers",
-    "crop_overlap_ratio", "crop_n_points_downscale_factor", "use_m2m", "multimask_output",
-)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -95,8 +91,8 @@ def select(candidates: Candidates, settings: AmgSettings) -> Masks:
     candidates : Candidates
         What `propose` found.
     settings : AmgSettings
-        Thresholds of predicted IoU and stability, both NMS and the smallest region. Everything else must be
-        as it was proposed.
+        Every filter, and mask threshold and stability offset as far as the logits were stored. What only the
+        model can answer (grid, crops, refinement) must be as it was proposed.
 
     Returns
     -------
@@ -106,123 +102,28 @@ def select(candidates: Candidates, settings: AmgSettings) -> Masks:
     Raises
     ------
     CandidatesError
-        If `settings` ask for more than the candidates hold: another grid, mask threshold or crop, or a
-        threshold below the floor.
+        If `settings` ask for more than the candidates hold: another grid or crop, or a threshold below the
+        floor.
     """
-    _check(candidates, settings)
-    removed = dict(candidates.removed)
-    rows = np.arange(len(candidates))
-    rows = _above(rows, candidates.predicted_iou, settings.pred_iou_thresh, removed)
-    keep = candidates.stability_score[rows] >= np.float32(settings.stability_score_thresh)
-    if settings.stability_score_thresh > 0:
-        rows = _drop(rows, keep, "stability", removed)
-    rows = _nms_within_crops(candidates, rows, settings.box_nms_thresh, removed)
-    if len(candidates.crop_boxes) > 1:
-        rows = _nms_across_crops(candidates, rows, settings.crop_nms_thresh, removed)
-    arrays, boxes = _masks(candidates, rows)
+    rows, removed, measures = choose(candidates, settings)
+    arrays, boxes = _masks(candidates, rows, settings.mask_threshold, measures.boxes)
     if settings.min_mask_region_area > 0:
         rows, arrays, boxes = _small_regions(rows, arrays, boxes, settings, removed)
     return _make(candidates, settings, rows, arrays, boxes, removed)
 
 
-def non_maximum_suppression(
-    boxes: NDArray[np.integer] | NDArray[np.floating], scores: NDArray[np.floating], threshold: float
-) -> NDArray[np.int64]:
-    """Keep the best-scored boxes that do not overlap a better one, as ``torchvision.ops.nms`` does.
-
-    Parameters
-    ----------
-    boxes : (N, 4) array
-        ``x0, y0, x1, y1``; a box from 3 to 5 counts as 2 wide, as in torchvision.
-    scores : (N,) array
-        Higher is better; at equal scores the earlier box wins.
-    threshold : float
-        IoU above which the worse of two boxes is dropped.
-
-    Returns
-    -------
-    (K,) int64 array
-        Rows kept, best first.
-    """
-    order = np.argsort(-scores, kind="stable")
-    left, top, right, bottom = boxes[order].astype(np.float32).T
-    area = (right - left) * (bottom - top)
-    alive = np.ones(len(order), bool)
-    for i in range(len(order)):
-        if not alive[i]:
-            continue
-        rest = slice(i + 1, None)
-        wide = np.minimum(right[i], right[rest]) - np.maximum(left[i], left[rest])
-        high = np.minimum(bottom[i], bottom[rest]) - np.maximum(top[i], top[rest])
-        shared = np.maximum(wide, np.float32(0)) * np.maximum(high, np.float32(0))
-        # Two boxes without area give 0 / 0, which suppresses nothing, there as here.
-        with np.errstate(invalid="ignore"):
-            iou = shared / (area[i] + area[rest] - shared)
-        alive[rest] &= ~(iou.astype(np.float64) > threshold)
-    return order[alive]
-
-
-def _check(candidates: Candidates, settings: AmgSettings) -> None:
-    for name in _PROPOSAL_ONLY:
-        if getattr(settings, name) != getattr(candidates.settings, name):
-            raise CandidatesError(
-                f"{name} differs from the proposal that found these candidates: propose again"
-            )
-    for name, lowest in (
-        ("pred_iou_thresh", candidates.floor.pred_iou),
-        ("stability_score_thresh", candidates.floor.stability),
-    ):
-        if getattr(settings, name) < lowest:
-            raise CandidatesError(
-                f"{name}={getattr(settings, name):g} is below {lowest:g}, the lowest that these candidates "
-                f"were kept for: raise it to {lowest:g} or propose again with a lower floor"
-            )
-
-
-def _drop(
-    rows: NDArray[np.int64], keep: NDArray[np.bool_], name: str, removed: dict[str, int]
-) -> NDArray[np.int64]:
-    removed[name] = removed.get(name, 0) + int(len(keep) - keep.sum())
-    return rows[keep]
-
-
-def _above(
-    rows: NDArray[np.int64], score: NDArray[np.float32], threshold: float, removed: dict[str, int]
-) -> NDArray[np.int64]:
-    if threshold <= 0:
-        return rows
-    # Single precision on both sides, as torch compares.
-    return _drop(rows, score[rows] > np.float32(threshold), "predicted IoU", removed)
-
-
-def _nms_within_crops(
-    candidates: Candidates, rows: NDArray[np.int64], threshold: float, removed: dict[str, int]
-) -> NDArray[np.int64]:
-    kept = []
-    for crop in range(len(candidates.crop_boxes)):
-        mine = rows[candidates.crop_index[rows] == crop]
-        best = non_maximum_suppression(candidates.boxes[mine], candidates.predicted_iou[mine], threshold)
-        kept.append(mine[best])
-    result = np.concatenate(kept) if kept else rows
-    removed["box NMS"] = len(rows) - len(result)
-    return result
-
-
-def _nms_across_crops(
-    candidates: Candidates, rows: NDArray[np.int64], threshold: float, removed: dict[str, int]
-) -> NDArray[np.int64]:
-    x0, y0, x1, y1 = candidates.crop_boxes[candidates.crop_index[rows]].T
-    # Masks from smaller crops are preferred.
-    scores = (1 / ((x1 - x0) * (y1 - y0))).astype(np.float32)
-    kept = rows[non_maximum_suppression(candidates.boxes[rows], scores, threshold)]
-    removed["crop NMS"] = len(rows) - len(kept)
-    return kept
-
-
 def _masks(
-    candidates: Candidates, rows: NDArray[np.int64]
+    candidates: Candidates, rows: NDArray[np.int64], threshold: float, boxes: NDArray[np.int64]
 ) -> tuple[list[NDArray[np.bool_]], NDArray[np.int64]]:
-    return [candidates.mask(int(row))[2] for row in rows], candidates.boxes[rows]
+    if threshold == candidates.settings.mask_threshold:
+        return [candidates.mask(int(row))[2] for row in rows], boxes[rows]
+    arrays, found = [], np.zeros((len(rows), 4), np.int64)
+    for k, row in enumerate(rows):
+        y0, x0, array = candidates.mask(int(row), threshold)
+        arrays.append(array)
+        # Box look-ups are right to within rounding; the mask itself decides.
+        found[k] = x0, y0, x0 + array.shape[1] - 1, y0 + array.shape[0] - 1
+    return arrays, found
 
 
 def _small_regions(

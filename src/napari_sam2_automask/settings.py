@@ -19,10 +19,11 @@ from napari_sam2_automask.errors import SettingsError
 if typing.TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["AmgSettings", "FieldInfo", "OutputMode", "Overlap", "PointGrids"]
+__all__ = ["AmgSettings", "FieldInfo", "Nested", "OutputMode", "Overlap", "PointGrids"]
 
 OutputMode: TypeAlias = Literal["binary_mask", "uncompressed_rle", "coco_rle"]
 Overlap: TypeAlias = Literal["small_on_top", "large_on_top", "best_score"]
+Nested: TypeAlias = Literal["keep", "choose"]
 #: One grid of (x, y) points for each crop layer, in fractions (0 to 1) of the crop's width and height.
 PointGrids: TypeAlias = tuple[tuple[tuple[float, float], ...], ...]
 
@@ -251,6 +252,39 @@ class AmgSettings:
         "better predicted IoU.",
         "output",
     )  # fmt: skip
+    min_area: int = _param(
+        0, "Smallest object",
+        "Masks with fewer pixels than this are dropped.",
+        "filter", unit="pixels", minimum=0, maximum=100_000_000, step=1,
+    )  # fmt: skip
+    max_area: int = _param(
+        0, "Largest object",
+        "Masks with more pixels than this are dropped; 0 for no limit.",
+        "filter", unit="pixels", minimum=0, maximum=100_000_000, step=1,
+    )  # fmt: skip
+    edge_objects: bool = _param(
+        True, "Keep edge objects",
+        "Masks that touch the edge of the image are kept. Turn off to measure only objects that are whole.",
+        "filter",
+    )  # fmt: skip
+    duplicate_iou: float = _fraction(
+        1.0, "Duplicate IoU",
+        "Two masks that share at least this much (IoU of their pixels, not of their boxes) are the same "
+        "object, and only the better is kept; 1 turns this off.",
+        "filter",
+    )  # fmt: skip
+    nested: Nested = _param(
+        "keep", "Objects in objects",
+        "Keep masks that lie inside others together with them, or choose between a whole and its parts by "
+        "granularity, so that each object has one label.",
+        "masks",
+    )  # fmt: skip
+    granularity: float = _param(
+        0.5, "Granularity",
+        "With nested objects to choose from: 0 gives the wholes, 1 the smallest parts, values between prefer "
+        "masks of a size between, everywhere in the image.",
+        "masks", minimum=0.0, maximum=1.0, step=0.01,
+    )  # fmt: skip
 
     def __post_init__(self) -> None:
         for info in self.fields():
@@ -263,6 +297,11 @@ class AmgSettings:
             raise SettingsError(
                 f"point_grids holds {len(self.point_grids)} grids, but crop_n_layers={self.crop_n_layers} "
                 f"needs {self.crop_n_layers + 1}: give one grid for the image and one for each crop layer"
+            )
+        if 0 < self.max_area < self.min_area:
+            raise SettingsError(
+                f"max_area={self.max_area} is less than min_area={self.min_area}, which leaves no object: "
+                "raise the first (0 for no limit) or lower the second"
             )
         if self.points_in_layer(self.crop_n_layers) == 0:
             raise SettingsError(

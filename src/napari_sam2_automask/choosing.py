@@ -1,0 +1,193 @@
+"""Choose candidates by settings: every filter that needs no pixels, in the order in which they act."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from napari_sam2_automask.errors import CandidatesError
+from napari_sam2_automask.hierarchy import level_cut, merge_duplicates, parents
+from napari_sam2_automask.lookups import lookups
+from napari_sam2_automask.suppression import non_maximum_suppression
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from napari_sam2_automask.candidates import Candidates
+    from napari_sam2_automask.lookups import Measures
+    from napari_sam2_automask.settings import AmgSettings
+
+__all__ = ["Choice", "check_settings", "choose", "filter_scores", "merge_and_cut", "suppression_order"]
+
+_PROPOSAL_ONLY = (
+    "points_per_side", "point_grids", "crop_n_layers", "crop_overlap_ratio",
+    "crop_n_points_downscale_factor", "use_m2m", "multimask_output",
+)  # fmt: skip
+
+
+class Choice(NamedTuple):
+    """Candidates chosen.
+
+    Attributes
+    ----------
+    rows : (K,) int64 array
+        In the order of Meta's generator: crop by crop, best first.
+    removed : dict
+        How many each filter removed, those of the proposal included.
+    measures : Measures
+        Areas and boxes of all candidates at the settings' mask threshold.
+    """
+
+    rows: NDArray[np.int64]
+    removed: dict[str, int]
+    measures: Measures
+
+
+def choose(candidates: Candidates, settings: AmgSettings) -> Choice:
+    """Apply every filter that needs no pixels.
+
+    Parameters
+    ----------
+    candidates : Candidates
+        What to choose from.
+    settings : AmgSettings
+        The filters.
+
+    Returns
+    -------
+    Choice
+        What is left.
+
+    Raises
+    ------
+    CandidatesError
+        If `settings` ask for more than the candidates hold.
+    """
+    check_settings(candidates, settings)
+    measures = lookups(candidates).measures(settings)
+    removed = dict(candidates.removed)
+    alive = filter_scores(candidates, settings, measures, removed)
+    rows = np.flatnonzero(alive)
+    rows = _nms_within_crops(candidates, rows, measures.boxes, settings.box_nms_thresh, removed)
+    if len(candidates.crop_boxes) > 1:
+        rows = _nms_across_crops(candidates, rows, measures.boxes, settings.crop_nms_thresh, removed)
+    alive = np.zeros(len(candidates), bool)
+    alive[rows] = True
+    alive = merge_and_cut(candidates, settings, measures, alive, removed)
+    return Choice(rows[alive[rows]], removed, measures)
+
+
+def check_settings(candidates: Candidates, settings: AmgSettings) -> None:
+    """Raise a CandidatesError if the candidates cannot answer for the settings, and say what to do."""
+    for name in _PROPOSAL_ONLY:
+        if getattr(settings, name) != getattr(candidates.settings, name):
+            raise CandidatesError(
+                f"{name} differs from the proposal that found these candidates: propose again"
+            )
+    for name, lowest in (
+        ("pred_iou_thresh", candidates.floor.pred_iou),
+        ("stability_score_thresh", candidates.floor.stability),
+    ):
+        if getattr(settings, name) < lowest:
+            raise CandidatesError(
+                f"{name}={getattr(settings, name):g} is below {lowest:g}, the lowest that these candidates "
+                f"were kept for: raise it to {lowest:g} or propose again with a lower floor"
+            )
+
+
+def filter_scores(
+    candidates: Candidates, settings: AmgSettings, measures: Measures, removed: dict[str, int]
+) -> NDArray[np.bool_]:
+    """Apply the filters that look at one candidate at a time, and count what each removed.
+
+    Returns
+    -------
+    (N,) bool array
+        Which candidates pass all of them.
+    """
+    alive = np.ones(len(candidates), bool)
+
+    def drop(name: str, keep: Callable[[], NDArray[np.bool_]], active: bool = True) -> None:
+        if active:
+            kept = alive & keep()
+            removed[name] = removed.get(name, 0) + int(alive.sum() - kept.sum())
+            alive[:] = kept
+
+    least_iou, least_stability = settings.pred_iou_thresh, settings.stability_score_thresh
+    # Single precision on both sides, as torch compares.
+    drop("predicted IoU", lambda: candidates.predicted_iou > np.float32(least_iou), least_iou > 0)
+    drop("stability", lambda: measures.stability >= np.float32(least_stability), least_stability > 0)
+    drop("empty", lambda: measures.area > 0, measures.area is not candidates.area)
+    drop("smallest object", lambda: measures.area >= settings.min_area, settings.min_area > 0)
+    drop("largest object", lambda: measures.area <= settings.max_area, settings.max_area > 0)
+    drop("edge objects", lambda: ~_touches_edge(measures.boxes, candidates.shape), not settings.edge_objects)
+    return alive
+
+
+def merge_and_cut(
+    candidates: Candidates,
+    settings: AmgSettings,
+    measures: Measures,
+    alive: NDArray[np.bool_],
+    removed: dict[str, int],
+) -> NDArray[np.bool_]:
+    """Merge duplicates and choose a level of nested masks, (N,) bool; count what each removed."""
+    if settings.duplicate_iou < 1:
+        kept = merge_duplicates(alive, lookups(candidates).pairs, settings.duplicate_iou)
+        removed["duplicates"] = int(alive.sum() - kept.sum())
+        alive = kept
+    if settings.nested == "choose":
+        above = parents(alive, measures.area, lookups(candidates).pairs)
+        kept = level_cut(alive, measures.area, candidates.predicted_iou, above, settings.granularity)
+        removed["granularity"] = int(alive.sum() - kept.sum())
+        alive = kept
+    return alive
+
+
+def suppression_order(candidates: Candidates) -> NDArray[np.int64]:
+    """Return all rows in the order in which they suppress one another across crops: small crops first."""
+    x0, y0, x1, y1 = candidates.crop_boxes[candidates.crop_index].T
+    size = (1 / ((x1 - x0) * (y1 - y0))).astype(np.float32)
+    rows = np.arange(len(candidates))
+    return np.lexsort((rows, candidates.crop_index, -size))
+
+
+def _touches_edge(boxes: NDArray[np.int64], shape: tuple[int, int]) -> NDArray[np.bool_]:
+    x0, y0, x1, y1 = boxes.T
+    touches: NDArray[np.bool_] = (x0 <= 0) | (y0 <= 0) | (x1 >= shape[1] - 1) | (y1 >= shape[0] - 1)
+    return touches
+
+
+def _nms_within_crops(
+    candidates: Candidates,
+    rows: NDArray[np.int64],
+    boxes: NDArray[np.int64],
+    threshold: float,
+    removed: dict[str, int],
+) -> NDArray[np.int64]:
+    kept = []
+    for crop in range(len(candidates.crop_boxes)):
+        mine = rows[candidates.crop_index[rows] == crop]
+        best = non_maximum_suppression(boxes[mine], candidates.predicted_iou[mine], threshold)
+        kept.append(mine[best])
+    result = np.concatenate(kept) if kept else rows
+    removed["box NMS"] = len(rows) - len(result)
+    return result
+
+
+def _nms_across_crops(
+    candidates: Candidates,
+    rows: NDArray[np.int64],
+    boxes: NDArray[np.int64],
+    threshold: float,
+    removed: dict[str, int],
+) -> NDArray[np.int64]:
+    x0, y0, x1, y1 = candidates.crop_boxes[candidates.crop_index[rows]].T
+    # Masks from smaller crops are preferred.
+    scores = (1 / ((x1 - x0) * (y1 - y0))).astype(np.float32)
+    kept = rows[non_maximum_suppression(boxes[rows], scores, threshold)]
+    removed["crop NMS"] = len(rows) - len(kept)
+    return kept
