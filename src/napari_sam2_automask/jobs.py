@@ -8,8 +8,11 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from napari_sam2_automask.api import propose
 from napari_sam2_automask.errors import AutomaskError, ImageError, OutputError
+from napari_sam2_automask.image import contrast_range
 from napari_sam2_automask.painting import Segmentation, paint
 from napari_sam2_automask.presets import Preset, resolve_settings
 from napari_sam2_automask.progress import ProgressCallback, no_progress
@@ -97,9 +100,13 @@ def run_jobs(
         If results cannot be written: the next image's could not be either.
     ModelError
         If the model cannot be loaded.
+    ImageError
+        If the contrast limits are not an increasing pair.
     Cancelled
         If `progress` raised it.
     """
+    if contrast_limits is not None:
+        contrast_range(np.zeros((1, 1)), contrast_limits)  # refused here, not once for every image
     model: Model | None = None
     for job in jobs:
         started(job)
