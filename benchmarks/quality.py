@@ -2,8 +2,8 @@
 
     python benchmarks/quality.py --data DIR [--model NAME|FILE] [--preset NAME] [--json FILE]
 
-Each image is scored as far as its ground truth allows: precision, F1 and the counts of errors only where
-every object is annotated; recall of candidates and best IoU everywhere. `--classical` scores the classical baseline
+Each image is scored as far as its ground truth allows: precision, F1 and the counts of errors only where every
+object is annotated; recall of candidates and best IoU everywhere. `--classical` scores the classical baseline
 instead of a model.
 """
 

@@ -1,7 +1,7 @@
 """Generated images for what the photographs lack.
 
-Other shapes, textures, polarities, crowding, nested parts. Every scene is a function of a random generator and
-gives an image and one or three label maps. They are made once and kept in a file beside the training's state.
+Other shapes, textures, polarities, crowding, nested parts. Every scene is a function of a random generator
+and gives an image and one or three label maps. They are made once and kept beside the training's state.
 """
 
 from __future__ import annotations

@@ -36,7 +36,11 @@ COLUMNS = ("stage", "step", "seconds", "here", "offset", "radius", "mask", "iou"
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """One part of the training: windows of `size`, `batch` of them per process, `prompts` points in each."""
+    """One part of the training: windows of `size`, `batch` of them per process, `prompts` points in each.
+
+    Before each step with masks, `more` windows of 256 pixels train the trunk alone: it learns from many more images
+    in the same time, and is what the masks' quality hangs on.
+    """
 
     name: str
     size: int
@@ -45,14 +49,15 @@ class Stage:
     steps: int
     lr: float
     decay: bool = False
+    more: int = 0
 
 
 def stages(steps: list[int]) -> list[Stage]:
     """Return the schedule with these numbers of steps."""
     return [
         Stage("dense", 256, 8, 4, steps[0], 2e-3),
-        Stage("masks", 256, 6, 6, steps[1], 1e-3),
-        Stage("frames", 512, 2, 8, steps[2], 1e-3, decay=True),
+        Stage("masks", 256, 6, 6, steps[1], 1e-3, more=8),
+        Stage("frames", 512, 2, 8, steps[2], 1e-3, decay=True, more=6),
     ]
 
 
@@ -207,6 +212,8 @@ def train_stage(trainer: Trainer, stage: Stage, records: list[Record], log_path:
     seed = hash((args.seed, trainer.rank, trainer.stage, trainer.step)) % 2**31
     windows = Windows(records, stage.size, stage.batch, stage.prompts, seed)
     batches = iter(torch.utils.data.DataLoader(windows, None, num_workers=1, prefetch_factor=6))
+    extra = Windows(records, 256, max(stage.more, 1), 1, seed + 1)
+    others = iter(torch.utils.data.DataLoader(extra, None, num_workers=int(stage.more > 0)))
     recent: list[dict[str, float]] = []
     start, saved = time.time() - trainer.seconds, time.time()
     first = trainer.step
@@ -215,6 +222,8 @@ def train_stage(trainer: Trainer, stage: Stage, records: list[Record], log_path:
         lr = stage.lr * min(1.0, (trainer.step - first + 1) / 50)
         if stage.decay:
             lr *= max(0.02, 1 - done)
+        if stage.more:
+            trainer.update(trainer.losses(next(others), False)[0], lr)
         loss, log = trainer.losses(next(batches), stage.name != "dense")
         trainer.update(loss, lr)
         trainer.step += 1
@@ -244,7 +253,7 @@ def main() -> None:
         "--first-stage", type=int, default=0, help="with --init: stage to begin with (0, 1 or 2)"
     )
     parser.add_argument("--steps", type=int, nargs=3, default=[3000, 6000, 3000], help="of the three stages")
-    parser.add_argument("--generated", type=int, default=200, help="generated images to add")
+    parser.add_argument("--generated", type=int, default=700, help="generated images to add")
     parser.add_argument("--overfit", type=int, default=0, help="train on this many images only, as a check")
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--threads", type=int, default=1, help="threads of each process")
