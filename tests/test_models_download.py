@@ -19,7 +19,7 @@ import pytest
 from fake_hub import FakeHub, serve
 
 from napari_sam2_automask.errors import ModelError
-from napari_sam2_automask.models import ModelEntry, download, downloading, streaming, verify
+from napari_sam2_automask.models import ModelEntry, download, streaming, transfer, verify
 from napari_sam2_automask.progress import Cancelled, Progress
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("SAM2_AUTOMASK_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.setattr(downloading, "_WAITS", (0.01, 0.01))
+    monkeypatch.setattr(transfer, "_WAITS", (0.01, 0.01))
     return tmp_path / "home" / "models"
 
 
@@ -202,7 +202,7 @@ def test_offline_mode_of_the_hub_is_obeyed_at_once(hub: FakeHub, monkeypatch: py
     import huggingface_hub.constants
 
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
-    monkeypatch.setattr(downloading, "_wait", lambda *args: pytest.fail("not one wait is worth it"))
+    monkeypatch.setattr(transfer, "_wait", lambda *args: pytest.fail("not one wait is worth it"))
     with pytest.raises(ModelError, match="offline mode is enabled"):
         download(ENTRY)
     assert hub.requests == []
@@ -245,7 +245,7 @@ def test_the_reading_thread_ends_when_nobody_reads_on(monkeypatch: pytest.Monkey
 
 def test_cancelling_works_between_two_tries(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
-    monkeypatch.setattr(downloading, "_WAITS", (60.0,))
+    monkeypatch.setattr(transfer, "_WAITS", (60.0,))
     watch = Watch(cancel_after=0.5)
     with pytest.raises(Cancelled):
         download(ENTRY, watch)
@@ -343,7 +343,7 @@ def test_a_folder_that_cannot_be_written_to(hub: FakeHub, tmp_path: Path) -> Non
 def test_too_little_disk_space_is_said_before_anything_is_fetched(
     hub: FakeHub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(downloading.shutil, "disk_usage", lambda path: type("", (), {"free": 1000})())
+    monkeypatch.setattr(transfer.shutil, "disk_usage", lambda path: type("", (), {"free": 1000})())
     with pytest.raises(ModelError, match=r"needs 0 MB and .* has 0 MB free"):
         download(ENTRY)
     assert hub.requests == []
@@ -353,7 +353,7 @@ def test_a_disk_that_fills_up_on_the_way(hub: FakeHub, monkeypatch: pytest.Monke
     def full(handle: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(downloading.os, "fsync", full)
+    monkeypatch.setattr(transfer.os, "fsync", full)
     with pytest.raises(ModelError, match="No space left on device"):
         download(ENTRY)
     monkeypatch.undo()

@@ -309,7 +309,7 @@ def test_a_registered_models_damaged_file_is_never_opened(
     path.write_bytes(content)
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.setattr("napari_sam2_automask.models.downloading._WAITS", ())
+    monkeypatch.setattr("napari_sam2_automask.models.transfer._WAITS", ())
     monkeypatch.setattr(torch, "load", lambda *args, **kw: pytest.fail("opened before it was checked"))
     with pytest.raises(ModelError, match="could not be downloaded"):
         load_model(entry)

@@ -20,7 +20,7 @@ _HOME_OF = {
     "meta_generator": "meta",
     "model_folder": "registry",
     "resolve_device": "devices",
-    "verify": "downloading",
+    "verify": "verifying",
 }
 __all__ = [
     "Model",
@@ -40,12 +40,13 @@ __all__ = [
 if TYPE_CHECKING:
     from napari_sam2_automask.models.building import build_official
     from napari_sam2_automask.models.devices import describe_device, resolve_device
-    from napari_sam2_automask.models.downloading import download, verify
+    from napari_sam2_automask.models.downloading import download
     from napari_sam2_automask.models.loading import load_model
     from napari_sam2_automask.models.meta import meta_generator
     from napari_sam2_automask.models.model import Model
     from napari_sam2_automask.models.registry import ModelEntry, list_models, model_folder
     from napari_sam2_automask.models.sam2_import import import_sam2
+    from napari_sam2_automask.models.verifying import verify
 
 
 def __getattr__(name: str) -> Any:
