@@ -113,7 +113,7 @@ def stop_after(tiles):
 
 
 def test_a_cancelled_run_goes_on_and_does_no_tile_twice(image, tmp_path):
-    out, log = tmp_path / "a.zarr", tmp_path / "log"
+    log = tmp_path / "log"
     with pytest.raises(Cancelled):
         segment_large(
             ArraySource(image), tmp_path / "a.zarr", Cheap(str(log)), **SIZES, progress=stop_after(3)
@@ -152,7 +152,7 @@ def test_an_image_that_changes_during_the_run_fails_the_tile(image, tmp_path):
 
 
 def test_a_damaged_tile_is_done_again(image, tmp_path):
-    out, log = tmp_path / "a.zarr", tmp_path / "log"
+    log = tmp_path / "log"
     with pytest.raises(Cancelled):
         segment_large(
             ArraySource(image), tmp_path / "a.zarr", Cheap(str(log)), **SIZES, progress=stop_after(3)

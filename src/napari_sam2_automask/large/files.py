@@ -43,8 +43,9 @@ def writing(path: Path) -> Iterator[None]:
 
 def sync(path: Path) -> None:
     """Wait until a file's or a folder's content is on the disk; do nothing if it is not there."""
-    # A folder cannot be opened on Windows, where renaming is durable by itself.
-    with contextlib.suppress(FileNotFoundError, PermissionError):
+    if os.name == "nt":
+        return  # there, only a file opened for writing can be flushed
+    with contextlib.suppress(FileNotFoundError):
         handle = os.open(path, os.O_RDONLY)
         try:
             os.fsync(handle)
@@ -52,8 +53,17 @@ def sync(path: Path) -> None:
             os.close(handle)
 
 
-def write_atomic(path: Path, data: bytes) -> None:
+def write_atomic(path: Path, data: bytes, *, durable: bool = True) -> None:
     """Write a file so that a reader sees all of it or what was there before, whatever happens meanwhile.
+
+    Parameters
+    ----------
+    path : Path
+        Where to; its folder is made if need be.
+    data : bytes
+        The content.
+    durable : bool
+        Wait until it is on the disk. Without that, a power failure (no crash of the process) may damage it.
 
     Raises
     ------
@@ -67,17 +77,21 @@ def write_atomic(path: Path, data: bytes) -> None:
             with aside.open("wb") as file:
                 file.write(data)
                 file.flush()
-                os.fsync(file.fileno())
+                if durable:
+                    os.fsync(file.fileno())
             os.replace(aside, path)
         except BaseException:
             aside.unlink(missing_ok=True)
             raise
-        sync(path.parent)
+        if durable:
+            sync(path.parent)
 
 
-def write_checked(path: Path, payload: bytes) -> None:
+def write_checked(path: Path, payload: bytes, *, durable: bool = True) -> None:
     """Write a file as `write_atomic` does, with its SHA-256 in front."""
-    write_atomic(path, _MAGIC + hashlib.sha256(payload).hexdigest().encode() + b"\n" + payload)
+    write_atomic(
+        path, _MAGIC + hashlib.sha256(payload).hexdigest().encode() + b"\n" + payload, durable=durable
+    )
 
 
 def read_checked(path: Path) -> bytes | None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from napari_sam2_automask.errors import ImageError
-from napari_sam2_automask.large.files import sync, writing
+from napari_sam2_automask.large.files import writing
 from napari_sam2_automask.large.grid import Box
 
 if TYPE_CHECKING:
@@ -133,7 +134,7 @@ class Pyramid:
         return {"ome": {"version": "0.5", "multiscales": [multiscale], "image-label": {"version": "0.5"}}}
 
     def write(self, path: Path, level: int, index: int, labels: NDArray[Any]) -> None:
-        """Write one block and wait until it is on the disk.
+        """Write one block: its file is whole or not there.
 
         Parameters
         ----------
@@ -150,9 +151,16 @@ class Pyramid:
         with writing(path):
             array = zarr.open_array(path / str(level), mode="r+")
             array[self._key(plane, box)] = labels
+
+    def file_hash(self, path: Path, level: int, index: int) -> bytes:
+        """Return 32 bytes that stand for the file of a block; one that is all background has none."""
+        plane, box = self.box(level, index)
         place = [str(plane)] if self.stacked else []
         place += [str(box.y0 // self.block), str(box.x0 // self.block)]
-        sync(path / str(level) / "c" / "/".join(place))
+        try:
+            return hashlib.sha256((path / str(level) / "c" / "/".join(place)).read_bytes()).digest()
+        except FileNotFoundError:
+            return bytes(32)
 
     def read(self, path: Path, level: int, plane: int, box: Box) -> NDArray[Any]:
         """Return the labels in a box of a level, shape (Y, X); what lies outside the level is left out."""

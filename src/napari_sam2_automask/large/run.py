@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import shutil
@@ -21,7 +22,7 @@ from napari_sam2_automask.large.plan import Plan, make_plan
 from napari_sam2_automask.large.seams import SEAM_FIELDS, TILE_FIELDS
 from napari_sam2_automask.large.source import block_hashes
 from napari_sam2_automask.large.steps import Job
-from napari_sam2_automask.large.store import Results, RunStore, differences, run_folder
+from napari_sam2_automask.large.store import RunStore, differences, run_folder
 from napari_sam2_automask.large.table import write_table
 from napari_sam2_automask.large.work import Executor, Serial
 from napari_sam2_automask.progress import Progress, ProgressCallback, no_progress
@@ -217,11 +218,13 @@ def _phase(
     done = total - len(waiting)
     progress(Progress(name, done, total))
     failed = {}
-    for outcome in work.run(task, waiting):
-        done += 1
-        if not outcome.done:
-            failed[outcome.index] = {"attempts": len(outcome.errors), "errors": list(outcome.errors)}
-        progress(Progress(name, done, total))
+    # Closed at once if the progress callable cancels: a cluster has to be told.
+    with contextlib.closing(work.run(task, waiting, heavy=name == "tiles")) as outcomes:
+        for outcome in outcomes:
+            done += 1
+            if not outcome.done:
+                failed[outcome.index] = {"attempts": len(outcome.errors), "errors": list(outcome.errors)}
+            progress(Progress(name, done, total))
     return failed
 
 
@@ -282,21 +285,18 @@ def _need(store: RunStore, kind: str, index: int) -> dict[str, NDArray[Any]]:
 
 
 def _draw(job: Job, name: str, work: Executor, progress: ProgressCallback) -> None:
-    drawn = Results(job.folder / name)
-    task = partial(steps.do_block, job, name)
-    failed = _phase("labels", job.pyramid.blocks(0), partial(drawn.has, "level0"), task, work, progress)
-    _must(failed, "block")
-    for level in range(1, job.pyramid.levels):
-        task = partial(steps.do_level, job, name, level)
-        done = partial(drawn.has, f"level{level}")
-        _must(_phase("pyramid", job.pyramid.blocks(level), done, task, work, progress), "block")
+    for level in range(job.pyramid.levels):
+        done = partial(steps.block_done, job, name, level)
+        task = partial(steps.do_level, job, name, level) if level else partial(steps.do_block, job, name)
+        stage = "pyramid" if level else "labels"
+        _must(_phase(stage, job.pyramid.blocks(level), done, task, work, progress), "block")
 
 
 def _publish(labels: Path, output: Path) -> None:
     """Move the labels to their place; at no moment is half a result there."""
     before = labels.with_name("previous")
     with writing(output):
-        for file in labels.rglob("zarr.json"):
+        for file in labels.rglob("*"):
             sync(file)
         shutil.rmtree(before, ignore_errors=True)
         if output.exists():

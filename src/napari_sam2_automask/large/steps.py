@@ -25,7 +25,17 @@ if TYPE_CHECKING:
     from napari_sam2_automask.large.omezarr import Pyramid
     from napari_sam2_automask.large.segmenter import Segmenter, SegmentTile
 
-__all__ = ["Job", "do_block", "do_level", "do_seams", "do_tile", "load_plan", "save_hashes", "save_plan"]
+__all__ = [
+    "Job",
+    "block_done",
+    "do_block",
+    "do_level",
+    "do_seams",
+    "do_tile",
+    "load_plan",
+    "save_hashes",
+    "save_plan",
+]
 
 # Tiles' labels kept in memory by each process: neighbours are asked for one after the other.
 _KEPT = 9
@@ -96,7 +106,7 @@ def do_seams(job: Job, kind: str, index: int) -> None:
         theirs = _labels(job.folder, other)
         if own is not None and theirs is not None:
             rows.append(seam_rows(job.grid[index], job.grid[other], own, theirs))
-    Results(job.folder).write(kind, index, rows=np.concatenate(rows))
+    Results(job.folder).write(kind, index, durable=False, rows=np.concatenate(rows))
 
 
 def do_block(job: Job, plan: str, index: int) -> None:
@@ -104,7 +114,7 @@ def do_block(job: Job, plan: str, index: int) -> None:
     plane, box = job.pyramid.box(0, index)
     labels = compose(job.grid, load_plan(job.folder, plan), plane, box, lambda i: _labels(job.folder, i))
     job.pyramid.write(job.labels, 0, index, labels)
-    Results(job.folder / plan).write("level0", index, rows=block_rows(labels, box))
+    _note(job, plan, 0, index, rows=block_rows(labels, box))
 
 
 def do_level(job: Job, plan: str, level: int, index: int) -> None:
@@ -112,7 +122,18 @@ def do_level(job: Job, plan: str, level: int, index: int) -> None:
     plane, box = job.pyramid.box(level, index)
     below = Box(2 * box.y0, 2 * box.x0, 2 * box.y1, 2 * box.x1)
     job.pyramid.write(job.labels, level, index, halve(job.pyramid.read(job.labels, level - 1, plane, below)))
-    Results(job.folder / plan).write(f"level{level}", index)
+    _note(job, plan, level, index)
+
+
+def block_done(job: Job, plan: str, level: int, index: int) -> bool:
+    """Whether a block is drawn and still is what was drawn."""
+    note = Results(job.folder / plan).read(f"level{level}", index)
+    return note is not None and bytes(note["hash"]) == job.pyramid.file_hash(job.labels, level, index)
+
+
+def _note(job: Job, plan: str, level: int, index: int, **rows: NDArray[Any]) -> None:
+    found = np.frombuffer(job.pyramid.file_hash(job.labels, level, index), np.uint8)
+    Results(job.folder / plan).write(f"level{level}", index, durable=False, hash=found, **rows)
 
 
 def save_hashes(folder: Path, hashes: bytes) -> None:

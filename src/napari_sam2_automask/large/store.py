@@ -46,9 +46,12 @@ class Results:
         payload = read_checked(self.path(kind, index))
         return None if payload is None else unpack(payload)
 
-    def write(self, kind: str, index: int, **arrays: NDArray[Any]) -> None:
-        """Write a result; two processes that write the same one do not disturb each other."""
-        write_checked(self.path(kind, index), pack(**arrays))
+    def write(self, kind: str, index: int, *, durable: bool = True, **arrays: NDArray[Any]) -> None:
+        """Write a result; two processes that write the same one do not disturb each other.
+
+        What is cheap to do again need not be `durable`: if a power failure damages it, its checksum says so.
+        """
+        write_checked(self.path(kind, index), pack(**arrays), durable=durable)
 
     def has(self, kind: str, index: int) -> bool:
         """Whether a result is there and undamaged."""

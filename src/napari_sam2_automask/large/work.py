@@ -11,7 +11,7 @@ from napari_sam2_automask.errors import OutputError
 from napari_sam2_automask.progress import Cancelled
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Generator, Iterable
 
 __all__ = ["ATTEMPTS", "Executor", "Outcome", "Serial"]
 
@@ -41,8 +41,10 @@ class Outcome:
 class Executor(Protocol):
     """Runs tasks, in any order, anywhere."""
 
-    def run(self, task: Callable[[int], None], indices: Iterable[int]) -> Iterator[Outcome]:
-        """Run a task for each index and yield each outcome as it comes.
+    def run(
+        self, task: Callable[[int], None], indices: Iterable[int], *, heavy: bool = False
+    ) -> Generator[Outcome]:
+        """Run a task for each index and yield each outcome as it comes; `heavy` ones need the model.
 
         An `OutputError` is not a task's failure but the run's: it is raised.
         """
@@ -52,7 +54,9 @@ class Executor(Protocol):
 class Serial:
     """Runs tasks one after the other in this process."""
 
-    def run(self, task: Callable[[int], None], indices: Iterable[int]) -> Iterator[Outcome]:
+    def run(
+        self, task: Callable[[int], None], indices: Iterable[int], *, heavy: bool = False
+    ) -> Generator[Outcome]:
         """Run a task for each index and yield each outcome; what failed is tried again at the end."""
         waiting: deque[tuple[int, tuple[str, ...]]] = deque((i, ()) for i in indices)
         while waiting:
