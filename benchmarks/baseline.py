@@ -7,16 +7,19 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import sys
 from collections import defaultdict
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from folder import Annotated, read_folder
 from scipy import ndimage as ndi
 from skimage import feature, filters, measure, morphology, segmentation
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from benchmarks.folder import Annotated, read_folder
 from napari_sam2_automask import score
 
 if TYPE_CHECKING:
@@ -71,19 +74,19 @@ def classical(image: NDArray[np.uint8], parameters: Parameters) -> NDArray[np.in
     """
     gray = image.mean(-1) if image.ndim == 3 else image.astype(np.float64)
     gray = gray if parameters.bright else gray.max() - gray
-    smooth = filters.gaussian(gray, parameters.sigma)
+    smooth = filters.gaussian(gray, parameters.sigma)  # type: ignore[no-untyped-call]
     if parameters.local:
         block = min(gray.shape) // 4 * 2 // 2 * 2 + 1
-        threshold = filters.threshold_local(smooth, block, method="mean") + 0.25 * smooth.std()
+        threshold = filters.threshold_local(smooth, block, method="mean") + 0.25 * smooth.std()  # type: ignore[no-untyped-call]
     else:
-        threshold = filters.threshold_otsu(smooth)
+        threshold = filters.threshold_otsu(smooth)  # type: ignore[no-untyped-call]
     mask = ndi.binary_fill_holes(smooth > threshold)
     mask = morphology.remove_small_objects(mask, max_size=parameters.smallest)
     distance = ndi.gaussian_filter(ndi.distance_transform_edt(mask), 1.0)
-    peaks = feature.peak_local_max(distance, min_distance=parameters.spacing, labels=measure.label(mask))
+    peaks = feature.peak_local_max(distance, min_distance=parameters.spacing, labels=measure.label(mask))  # type: ignore[no-untyped-call]
     markers = np.zeros(mask.shape, np.int32)
     markers[tuple(peaks.T)] = np.arange(1, len(peaks) + 1)
-    labels: NDArray[np.int32] = segmentation.watershed(-distance, markers, mask=mask).astype(np.int32)
+    labels: NDArray[np.int32] = segmentation.watershed(-distance, markers, mask=mask).astype(np.int32)  # type: ignore[no-untyped-call]
     return labels
 
 

@@ -10,14 +10,18 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections import defaultdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
-from folder import read_folder
+from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from benchmarks.folder import read_folder
 from napari_sam2_automask.candidates import Floor
 from napari_sam2_automask.engine import propose
 from napari_sam2_automask.image import to_model_view
@@ -25,9 +29,9 @@ from napari_sam2_automask.models import load_model
 from napari_sam2_automask.settings import AmgSettings
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from napari_sam2_automask.candidates import Candidates
+
+Pair: TypeAlias = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 __all__ = ["expected_calibration_error", "true_ious"]
 
@@ -62,21 +66,35 @@ def expected_calibration_error(predicted: NDArray[np.float64], true: NDArray[np.
     return float((table[:, 0] * np.abs(table[:, 1] - table[:, 2])).sum() / table[:, 0].sum())
 
 
-def plot(pooled: dict[str, tuple[NDArray[np.float64], NDArray[np.float64]]], path: Path) -> None:
-    """Draw a reliability diagram, one line for each kind."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    figure, axes = pyplot.subplots(figsize=(5, 4.5), layout="constrained")
-    axes.plot([0, 1], [0, 1], color="0.6", linestyle=":")
-    for kind, (predicted, true) in pooled.items():
-        table = bins(predicted, true)
-        axes.plot(table[:, 1], table[:, 2], marker="o", markersize=3, label=kind)
-    axes.set(xlabel="predicted IoU", ylabel="true IoU", xlim=(0, 1), ylim=(0, 1))
-    axes.legend(frameon=False, fontsize=8)
-    figure.savefig(path, dpi=120)
+def plot(pooled: dict[str, Pair], path: Path) -> None:
+    """Draw a reliability diagram as SVG, one line for each kind."""
+    # Okabe and Ito's colours, which colour-blind people can tell apart.
+    colours = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00")
+    side, edge = 360, 50
+    out = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {side + 2 * edge} {side + 2 * edge}" '
+        'font-family="sans-serif" font-size="13">',
+        f'<rect x="{edge}" y="{edge}" width="{side}" height="{side}" fill="white" stroke="#888"/>',
+        f'<path d="M{edge} {edge + side}L{edge + side} {edge}" stroke="#bbb" stroke-dasharray="4 4"/>',
+        f'<text x="{edge + side / 2}" y="{side + 2 * edge - 12}" text-anchor="middle">predicted IoU</text>',
+        f'<text x="18" y="{edge + side / 2}" text-anchor="middle" '
+        f'transform="rotate(-90 18 {edge + side / 2})">true IoU</text>',
+    ]
+    for value in (0, 0.5, 1):
+        out.append(
+            f'<text x="{edge + side * value}" y="{edge + side + 18}" text-anchor="middle">{value:g}</text>'
+        )
+        out.append(
+            f'<text x="{edge - 6}" y="{edge + side * (1 - value) + 4}" text-anchor="end">{value:g}</text>'
+        )
+    for n, (kind, (predicted, true)) in enumerate(pooled.items()):
+        colour = colours[n % len(colours)]
+        points = [(edge + side * p, edge + side * (1 - t)) for _, p, t in bins(predicted, true)]
+        line = "L".join(f"{x:.1f} {y:.1f}" for x, y in points)
+        out.append(f'<path d="M{line}" fill="none" stroke="{colour}" stroke-width="2"/>')
+        out += [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{colour}"/>' for x, y in points]
+        out.append(f'<text x="{edge + 12}" y="{edge + 20 + 18 * n}" fill="{colour}">{kind}</text>')
+    path.write_text("\n".join([*out, "</svg>", ""]))
 
 
 def main() -> None:
@@ -89,15 +107,21 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
     model = load_model(args.model)
-    parts: dict[str, list[tuple[NDArray[np.float64], NDArray[np.float64]]]] = defaultdict(list)
+    parts: dict[str, list[Pair]] = defaultdict(list)
     for item in read_folder(args.data):
         if not item.complete:
             continue
         settings = AmgSettings(points_per_side=args.points)
         candidates = propose(to_model_view(item.image), settings, model, floor=Floor(0.0, 0.0))
         parts[item.kind].append((candidates.predicted_iou.astype(float), true_ious(candidates, item.truth)))
-    pooled = {k: tuple(np.concatenate(p) for p in zip(*v, strict=True)) for k, v in parts.items()}
-    pooled["all"] = tuple(np.concatenate([p[j] for p in pooled.values()]) for j in range(2))
+    pooled: dict[str, Pair] = {
+        kind: (np.concatenate([p for p, _ in pairs]), np.concatenate([t for _, t in pairs]))
+        for kind, pairs in parts.items()
+    }
+    pooled["all"] = (
+        np.concatenate([p for p, _ in pooled.values()]),
+        np.concatenate([t for _, t in pooled.values()]),
+    )
     result = {
         kind: {
             "candidates": len(predicted),

@@ -2,7 +2,7 @@
 
     python benchmarks/quality.py --data DIR [--model NAME|FILE] [--preset NAME] [--json FILE]
 
-Each image is scored as far as its ground truth allows: precision, F1 and the counts of errors only where every
+Each image is scored as far as its ground truth allows: precision, F1 and counts of errors only where every
 object is annotated; recall of candidates and best IoU everywhere. `--classical` scores the classical baseline
 instead of a model.
 """
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -19,9 +20,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from folder import Annotated, read_folder
 from numpy.typing import NDArray
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from benchmarks.folder import Annotated, read_folder
 from napari_sam2_automask import score
 
 __all__ = ["Row", "score_image", "summary"]
@@ -92,9 +95,11 @@ def score_image(item: Annotated, labels: NDArray[np.integer], masks: Any, second
 
 def model_segmenter(model_name: str, preset: str, changes: dict[str, Any]) -> Segmenter:
     """Segment with a model and a preset, as `napari_sam2_automask.segment` does."""
-    from napari_sam2_automask import load_model, propose, select
+    from napari_sam2_automask.api import propose
+    from napari_sam2_automask.models import load_model
     from napari_sam2_automask.painting import paint
     from napari_sam2_automask.presets import resolve_settings
+    from napari_sam2_automask.selection import select
 
     model = load_model(model_name)
     settings, _ = resolve_settings(preset, model.family)
@@ -165,7 +170,7 @@ def main() -> None:
         if args.kinds and item.kind not in args.kinds:
             continue
         if run is None:
-            from baseline import TUNED, Parameters, classical
+            from benchmarks.baseline import TUNED, Parameters, classical
 
             start = time.perf_counter()
             labels: NDArray[np.integer] = classical(item.image, TUNED.get(item.kind, Parameters()))

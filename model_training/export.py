@@ -53,6 +53,10 @@ def export(weights: dict[str, Tensor], path: Path, factor: float = 1.0) -> int:
     ValueError
         If the file is too large for the package or a weight is not finite in half precision.
     """
+    weights = dict(weights)
+    # Mask prompts are not trained: whatever the mask, its path gives the "no mask" embedding.
+    none = weights["sam_prompt_encoder.no_mask_embed.weight"]
+    weights["sam_prompt_encoder.mask_downscaling.6.bias"] = none[0].clone()
     half = {k: v.to(torch.float16).contiguous() for k, v in sharpen(weights, factor).items()}
     bad = [k for k, v in half.items() if not torch.isfinite(v).all()]
     if bad:

@@ -77,9 +77,10 @@ class Trainer:
             id(p) for n, p in self.model.named_parameters() if "embed" in n or "token" in n.split(".")[-2:][0]
         }
         # The head that predicts IoU starts from nothing, unlike the rest; Adam brings it up sooner.
-        quality = set(self.model.sam_mask_decoder.iou_prediction_head.parameters())
-        flat = [p for p in self.params if (p.ndim < 2 or id(p) in embed) and p not in quality]
-        rest = [p for p in self.params if p.ndim >= 2 and id(p) not in embed and p not in quality]
+        quality = list(self.model.sam_mask_decoder.iou_prediction_head.parameters())
+        later = {id(p) for p in quality}
+        flat = [p for p in self.params if (p.ndim < 2 or id(p) in embed) and id(p) not in later]
+        rest = [p for p in self.params if p.ndim >= 2 and id(p) not in embed and id(p) not in later]
         self.optimisers: list[torch.optim.Optimizer] = [
             Muon(
                 [
@@ -88,7 +89,7 @@ class Trainer:
                 ]
             ),
             torch.optim.AdamW(
-                [{"params": flat, "factor": 0.7}, {"params": [*quality], "factor": 1.0}],
+                [{"params": flat, "factor": 0.7}, {"params": quality, "factor": 1.0}],
                 betas=(0.9, 0.98),
                 weight_decay=0.0,
             ),
