@@ -9,7 +9,7 @@ import numpy as np
 from napari_sam2_automask.errors import CandidatesError
 from napari_sam2_automask.hierarchy import level_cut, merge_duplicates, parents
 from napari_sam2_automask.lookups import lookups
-from napari_sam2_automask.suppression import non_maximum_suppression
+from napari_sam2_automask.suppression import BoxPairs, non_maximum_suppression
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,7 +20,15 @@ if TYPE_CHECKING:
     from napari_sam2_automask.lookups import Measures
     from napari_sam2_automask.settings import AmgSettings
 
-__all__ = ["Choice", "check_settings", "choose", "filter_scores", "merge_and_cut", "suppression_order"]
+__all__ = [
+    "BoxTable",
+    "Choice",
+    "check_settings",
+    "choose",
+    "filter_scores",
+    "merge_and_cut",
+    "suppression_order",
+]
 
 _PROPOSAL_ONLY = (
     "points_per_side", "point_grids", "crop_n_layers", "crop_overlap_ratio",
@@ -46,7 +54,45 @@ class Choice(NamedTuple):
     measures: Measures
 
 
-def choose(candidates: Candidates, settings: AmgSettings) -> Choice:
+class BoxTable:
+    """Overlapping boxes of candidates at the proposal's mask threshold, for suppressing again and again.
+
+    Parameters
+    ----------
+    candidates : Candidates
+        The candidates.
+    """
+
+    #: Candidates up to which a table pays: it may hold all their pairs.
+    LARGEST = 6000
+
+    def __init__(self, candidates: Candidates) -> None:
+        self._within = BoxPairs.of(candidates.boxes, candidates.crop_index)
+        self._order = suppression_order(candidates)
+        many = len(candidates.crop_boxes) > 1
+        self._across = BoxPairs.of(candidates.boxes[self._order]) if many else None
+
+    def suppress(
+        self, alive: NDArray[np.bool_], settings: AmgSettings, removed: dict[str, int]
+    ) -> NDArray[np.bool_]:
+        """Return which rows are kept, (N,) bool, and count what each suppression removed."""
+        kept = self._within.suppress(alive, settings.box_nms_thresh)
+        removed["box NMS"] = int(alive.sum() - kept.sum())
+        if self._across is None:
+            return kept
+        final = np.zeros_like(kept)
+        final[self._order] = self._across.suppress(kept[self._order], settings.crop_nms_thresh)
+        removed["crop NMS"] = int(kept.sum() - final.sum())
+        return final
+
+
+def choose(
+    candidates: Candidates,
+    settings: AmgSettings,
+    *,
+    table: BoxTable | None = None,
+    blocked: NDArray[np.bool_] | None = None,
+) -> Choice:
     """Apply every filter that needs no pixels.
 
     Parameters
@@ -55,6 +101,10 @@ def choose(candidates: Candidates, settings: AmgSettings) -> Choice:
         What to choose from.
     settings : AmgSettings
         The filters.
+    table : BoxTable, optional
+        Makes the same choice faster, at the mask threshold of the proposal.
+    blocked : (N,) bool array, optional
+        Candidates that are out from the start, because others took their place.
 
     Returns
     -------
@@ -70,14 +120,16 @@ def choose(candidates: Candidates, settings: AmgSettings) -> Choice:
     measures = lookups(candidates).measures(settings)
     removed = dict(candidates.removed)
     alive = filter_scores(candidates, settings, measures, removed)
-    rows = np.flatnonzero(alive)
-    rows = _nms_within_crops(candidates, rows, measures.boxes, settings.box_nms_thresh, removed)
-    if len(candidates.crop_boxes) > 1:
-        rows = _nms_across_crops(candidates, rows, measures.boxes, settings.crop_nms_thresh, removed)
-    alive = np.zeros(len(candidates), bool)
-    alive[rows] = True
+    if blocked is not None and blocked.any():
+        removed["locked objects"] = int((alive & blocked).sum())
+        alive &= ~blocked
+    if table is not None and settings.mask_threshold == candidates.settings.mask_threshold:
+        alive = table.suppress(alive, settings, removed)
+    else:
+        alive = _suppress(candidates, settings, measures.boxes, alive, removed)
     alive = merge_and_cut(candidates, settings, measures, alive, removed)
-    return Choice(rows[alive[rows]], removed, measures)
+    order = suppression_order(candidates)
+    return Choice(order[alive[order]], removed, measures)
 
 
 def check_settings(candidates: Candidates, settings: AmgSettings) -> None:
@@ -159,6 +211,21 @@ def _touches_edge(boxes: NDArray[np.int64], shape: tuple[int, int]) -> NDArray[n
     x0, y0, x1, y1 = boxes.T
     touches: NDArray[np.bool_] = (x0 <= 0) | (y0 <= 0) | (x1 >= shape[1] - 1) | (y1 >= shape[0] - 1)
     return touches
+
+
+def _suppress(
+    candidates: Candidates,
+    settings: AmgSettings,
+    boxes: NDArray[np.int64],
+    alive: NDArray[np.bool_],
+    removed: dict[str, int],
+) -> NDArray[np.bool_]:
+    rows = _nms_within_crops(candidates, np.flatnonzero(alive), boxes, settings.box_nms_thresh, removed)
+    if len(candidates.crop_boxes) > 1:
+        rows = _nms_across_crops(candidates, rows, boxes, settings.crop_nms_thresh, removed)
+    kept = np.zeros(len(candidates), bool)
+    kept[rows] = True
+    return kept
 
 
 def _nms_within_crops(

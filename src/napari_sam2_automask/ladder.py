@@ -8,7 +8,7 @@ look-ups.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -19,11 +19,19 @@ if TYPE_CHECKING:
 
     from napari_sam2_automask.candidates import Candidates
 
-__all__ = ["LEVELS", "STEP", "Ladder", "make_ladder"]
+__all__ = ["LEVELS", "STEP", "Ladder", "Steps", "level_of", "make_ladder", "steps_of"]
 
 #: Thresholds in a ladder and the distance between two of them, in logits.
 LEVELS = 200
 STEP = 0.1
+
+
+class Steps(NamedTuple):
+    """Image row and column of the first pixel, and the thresholds below each pixel, (h, w) uint8."""
+
+    y0: int
+    x0: int
+    values: NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -75,7 +83,11 @@ class Ladder:
         return np.divide(high, low, out=np.zeros_like(low), where=low > 0).astype(np.float32)
 
 
-def make_ladder(candidates: Candidates, tick: Callable[[], None] | None = None) -> Ladder:
+def make_ladder(
+    candidates: Candidates,
+    tick: Callable[[], None] | None = None,
+    steps: Callable[[int], Steps] | None = None,
+) -> Ladder:
     """Measure every candidate at every step.
 
     Parameters
@@ -84,40 +96,67 @@ def make_ladder(candidates: Candidates, tick: Callable[[], None] | None = None) 
         The candidates.
     tick : callable, optional
         Called after each candidate; may raise to stop.
+    steps : callable, optional
+        Gives the steps of a row, where they are kept; :func:`steps_of` if None.
 
     Returns
     -------
     Ladder
-        From the lowest logit stored upwards. The areas are those of the masks, but for pixels within rounding
-        of a threshold.
+        From the lowest logit stored upwards.
     """
     n = len(candidates)
     kind = np.int16 if max(candidates.shape) < np.iinfo(np.int16).max else np.int32
-    lowest = float(candidates.windows.lowest)
     areas = np.zeros((n, LEVELS), np.int32)
     boxes = np.zeros((n, LEVELS, 4), kind)
     for i in range(n):
-        steps, y0, x0 = _steps(candidates, i, lowest)
-        if steps.size:
-            counts = np.bincount(steps.ravel(), minlength=LEVELS + 1)
+        y0, x0, values = steps_of(candidates, i) if steps is None else steps(i)
+        if values.size:
+            counts = np.bincount(values.ravel(), minlength=LEVELS + 1)
             areas[i] = counts[::-1].cumsum()[::-1][1:]
-            top, bottom = _extent(steps.max(1))
-            left, right = _extent(steps.max(0))
+            top, bottom = _extent(values.max(1))
+            left, right = _extent(values.max(0))
             found = areas[i] > 0
             boxes[i, found] = np.stack([left + x0, top + y0, right + x0, bottom + y0], 1)[found]
         if tick is not None:
             tick()
-    return Ladder(lowest, areas, boxes)
+    return Ladder(float(candidates.windows.lowest), areas, boxes)
 
 
-def _steps(candidates: Candidates, i: int, lowest: float) -> tuple[NDArray[np.uint8], int, int]:
-    """Return how many steps each pixel of a candidate is above, and where the pixels begin."""
+def steps_of(candidates: Candidates, i: int) -> Steps:
+    """Return how many thresholds of the ladder each pixel of a candidate is above.
+
+    Parameters
+    ----------
+    candidates : Candidates
+        The candidates.
+    i : int
+        Row of the candidate.
+
+    Returns
+    -------
+    Steps
+        A pixel of value v is above thresholds 0 to v - 1, exactly as single precision compares.
+    """
     y0, x0, logits = candidates.logits(i)
-    # A pixel is above step k if its logit exceeds lowest + k * STEP: ceil counts the steps below it.
-    logits -= np.float32(lowest)
-    logits *= np.float32(1 / STEP)
-    np.ceil(logits, out=logits)
-    return logits.clip(0, LEVELS).astype(np.uint8), y0, x0
+    ladder = level_values(float(candidates.windows.lowest))
+    guess = (logits - ladder[0]) * np.float32(1 / STEP)
+    values = np.clip(np.ceil(guess), 0, LEVELS).astype(np.int16)
+    # The guess may be one step off within rounding; the thresholds themselves decide.
+    edges = np.concatenate([[-np.inf], ladder, [np.inf]]).astype(np.float32)
+    values -= logits <= edges[values]
+    values += logits > edges[values + 1]
+    return Steps(y0, x0, values.astype(np.uint8))
+
+
+def level_values(lowest: float) -> NDArray[np.float32]:
+    """Return the thresholds of a ladder from `lowest` on, (LEVELS,) float32."""
+    return np.round(lowest + STEP * np.arange(LEVELS), 6).astype(np.float32)
+
+
+def level_of(threshold: float, lowest: float) -> int | None:
+    """Return the number of a threshold in a ladder, or None if it lies between or beyond its thresholds."""
+    k = round((threshold - lowest) / STEP)
+    return k if 0 <= k < LEVELS and level_values(lowest)[k] == np.float32(threshold) else None
 
 
 def _extent(highest: NDArray[np.uint8]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -13,17 +13,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_sam2_automask.choosing import choose
+from napari_sam2_automask.regions import mend
 from napari_sam2_automask.suppression import non_maximum_suppression
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
     from napari_sam2_automask.candidates import Candidates
     from napari_sam2_automask.settings import AmgSettings
 
-__all__ = ["Masks", "non_maximum_suppression", "select"]
+__all__ = ["Masks", "drop_mended_duplicates", "non_maximum_suppression", "select"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -108,7 +109,8 @@ def select(candidates: Candidates, settings: AmgSettings) -> Masks:
     rows, removed, measures = choose(candidates, settings)
     arrays, boxes = _masks(candidates, rows, settings.mask_threshold, measures.boxes)
     if settings.min_mask_region_area > 0:
-        rows, arrays, boxes = _small_regions(rows, arrays, boxes, settings, removed)
+        mended = [mend(array, settings.min_mask_region_area) for array in arrays]
+        rows, arrays, boxes = drop_mended_duplicates(rows, arrays, mended, boxes, settings, removed)
     return _make(candidates, settings, rows, arrays, boxes, removed)
 
 
@@ -126,17 +128,32 @@ def _masks(
     return arrays, found
 
 
-def _small_regions(
+def drop_mended_duplicates(
     rows: NDArray[np.int64],
-    arrays: list[NDArray[np.bool_]],
+    arrays: Sequence[NDArray[np.bool_]],
+    mended: list[NDArray[np.bool_]],
     boxes: NDArray[np.int64],
     settings: AmgSettings,
     removed: dict[str, int],
 ) -> tuple[NDArray[np.int64], list[NDArray[np.bool_]], NDArray[np.int64]]:
-    """Mend holes and islands, then drop masks that have become duplicates, unmended ones preferred."""
-    from napari_sam2_automask.regions import mend
+    """Drop masks that mending holes and islands has made duplicates, unmended ones preferred.
 
-    mended = [mend(array, settings.min_mask_region_area) for array in arrays]
+    Parameters
+    ----------
+    rows, arrays, boxes
+        K candidates, their masks inside their boxes, and the boxes.
+    mended : list of (h, w) bool arrays
+        The masks after mending, the same objects where nothing changed.
+    settings : AmgSettings
+        For the thresholds of suppression.
+    removed : dict
+        Told how many are dropped.
+
+    Returns
+    -------
+    rows, arrays, boxes
+        Of what stays; the boxes fit the mended masks.
+    """
     scores = np.array([float(new is old) for new, old in zip(mended, arrays, strict=True)], np.float32)
     boxes = boxes.copy()
     for k, array in enumerate(mended):

@@ -82,14 +82,14 @@ class BoxPairs:
     iou: NDArray[np.float32]
 
     @classmethod
-    def of(cls, boxes: NDArray[np.integer]) -> BoxPairs:
-        """Find the overlapping pairs of (N, 4) boxes, best first."""
+    def of(cls, boxes: NDArray[np.integer], groups: NDArray[np.integer] | None = None) -> BoxPairs:
+        """Find the overlapping pairs of (N, 4) boxes, best first; only those of equal `groups` if given."""
         left, top, right, bottom = boxes.astype(np.float32).T
         area = (right - left) * (bottom - top)
         counts, partners, ious = np.zeros(len(boxes) + 1, np.int64), [], []
         for i in range(len(boxes)):
             iou = _iou(i, slice(i + 1, None), left, top, right, bottom, area)
-            found = np.flatnonzero(iou > 0)
+            found = np.flatnonzero(iou > 0 if groups is None else (iou > 0) & (groups[i + 1 :] == groups[i]))
             counts[i + 1] = len(found)
             partners.append((found + i + 1).astype(np.int32))
             ious.append(iou[found])
@@ -105,7 +105,10 @@ class BoxPairs:
         The same boxes as :func:`non_maximum_suppression` keeps of those in `alive`.
         """
         kept = alive.copy()
-        over = np.flatnonzero(self.iou.astype(np.float64) > threshold)
+        # x > t for single precision x and double t is x > the largest single precision number up to t.
+        limit = np.float32(threshold)
+        limit = limit if float(limit) <= threshold else np.nextafter(limit, np.float32(-1))
+        over = np.flatnonzero(self.iou > limit)
         starts = np.searchsorted(over, self.starts)
         partner = self.partner[over]
         busy = np.flatnonzero(alive & (np.diff(starts) > 0))
