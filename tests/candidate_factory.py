@@ -61,7 +61,7 @@ def make_candidates(
     )
 
 
-def random_candidates(shape, n, seed=0, *, grid=64, sizes=(4, 40), **more):
+def random_candidates(shape, n, seed=0, *, grid=64, sizes=(4, 40), holes=False, **more):
     """Make about n candidates: objects, second looks at them, parts inside them."""
     rng = np.random.default_rng(seed)
     blobs = []
@@ -74,7 +74,7 @@ def random_candidates(shape, n, seed=0, *, grid=64, sizes=(4, 40), **more):
             blobs.append(Blob(y + rng.normal() * 0.4, x, ry * 1.02, rx, rng.uniform(0.55, 1), steep))
         if rng.random() < 0.4:
             blobs.append(Blob(y, x + rx / 4, ry / 2, rx / 2, rng.uniform(0.55, 1), steep))
-    return make_candidates(shape, blobs[:n], grid=grid, noise=0.4, seed=seed, **more)
+    return make_candidates(shape, blobs[:n], grid=grid, noise=4.0 if holes else 0.4, seed=seed, **more)
 
 
 def _make(blob, crop, grid, settings, lowest, noise, rng):

@@ -50,6 +50,10 @@ class Lookups:
         self._ladder = self._ladder or make_ladder(candidates, tick)
         self._pairs = self._pairs or make_pairs(candidates, tick)
 
+    def adopt(self, ladder: Ladder) -> None:
+        """Use a ladder that was made elsewhere."""
+        self._ladder = ladder
+
     @property
     def ladder(self) -> Ladder:
         """Areas and boxes at every threshold."""
