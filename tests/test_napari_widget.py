@@ -170,7 +170,7 @@ def test_the_viewer_closed_while_running(make_napari_viewer, qtbot, segmenter):
     viewer = make_napari_viewer()
     viewer.add_image(IMAGE)
     widget = dock(viewer, segmenter)
-    controller = widget._controller
+    controller = widget.session.controller
     segmenter.open.clear()
     half_way(qtbot, widget)
     work = controller._run
@@ -185,7 +185,7 @@ def test_the_dock_closed_while_running(make_napari_viewer, qtbot, segmenter):
     viewer = make_napari_viewer()
     viewer.add_image(IMAGE)
     widget = dock(viewer, segmenter)
-    controller = widget._controller
+    controller = widget.session.controller
     segmenter.open.clear()
     half_way(qtbot, widget)
     work = controller._run

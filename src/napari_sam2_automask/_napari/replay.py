@@ -1,10 +1,14 @@
-"""The line of Python, or of a shell, that repeats a run."""
+"""The lines of Python, or of a shell, that repeat a run."""
 
 from __future__ import annotations
 
+import json
 import shlex
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from napari_sam2_automask.presets import PRESETS
 from napari_sam2_automask.settings import AmgSettings
 
 if TYPE_CHECKING:
@@ -12,58 +16,72 @@ if TYPE_CHECKING:
 
 __all__ = ["as_command", "as_python"]
 
+#: The file that a command reads its point grids from.
+GRIDS_FILE = "point_grids.json"
+
 
 def as_python(request: Request) -> str:
-    """Return Python that repeats the run of one plane; valid in a script and in napari's console."""
+    """Return Python that repeats the run on its first plane; for a script, or napari's console."""
     source = request.source
+    imports = ["load_model", "segment"]
+    lines = []
     if source.path:
-        imports, image = "from skimage.io import imread\n", f"imread({source.path!r})"
+        lines.append("from skimage.io import imread\n")
+        image = f"imread({source.path!r})"
     else:
-        imports, image = "", f"viewer.layers[{source.name!r}].data"
+        image = f"viewer.layers[{source.name!r}].data"
     if source.other_axes:
-        cut = ", ".join(
-            ":" if isinstance(part, slice) else str(part) for part in source.slices(request.indices[0])
-        )
-        image += f"[{cut}]"
-    arguments = [image, _settings_text(request), f"load_model({_model_text(request)})"]
-    if source.rgb:
-        arguments.append("rgb=True")
-    elif request.contrast_limits:
+        cuts = source.slices(request.indices[0])
+        image += f"[{', '.join(':' if isinstance(cut, slice) else str(cut) for cut in cuts)}]"
+    if source.rows_columns[0] > source.rows_columns[1]:
+        image += ".swapaxes(0, 1)"
+    model = repr(request.model) + (f", device={request.device!r}" if request.device != "auto" else "")
+    if request.custom:
+        imports.insert(0, "AmgSettings")
+        changed = _changes(request.settings, AmgSettings())
+        settings = f"AmgSettings({', '.join(f'{name}={value!r}' for name, value in changed.items())})"
+    else:
+        settings = repr(request.preset)
+    arguments = [image, settings, f"load_model({model})", f"rgb={source.rgb}"]
+    if not source.rgb and request.contrast_limits:
         arguments.append(f"contrast_limits={request.contrast_limits}")
-    names = "AmgSettings, load_model, segment" if request.custom else "PRESETS, load_model, segment"
-    return f"from napari_sam2_automask import {names}\n{imports}result = segment({', '.join(arguments)})"
+    lines.insert(0, f"from napari_sam2_automask import {', '.join(imports)}\n")
+    return "".join(lines) + f"result = segment({', '.join(arguments)})\n"
 
 
-def as_command(request: Request) -> str:
-    """Return the command line that repeats the run on the image's file."""
+def as_command(request: Request, family: str) -> str:
+    """Return the command line that repeats the run on the image's file.
+
+    Parameters
+    ----------
+    request : Request
+        What Run would do now.
+    family : str
+        The model's family: presets differ between them.
+    """
     source = request.source
     words = ["sam2-automask", "segment", source.path or f"{source.name}.tif", "--out", "results"]
-    if request.custom:
-        for name, value in _changed(request.settings, AmgSettings()).items():
-            words += _option(name, value)
-    else:
-        words += ["--preset", request.preset]
-    words += ["--model", request.model, "--device", request.device]
-    return shlex.join(words)
+    words += ["--preset", request.preset, "--model", request.model, "--device", request.device]
+    if source.other_axes and len(request.indices) == 1:
+        counts = [source.shape[axis] for axis in source.other_axes]
+        words += ["--plane", str(int(np.ravel_multi_index(request.indices[0], counts)))]
+    if not source.rgb and request.contrast_limits:
+        words += ["--contrast-limits", *(f"{limit:.10g}" for limit in request.contrast_limits)]
+    before = ""
+    for name, value in _changes(request.settings, PRESETS[request.preset].for_model(family)).items():
+        if name == "points_per_side" and value is None:
+            continue  # the grids say so
+        if name == "point_grids" and value is not None:
+            before = f"echo {shlex.quote(json.dumps(value))} > {GRIDS_FILE} && "
+            value = GRIDS_FILE
+        words += _option(name, value)
+    return before + shlex.join(words)
 
 
-def _changed(settings: AmgSettings, base: AmgSettings) -> dict[str, Any]:
+def _changes(settings: AmgSettings, base: AmgSettings) -> dict[str, Any]:
     """Return the values that differ from those of `base`, by name."""
-    pairs = (
-        (info.name, getattr(settings, info.name), getattr(base, info.name)) for info in AmgSettings.fields()
-    )
-    return {name: value for name, value, other in pairs if value != other}
-
-
-def _settings_text(request: Request) -> str:
-    if not request.custom:
-        return f"PRESETS[{request.preset!r}]"
-    changed = _changed(request.settings, AmgSettings())
-    return f"AmgSettings({', '.join(f'{name}={value!r}' for name, value in changed.items())})"
-
-
-def _model_text(request: Request) -> str:
-    return repr(request.model) + (f", device={request.device!r}" if request.device != "auto" else "")
+    names = (info.name for info in AmgSettings.fields())
+    return {name: getattr(settings, name) for name in names if getattr(settings, name) != getattr(base, name)}
 
 
 def _option(name: str, value: Any) -> list[str]:

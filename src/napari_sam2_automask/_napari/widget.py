@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from napari.utils.notifications import show_error, show_info, show_warning
+from napari.utils.notifications import show_warning
 from qtpy.QtCore import QEvent, QObject, Qt, QTimer
 from qtpy.QtWidgets import (
     QApplication,
@@ -19,39 +18,34 @@ from qtpy.QtWidgets import (
 )
 from superqt import QCollapsible
 
-from napari_sam2_automask._napari.controller import Controller, explain
-from napari_sam2_automask._napari.costs import cost_text, remember_rates
+from napari_sam2_automask._napari.costs import cost_text
 from napari_sam2_automask._napari.form import SettingsForm, ignore_stray_wheel
 from napari_sam2_automask._napari.image_panel import ImagePanel
-from napari_sam2_automask._napari.job import Request, model_view
-from napari_sam2_automask._napari.messages import finished_text
+from napari_sam2_automask._napari.job import Request
 from napari_sam2_automask._napari.model_choice import ModelChoice
 from napari_sam2_automask._napari.point_grid import grid_from_points
 from napari_sam2_automask._napari.preset_choice import PresetChoice
 from napari_sam2_automask._napari.replay import as_command, as_python
-from napari_sam2_automask._napari.result import find_previous, place_outcome, previous_of, request_key
 from napari_sam2_automask._napari.run_panel import RunPanel
 from napari_sam2_automask._napari.segmenter import engine_segmenter
+from napari_sam2_automask._napari.session import RunSession
 from napari_sam2_automask._napari.store import Store, default_store
-from napari_sam2_automask._napari.thread import inference_thread
 from napari_sam2_automask.errors import AutomaskError, SettingsError
 from napari_sam2_automask.settings import AmgSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from napari.layers import Image
     from napari.viewer import Viewer
-    from qtpy.QtGui import QShowEvent
+    from qtpy.QtGui import QHideEvent, QShowEvent
 
-    from napari_sam2_automask._napari.controller import Finished
+    from napari_sam2_automask._napari.controller import Controller
     from napari_sam2_automask._napari.job import Segmenter
-    from napari_sam2_automask._napari.thread import Run
     from napari_sam2_automask.settings import PointGrids
 
 __all__ = ["AutomaskWidget"]
 
-#: How often the widget looks at the run, in milliseconds.
-POLL_INTERVAL = 80
 #: How long after the last change the choices are written, in milliseconds.
 SAVE_DELAY = 500
 
@@ -75,9 +69,6 @@ class AutomaskWidget(QWidget):
         super().__init__()
         self._viewer = napari_viewer
         self._store = default_store() if store is None else store
-        self._controller = Controller(inference_thread(), segmenter or engine_segmenter())
-        self._view_run: tuple[Run[Any], Request] | None = None
-        self._polling = False
         self._main_window: QMainWindow | None = None
 
         self.images = ImagePanel(napari_viewer)
@@ -86,9 +77,15 @@ class AutomaskWidget(QWidget):
         self.form = SettingsForm(self._points_from_layer)
         self.parameters = QCollapsible("All parameters", expandedIcon="▾", collapsedIcon="▸")
         self.run_panel = RunPanel()
+        self.session = RunSession(
+            napari_viewer,
+            self.run_panel,
+            segmenter or engine_segmenter(),
+            self._store,
+            self._request_and_image,
+        )
         self.copy_python = QPushButton("Copy as Python")
         self.copy_command = QPushButton("Copy as command")
-        self._timer = QTimer(self)
         self._save_timer = QTimer(self)
         self._lay_out()
         self._restore()
@@ -128,23 +125,23 @@ class AutomaskWidget(QWidget):
         self._scroll, self._choices = scroll, inner
 
     def _connect(self) -> None:
-        self._timer.setInterval(POLL_INTERVAL)
-        self._timer.timeout.connect(self._poll)
         self._save_timer.setSingleShot(True)
         self._save_timer.setInterval(SAVE_DELAY)
         self._save_timer.timeout.connect(self._save)
         self.images.changed.connect(self._show_costs)
-        self.images.view_wanted.connect(self._start_view)
+        self.images.view_wanted.connect(self.session.show_model_view)
+        self.session.ended.connect(self._on_ended)
         self.models.changed.connect(self._on_model)
         self.presets.chosen.connect(self._load_preset)
         self.form.changed.connect(self._on_settings)
         self.form.refused.connect(show_warning)
         self.parameters.toggled.connect(lambda _: self._save_timer.start())
-        self.run_panel.pressed.connect(self._on_button)
         self.copy_python.clicked.connect(lambda: self._copy(as_python, "Python"))
-        self.copy_command.clicked.connect(lambda: self._copy(as_command, "command"))
+        self.copy_command.clicked.connect(lambda: self._copy(self._command, "command"))
         # Destroyed in the middle of a run: these must not need this object, which is already gone.
-        self.destroyed.connect(partial(_let_go, self._controller, self.images.layer_choice.connections))
+        self.destroyed.connect(
+            partial(_let_go, self.session.controller, self.images.layer_choice.connections)
+        )
         application = QApplication.instance()
         if application is not None:
             application.aboutToQuit.connect(self.shut_down)
@@ -174,6 +171,11 @@ class AutomaskWidget(QWidget):
             custom=self.form.settings.to_json() if self.presets.custom else None,
             unfolded=self.parameters.isExpanded(),
         )
+
+    def _save_if_pending(self) -> None:
+        if self._save_timer.isActive():
+            self._save_timer.stop()
+            self._save()
 
     # -- choices
 
@@ -229,122 +231,45 @@ class AutomaskWidget(QWidget):
 
     def run(self) -> None:
         """Start a run, as the button does."""
-        if self._controller.running:
-            return
-        try:
-            request = self.request()
-            image = self.images.layer
-            assert image is not None
-            key = request_key(request, image)
-            previous = find_previous(self._viewer, key)
-            if previous is not None:
-                request = replace(request, previous=previous_of(previous, request))
-        except Exception as error:
-            self._fail(explain(error))
-            return
-        self._save()
-        self._controller.start(request, image, key, previous)
-        self.run_panel.show_running(request.source.name)
-        self._timer.start()
+        self.session.run()
 
     def cancel(self) -> None:
         """Stop the run and keep what it found, as the button does."""
-        if self._controller.running:
-            self._controller.cancel()
-            self.run_panel.show_cancelling()
+        self.session.cancel()
 
     @property
     def running(self) -> bool:
         """Whether a run is going on."""
-        return self._controller.running
+        return self.session.running
 
     def shut_down(self) -> None:
         """Cancel what is running and let go of the viewer; the widget is of no use afterwards."""
-        self._timer.stop()
-        if self._save_timer.isActive():
-            self._save_timer.stop()
-            self._save()
-        self.run_panel.close_activity()
-        if self._view_run is not None:
-            self._view_run[0].cancel()
-            self._view_run = None
-        _let_go(self._controller, self.images.layer_choice.connections)
+        self._save_if_pending()
+        self.session.close()
+        _let_go(self.session.controller, self.images.layer_choice.connections)
 
-    def _on_button(self) -> None:
-        if self._controller.running:
-            self.cancel()
-        else:
-            self.run()
+    def _request_and_image(self) -> tuple[Request, Image]:
+        request, image = self.request(), self.images.layer
+        assert image is not None
+        return request, image
 
-    def _poll(self) -> None:
-        # napari's progress bar processes events on each update, and so may call this again within itself.
-        if self._polling:
-            return
-        self._polling = True
+    def _command(self, request: Request) -> str:
+        return as_command(request, self.models.family)
+
+    def _on_ended(self) -> None:
+        self.models.refresh()  # the run may have downloaded one
+        self._show_costs()
+
+    def _copy(self, write: Callable[[Request], str], what: str) -> None:
         try:
-            self._poll_view()
-            finished = self._controller.poll()
-            if finished is not None:
-                self._finish(finished)
-            elif self._controller.running:
-                self.run_panel.show_state(self._controller.state)
-            if not self._controller.running and self._view_run is None:
-                self._timer.stop()
-        finally:
-            self._polling = False
-
-    def _finish(self, finished: Finished) -> None:
-        if finished.error:
-            self._fail(finished.error)
-            return
-        outcome, request = finished.outcome, finished.request
-        if outcome is not None and len(outcome.table):
-            try:
-                place_outcome(self._viewer, request, outcome, finished.key, finished.previous)
-            except Exception as error:
-                self._fail(explain(error))
-                return
-        if outcome is not None and outcome.complete:
-            planes = len(request.indices)
-            remember_rates(
-                request.settings, request.model, request.device, finished.spent, planes, self._store
-            )
-            self._show_costs()
-        text = finished_text(finished, image_present=finished.image in self._viewer.layers)
-        self.run_panel.show_idle(text)
-        if outcome is not None and not len(outcome.table) and outcome.complete:
-            show_info(text)
-        self.models.refresh()
-
-    def _fail(self, message: str) -> None:
-        self.run_panel.show_idle(message)
-        show_error(message)
-
-    # -- what the model sees
-
-    def _start_view(self) -> None:
-        """Have the model's view of the current plane made on the inference thread."""
-        from napari_sam2_automask.image import to_model_view
-
-        try:
-            request = self.request()
+            text = write(self.request())
         except AutomaskError as error:
-            self._fail(str(error))
+            show_warning(str(error))
             return
-        self._view_run = inference_thread().submit(partial(model_view, request, to_model_view)), request
-        self._timer.start()
-
-    def _poll_view(self) -> None:
-        if self._view_run is None or not self._view_run[0].finished:
-            return
-        (run, request), self._view_run = self._view_run, None
-        try:
-            view = run.result()
-        except Exception as error:
-            self._fail(explain(error))
-            return
-        place = request.source.plane_transform(request.indices[0])
-        self._viewer.add_image(view, name=f"{request.source.name} - model view", rgb=True, **place)
+        clipboard = QApplication.clipboard()
+        if clipboard is not None:
+            clipboard.setText(text)
+            self.run_panel.status.setText(f"The {what} that repeats this run is on the clipboard.")
 
     # -- leaving
 
@@ -363,6 +288,11 @@ class AutomaskWidget(QWidget):
             parent.installEventFilter(self)
             self._main_window = parent
 
+    def hideEvent(self, event: QHideEvent | None) -> None:
+        """Remember the choices now: hiding may be the last that happens to this widget."""
+        self._save_if_pending()
+        super().hideEvent(event)
+
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
         """Look, once a close event of the main window has been answered, whether it really closed."""
         if event is not None and event.type() == QEvent.Type.Close and watched is self._main_window:
@@ -372,17 +302,6 @@ class AutomaskWidget(QWidget):
     def _shut_down_with_window(self) -> None:
         if self._main_window is not None and not self._main_window.isVisible():
             self.shut_down()
-
-    def _copy(self, write: Callable[[Request], str], what: str) -> None:
-        try:
-            text = write(self.request())
-        except AutomaskError as error:
-            self._fail(str(error))
-            return
-        clipboard = QApplication.clipboard()
-        if clipboard is not None:
-            clipboard.setText(text)
-            self.run_panel.status.setText(f"The {what} that repeats this run is on the clipboard.")
 
 
 def _let_go(controller: Controller, connections: list[tuple[Any, Any]]) -> None:

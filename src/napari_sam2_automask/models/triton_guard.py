@@ -12,10 +12,10 @@ __all__ = ["avoid_triton_crash"]
 def avoid_triton_crash() -> bool:
     """Make ``import triton`` fail cleanly where it would end the process. Call before torch is imported.
 
-    On Linux, torchvision imports torch's compiler, which imports Triton, whose library exports the symbols of
-    the LLVM inside it. OpenGL drivers that draw with LLVM (Mesa's software renderer, as in virtual machines and
-    remote desktops, and AMD's) have loaded another LLVM by then if a viewer is open, and the mixture ends in a
-    segmentation fault. Triton serves `torch.compile` only, which is not used here.
+    On Linux, torchvision imports torch's compiler, which imports Triton, whose library exports the symbols
+    of the LLVM inside it. OpenGL drivers that draw with LLVM (Mesa's software renderer, as in virtual
+    machines and remote desktops, and AMD's) have loaded another LLVM by then if a viewer is open, and the
+    mixture ends in a segmentation fault. Triton serves `torch.compile` only, which is not used here.
 
     Returns
     -------
