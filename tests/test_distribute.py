@@ -51,8 +51,8 @@ def test_a_killed_worker_costs_its_tile_only(client, image, tmp_path):
     once = tmp_path / "died"
     result = run(tmp_path, client, Cheap(str(log), seconds=0.05, die_at=255, die_once=str(once)))
     assert once.exists() and result.failed == {}
-    # The other worker goes on meanwhile. What the dead one was doing is begun twice, and at most one more that
-    # it had done without having said so.
+    # The other worker goes on meanwhile. What the dead one was doing is begun twice, and at most one more
+    # that it had done without having said so.
     assert len(grid) + 1 <= len(log.read_text().split()) <= len(grid) + 2
     np.testing.assert_array_equal(open_levels(result.path)[0][0], tiled(image, grid)[0])
 

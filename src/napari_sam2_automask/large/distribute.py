@@ -48,7 +48,6 @@ class DaskExecutor:
         self, task: Callable[[int], None], indices: Iterable[int], *, heavy: bool = False
     ) -> Generator[Outcome]:
         """Run a task for each index and yield each outcome; what failed is tried again at the end."""
-
         _check_size(task)
         resources = self.resources if heavy else None
         waiting: deque[tuple[int, tuple[str, ...]]] = deque((i, ()) for i in indices)
@@ -112,8 +111,8 @@ def _error(future: Any) -> tuple[str | None, bool]:
 def _check_size(task: Callable[[int], None]) -> None:
     if len(pickle.dumps(task)) > _TASK_BYTES:
         raise SettingsError(
-            "an image in memory would be sent to the workers with every tile; save it as a TIFF, Zarr or .npy "
-            "file that all of them can read, and give its path"
+            "an image in memory would be sent to the workers with every tile; save it as a TIFF, Zarr or "
+            ".npy file that all of them can read, and give its path"
         )
 
 
@@ -199,6 +198,7 @@ def threads_for(workers: int) -> int:
 
 def _distributed() -> Any:
     try:
+        import distributed
     except ImportError as error:
         raise AutomaskError(
             "this needs Dask's distributed package: pip install 'napari-sam2-automask[distributed]'"

@@ -157,6 +157,11 @@ class FileSource:
         return self._opened.shape
 
     @property
+    def is_rgb(self) -> bool:
+        """Whether the image has colours."""
+        return _SAMPLES in self._opened.axes
+
+    @property
     def _opened(self) -> ArraySource:
         return _open(self)
 

@@ -1,0 +1,167 @@
+"""A large run in a process of its own: started, watched, left alone, stopped, and picked up again."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from filelock import FileLock, Timeout
+
+from napari_sam2_automask.errors import AutomaskError, OutputError
+from napari_sam2_automask.large.files import write_atomic
+from napari_sam2_automask.large.spec import LargeSpec
+from napari_sam2_automask.large.store import run_folder
+from napari_sam2_automask.progress import Cancelled, Progress
+
+if TYPE_CHECKING:
+    from napari_sam2_automask.large.run import LargeResult
+
+__all__ = ["Status", "main", "resume", "start", "status", "stop"]
+
+# How often the process writes how far it is, in seconds.
+_EVERY = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """How a run is doing.
+
+    Attributes
+    ----------
+    state : {"running", "stopped", "failed", "finished", "unknown"}
+        ``"stopped"`` is a run that was stopped, killed or lost its machine: `resume` goes on with it.
+        ``"unknown"`` means that there is no such run.
+    stage : str
+        ``"signature"``, ``"tiles"``, ``"seams"``, ``"labels"`` or ``"pyramid"``.
+    done, total : int
+        Of that stage.
+    message : str
+        Why it failed.
+    """
+
+    state: Literal["running", "stopped", "failed", "finished", "unknown"]
+    stage: str = ""
+    done: int = 0
+    total: int = 0
+    message: str = ""
+
+
+def start(spec: LargeSpec) -> int:
+    """Start a run in a process of its own, which goes on when this one ends.
+
+    Parameters
+    ----------
+    spec : LargeSpec
+        The run. If some of it is done already, that is not done again.
+
+    Returns
+    -------
+    int
+        The number of the process.
+
+    Raises
+    ------
+    OutputError
+        If such a run goes on already or its folder cannot be written.
+    """
+    output = Path(spec.output).absolute()
+    folder = run_folder(output)
+    if status(output).state == "running":
+        raise OutputError(
+            f"a run that writes {output} is under way already; watch that one, or stop it first"
+        )
+    write_atomic(folder / "spec.json", json.dumps(spec.to_json(), indent=1).encode())
+    for old in ("status.json", "stop"):
+        (folder / old).unlink(missing_ok=True)
+    command = [sys.executable, "-m", "napari_sam2_automask.large", str(folder / "spec.json")]
+    # A session of its own: closing the terminal or the viewer does not reach it.
+    own = {"creationflags": 0x00000208} if os.name == "nt" else {"start_new_session": True}
+    with (folder / "log.txt").open("ab") as log:
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, **own)  # type: ignore[call-overload]
+    return int(process.pid)
+
+
+def resume(output: Path) -> int:
+    """Go on with a run that was stopped, with the settings it was started with; see `start`."""
+    path = run_folder(Path(output).absolute()) / "spec.json"
+    try:
+        spec = LargeSpec.from_json(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError) as error:
+        raise OutputError(f"there is no run to go on with at {output}: {error}") from error
+    return start(spec)
+
+
+def status(output: Path) -> Status:
+    """Return how the run that writes an output is doing; any process may ask, at any time."""
+    output = Path(output).absolute()
+    folder = run_folder(output)
+    try:
+        note: dict[str, Any] = json.loads((folder / "status.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        note = {}
+    counted = {name: note[name] for name in ("stage", "done", "total") if name in note}
+    if folder.exists() and _locked(folder):
+        return Status("running", **counted)
+    if note.get("error"):
+        return Status("failed", message=note["error"], **counted)
+    if output.exists() and not (folder / "failed").exists():
+        return Status("finished")
+    return Status("stopped", **counted) if (folder / "spec.json").exists() else Status("unknown")
+
+
+def stop(output: Path) -> None:
+    """Ask a run to stop after what it is doing; what is finished is kept."""
+    folder = run_folder(Path(output).absolute())
+    if folder.exists():
+        write_atomic(folder / "stop", b"")
+
+
+def main(path: Path) -> LargeResult:
+    """Do the run that a file describes, leaving notes for `status` on the way.
+
+    Raises
+    ------
+    AutomaskError
+        If it fails; the reason is noted too.
+    """
+    spec = LargeSpec.from_json(json.loads(path.read_text(encoding="utf-8")))
+    folder = run_folder(Path(spec.output).absolute())
+    last: dict[str, Any] = {}
+
+    def note(progress: Progress) -> None:
+        now = time.monotonic()
+        if progress.stage != last.get("stage") or now - last["time"] >= _EVERY:
+            last.update(stage=progress.stage, done=progress.done, total=progress.total, time=now)
+            _write(folder, last)
+            if (folder / "stop").exists():
+                raise Cancelled
+
+    # Held from the first moment, before the run takes its own lock: someone may look at once.
+    with FileLock(folder / "process.lock"):
+        try:
+            return spec.run(note)
+        except AutomaskError as error:
+            _write(folder, last | {"error": str(error)})
+            raise
+
+
+def _write(folder: Path, note: dict[str, Any]) -> None:
+    write_atomic(folder / "status.json", json.dumps(note).encode(), durable=False)
+
+
+def _locked(folder: Path) -> bool:
+    for name in ("process.lock", "lock"):
+        if (folder / name).exists():
+            lock = FileLock(folder / name)
+            try:
+                lock.acquire(timeout=0)
+            except Timeout:
+                return True
+            lock.release()
+    return False

@@ -1,0 +1,163 @@
+"""A large run as one value: what the command line, the viewer and a background process all start from."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_sam2_automask.errors import SettingsError
+from napari_sam2_automask.progress import ProgressCallback, no_progress
+from napari_sam2_automask.settings import AmgSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from napari_sam2_automask.large.run import LargeResult
+    from napari_sam2_automask.large.work import Executor
+
+__all__ = ["LargeSpec"]
+
+
+@dataclass(frozen=True)
+class LargeSpec:
+    """All that a large run is told.
+
+    Attributes
+    ----------
+    image : str
+        Path of a TIFF, Zarr array, OME-Zarr image or ``.npy`` file.
+    output : str
+        Path of the OME-Zarr to write, such as ``"image_labels.ome.zarr"``.
+    settings : AmgSettings
+        The settings, resolved for the model.
+    model, device : str
+        As for `load_model`.
+    axes : str
+        The image's axes, see `ArraySource`; taken from the file when empty.
+    channel, level : int
+        Which channel, and which level of a pyramid.
+    allow_missing : bool
+        Whether chunks may be missing from a Zarr array.
+    contrast_limits : (float, float), optional
+        Intensities shown as black and white; percentiles over the whole image when left out.
+    tile, overlap : int
+        The tiles, in pixels.
+    spacing : (float, float, float)
+        Distance between planes, height and width of a pixel.
+    unit : str, optional
+        UDUNITS-2 name of the unit of length, such as ``"micrometer"``.
+    axis : {"z", "t"}
+        What the planes are.
+    workers : int
+        Processes on this machine; 1 is this process alone.
+    scheduler : str
+        Address of a Dask scheduler, used instead of processes on this machine.
+    gpus : bool
+        Give each tile one ``GPU`` of a Dask worker's resources.
+    threads : int
+        Threads of torch in each process; 0 shares the machine's cores among the workers.
+    keep_tiles : bool
+        Keep the results of the tiles when all is done.
+    """
+
+    image: str
+    output: str
+    settings: AmgSettings
+    model: str = "bundled"
+    device: str = "auto"
+    axes: str = ""
+    channel: int = 0
+    level: int = 0
+    allow_missing: bool = False
+    contrast_limits: tuple[float, float] | None = None
+    tile: int = 1024
+    overlap: int = 128
+    spacing: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    unit: str | None = None
+    axis: str = "z"
+    workers: int = 1
+    scheduler: str = ""
+    gpus: bool = False
+    threads: int = 0
+    keep_tiles: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """Return JSON-able values, for `from_json`."""
+        values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        described: dict[str, Any] = json.loads(json.dumps(values | {"settings": self.settings.to_json()}))
+        return described
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> LargeSpec:
+        """Return the run that `to_json` described.
+
+        Raises
+        ------
+        SettingsError
+            If a name is unknown or missing, or a setting is out of its range.
+        """
+        known = {f.name for f in dataclasses.fields(cls)}
+        unknown, missing = sorted(set(values) - known), sorted({"image", "output", "settings"} - set(values))
+        if unknown or missing:
+            wrong = f"unknown: {', '.join(unknown)}" if unknown else f"missing: {', '.join(missing)}"
+            raise SettingsError(f"this does not describe a run over a large image ({wrong})")
+        tuples = {k: tuple(values[k]) for k in ("spacing", "contrast_limits") if values.get(k) is not None}
+        return cls(**(dict(values) | tuples | {"settings": AmgSettings.from_json(values["settings"])}))
+
+    def run(self, progress: ProgressCallback = no_progress) -> LargeResult:
+        """Do it; see `segment_large` for what is raised and what can be picked up again.
+
+        Parameters
+        ----------
+        progress : callable
+            Takes a `Progress` at every task; may raise `Cancelled`.
+
+        Returns
+        -------
+        LargeResult
+            Where everything lies.
+        """
+        from napari_sam2_automask.large.contrast import contrast_of
+        from napari_sam2_automask.large.distribute import threads_for
+        from napari_sam2_automask.large.run import segment_large
+        from napari_sam2_automask.large.segmenter import ModelSegmenter
+        from napari_sam2_automask.large.source import FileSource
+
+        image = str(Path(self.image).absolute())
+        source = FileSource(image, self.axes, self.channel, self.level, self.allow_missing)
+        rgb = source.is_rgb
+        limits = None if rgb else self.contrast_limits or contrast_of(source)
+        threads = self.threads or threads_for(self.workers)
+        segmenter = ModelSegmenter(self.settings, self.model, self.device, limits, rgb, threads)
+        with self._executor() as executor:
+            return segment_large(
+                source,
+                Path(self.output),
+                segmenter,
+                tile=self.tile,
+                overlap=self.overlap,
+                spacing=self.spacing,
+                unit=self.unit,
+                axis=self.axis,
+                keep_tiles=self.keep_tiles,
+                executor=executor,
+                progress=progress,
+            )
+
+    @contextlib.contextmanager
+    def _executor(self) -> Iterator[Executor | None]:
+        from napari_sam2_automask.large.distribute import DaskExecutor, connect, local_cluster
+
+        resources = {"GPU": 1.0} if self.gpus else None
+        if self.scheduler:
+            with connect(self.scheduler) as client:
+                yield DaskExecutor(client, resources)
+        elif self.workers > 1:
+            with local_cluster(self.workers) as client:
+                yield DaskExecutor(client)
+        else:
+            yield None
