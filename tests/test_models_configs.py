@@ -28,6 +28,7 @@ from sam2.modeling.position_encoding import PositionEmbeddingSine  # noqa: E402
 from sam2.modeling.sam.transformer import RoPEAttention  # noqa: E402
 from sam2.modeling.sam2_base import SAM2Base  # noqa: E402
 
+from napari_sam2_automask.models.bundled import build_bundled  # noqa: E402
 from napari_sam2_automask.models.rope import CpuRoPEAttention  # noqa: E402
 
 CLASSES = (
@@ -138,9 +139,10 @@ def test_nothing_is_put_on_a_gpu_while_building(monkeypatch: pytest.MonkeyPatch)
     RoPEAttention(embedding_dim=32, num_heads=1)
     assert moved == [("cuda",)]  # what stock sam2 does, so that this test is known to see it
     moved.clear()
-    network = build_network(get_config("tiny"))
-    assert not [args for args in moved if "cuda" in str(args)]
-    assert all(not module.cache for module in network.modules() if isinstance(module, PositionEmbeddingSine))
+    for network in (build_network(get_config("tiny")), build_bundled()):
+        assert not [args for args in moved if "cuda" in str(args)]
+        encodings = [module for module in network.modules() if isinstance(module, PositionEmbeddingSine)]
+        assert encodings and not any(module.cache for module in encodings)
 
 
 def test_build_official_is_reproducible_and_leaves_the_random_state_alone() -> None:

@@ -47,7 +47,13 @@ def build_bundled() -> SAM2Base:
         narrower multilayer perceptron (416 instead of 2048), which is where the weights would be.
     """
     trunk = CentreTrunk()
-    position = PositionEmbeddingSine(num_pos_feats=WIDTH, normalize=True, scale=None, temperature=10000)
+    position = PositionEmbeddingSine(
+        num_pos_feats=WIDTH,
+        normalize=True,
+        scale=None,
+        temperature=10000,
+        warmup_cache=False,  # it would put tables on the GPU whatever device the model is meant for
+    )
     # The trunk is U-shaped already, so the neck only projects: no level takes anything from a coarser one.
     neck = FpnNeck(position, WIDTH, trunk.channel_list, fpn_top_down_levels=[])
     model = SAM2Base(
