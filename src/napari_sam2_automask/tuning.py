@@ -1,0 +1,298 @@
+"""Find settings from a few objects: the selection that fits them best, searched on stored candidates.
+
+No model runs. A few labelled objects say which masks are right where they lie, which are too many there, and
+how large objects are; they say nothing about the rest of the image. So the search starts from settings that
+work in general, and moves away from them only as far as the objects ask for.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_sam2_automask.choosing import BoxTable, choose
+from napari_sam2_automask.errors import CandidatesError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from napari_sam2_automask.candidates import Candidates
+    from napari_sam2_automask.settings import AmgSettings
+
+__all__ = ["Trial", "Tuning", "tune"]
+
+# A mask and an object are a pair from this IoU on.
+_MATCH = 0.5
+# Masks that lie in labelled objects to this share are about those objects.
+_ABOUT = 0.5
+# How much a better outline counts beside an object found, and masks of other sizes than the objects'.
+_OUTLINE, _SIZE = 0.25, 0.15
+# What moving a parameter through its whole range costs: enough to decide between equals.
+_MOVE = 0.05
+_SEARCHED = ("pred_iou_thresh", "stability_score_thresh", "box_nms_thresh", "duplicate_iou")
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """Settings that were tried.
+
+    Attributes
+    ----------
+    settings : AmgSettings
+        The settings.
+    score : float
+        What is maximised: `f1` with small terms for outlines, sizes and the distance from the start.
+    f1 : float
+        F1 at IoU 0.5 in the labelled objects; masks elsewhere do not count.
+    found : int
+        Labelled objects that a mask matches.
+    mean_iou : float
+        Mean IoU of the labelled objects with the masks that match them; 0 where none does.
+    extra : int
+        Masks about labelled objects that match none.
+    objects : int
+        Masks in the whole image.
+    """
+
+    settings: AmgSettings
+    score: float
+    f1: float
+    found: int
+    mean_iou: float
+    extra: int
+    objects: int
+
+
+@dataclass(frozen=True, slots=True)
+class Tuning:
+    """The outcome of a search.
+
+    Attributes
+    ----------
+    best : Trial
+        The winner.
+    start : Trial
+        The settings that the search began with.
+    trials : tuple of Trial
+        All that were tried, in this order.
+    """
+
+    best: Trial
+    start: Trial
+    trials: tuple[Trial, ...]
+
+    def table(self) -> list[dict[str, Any]]:
+        """Return a dictionary for each trial: its scores and the parameters in which it departs."""
+        names = sorted({name for trial in self.trials for name in _differences(self.start, trial)})
+        return [
+            {
+                "score": trial.score,
+                "f1": trial.f1,
+                "found": trial.found,
+                "mean_iou": trial.mean_iou,
+                "extra": trial.extra,
+                "objects": trial.objects,
+                **{name: getattr(trial.settings, name) for name in names},
+            }
+            for trial in self.trials
+        ]
+
+
+def tune(
+    candidates: Candidates,
+    labels: NDArray[np.integer],
+    *,
+    ids: Sequence[int] | None = None,
+    bad: Sequence[int] = (),
+    start: AmgSettings | None = None,
+    seconds: float = 8.0,
+    progress: Callable[[int], None] | None = None,
+) -> Tuning:
+    """Search the settings that fit a few labelled objects best.
+
+    Parameters
+    ----------
+    candidates : Candidates
+        What a proposal found in the image; the lower its floor, the more can be tried.
+    labels : (Y, X) int array
+        The labelled objects, 0 elsewhere. Each should be labelled whole.
+    ids : sequence of int, optional
+        The labels that count; all when left out.
+    bad : sequence of int
+        Labels of candidates (row plus one) that are wrong, such as results that a person clicked away.
+    start : AmgSettings, optional
+        Where to begin; the settings of the proposal when left out.
+    seconds : float
+        When to stop searching.
+    progress : callable, optional
+        Told the number of trials done; may raise to stop.
+
+    Returns
+    -------
+    Tuning
+        The winner and all that was tried.
+
+    Raises
+    ------
+    CandidatesError
+        If there are no candidates, no labelled object, or the labels have another shape.
+    """
+    objects = _objects(candidates, np.asarray(labels), ids)
+    search = _Search(candidates, objects, bad, start or candidates.settings, progress)
+    search.run(monotonic() + seconds)
+    best = max(search.trials, key=lambda trial: trial.score)
+    return Tuning(best, search.trials[0], tuple(search.trials))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Objects:
+    """Areas (G,) of the labelled objects, and the pixels (N, G) that each candidate shares with each."""
+
+    area: NDArray[np.int64]
+    shared: NDArray[np.int64]
+
+
+def _objects(candidates: Candidates, labels: NDArray[np.integer], ids: Sequence[int] | None) -> _Objects:
+    if not len(candidates):
+        raise CandidatesError("there are no candidates to search: propose again with a lower floor")
+    if labels.shape != tuple(candidates.shape):
+        raise CandidatesError(
+            f"the labels have the shape {labels.shape}, the candidates were found in an image of "
+            f"{tuple(candidates.shape)}: label objects of that image"
+        )
+    wanted = np.unique(labels[labels > 0]) if ids is None else np.unique(np.asarray(ids))
+    number = np.zeros(int(max(labels.max(initial=0), wanted.max(initial=0))) + 1, np.int64)
+    number[wanted] = np.arange(1, len(wanted) + 1)
+    numbered = np.where(labels > 0, number[np.maximum(labels, 0)], 0)
+    area = np.bincount(numbered.ravel(), minlength=len(wanted) + 1)[1:]
+    if not area.any():
+        raise CandidatesError("no object is labelled: paint or pick a few objects first")
+    if not area.all():
+        raise CandidatesError(
+            f"label {wanted[area == 0][0]} is not in the labels: pick labels that are there"
+        )
+    shared = np.zeros((len(candidates), len(area) + 1), np.int64)
+    rows, columns = np.flatnonzero(numbered.any(1)), np.flatnonzero(numbered.any(0))
+    x0, y0, x1, y1 = candidates.boxes.T
+    near = (x0 <= columns[-1]) & (x1 >= columns[0]) & (y0 <= rows[-1]) & (y1 >= rows[0])
+    for row in np.flatnonzero(near):
+        window = numbered[y0[row] : y1[row] + 1, x0[row] : x1[row] + 1]
+        if window.any():
+            shared[row] = np.bincount(window[candidates.mask(int(row))[2]], minlength=len(area) + 1)
+    return _Objects(area, shared[:, 1:])
+
+
+class _Search:
+    """Coordinate ascent from one start, twice through all parameters."""
+
+    def __init__(
+        self,
+        candidates: Candidates,
+        objects: _Objects,
+        bad: Sequence[int],
+        start: AmgSettings,
+        progress: Callable[[int], None] | None,
+    ) -> None:
+        self._candidates, self._objects, self._progress = candidates, objects, progress
+        self._table = BoxTable(candidates) if len(candidates) <= BoxTable.LARGEST else None
+        self._bad = np.asarray(bad, np.int64) - 1
+        union = candidates.area[:, None] + objects.area - objects.shared
+        self._iou = objects.shared / union
+        inside = objects.shared.sum(1) / np.maximum(candidates.area, 1)
+        self._about = inside >= _ABOUT
+        self._about[self._bad] = True
+        self._sizes = 0.5 * objects.area.min(), 2.0 * objects.area.max()
+        floor = candidates.floor
+        self._start = start.replace(
+            pred_iou_thresh=max(start.pred_iou_thresh, floor.pred_iou),
+            stability_score_thresh=max(start.stability_score_thresh, floor.stability),
+        )
+        self._seen: dict[AmgSettings, Trial] = {}
+        self.trials: list[Trial] = []
+
+    def run(self, until: float) -> None:
+        best = self._try(self._start)
+        for _ in range(2):
+            before = best
+            for steps in self._moves():
+                for settings in (best.settings.replace(**step) for step in steps):
+                    if monotonic() > until:
+                        return
+                    trial = self._try(settings)
+                    if trial.score > best.score:
+                        best = trial
+            if best is before:
+                return
+
+    def _moves(self) -> Iterator[list[dict[str, Any]]]:
+        """Yield the values to try of one parameter, or of two that go together, after another."""
+        smallest, largest = self._objects.area.min(), self._objects.area.max()
+        yield [{"min_area": int(smallest * f)} for f in (0, 0.25, 0.5)]
+        yield [{"max_area": int(largest * f)} for f in (0, 2, 3, 5)]
+        yield [{"nested": "keep"}] + [
+            {"nested": "choose", "granularity": g} for g in (0.0, 0.25, 0.5, 0.75, 1.0)
+        ]
+        floor = self._candidates.floor
+        yield [{"pred_iou_thresh": v} for v in _between(floor.pred_iou, 0.95)]
+        yield [{"stability_score_thresh": v} for v in _between(floor.stability, 0.98)]
+        yield [{"box_nms_thresh": v} for v in (0.3, 0.5, 0.7, 0.9)]
+        yield [{"duplicate_iou": v} for v in (1.0, 0.8, 0.65, 0.5)]
+
+    def _try(self, settings: AmgSettings) -> Trial:
+        known = self._seen.get(settings)
+        if known is None:
+            known = self._seen[settings] = self._score(settings)
+            self.trials.append(known)
+            if self._progress is not None:
+                self._progress(len(self.trials))
+        return known
+
+    def _score(self, settings: AmgSettings) -> Trial:
+        rows = choose(self._candidates, settings, table=self._table).rows
+        iou = self._iou[rows]
+        partner = _match(iou)
+        found = int((partner >= 0).sum())
+        best = (
+            np.where(partner >= 0, iou[np.maximum(partner, 0), np.arange(iou.shape[1])], 0.0)
+            if len(rows)
+            else 0
+        )
+        mean_iou = float(np.mean(best))
+        extra = int(self._about[rows].sum()) - int(self._about[rows[partner[partner >= 0]]].sum())
+        f1 = 2 * found / (found + iou.shape[1] + extra)
+        area = self._candidates.area[rows]
+        odd = float(np.mean((area < self._sizes[0]) | (area > self._sizes[1]))) if len(rows) else 0.0
+        moved = sum(abs(getattr(settings, name) - getattr(self._start, name)) for name in _SEARCHED)
+        moved += (settings.nested != self._start.nested) * 0.5
+        score = f1 + _OUTLINE * mean_iou - _SIZE * odd - _MOVE * moved
+        return Trial(settings, score, f1, found, mean_iou, extra, len(rows))
+
+
+def _between(low: float, high: float) -> list[float]:
+    return [round(float(v), 3) for v in np.linspace(low, high, 9)]
+
+
+def _match(iou: NDArray[np.floating]) -> NDArray[np.int64]:
+    """Return for each object the mask that matches it, one to one, the best pairs first; -1 for none."""
+    partner = np.full(iou.shape[1], -1, np.int64)
+    masks, objects = np.nonzero(iou >= _MATCH)
+    taken: set[int] = set()
+    for k in np.argsort(-iou[masks, objects], kind="stable"):
+        mask, thing = int(masks[k]), int(objects[k])
+        if partner[thing] < 0 and mask not in taken:
+            partner[thing] = mask
+            taken.add(mask)
+    return partner
+
+
+def _differences(start: Trial, trial: Trial) -> list[str]:
+    return [
+        info.name
+        for info in trial.settings.fields()
+        if getattr(trial.settings, info.name) != getattr(start.settings, info.name)
+    ]
