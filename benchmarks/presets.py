@@ -13,13 +13,16 @@ import argparse
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from folder import Annotated, read_folder
 
 from napari_sam2_automask import load_model, score, segment
-from napari_sam2_automask.models import Model
 from napari_sam2_automask.presets import PRESETS
+
+if TYPE_CHECKING:
+    from napari_sam2_automask.models import Model
 
 ORDER = ("coarse", "balanced", "fine")
 

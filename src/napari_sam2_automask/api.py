@@ -101,16 +101,17 @@ def segment(
     >>> result.labels.max() > 0  # doctest: +SKIP
     True
     """
+    from napari_sam2_automask import engine
+    from napari_sam2_automask.image import to_model_view
     from napari_sam2_automask.models import load_model
     from napari_sam2_automask.painting import paint
     from napari_sam2_automask.record import make_record
     from napari_sam2_automask.selection import select
 
+    # The image first: a wrong one is said at once, not after a model was loaded or downloaded.
+    view = to_model_view(image, rgb=rgb, contrast_limits=contrast_limits)
     model = load_model("bundled") if model is None else model
     resolved, preset = resolve_settings(settings, model.family)
-    candidates = propose(
-        image, resolved, model, rgb=rgb, contrast_limits=contrast_limits, progress=progress
-    )
-    masks = select(candidates, resolved)
-    record = make_record(resolved, preset=preset, model=model, image=image)
+    masks = select(engine.propose(view, resolved, model, progress=progress), resolved)
+    record = make_record(resolved, preset=preset, model=model, image=image, contrast_limits=contrast_limits)
     return paint(masks, image=image, record=record)
