@@ -79,7 +79,9 @@ def spin(application: QApplication, seconds: float) -> None:
 
 def main() -> None:
     """Measure."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--preset", default="balanced")
     parser.add_argument("--model", default="bundled")
     parser.add_argument("--side", type=int, default=1024)
@@ -116,7 +118,9 @@ def main() -> None:
     for fraction in (0.1, 0.3, 0.6):
         widget.run()
         wanted = fraction * widget.form.settings.point_prompts
-        while widget.running and (widget.run_panel.bar.value() < wanted or widget.run_panel.bar.maximum() == 0):
+        while widget.running and (
+            widget.run_panel.bar.value() < wanted or widget.run_panel.bar.maximum() == 1
+        ):
             spin(application, 0.005)
         started = time.perf_counter()
         widget.cancel()

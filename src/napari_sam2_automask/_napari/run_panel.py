@@ -69,11 +69,14 @@ class RunPanel(QWidget):
         """Offer Cancel, with an empty progress bar here and in napari's activity dock."""
         self.button.setText("Cancel")
         self.button.setToolTip("Stop, and keep the objects found so far.")
-        self.bar.setRange(0, 0)
+        # Never 0 of 0: that is drawn as an endless animation, and where OpenGL is done in software each frame
+        # of it costs as much as the run.
+        self.bar.setRange(0, 1)
+        self.bar.setValue(0)
         self.bar.setVisible(True)
         self._shown = None
         # `gui=True` keeps tqdm from drawing a bar on the terminal as well.
-        self._activity = napari_progress(total=0, desc=f"Segmenting {image_name}", gui=True)
+        self._activity = napari_progress(total=1, desc=f"Segmenting {image_name}", gui=True)
 
     def show_cancelling(self) -> None:
         """Say that the run is being stopped."""
@@ -87,7 +90,7 @@ class RunPanel(QWidget):
         if shown == self._shown:
             return
         self._shown = shown
-        self.bar.setRange(0, state.total)
+        self.bar.setRange(0, max(1, state.total))
         self.bar.setValue(state.done)
         self.time_left.setText(left)
         self.status.setText(state.text)

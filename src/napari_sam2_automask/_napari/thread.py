@@ -28,8 +28,9 @@ __all__ = ["InferenceThread", "Run", "inference_thread", "torch_threads"]
 
 T = TypeVar("T")
 
-#: How much the inference thread steps back behind the viewer, in units of `nice`.
-NICE = 10
+#: How much the inference thread steps back behind the viewer, in units of `nice`. A little is enough: the
+#: viewer's thread sleeps most of the time. More would starve the run where other programs compute.
+NICE = 3
 #: How long leaving the process waits for a cancelled run, in seconds.
 EXIT_WAIT = 1.5
 

@@ -1,0 +1,189 @@
+"""From the press of Run to the layer: starts runs, polls them, puts results into the viewer."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from napari.utils.notifications import show_error, show_info
+from qtpy.QtCore import QObject, QTimer
+
+from napari_sam2_automask._napari.controller import Controller, explain
+from napari_sam2_automask._napari.costs import remember_rates
+from napari_sam2_automask._napari.job import model_view
+from napari_sam2_automask._napari.layout import Signal
+from napari_sam2_automask._napari.messages import finished_text
+from napari_sam2_automask._napari.result import find_previous, place_outcome, previous_of, request_key
+from napari_sam2_automask._napari.thread import inference_thread
+from napari_sam2_automask.image import to_model_view
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from napari.layers import Image
+    from napari.viewer import Viewer
+
+    from napari_sam2_automask._napari.controller import Finished
+    from napari_sam2_automask._napari.job import Request, Segmenter
+    from napari_sam2_automask._napari.run_panel import RunPanel
+    from napari_sam2_automask._napari.store import Store
+    from napari_sam2_automask._napari.thread import Run
+
+__all__ = ["RunSession"]
+
+#: How often a run is looked at, in milliseconds.
+POLL_INTERVAL = 80
+
+
+class RunSession(QObject):
+    """The runs of one widget.
+
+    Parameters
+    ----------
+    viewer : Viewer
+        Where results go.
+    panel : RunPanel
+        The button and the progress bar.
+    segmenter : Segmenter
+        What segments a plane.
+    store : Store
+        Where the time that runs take is remembered.
+    make_request : callable
+        Returns what Run would do now and the image layer; raises `AutomaskError`.
+
+    Attributes
+    ----------
+    ended : Qt signal
+        A run has ended, however.
+    """
+
+    ended = Signal()
+
+    def __init__(
+        self,
+        viewer: Viewer,
+        panel: RunPanel,
+        segmenter: Segmenter,
+        store: Store,
+        make_request: Callable[[], tuple[Request, Image]],
+    ) -> None:
+        super().__init__(panel)
+        self._viewer, self._panel, self._store = viewer, panel, store
+        self._make_request = make_request
+        self.controller = Controller(inference_thread(), segmenter)
+        self._view: tuple[Run[Any], Request] | None = None
+        self._polling = False
+        self._timer = QTimer(self)
+        self._timer.setInterval(POLL_INTERVAL)
+        self._timer.timeout.connect(self._poll)
+        panel.pressed.connect(self._on_button)
+
+    @property
+    def running(self) -> bool:
+        """Whether a run is going on."""
+        return self.controller.running
+
+    def run(self) -> None:
+        """Start a run, as the button does."""
+        if self.running:
+            return
+        try:
+            request, image = self._make_request()
+            key = request_key(request, image)
+            previous = find_previous(self._viewer, key)
+            if previous is not None:
+                request = replace(request, previous=previous_of(previous, request))
+        except Exception as error:
+            self._fail(explain(error))
+            return
+        self.controller.start(request, image, key, previous)
+        self._panel.show_running(request.source.name)
+        self._timer.start()
+
+    def cancel(self) -> None:
+        """Stop the run and keep what it found, as the button does."""
+        if self.running:
+            self.controller.cancel()
+            self._panel.show_cancelling()
+
+    def show_model_view(self) -> None:
+        """Have what the model sees of the current plane made off the main thread, and add it as a layer."""
+        try:
+            request, _ = self._make_request()
+        except Exception as error:
+            self._fail(explain(error))
+            return
+        self._view = inference_thread().submit(partial(model_view, request, to_model_view)), request
+        self._timer.start()
+
+    def close(self) -> None:
+        """Cancel everything; nothing is put into the viewer any more."""
+        self._timer.stop()
+        self._panel.close_activity()
+        if self._view is not None:
+            self._view[0].cancel()
+            self._view = None
+        self.controller.close()
+
+    def _on_button(self) -> None:
+        if self.running:
+            self.cancel()
+        else:
+            self.run()
+
+    def _poll(self) -> None:
+        # napari's progress bar processes events on each update, and so may call this again within itself.
+        if self._polling:
+            return
+        self._polling = True
+        try:
+            self._poll_view()
+            finished = self.controller.poll()
+            if finished is not None:
+                self._finish(finished)
+                self.ended.emit()
+            elif self.running and not self.controller.cancelling:
+                self._panel.show_state(self.controller.state)
+            if not self.running and self._view is None:
+                self._timer.stop()
+        finally:
+            self._polling = False
+
+    def _finish(self, finished: Finished) -> None:
+        outcome, request = finished.outcome, finished.request
+        found = outcome is not None and len(outcome.table) > 0
+        if finished.error:
+            self._fail(finished.error)
+            return
+        if outcome is not None and found:
+            try:
+                place_outcome(self._viewer, request, outcome, finished.key, finished.previous)
+            except Exception as error:
+                self._fail(explain(error))
+                return
+        if outcome is not None and outcome.complete:
+            planes = len(request.indices)
+            remember_rates(
+                request.settings, request.model, request.device, finished.spent, planes, self._store
+            )
+        text = finished_text(finished, image_present=finished.image in self._viewer.layers)
+        self._panel.show_idle(text)
+        if outcome is not None and outcome.complete and not found:
+            show_info(text)
+
+    def _poll_view(self) -> None:
+        if self._view is None or not self._view[0].finished:
+            return
+        (run, request), self._view = self._view, None
+        try:
+            view = run.result()
+        except Exception as error:
+            self._fail(explain(error))
+            return
+        place = request.source.plane_transform(request.indices[0])
+        self._viewer.add_image(view, name=f"{request.source.name} - model view", rgb=True, **place)
+
+    def _fail(self, message: str) -> None:
+        self._panel.show_idle(message)
+        show_error(message)
