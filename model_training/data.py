@@ -189,7 +189,7 @@ def _points(
     ids = ids[ids > 0]
     if not ids.size:
         return None
-    n_back = int(rng.binomial(prompts, 0.25)) if negatives >= 1 else 0
+    n_back = int(rng.binomial(prompts, 0.33)) if negatives >= 1 else 0
     background = np.flatnonzero(flat == 0)
     if background.size < 100:
         n_back = 0

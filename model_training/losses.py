@@ -91,13 +91,31 @@ def _box_points(maps: Tensor, ids: Tensor, image: Tensor, per_mask: int) -> tupl
     return xy, inside, box
 
 
+@torch.no_grad()
+def _nearest_quality(logits: Tensor, cells: Tensor, image: Tensor) -> Tensor:
+    """IoU of masks with the object that each overlaps best, on the stride-4 grid; shape (P, 4)."""
+    out = torch.zeros(logits.shape[:2], device=logits.device)
+    for b in image.unique():
+        mine = image == b
+        names = cells[b].unique()
+        objects = (cells[b].flatten()[:, None] == names[names > 0]).float()
+        if not objects.shape[1]:
+            continue
+        mask = (logits[mine] > 0).float().flatten(2)
+        inter = mask @ objects
+        union = mask.sum(2, keepdim=True) + objects.sum(0) - inter
+        out[mine] = (inter / union.clamp(min=1)).max(2).values
+    return out
+
+
 def mask_loss(
     logits: Tensor, iou: Tensor, maps: Tensor, ids: Tensor, negatives: Tensor, per_mask: int = 448
 ) -> MaskLoss:
     """Loss of four masks (the single one, then whole, object, part) for every prompt.
 
     Near the object the logits are compared with the true outline at full resolution, at random positions;
-    elsewhere their sum counts. A background prompt teaches the predicted IoU only: it should be zero.
+    elsewhere their sum counts. A background prompt teaches the predicted IoU only: that with
+    whatever object the mask shows, mostly none.
 
     Parameters
     ----------
@@ -118,7 +136,8 @@ def mask_loss(
     logits, iou = logits.float(), iou.float()
     h = logits.shape[-1]
     on = (ids[..., 1] > 0).flatten()
-    image = torch.arange(b, device=ids.device).repeat_interleave(k)[on]
+    owner = torch.arange(b, device=ids.device).repeat_interleave(k)
+    image = owner[on]
     low = logits[on]
     nested = bool((maps[:, 0] != maps[:, 1]).any() or (maps[:, 2] != maps[:, 1]).any())
     names = (1, 0, 1, 2) if nested else (1, 1, 1, 1)
@@ -163,6 +182,7 @@ def mask_loss(
     mask = ((0.4 * best + 0.4 * loss[:, 1:].mean(1) + 0.2 * loss[:, 0]) * trust).mean()
     target = torch.zeros_like(iou)
     target[on] = truth
+    target[~on] = _nearest_quality(logits[~on], maps[:, 1, 2::4, 2::4], owner[~on])
     gap = (iou - target).abs()
     quality = F.smooth_l1_loss(iou, target, beta=0.1)
     return MaskLoss(mask, quality, truth[:, 1:].max(1).values.mean(), gap.mean())

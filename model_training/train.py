@@ -38,8 +38,8 @@ COLUMNS = ("stage", "step", "seconds", "here", "offset", "radius", "mask", "iou"
 class Stage:
     """One part of the training: windows of `size`, `batch` of them per process, `prompts` points in each.
 
-    Before each step with masks, `more` windows of 256 pixels train the trunk alone: it learns from many more images
-    in the same time, and is what the masks' quality hangs on.
+    Before each step with masks, `more` windows of 256 pixels train the trunk alone: it learns from many more
+    images in the same time, and is what the masks' quality hangs on.
     """
 
     name: str
@@ -202,7 +202,7 @@ def run(rank: int, args: argparse.Namespace, records: list[Record]) -> None:
     plan = stages(args.steps)
     while trainer.stage < len(plan):
         train_stage(trainer, plan[trainer.stage], records, log_path)
-        trainer.stage, trainer.step = trainer.stage + 1, 0
+        trainer.stage, trainer.step, trainer.seconds = trainer.stage + 1, 0, 0.0
         if rank == 0:
             trainer.save()
 
@@ -220,6 +220,10 @@ def train_stage(trainer: Trainer, stage: Stage, records: list[Record], log_path:
     first = trainer.step
     while trainer.step < stage.steps:
         done = trainer.step / stage.steps
+        if args.minutes and stage.decay:
+            done = _agreed(max(done, trainer.seconds / (60 * args.minutes)))
+            if done >= 1:
+                break
         lr = stage.lr * min(1.0, (trainer.step - first + 1) / 50)
         if stage.decay:
             lr *= max(0.02, 1 - done)
@@ -244,6 +248,15 @@ def train_stage(trainer: Trainer, stage: Stage, records: list[Record], log_path:
     del batches
 
 
+def _agreed(value: float) -> float:
+    """Return the first process's value in all of them."""
+    if not dist.is_initialized():
+        return value
+    shared = torch.tensor([value])
+    dist.broadcast(shared, 0)
+    return shared.item()
+
+
 def main() -> None:
     """Read the arguments and start the processes."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -256,6 +269,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, nargs=3, default=[3000, 6000, 3000], help="of the three stages")
     parser.add_argument("--generated", type=int, default=700, help="generated images to add")
     parser.add_argument("--overfit", type=int, default=0, help="train on this many images only, as a check")
+    parser.add_argument("--minutes", type=float, help="end the last stage after this long")
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--threads", type=int, default=1, help="threads of each process")
     parser.add_argument("--port", type=int, default=29511)
