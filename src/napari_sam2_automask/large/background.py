@@ -16,7 +16,7 @@ from filelock import FileLock, Timeout
 from napari_sam2_automask.errors import AutomaskError, OutputError
 from napari_sam2_automask.large.files import write_atomic
 from napari_sam2_automask.large.spec import LargeSpec
-from napari_sam2_automask.large.store import run_folder
+from napari_sam2_automask.large.store import Results, run_folder
 from napari_sam2_automask.progress import Cancelled, Progress
 
 if TYPE_CHECKING:
@@ -26,6 +26,10 @@ __all__ = ["Status", "main", "resume", "start", "status", "stop"]
 
 # How often the process writes how far it is, in seconds.
 _EVERY = 0.5
+# Who looks whether a lock is held has it for a moment; that is no other run.
+_PATIENCE = 2.0
+# The processes started from here; looked at now and then, so that those that ended leave nothing behind.
+_children: list[subprocess.Popen[bytes]] = []
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +46,7 @@ class Status:
     done, total : int
         Of that stage.
     message : str
-        Why it failed.
+        Why it failed, or how many tiles were set aside.
     """
 
     state: Literal["running", "stopped", "failed", "finished", "unknown"]
@@ -54,6 +58,8 @@ class Status:
 
 def start(spec: LargeSpec) -> int:
     """Start a run in a process of its own, which goes on when this one ends.
+
+    Returns when the process is up, after a second or two.
 
     Parameters
     ----------
@@ -81,9 +87,13 @@ def start(spec: LargeSpec) -> int:
         (folder / old).unlink(missing_ok=True)
     command = [sys.executable, "-m", "napari_sam2_automask.large", str(folder / "spec.json")]
     # A session of its own: closing the terminal or the viewer does not reach it.
-    own = {"creationflags": 0x00000208} if os.name == "nt" else {"start_new_session": True}
+    own: dict[str, Any] = {"creationflags": 0x00000208} if os.name == "nt" else {"start_new_session": True}
     with (folder / "log.txt").open("ab") as log:
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, **own)  # type: ignore[call-overload]
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, **own)
+    _children.append(process)
+    # Until the process holds its lock, nobody could tell it from one that was killed.
+    while not _locked(folder) and process.poll() is None:
+        time.sleep(0.05)
     return int(process.pid)
 
 
@@ -99,6 +109,7 @@ def resume(output: Path) -> int:
 
 def status(output: Path) -> Status:
     """Return how the run that writes an output is doing; any process may ask, at any time."""
+    _children[:] = [child for child in _children if child.poll() is None]
     output = Path(output).absolute()
     folder = run_folder(output)
     try:
@@ -110,8 +121,9 @@ def status(output: Path) -> Status:
         return Status("running", **counted)
     if note.get("error"):
         return Status("failed", message=note["error"], **counted)
-    if output.exists() and not (folder / "failed").exists():
-        return Status("finished")
+    if output.exists():
+        failed = len(Results(folder).failures())
+        return Status("finished", message=f"{failed} tiles were set aside" if failed else "")
     return Status("stopped", **counted) if (folder / "spec.json").exists() else Status("unknown")
 
 
@@ -142,13 +154,15 @@ def main(path: Path) -> LargeResult:
             if (folder / "stop").exists():
                 raise Cancelled
 
-    # Held from the first moment, before the run takes its own lock: someone may look at once.
-    with FileLock(folder / "process.lock"):
-        try:
+    # Held from the first moment, long before the run takes its own lock: someone may look at once.
+    try:
+        with FileLock(folder / "process.lock", timeout=_PATIENCE):
             return spec.run(note)
-        except AutomaskError as error:
-            _write(folder, last | {"error": str(error)})
-            raise
+    except Timeout:
+        raise OutputError(f"a run that writes {spec.output} is under way already") from None
+    except AutomaskError as error:
+        _write(folder, last | {"error": str(error)})
+        raise
 
 
 def _write(folder: Path, note: dict[str, Any]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
@@ -11,6 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import NDArray
+
+    from napari_sam2_automask.models import Model
 
     from napari_sam2_automask.settings import AmgSettings
 
@@ -64,9 +67,7 @@ class ModelSegmenter:
 
     def description(self) -> dict[str, Any]:
         """Return all that the labels depend on, as JSON-able values."""
-        from napari_sam2_automask.models import load_model
-
-        model = load_model(self.model, device=self.device)
+        model = _model(self.model, self.device)
         return {
             "settings": self.settings.to_json(),
             "model": {"name": model.name, "sha256": model.sha256, "config": model.config},
@@ -85,12 +86,11 @@ class ModelSegmenter:
 
         from napari_sam2_automask import engine
         from napari_sam2_automask.image import to_model_view
-        from napari_sam2_automask.models import load_model
         from napari_sam2_automask.painting import paint
         from napari_sam2_automask.selection import select
 
         torch.set_num_threads(self.threads)
-        model = load_model(self.model, device=self.device)
+        model = _model(self.model, self.device)
 
         def segment_tile(pixels: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
             limits = self.contrast_limits
@@ -99,3 +99,11 @@ class ModelSegmenter:
             return result.labels, result.table["predicted_iou"].to_numpy()
 
         return segment_tile
+
+
+@lru_cache(maxsize=1)
+def _model(source: str, device: str) -> Model:
+    """Load a model once, for its description and for the work."""
+    from napari_sam2_automask.models import load_model
+
+    return load_model(source, device=device)
