@@ -185,6 +185,16 @@ def test_kinds_of_images(viewer, qtbot, watcher, data, kwargs, plane_shape):
     assert labels.data.any()
 
 
+def test_a_huge_image_is_refused_before_anything_is_read(viewer, watcher):
+    viewer.add_image(
+        da.zeros((200_000, 300_000), np.uint8, chunks=4096), contrast_limits=(0, 1), multiscale=False
+    )
+    widget = dock(viewer, watcher)
+    widget.run_panel.button.click()
+    assert not widget.running
+    assert "200,000 x 300,000 pixels" in widget.run_panel.status.text()
+
+
 def test_an_image_that_cannot_be_read(viewer, qtbot, watcher):
     def broken(block):
         if block.size:

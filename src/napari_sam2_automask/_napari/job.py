@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_sam2_automask._napari.source import ImageSource
+    from napari_sam2_automask.live import LiveSelection
     from napari_sam2_automask.progress import ProgressCallback
     from napari_sam2_automask.settings import AmgSettings
 
@@ -113,6 +114,8 @@ class PlaneResult:
         False if the run was cancelled and this is what had been found.
     device : str
         The device that was used.
+    live : LiveSelection or None
+        What the settings can go on selecting from.
     """
 
     labels: NDArray[Any]
@@ -121,6 +124,7 @@ class PlaneResult:
     removed: Mapping[str, int] = field(default_factory=dict)
     complete: bool = True
     device: str = ""
+    live: LiveSelection | None = None
 
 
 class Segmenter(Protocol):
@@ -154,6 +158,8 @@ class Outcome:
         Wall time.
     device : str
         The device that was used.
+    live : LiveSelection or None
+        Of a two-dimensional image: what the settings can go on selecting from.
     """
 
     data: NDArray[Any]
@@ -165,6 +171,7 @@ class Outcome:
     replaces: bool
     seconds: float
     device: str = ""
+    live: LiveSelection | None = None
 
 
 def digest(plane: NDArray[Any]) -> str:
@@ -218,18 +225,20 @@ def run_request(request: Request, segmenter: Segmenter, progress: ProgressCallba
             removed[name] = removed.get(name, 0) + int(count)
     seconds = time.perf_counter() - started
     record = _record(request, results, done, complete, seconds)
+    live = None if source.other_axes else results[0].live
+    replaces = previous is not None
     return Outcome(
-        data, table, record, digests, removed, complete, previous is not None, seconds, results[0].device
+        data, table, record, digests, removed, complete, replaces, seconds, results[0].device, live
     )
 
 
 def _over_planes(progress: ProgressCallback, number: int, planes: int) -> ProgressCallback:
-    """Count point prompts over all planes; other stages pass as they are."""
+    """Count point prompts and encoder passes over all planes; other stages pass as they are."""
     if planes == 1:
         return progress
 
     def report(state: Progress) -> None:
-        if state.stage == "points":
+        if state.stage in ("points", "encoder"):
             state = replace(state, done=state.done + number * state.total, total=state.total * planes)
         progress(state)
 

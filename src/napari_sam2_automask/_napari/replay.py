@@ -16,9 +16,6 @@ if TYPE_CHECKING:
 
 __all__ = ["as_command", "as_python"]
 
-#: The file that a command reads its point grids from.
-GRIDS_FILE = "point_grids.json"
-
 
 def as_python(request: Request) -> str:
     """Return Python that repeats the run on its first plane; for a script, or napari's console."""
@@ -67,15 +64,10 @@ def as_command(request: Request, family: str) -> str:
         words += ["--plane", str(int(np.ravel_multi_index(request.indices[0], counts)))]
     if not source.rgb and request.contrast_limits:
         words += ["--contrast-limits", *(f"{limit:.10g}" for limit in request.contrast_limits)]
-    before = ""
     for name, value in _changes(request.settings, PRESETS[request.preset].for_model(family)).items():
-        if name == "points_per_side" and value is None:
-            continue  # the grids say so
-        if name == "point_grids" and value is not None:
-            before = f"echo {shlex.quote(json.dumps(value))} > {GRIDS_FILE} && "
-            value = GRIDS_FILE
-        words += _option(name, value)
-    return before + shlex.join(words)
+        if value is not None:  # point grids say by themselves that there are no points per side
+            words += _option(name, value)
+    return shlex.join(words)
 
 
 def _changes(settings: AmgSettings, base: AmgSettings) -> dict[str, Any]:
@@ -88,4 +80,4 @@ def _option(name: str, value: Any) -> list[str]:
     option = name.replace("_", "-")
     if isinstance(value, bool):
         return [f"--{option}" if value else f"--no-{option}"]
-    return [f"--{option}", str(value)]
+    return [f"--{option}", json.dumps(value) if isinstance(value, tuple) else str(value)]

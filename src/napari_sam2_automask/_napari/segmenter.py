@@ -13,11 +13,14 @@ from napari_sam2_automask.progress import Cancelled, Progress
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from napari_sam2_automask.candidates import Candidates
+    from napari_sam2_automask.candidates import Candidates, Floor
     from napari_sam2_automask.models import Model
     from napari_sam2_automask.progress import ProgressCallback
 
 __all__ = ["EngineSegmenter", "engine_segmenter"]
+
+#: How far thresholds can be lowered after a run of a two-dimensional image.
+ROOM = 0.2
 
 
 class EngineSegmenter:
@@ -50,7 +53,9 @@ class EngineSegmenter:
             candidates: Candidates | None
             complete = True
             try:
-                candidates = engine.propose(view, request.settings, model, progress=progress)
+                candidates = engine.propose(
+                    view, request.settings, model, progress=progress, floor=_floor(request)
+                )
             except Cancelled as cancelled:
                 candidates, complete = cancelled.candidates, False
                 if candidates is None:
@@ -73,6 +78,7 @@ class EngineSegmenter:
 def _choose_and_paint(
     candidates: Candidates, plane: NDArray[Any], request: Request, model: Model, complete: bool
 ) -> PlaneResult:
+    from napari_sam2_automask.live import LiveSelection
     from napari_sam2_automask.painting import paint
     from napari_sam2_automask.record import make_record
     from napari_sam2_automask.selection import select
@@ -88,6 +94,10 @@ def _choose_and_paint(
         contrast_limits=request.contrast_limits,
     )
     masks = select(candidates, request.settings)
+    live = None
+    if complete and not source.other_axes:
+        live = LiveSelection(candidates)
+        live.prepare()
     physical = {"pixel_size": source.pixel_size, "unit": source.unit} if source.unit else {}
     painted = paint(masks, image=plane, record=record, **physical)  # type: ignore[arg-type]
     return PlaneResult(
@@ -97,7 +107,18 @@ def _choose_and_paint(
         removed=painted.record.get("removed", masks.removed),
         complete=complete,
         device=str(model.device),
+        live=live,
     )
+
+
+def _floor(request: Request) -> Floor | None:
+    """Return a floor that leaves room below the thresholds, where the result can be selected from again."""
+    if request.source.other_axes:
+        return None
+    from napari_sam2_automask.candidates import Floor
+
+    settings = request.settings
+    return Floor(max(0.0, settings.pred_iou_thresh - ROOM), max(0.0, settings.stability_score_thresh - ROOM))
 
 
 @cache

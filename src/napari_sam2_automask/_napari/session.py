@@ -56,9 +56,12 @@ class RunSession(QObject):
     ----------
     ended : Qt signal
         A run has ended, however.
+    placed : Qt signal
+        A result is in the viewer; emits the `Finished`, the `Outcome` and the layer.
     """
 
     ended = Signal()
+    placed = Signal(object, object, object)
 
     def __init__(
         self,
@@ -158,7 +161,8 @@ class RunSession(QObject):
             return
         if outcome is not None and found:
             try:
-                place_outcome(self._viewer, request, outcome, finished.key, finished.previous)
+                layer = place_outcome(self._viewer, request, outcome, finished.key, finished.previous)
+                self.placed.emit(finished, outcome, layer)
             except Exception as error:
                 self._fail(explain(error))
                 return

@@ -80,7 +80,12 @@ class ImageSource:
         return self.shape[rows], self.shape[columns]
 
     @property
-    def plane_count(self) -> int:
+    #: The largest plane that a run takes at once, in pixels. What the model sees of it and its labels are held
+#: whole, together some 7 bytes a pixel.
+MAX_PIXELS = 2**28
+
+
+def plane_count(self) -> int:
         """How many planes there are."""
         return math.prod(self.shape[axis] for axis in self.other_axes)
 
@@ -114,6 +119,11 @@ class ImageSource:
         """Swap rows and columns of a plane where the viewer shows them swapped; its own inverse."""
         rows, columns = self.rows_columns
         return plane.swapaxes(0, 1) if rows > columns else plane
+
+
+#: The largest plane that a run takes at once, in pixels. What the model sees of it and its labels are held
+#: whole, together some 7 bytes a pixel.
+MAX_PIXELS = 2**28
 
 
 def plane_count(layer: Image) -> int:
@@ -156,6 +166,7 @@ def take_source(layer: Image, order: Sequence[int], point: Sequence[float]) -> I
         for axis in range(len(shape))
         if axis not in (rows, columns)
     )
+    _check_size(layer.name, shape[rows], shape[columns])
     units = tuple(str(unit) for unit in layer.units)
     scale = tuple(abs(float(s)) for s in layer.scale)
     same_unit = units[rows] == units[columns] and units[rows] not in ("pixel", "")
@@ -174,6 +185,15 @@ def take_source(layer: Image, order: Sequence[int], point: Sequence[float]) -> I
         axis_labels=tuple(layer.axis_labels),
         path=str(layer.source.path) if layer.source.path else None,
     )
+
+
+def _check_size(name: str, rows: int, columns: int) -> None:
+    if rows * columns > MAX_PIXELS:
+        side = math.isqrt(MAX_PIXELS)
+        raise ImageError(
+            f"{name!r} has {rows:,} x {columns:,} pixels, more than {side:,} x {side:,} at once: crop it, or "
+            "segment it in tiles with Python (napari_sam2_automask.large)"
+        )
 
 
 def layer_transform(layer: Layer) -> dict[str, Any]:

@@ -58,7 +58,7 @@ class Tracker:
         self._last = clock()
         self._stage = ""
         self._points = (0, 0)
-        self._points_started: float | None = None
+        self._passes = (0, 0)
         self.state = TrackerState("Starting")
         self.spent: dict[str, float] = {}
 
@@ -69,7 +69,7 @@ class Tracker:
         if self._stage:
             self.spent[self._stage] = self.spent.get(self._stage, 0.0) + now - self._last
         self._last, self._stage = now, progress.stage
-        self.state = self._describe(progress, now)
+        self.state = self._describe(progress)
         self._forward(progress)
 
     @property
@@ -77,28 +77,32 @@ class Tracker:
         """Point prompts done and in all."""
         return self._points
 
-    def _describe(self, progress: Progress, now: float) -> TrackerState:
+    def _describe(self, progress: Progress) -> TrackerState:
         stage, done, total = progress.stage, progress.done, progress.total
         if stage == "points":
-            if self._points_started is None:
-                self._points_started = now - self.spent.get("encoder", 0.0)
             self._points = (done, total)
-            return TrackerState(f"{done:,} of {total:,} points", done, total, self._left(done, total, now))
+            return TrackerState(f"{done:,} of {total:,} points", done, total, self._left())
         if stage == "encoder":
+            self._passes = (done + 1, total)
             # Between crops the points done stay on show: a bar that jumps back helps nobody.
             count = f" {min(done + 1, total)} of {total}" if total > 1 else ""
-            return TrackerState(f"Encoding image{count}", *self._points, self._left(*self._points, now))
-        if stage == "download":
-            text = f"Downloading model, {done / 1e6:,.0f} of {total / 1e6:,.0f} MB"
+            return TrackerState(f"Encoding image{count}", *self._points, self._left())
+        if stage == "download":  # also while a file at hand is checked
+            text = f"Getting model, {done / 1e6:,.0f} of {total / 1e6:,.0f} MB"
             rate = self.spent.get("download", 0.0) / done if done else None
             return TrackerState(text, done, total, None if rate is None else rate * (total - done))
         words = {"load": "Loading model", "select": "Filtering masks", "paint": "Painting labels"}
         return TrackerState(words.get(stage, stage.capitalize()), *self._points)
 
-    def _left(self, done: int, total: int, now: float) -> float | None:
-        if self._points_started is None or done <= 0 or total <= 0:
+    def _left(self) -> float | None:
+        """Estimate what is left of points and of encoder passes, each from its own pace so far."""
+        (done, total), (passed, passes) = self._points, self._passes
+        if done <= 0:
             return None
-        return (now - self._points_started) * (total - done) / done
+        left = self.spent.get("points", 0.0) * (total - done) / done
+        if passed:
+            left += self.spent.get("encoder", 0.0) * max(0, passes - passed) / passed
+        return left
 
 
 def duration(seconds: float) -> str:

@@ -22,6 +22,8 @@ from napari_sam2_automask._napari.costs import cost_text
 from napari_sam2_automask._napari.form import SettingsForm, ignore_stray_wheel
 from napari_sam2_automask._napari.image_panel import ImagePanel
 from napari_sam2_automask._napari.job import Request
+from napari_sam2_automask._napari.live_layer import LiveLayer, retell
+from napari_sam2_automask._napari.live_panel import LivePanel
 from napari_sam2_automask._napari.model_choice import ModelChoice
 from napari_sam2_automask._napari.point_grid import grid_from_points
 from napari_sam2_automask._napari.preset_choice import PresetChoice
@@ -36,12 +38,12 @@ from napari_sam2_automask.settings import AmgSettings
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from napari.layers import Image
+    from napari.layers import Image, Labels
     from napari.viewer import Viewer
     from qtpy.QtGui import QHideEvent, QShowEvent
 
-    from napari_sam2_automask._napari.controller import Controller
-    from napari_sam2_automask._napari.job import Segmenter
+    from napari_sam2_automask._napari.controller import Controller, Finished
+    from napari_sam2_automask._napari.job import Outcome, Segmenter
     from napari_sam2_automask.settings import PointGrids
 
 __all__ = ["AutomaskWidget"]
@@ -70,11 +72,13 @@ class AutomaskWidget(QWidget):
         self._viewer = napari_viewer
         self._store = default_store() if store is None else store
         self._main_window: QMainWindow | None = None
+        self._live_run: Finished | None = None
 
         self.images = ImagePanel(napari_viewer)
         self.models = ModelChoice()
         self.presets = PresetChoice()
         self.form = SettingsForm(self._points_from_layer)
+        self.live = LivePanel()
         self.parameters = QCollapsible("All parameters", expandedIcon="▾", collapsedIcon="▸")
         self.run_panel = RunPanel()
         self.session = RunSession(
@@ -105,7 +109,7 @@ class AutomaskWidget(QWidget):
         choices = QVBoxLayout(inner)
         choices.setContentsMargins(0, 0, 10, 0)
         choices.setSpacing(10)
-        for part in (self.images, self.models, self.presets, self.parameters):
+        for part in (self.images, self.models, self.presets, self.live, self.parameters):
             choices.addWidget(part)
         choices.addStretch(1)
         self._wheel_guard = ignore_stray_wheel(inner)
@@ -131,6 +135,10 @@ class AutomaskWidget(QWidget):
         self.images.changed.connect(self._show_costs)
         self.images.view_wanted.connect(self.session.show_model_view)
         self.session.ended.connect(self._on_ended)
+        self.session.placed.connect(self._begin_live)
+        self.live.settings_wanted.connect(self._show_settings)
+        self.live.settled.connect(self._remember_live)
+        self.live.run_wanted.connect(self.run)
         self.models.changed.connect(self._on_model)
         self.presets.chosen.connect(self._load_preset)
         self.form.changed.connect(self._on_settings)
@@ -186,11 +194,17 @@ class AutomaskWidget(QWidget):
 
     def _load_preset(self) -> None:
         self.form.show(self.presets.preset.for_model(self.models.family))
+        self.live.follow(self.form.settings)
         self._show_costs()
+
+    def _show_settings(self, settings: AmgSettings) -> None:
+        self.form.show(settings)
+        self._on_settings(settings)
 
     def _on_settings(self, settings: AmgSettings) -> None:
         preset = self.presets.preset
         self.presets.choose(preset.name, custom=settings != preset.for_model(self.models.family))
+        self.live.follow(settings)
         self._show_costs()
 
     def _show_costs(self) -> None:
@@ -245,8 +259,26 @@ class AutomaskWidget(QWidget):
     def shut_down(self) -> None:
         """Cancel what is running and let go of the viewer; the widget is of no use afterwards."""
         self._save_if_pending()
+        self.live.end()
         self.session.close()
         _let_go(self.session.controller, self.images.layer_choice.connections)
+
+    def _begin_live(self, finished: Finished, outcome: Outcome, layer: Labels) -> None:
+        """Let the result follow the settings from now on."""
+        self._live_run = finished
+        if outcome.live is None:
+            self.live.end()
+            return
+        settings = finished.request.settings
+        follower = LiveLayer(outcome.live, layer, finished.request.source.oriented, settings)
+        self.live.begin(follower, settings)
+        self.live.follow(self.form.settings)
+
+    def _remember_live(self, settings: AmgSettings) -> None:
+        """Note in the layer what it now shows, so that a run with these settings may replace it."""
+        follower, finished = self.live.live_layer, self._live_run
+        if follower is not None and finished is not None:
+            retell(follower, finished, settings)
 
     def _request_and_image(self) -> tuple[Request, Image]:
         request, image = self.request(), self.images.layer
