@@ -87,7 +87,8 @@ def test_what_holds_no_settings_is_refused(data):
 def test_json_ready_turns_everything_into_json():
     value = {
         1: np.int64(3), "a": np.float32(0.5), "b": np.array([[1, 2]]), "c": (1, {2}),
-        "d": Path("x") / "y", "e": float("nan"), "f": np.inf, "g": np.bool_(True), "h": None, "i": complex(1, 2),
+        "d": Path("x") / "y", "e": float("nan"), "f": np.inf,
+        "g": np.bool_(True), "h": None, "i": complex(1, 2),
     }  # fmt: skip
     expected = {
         "1": 3, "a": 0.5, "b": [[1, 2]], "c": [1, [2]],
