@@ -185,7 +185,7 @@ def test_kinds_of_images(viewer, qtbot, watcher, data, kwargs, plane_shape):
     assert labels.data.any()
 
 
-def test_a_huge_image_is_refused_before_anything_is_read(viewer, watcher):
+def test_a_huge_image_is_refused_unread(viewer, watcher):
     viewer.add_image(
         da.zeros((200_000, 300_000), np.uint8, chunks=4096), contrast_limits=(0, 1), multiscale=False
     )

@@ -80,12 +80,7 @@ class ImageSource:
         return self.shape[rows], self.shape[columns]
 
     @property
-    #: The largest plane that a run takes at once, in pixels. What the model sees of it and its labels are held
-#: whole, together some 7 bytes a pixel.
-MAX_PIXELS = 2**28
-
-
-def plane_count(self) -> int:
+    def plane_count(self) -> int:
         """How many planes there are."""
         return math.prod(self.shape[axis] for axis in self.other_axes)
 
