@@ -28,6 +28,7 @@ from napari_sam2_automask.engine.heads import centred, join, split, value_rows
 from napari_sam2_automask.engine.image_side import ImageSide, State
 from napari_sam2_automask.engine.plain import Decoded
 from napari_sam2_automask.engine.tables import make_tables
+from napari_sam2_automask.engine.upscaling import Asked, Upscaler
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
     from napari_sam2_automask.engine.encode import Features
 
 __all__ = ["LowRankDecoder", "fits"]
+
+_UPSCALED = 8
 
 
 def fits(network: SAM2Base) -> bool:
@@ -76,7 +79,9 @@ class LowRankDecoder:
         prompts = network.sam_prompt_encoder
         dense = prompts.no_mask_embed.weight.reshape(1, -1, 1, 1)
         self._decoder = decoder
-        self._image = ImageSide(decoder, make_tables(decoder, features, dense, prompts.get_dense_pe()))
+        tables = make_tables(decoder, features, dense, prompts.get_dense_pe())
+        self._image = ImageSide(decoder, tables)
+        self._upscaler = Upscaler(decoder, features, tables.last, decoder.transformer.layers[1].norm4.bias)
         self._chunk = chunk
         self._fallback = not multimask and decoder.dynamic_multimask_via_stability
         every = range(decoder.num_mask_tokens)
@@ -109,32 +114,35 @@ class LowRankDecoder:
         mlps = self._decoder.output_hypernetworks_mlps
         hyper = torch.stack([mlps[i](hidden[:, 1 + k]) for k, i in enumerate(self._mask_ids)], 1)
         keep = iou > floor if math.isfinite(floor) else torch.ones_like(iou, dtype=torch.bool)
-        for i, wanted in enumerate(keep.any(1).tolist()):
-            if wanted:
-                upscaled = self._image.upscale(states[i // self._chunk], i % self._chunk, rows[i])
-                if self._fallback:
-                    scores, logits = self._single_or_best(upscaled, hyper[i], iou[i], floor)
-                else:
-                    scores, logits = iou[i][keep[i]], self._image.arrange(hyper[i][keep[i]] @ upscaled.T)
-                yield Decoded(torch.full((len(scores),), i, device=scores.device), scores, logits)
-            tick(1)
+        wanted = keep.any(1).nonzero()[:, 0].tolist()
+        # Upscaled a few at a time: masks are large, and a cancel should not wait for a whole batch.
+        for start in range(0, len(wanted), _UPSCALED):
+            group = wanted[start : start + _UPSCALED]
+            tick(0)
+            if self._fallback:
+                yield from self._single_or_best(group, states, rows, hyper, iou, floor)
+                continue
+            asked = [self._asked(states, i, rows, hyper[i][keep[i]]) for i in group]
+            for i, logits in zip(group, self._upscaler.logits(asked), strict=True):
+                yield Decoded(torch.full((len(logits),), i, device=logits.device), iou[i][keep[i]], logits)
+        tick(len(sparse))
+
+    def _asked(self, states: list[State], i: int, rows: Tensor, hyper: Tensor) -> Asked:
+        state, j = states[i // self._chunk], i % self._chunk
+        return Asked(state.scale[j], state.mixed[j], rows[i], hyper)
 
     def _single_or_best(
-        self, upscaled: Tensor, hyper: Tensor, iou: Tensor, floor: float
-    ) -> tuple[Tensor, Tensor]:
-        """Return the single mask if it is stable, else the best of the three, as the stock decoder does."""
-        best = 1 + int(iou[1:].argmax())
-        single = self._image.arrange(hyper[:1] @ upscaled.T)
-        stable = (
-            self._decoder._get_stability_scores(single[None])
-            >= self._decoder.dynamic_multimask_stability_thresh
-        )
-        which, logits = 0, single
-        if not bool(stable):
-            which, logits = best, self._image.arrange(hyper[best : best + 1] @ upscaled.T)
-        scores = iou[which : which + 1]
-        keep = scores > floor if math.isfinite(floor) else slice(None)
-        return scores[keep], logits[keep]
+        self, group: list[int], states: list[State], rows: Tensor, hyper: Tensor, iou: Tensor, floor: float
+    ) -> Iterator[Decoded]:
+        """Yield the single mask if it is stable, else the best of the three, as the stock decoder does."""
+        best = 1 + iou[:, 1:].argmax(1)
+        asked = [self._asked(states, i, rows, hyper[i][[0, int(best[i])]]) for i in group]
+        for i, both in zip(group, self._upscaler.logits(asked), strict=True):
+            score = self._decoder._get_stability_scores(both[None, :1])
+            which = 0 if bool(score >= self._decoder.dynamic_multimask_stability_thresh) else int(best[i])
+            if bool(iou[i, which] > floor):
+                prompt = torch.tensor([i], device=both.device)
+                yield Decoded(prompt, iou[i, which : which + 1], both[:1] if which == 0 else both[1:])
 
     def _tokens(self, sparse: Tensor) -> Tensor:
         """Put the output tokens before the prompts' tokens, (B, T, C)."""

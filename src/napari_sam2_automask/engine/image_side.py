@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from napari_sam2_automask.engine.heads import shared_matmul
@@ -54,7 +53,6 @@ class ImageSide:
         first, second = decoder.transformer.layers
         self._width: int = decoder.transformer_dim
         self._eps = float(first.norm4.eps), float(second.norm4.eps)
-        _, self._norm, self._act1, _, self._act2 = decoder.output_upscaling
 
     def look0(self, q: Tensor) -> Tensor:
         """First layer, prompt tokens attend: scaled queries to values, both (B, H, T, d)."""
@@ -156,38 +154,6 @@ class ImageSide:
         weights = shared_matmul(q, tables.pe_key2, add_to=scores).softmax(-1)
         taken = torch.bmm(weights.flatten(1, 2), state.mixed.mT)
         return shared_matmul(weights.mul_(state.scale[:, None]), tables.value2), taken
-
-    def upscale(self, state: State, j: int, rows: Tensor) -> Tensor:
-        """Upscale the image tokens of one prompt to mask features.
-
-        Parameters
-        ----------
-        state : State
-            After the second layer.
-        j : int
-            Which prompt of the state.
-        rows : (2 H T, C) Tensor
-            What its weights mix.
-
-        Returns
-        -------
-        (16 N, c2) Tensor
-            Features of the mask pixels, cell by cell; see :meth:`arrange`.
-        """
-        tables = self._tables
-        x = torch.addcmul(tables.up_constant, tables.up, state.scale[j].T)
-        x.addmm_(state.mixed[j].T, rows @ tables.up_weight)
-        x = x.view(-1, self._norm.weight.numel())
-        x = F.layer_norm(x, (x.shape[1],), self._norm.weight, self._norm.bias, self._norm.eps)
-        x = torch.addmm(tables.up2_constant, self._act1(x), tables.up2_weight)
-        features: Tensor = self._act2(x).view(4 * len(x), -1)
-        return features
-
-    def arrange(self, logits: Tensor) -> Tensor:
-        """Put mask pixels that lie cell by cell into rows and columns, (K, 16 N) to (K, 4 h, 4 w)."""
-        h, w = self._tables.size
-        cells = logits.view(len(logits), h, w, 2, 2, 2, 2)
-        return cells.permute(0, 1, 3, 5, 2, 4, 6).reshape(len(logits), 4 * h, 4 * w)
 
     def _rsqrt(self, square: Tensor, layer: int) -> Tensor:
         return square.div_(self._width).clamp_(min=0).add_(self._eps[layer]).rsqrt_()

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from napari_sam2_automask.engine.heads import centred, project
 
 if TYPE_CHECKING:
-    import torch
     from sam2.modeling.sam.mask_decoder import MaskDecoder
     from sam2.modeling.sam.transformer import Attention
     from torch import Tensor
@@ -28,8 +27,6 @@ class Tables:
 
     Attributes
     ----------
-    size : (int, int)
-        Rows and columns of the image tokens; N is their product.
     key0, query0 : (H, d, N) Tensors
         First layer: keys for the prompt tokens, queries of the image tokens, position code included.
     value0 : (H, N, d) Tensor
@@ -45,16 +42,10 @@ class Tables:
         Second layer norm: lengths, products with the rows of the first and of the second layer.
     key2, pe_key2, value2 : (H, d, N), (H, d, N), (H, N, d) Tensors
         Final attention.
-    up, up_constant : (N, 4 c1) Tensors
-        First transposed convolution with the four output pixels of a token side by side, each centred over
-        its c1 channels for the layer norm that follows; the second holds bias and high-resolution features.
-    up_weight : (C, 4 c1) Tensor
-        Its weight, centred alike.
-    up2_weight, up2_constant : (c1, 4 c2) and (4 N, 4 c2) Tensors
-        Second transposed convolution.
+    last : (N, C) Tensor
+        What the image contributes to the tokens after the second layer norm, before that norm's scale.
     """
 
-    size: tuple[int, int]
     key0: Tensor
     query0: Tensor
     value0: Tensor
@@ -72,11 +63,7 @@ class Tables:
     key2: Tensor
     pe_key2: Tensor
     value2: Tensor
-    up: Tensor
-    up_constant: Tensor
-    up_weight: Tensor
-    up2_weight: Tensor
-    up2_constant: Tensor
+    last: Tensor
 
 
 def make_tables(decoder: MaskDecoder, features: Features, dense: Tensor, position: Tensor) -> Tables:
@@ -96,7 +83,7 @@ def make_tables(decoder: MaskDecoder, features: Features, dense: Tensor, positio
     Returns
     -------
     Tables
-        About 12 MB for 32 x 32 tokens, 50 MB for 64 x 64.
+        About 8 MB for 32 x 32 tokens, 33 MB for 64 x 64.
     """
     first, second = decoder.transformer.layers
     final = decoder.transformer.final_attn_token_to_image
@@ -115,9 +102,7 @@ def make_tables(decoder: MaskDecoder, features: Features, dense: Tensor, positio
     # The rows of the first layer, seen through both layer norms' centring.
     x1_back = centred(x1 * first.norm4.weight)
     bias0 = i2t.out_proj.bias
-    up, up_constant, up_weight = _first_upscaling(decoder, features, x2_scaled, second.norm4.bias)
     return Tables(
-        size=(embed.shape[-2], embed.shape[-1]),
         key0=project(placed, t2i.k_proj.weight, heads),
         query0=_query(i2t, placed, heads) + (i2t.q_proj.bias * _scale(i2t)).view(heads, -1, 1),
         value0=_values(image @ t2i.v_proj.weight.T + t2i.v_proj.bias, heads),
@@ -136,11 +121,7 @@ def make_tables(decoder: MaskDecoder, features: Features, dense: Tensor, positio
         key2=project(x2_scaled, final.k_proj.weight, heads),
         pe_key2=project(pe, final.k_proj.weight, heads),
         value2=_values(x2_scaled @ final.v_proj.weight.T, heads),
-        up=up,
-        up_constant=up_constant,
-        up_weight=up_weight,
-        up2_weight=_flat_weight(decoder.output_upscaling[3]),
-        up2_constant=_second_upscaling(decoder, features),
+        last=x2_scaled,
     )
 
 
@@ -155,52 +136,3 @@ def _query(attention: Attention, image: Tensor, heads: int) -> Tensor:
 def _values(projected: Tensor, heads: int) -> Tensor:
     """(N, D) to (H, N, d)."""
     return projected.view(len(projected), heads, -1).transpose(0, 1).contiguous()
-
-
-def _flat_weight(conv: torch.nn.ConvTranspose2d) -> Tensor:
-    """Return the weight of a 2 x 2 transposed convolution as (c_in, 4 c_out): pixels, then channels."""
-    weight: Tensor = conv.weight
-    return weight.permute(0, 2, 3, 1).reshape(len(weight), -1).contiguous()
-
-
-def _cells(features: Tensor, depth: int) -> Tensor:
-    """Lay out a feature map of 2^depth times the tokens' resolution token by token, channels last.
-
-    (1, c, 2^depth h, 2^depth w) to (h, w, 2, 2, [2, 2,] c), the order in which transposed convolutions
-    written as matrix products give their pixels.
-    """
-    _, channels, height, width = features.shape
-    n = 2**depth
-    h, w = height // n, width // n
-    twos = [2] * depth
-    blocks = features[0].view(channels, h, *twos, w, *twos)
-    rows, columns = list(range(2, 2 + depth)), list(range(3 + depth, 3 + 2 * depth))
-    pairs = [axis for pair in zip(rows, columns, strict=True) for axis in pair]
-    cells: Tensor = blocks.permute(1, 2 + depth, *pairs, 0).contiguous()
-    return cells
-
-
-def _first_upscaling(
-    decoder: MaskDecoder, features: Features, image: Tensor, shift: Tensor
-) -> tuple[Tensor, Tensor, Tensor]:
-    conv = decoder.output_upscaling[0]
-    c1 = conv.weight.shape[1]
-    flat = _flat_weight(conv)
-    weight = centred(flat.view(len(flat), 4, c1)).view(len(flat), -1)
-    constant = (shift @ flat).view(4, c1) + conv.bias
-    if features.high_res:
-        constant = _cells(features.high_res[1], 1).view(-1, 4, c1) + constant
-    projected: Tensor = image @ weight
-    constant = centred(constant).expand(len(image), 4, c1).reshape(len(image), -1)
-    return projected, constant, weight
-
-
-def _second_upscaling(decoder: MaskDecoder, features: Features) -> Tensor:
-    conv = decoder.output_upscaling[3]
-    tokens = 4 * features.image_embed[0, 0].numel()
-    c2 = conv.weight.shape[1]
-    if not features.high_res:
-        bias: Tensor = conv.bias
-        return bias.repeat(tokens, 4)
-    constant: Tensor = (_cells(features.high_res[0], 2) + conv.bias).view(tokens, 4 * c2)
-    return constant

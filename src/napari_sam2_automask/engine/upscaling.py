@@ -1,0 +1,154 @@
+"""From image tokens to mask logits: the upscaling half of the mask decoder.
+
+Channels come first and image tokens last, in tiles of a few hundred tokens that stay in the cache. The four
+pixels that a transposed convolution makes of one are rows of a matrix product, so that pixels are put into
+their places once, in the finished logits.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+
+from napari_sam2_automask.engine.heads import centred
+
+if TYPE_CHECKING:
+    from sam2.modeling.sam.mask_decoder import MaskDecoder
+    from torch import Tensor
+
+    from napari_sam2_automask.engine.encode import Features
+
+__all__ = ["Asked", "Upscaler"]
+
+# Image tokens worked on at a time: what they need fits into the second-level cache.
+_TILE = 256
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Asked:
+    """One prompt, as far as its masks depend on it.
+
+    Attributes
+    ----------
+    scale : (1, N) Tensor
+        Of the image tokens, the product of both layer norms'.
+    mixed : (2 H T, N) Tensor
+        Weights of the rows that are mixed into the image tokens.
+    rows : (2 H T, C) Tensor
+        These rows.
+    hyper : (K, c2) Tensor
+        What its mask tokens look for.
+    """
+
+    scale: Tensor
+    mixed: Tensor
+    rows: Tensor
+    hyper: Tensor
+
+
+class Upscaler:
+    """Upscales the image tokens of one image, prompt by prompt.
+
+    N image tokens of C channels become 4 N pixels of c1 channels, then 16 N pixels of c2 channels.
+
+    Parameters
+    ----------
+    decoder : MaskDecoder
+        Its upscaling layers.
+    features : Features
+        The image; for the high-resolution features.
+    image : (N, C) Tensor
+        What the image contributes to the tokens after the last layer norm, before that norm's scale.
+    shift : (C,) Tensor
+        The last layer norm's bias.
+    """
+
+    def __init__(self, decoder: MaskDecoder, features: Features, image: Tensor, shift: Tensor) -> None:
+        first, self._norm, self._act1, second, self._act2 = decoder.output_upscaling
+        self._gain, self._shift = self._norm.weight[:, None], self._norm.bias[:, None]
+        self._size = features.image_embed.shape[-2], features.image_embed.shape[-1]
+        self._c1, self._c2 = int(first.weight.shape[1]), int(second.weight.shape[1])
+        self._tile = min(_TILE, len(image))
+        # (c_in, c_out, 2, 2): output rows by channel, then pixel, for the first; by pixel, then channel, for
+        # the second, whose channels are summed up next.
+        weight = first.weight.permute(1, 2, 3, 0).reshape(4 * self._c1, -1)
+        constant = (weight @ shift).view(-1, 4, 1) + first.bias.view(-1, 1, 1)
+        constant2 = second.bias.view(-1, 1, 1, 1)
+        if features.high_res:
+            constant = constant + _cells(features.high_res[1], 1)
+            constant2 = constant2 + _cells(features.high_res[0], 2)
+        # The layer norm's mean is taken off here, once for all prompts.
+        self._weight = _centred_channels(weight.reshape(self._c1, -1)).view(weight.shape)
+        constant = _centred_channels(constant.expand(-1, 4, len(image)).reshape(self._c1, -1))
+        self._constant = self._tiles(constant.view(4 * self._c1, -1))
+        self._image = self._tiles(self._weight @ image.T)
+        self._weight2 = second.weight.permute(2, 3, 1, 0).reshape(4 * self._c2, -1).contiguous()
+        # (c2, pixel of the first, pixel of the second, N) to tiles of (pixel of the second, c2, first, n).
+        constant2 = constant2.expand(-1, 4, 4, len(image)).permute(2, 0, 1, 3)
+        self._constant2 = self._tiles(constant2.reshape(16 * self._c2, -1))
+
+    def _tiles(self, rows: Tensor) -> list[Tensor]:
+        """Cut (rows, N) into contiguous tiles."""
+        return [tile.contiguous() for tile in torch.split(rows, self._tile, 1)]
+
+    def logits(self, prompts: list[Asked]) -> list[Tensor]:
+        """Upscale the image tokens of some prompts and read masks from them.
+
+        Parameters
+        ----------
+        prompts : list of Asked
+            Together, so that what they share of the image is read from memory once.
+
+        Returns
+        -------
+        list of (K, 4 h, 4 w) Tensors
+            Mask logits of each prompt.
+        """
+        weights = [self._weight @ asked.rows.T for asked in prompts]
+        parts: list[list[Tensor]] = [[] for _ in prompts]
+        for i, (constant, image) in enumerate(zip(self._constant, self._image, strict=True)):
+            tile = slice(i * self._tile, i * self._tile + image.shape[1])
+            constant2 = self._constant2[i].view(4 * self._c2, -1)
+            for asked, weight, mine in zip(prompts, weights, parts, strict=True):
+                x = torch.addcmul(constant, image, asked.scale[:, tile]).addmm_(
+                    weight, asked.mixed[:, tile].contiguous()
+                )
+                z = torch.addmm(constant2, self._weight2, self._normalised(x.view(self._c1, -1)))
+                mine.append(torch.matmul(asked.hyper, self._act2(z).view(4, self._c2, -1)))
+        return [self._arranged(mine, len(asked.hyper)) for asked, mine in zip(prompts, parts, strict=True)]
+
+    def _normalised(self, x: Tensor) -> Tensor:
+        """Finish the layer norm of centred pixels, (c1, pixels), and apply the activation."""
+        square = x.square().sum(0)
+        scale = square.div_(self._c1).add_(self._norm.eps).rsqrt_()
+        activated: Tensor = self._act1(torch.addcmul(self._shift, x.mul_(scale), self._gain))
+        return activated
+
+    def _arranged(self, parts: list[Tensor], count: int) -> Tensor:
+        """Put pixels into their places.
+
+        Parts are (pixel of the second, K, pixel of the first x n); the result (K, 4 h, 4 w).
+        """
+        h, w = self._size
+        cells = torch.cat([part.view(4, count, 4, -1) for part in parts], 3).view(2, 2, count, 2, 2, h, w)
+        return cells.permute(2, 5, 3, 0, 6, 4, 1).reshape(count, 4 * h, 4 * w)
+
+
+def _centred_channels(x: Tensor) -> Tensor:
+    """Take off the mean over the first axis."""
+    return centred(x.T).T.contiguous()
+
+
+def _cells(features: Tensor, depth: int) -> Tensor:
+    """Lay out a feature map of 2^depth times the tokens' resolution by the pixels of a token.
+
+    (1, c, 2^depth h, 2^depth w) to (c, 4, N), or (c, 4, 4, N) with the coarser pixel first.
+    """
+    _, channels, height, width = features.shape
+    n = 2**depth
+    twos = [2] * depth
+    blocks = features[0].view(channels, height // n, *twos, width // n, *twos)
+    pairs = [axis for i in range(depth) for axis in (2 + i, 3 + depth + i)]
+    return blocks.permute(0, *pairs, 1, 2 + depth).reshape(channels, *[4] * depth, -1)
