@@ -1,0 +1,143 @@
+"""A Labels layer that follows the settings: what a person edited stays, everything else is repainted."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_sam2_automask._napari.job import digest
+from napari_sam2_automask._napari.result import LAYER_KEY, RECORD_KEY, request_key
+from napari_sam2_automask.lookups import lookups
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import pandas as pd
+    from napari.layers import Labels
+    from numpy.typing import NDArray
+
+    from napari_sam2_automask._napari.controller import Finished
+    from napari_sam2_automask.candidates import Candidates
+    from napari_sam2_automask.live import Change, LiveSelection
+    from napari_sam2_automask.settings import AmgSettings
+
+__all__ = ["LiveLayer", "retell"]
+
+
+class LiveLayer:
+    """Keeps a layer in step with settings; on the main thread.
+
+    Parameters
+    ----------
+    live : LiveSelection
+        Prepared, so that updates are quick.
+    layer : Labels
+        Two-dimensional; holds what `settings` select.
+    oriented : callable
+        Turns labels (Y, X) into the layer's axes, and back.
+    settings : AmgSettings
+        The settings of the run.
+    """
+
+    def __init__(
+        self,
+        live: LiveSelection,
+        layer: Labels,
+        oriented: Callable[[NDArray[Any]], NDArray[Any]],
+        settings: AmgSettings,
+    ) -> None:
+        self.live, self.layer, self._oriented = live, layer, oriented
+        self.change: Change = live.update(settings)
+        self._locked: set[int] = set()
+        layer.events.paint.connect(self._on_paint)
+
+    @property
+    def candidates(self) -> Candidates:
+        """What is selected from."""
+        return self.live.candidates
+
+    @property
+    def locked(self) -> frozenset[int]:
+        """Labels that a person edited."""
+        return frozenset(self._locked)
+
+    def show(self, settings: AmgSettings) -> Change:
+        """Repaint the layer for other settings.
+
+        Raises
+        ------
+        CandidatesError
+            If they need another run; nothing has changed.
+        """
+        self.change = self.live.update(settings)
+        if len(self.change.boxes):
+            labels = self._oriented(self.live.labels)
+            if self.layer.data.dtype != labels.dtype or self.layer.data.shape != labels.shape:
+                self.layer.data = labels.copy()
+            else:
+                self.layer.data[...] = labels
+                self.layer.refresh()
+        return self.change
+
+    def table(self) -> pd.DataFrame:
+        """Return scores of the objects now selected, one row each, for the layer's features."""
+        import pandas as pd
+
+        rows, candidates = self.change.rows, self.candidates
+        measures = lookups(candidates).measures(self.change.settings)
+        return pd.DataFrame(
+            {
+                "index": rows + 1,
+                "predicted_iou": candidates.predicted_iou[rows].astype(np.float64),
+                "stability_score": measures.stability[rows].astype(np.float64),
+                "mask_area": measures.area[rows],
+                "point_y": candidates.points[rows, 1].astype(np.float64),
+                "point_x": candidates.points[rows, 0].astype(np.float64),
+            }
+        )
+
+    def close(self) -> None:
+        """Stop listening to the layer."""
+        self.layer.events.paint.disconnect(self._on_paint)
+
+    def _on_paint(self, event: Any) -> None:
+        """Lock every label that a stroke gave pixels to or took pixels from: it is a person's now."""
+        labels = self._oriented(np.asarray(self.layer.data))
+        # What differs from what was painted here, in whatever form the viewer keeps its history.
+        changed = labels != self.live.labels
+        touched = np.union1d(labels[changed], self.live.labels[changed])
+        self._locked |= set(touched.tolist()) - {0}
+        self.live.lock(labels, np.array(sorted(self._locked), np.int64))
+
+
+def retell(follower: LiveLayer, finished: Finished, settings: AmgSettings) -> None:
+    """Write into the layer's metadata what it shows now: settings, counts, the digest of its pixels.
+
+    Parameters
+    ----------
+    follower : LiveLayer
+        The layer that followed the settings.
+    finished : Finished
+        The run that it came from.
+    settings : AmgSettings
+        What it shows.
+    """
+    layer = follower.layer
+    request = replace(finished.request, settings=settings, custom=True)
+    info = layer.metadata.get(LAYER_KEY)
+    record = layer.metadata.get(RECORD_KEY)
+    if isinstance(info, dict):
+        info["key"] = request_key(request, finished.image)
+        # What a person edited is not ours to replace: its digest no longer fits.
+        if not follower.locked:
+            info["digests"] = {(): digest(np.asarray(layer.data))}
+    if isinstance(record, dict):
+        removed = {name: int(n) for name, n in follower.change.removed.items()}
+        layer.metadata[RECORD_KEY] = {
+            **record,
+            "settings": settings.to_json(),
+            "objects": len(follower.change.rows),
+            "removed": removed,
+        }

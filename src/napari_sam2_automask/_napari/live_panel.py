@@ -1,0 +1,201 @@
+"""What shows under the preset after a run: how the settings select, while they are moved."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from napari.utils.notifications import show_error, show_info
+from qtpy.QtCore import QTimer
+from qtpy.QtWidgets import QFileDialog, QGridLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+
+from napari_sam2_automask._napari.histogram import Histogram
+from napari_sam2_automask._napari.layout import Signal
+from napari_sam2_automask.errors import AutomaskError
+from napari_sam2_automask.live import needs_run
+from napari_sam2_automask.preset_file import load_preset, save_preset
+from napari_sam2_automask.presets import Preset
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from napari_sam2_automask._napari.live_layer import LiveLayer
+    from napari_sam2_automask.settings import AmgSettings
+
+__all__ = ["LivePanel"]
+
+#: Milliseconds without a change after which features follow, and how many settings undo remembers.
+SETTLED = 300
+REMEMBERED = 100
+FILES = "Presets (*.json)"
+
+
+class LivePanel(QWidget):
+    """Histograms, counts, before and after, undo; hidden until a run has left candidates.
+
+    Attributes
+    ----------
+    settings_wanted : Qt signal
+        Emits settings that the form should show: by undo, before and after, or from a file.
+    run_wanted : Qt signal
+        A person wants another run, because the candidates cannot answer.
+    settled : Qt signal
+        Emits the settings shown when nothing has changed for a while.
+    """
+
+    settings_wanted = Signal(object)
+    run_wanted = Signal()
+    settled = Signal(object)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._layer: LiveLayer | None = None
+        self._history: list[AmgSettings] = []
+        self._ran: AmgSettings | None = None
+        self._shown: AmgSettings | None = None
+        self._pending: AmgSettings | None = None
+        self.count, self.removed, self.message = QLabel(), QLabel(), QLabel()
+        self.quality = Histogram("Predicted IoU")
+        self.stability = Histogram("Stability")
+        self.before = QPushButton("As it ran")
+        self.undo = QPushButton("Undo")
+        self.save = QPushButton("Save as preset")
+        self.load = QPushButton("Load preset")
+        self.again = QPushButton("Run with these")
+        self._lay_out()
+        self._next, self._rest = QTimer(self), QTimer(self)
+        for timer, wait, then in ((self._next, 0, self._update), (self._rest, SETTLED, self._settle)):
+            timer.setSingleShot(True)
+            timer.setInterval(wait)
+            timer.timeout.connect(then)
+        self.before.setCheckable(True)
+        self.before.toggled.connect(self._compare)
+        self.undo.clicked.connect(self._undo)
+        self.save.clicked.connect(self._save)
+        self.load.clicked.connect(self._load)
+        self.again.clicked.connect(self.run_wanted)
+        self.setVisible(False)
+
+    @property
+    def live_layer(self) -> LiveLayer | None:
+        """The layer that follows, if there is one."""
+        return self._layer
+
+    def begin(self, layer: LiveLayer, settings: AmgSettings) -> None:
+        """Follow a layer from the settings of its run on."""
+        self.end()
+        self._layer, self._ran, self._shown = layer, settings, settings
+        self._history = [settings]
+        self._draw(settings, with_histograms=True)
+        self.setVisible(True)
+
+    def end(self) -> None:
+        """Follow nothing any more."""
+        for timer in (self._next, self._rest):
+            timer.stop()
+        if self._layer is not None:
+            self._layer.close()
+        self._layer, self._pending = None, None
+        self.setVisible(False)
+
+    def follow(self, settings: AmgSettings) -> None:
+        """Show other settings soon; of several that come at once the last counts."""
+        if self._layer is not None:
+            self._pending = settings
+            self._next.start()
+
+    def _lay_out(self) -> None:
+        for label in (self.removed, self.message):
+            label.setWordWrap(True)
+            label.setStyleSheet("font-size: 11px;")
+        self.count.setStyleSheet("font-weight: bold;")
+        self.before.setToolTip("Press for the settings of the run, press again for yours.")
+        self.undo.setToolTip("Go back to the settings before the last change.")
+        self.save.setToolTip("Save these settings as a preset, a JSON file that can be shared.")
+        self.load.setToolTip("Load a preset from a file.")
+        self.again.setToolTip("The stored candidates cannot answer for these settings; run the model again.")
+        self.again.setVisible(False)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(4)
+        for part in (self.count, self.removed, self.quality, self.stability, self.message, self.again):
+            layout.addWidget(part)
+        buttons = QGridLayout()
+        for k, button in enumerate((self.before, self.undo, self.save, self.load)):
+            buttons.addWidget(button, k // 2, k % 2)
+        layout.addLayout(buttons)
+
+    def _update(self) -> None:
+        settings, self._pending = self._pending, None
+        if self._layer is None or settings is None or settings == self._shown:
+            return
+        reason = needs_run(self._layer.candidates, settings)
+        self.message.setText(reason or "")
+        self.again.setVisible(reason is not None)
+        if reason is not None:
+            return
+        before = self._shown
+        self._layer.show(settings)
+        self._shown = settings
+        if not self.before.isChecked() and settings != self._history[-1]:
+            self._history = [*self._history[-REMEMBERED:], settings]
+        moved = before is None or (before.stability_score_offset, before.mask_threshold) != (
+            settings.stability_score_offset,
+            settings.mask_threshold,
+        )
+        self._draw(settings, with_histograms=moved)
+        self._rest.start()
+
+    def _draw(self, settings: AmgSettings, *, with_histograms: bool) -> None:
+        assert self._layer is not None
+        change = self._layer.change
+        locked = len(self._layer.locked)
+        objects = f"{len(change.rows)} objects of {len(self._layer.candidates)} candidates"
+        self.count.setText(objects + (f", and {locked} locked" if locked else ""))
+        parts = [f"{name} {count}" for name, count in change.removed.items() if count]
+        self.removed.setText("Removed: " + ", ".join(parts) if parts else "")
+        if with_histograms:
+            self.quality.show_counts(*self._layer.live.histogram("predicted_iou", settings))
+            self.stability.show_counts(*self._layer.live.histogram("stability_score", settings))
+        self.quality.show_threshold(settings.pred_iou_thresh)
+        self.stability.show_threshold(settings.stability_score_thresh)
+        self.undo.setEnabled(len(self._history) > 1)
+
+    def _settle(self) -> None:
+        if self._layer is not None and self._shown is not None:
+            self._layer.layer.features = self._layer.table()
+            self.settled.emit(self._shown)
+
+    def _compare(self, before: bool) -> None:
+        wanted = self._ran if before else self._history[-1]
+        self.before.setText("Back to mine" if before else "As it ran")
+        self.settings_wanted.emit(wanted)
+
+    def _undo(self) -> None:
+        if len(self._history) > 1:
+            self._history.pop()
+            self.settings_wanted.emit(self._history[-1])
+
+    def _save(self) -> None:
+        path, _ = QFileDialog.getSaveFileName(self, "Save as preset", "my-preset.json", FILES)
+        if path and self._shown is not None:
+            name = Path(path).stem
+            preset = Preset(name, name, "My own settings.", self._shown)
+            self._guard(lambda: save_preset(preset, path))
+
+    def _load(self) -> None:
+        path, _ = QFileDialog.getOpenFileName(self, "Load preset", "", FILES)
+        if path:
+            self._guard(lambda: self._take(load_preset(path)))
+
+    def _take(self, preset: Preset) -> None:
+        self.settings_wanted.emit(preset.settings)
+        if preset.purpose:
+            show_info(f"{preset.title}: {preset.purpose}")
+
+    @staticmethod
+    def _guard(act: Callable[[], object]) -> None:
+        try:
+            act()
+        except AutomaskError as error:
+            show_error(str(error))
