@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
 import shutil
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,15 +12,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_sam2_automask.errors import ImageError, OutputError
-from napari_sam2_automask.large import omezarr, steps
-from napari_sam2_automask.large.files import pack, sync, writing
+from napari_sam2_automask.large import steps
+from napari_sam2_automask.large.files import pack
 from napari_sam2_automask.large.grid import Grid
 from napari_sam2_automask.large.omezarr import Pyramid
+from napari_sam2_automask.large.output import LargeResult, finished, publish, table_path, tidy
 from napari_sam2_automask.large.plan import Plan, make_plan
 from napari_sam2_automask.large.seams import SEAM_FIELDS, TILE_FIELDS
 from napari_sam2_automask.large.source import block_hashes
 from napari_sam2_automask.large.steps import Job
-from napari_sam2_automask.large.store import RunStore, differences, run_folder
+from napari_sam2_automask.large.store import RunStore
 from napari_sam2_automask.large.table import write_table
 from napari_sam2_automask.large.work import Executor, Serial
 from napari_sam2_automask.progress import Progress, ProgressCallback, no_progress
@@ -36,29 +35,6 @@ if TYPE_CHECKING:
     from napari_sam2_automask.large.source import Source
 
 __all__ = ["LargeResult", "segment_large"]
-
-
-@dataclass(frozen=True, slots=True)
-class LargeResult:
-    """What a run has written.
-
-    Attributes
-    ----------
-    path : Path
-        The labels, an OME-Zarr group; see `open_levels`.
-    table : Path
-        A CSV file with a row per object.
-    objects : int
-        How many objects there are.
-    failed : dict of int to dict
-        The tiles that were set aside, with what went wrong; empty if all is done. The labels have only what
-        neighbouring tiles saw there. The same call again tries these tiles again.
-    """
-
-    path: Path
-    table: Path
-    objects: int
-    failed: dict[int, dict[str, Any]]
 
 
 def segment_large(
@@ -137,11 +113,11 @@ def segment_large(
         "grid": grid.to_json(),
         "output": {"block": block, "stacked": stacked, "spacing": list(spacing), "unit": unit, "axis": axis},
     }
-    finished = _finished(output, identity)
-    if finished is not None and not finished.failed:
+    before = finished(output, identity)
+    if before is not None and not before.failed:
         if not keep_tiles:
-            _tidy(output, identity)
-        return finished
+            tidy(output, identity)
+        return before
     steps.forget()
     with RunStore(output, identity) as store:
         job = Job(store.folder, source, grid, segmenter, pyramid)
@@ -157,44 +133,12 @@ def segment_large(
         scale = spacing if stacked else spacing[1:]
         pyramid.create(job.labels, plan.number.dtype, scale, unit, axis, record)
         _draw(job, name, work, progress)
-        table = _table_path(output)
+        table = table_path(output)
         write_table(table, job, name, plan, spacing, unit)
-        _publish(job.labels, output)
+        publish(job.labels, output)
         if not failed and not keep_tiles:
             store.remove()
     return LargeResult(output, table, plan.count, failed)
-
-
-def _tidy(output: Path, identity: Mapping[str, Any]) -> None:
-    """Remove what a run left that was killed after its last step."""
-    if run_folder(output).exists():
-        with RunStore(output, identity) as store:
-            store.remove()
-
-
-def _table_path(output: Path) -> Path:
-    return output.with_name(output.name.removesuffix(".zarr").removesuffix(".ome") + ".objects.csv")
-
-
-def _finished(output: Path, identity: Mapping[str, Any]) -> LargeResult | None:
-    """Return the result if the output is there, after making sure that it is this run's."""
-    if not output.exists():
-        return None
-    try:
-        record = omezarr.read_attributes(output).get(omezarr.RECORD, {})
-    except ImageError:
-        record = {}
-    if "identity" not in record:
-        raise OutputError(
-            f"{output} is there already and was not written by such a run; choose another output"
-        )
-    changed = differences(record["identity"], identity)
-    if changed:
-        raise OutputError(
-            f"{output} holds the result of another run: {'; '.join(changed)}. Choose another output"
-        )
-    failed = {int(k): v for k, v in record["failed"].items()}
-    return LargeResult(output, _table_path(output), int(record["objects"]), failed)
 
 
 def _hashes(source: Source, grid: Grid, progress: ProgressCallback) -> bytes:
@@ -290,17 +234,3 @@ def _draw(job: Job, name: str, work: Executor, progress: ProgressCallback) -> No
         task = partial(steps.do_level, job, name, level) if level else partial(steps.do_block, job, name)
         stage = "pyramid" if level else "labels"
         _must(_phase(stage, job.pyramid.blocks(level), done, task, work, progress), "block")
-
-
-def _publish(labels: Path, output: Path) -> None:
-    """Move the labels to their place; at no moment is half a result there."""
-    before = labels.with_name("previous")
-    with writing(output):
-        for file in labels.rglob("*"):
-            sync(file)
-        shutil.rmtree(before, ignore_errors=True)
-        if output.exists():
-            os.replace(output, before)
-        os.replace(labels, output)
-        sync(output.parent)
-        shutil.rmtree(before, ignore_errors=True)

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_sam2_automask.models import Model
-
     from napari_sam2_automask.settings import AmgSettings
 
     #: Takes pixels (Y, X) or (Y, X, colours); returns labels (Y, X) and one score per label, in ascending
