@@ -51,7 +51,6 @@ class LiveLayer:
         self.live, self.layer, self._oriented = live, layer, oriented
         self.change: Change = live.update(settings)
         self._locked: set[int] = set()
-        layer.events.paint.connect(self._on_paint)
 
     @property
     def candidates(self) -> Candidates:
@@ -61,6 +60,7 @@ class LiveLayer:
     @property
     def locked(self) -> frozenset[int]:
         """Labels that a person edited."""
+        self._take_edits()
         return frozenset(self._locked)
 
     def show(self, settings: AmgSettings) -> Change:
@@ -71,6 +71,7 @@ class LiveLayer:
         CandidatesError
             If they need another run; nothing has changed.
         """
+        self._take_edits()
         self.change = self.live.update(settings)
         if len(self.change.boxes):
             labels = self._oriented(self.live.labels)
@@ -98,18 +99,14 @@ class LiveLayer:
             }
         )
 
-    def close(self) -> None:
-        """Stop listening to the layer."""
-        self.layer.events.paint.disconnect(self._on_paint)
-
-    def _on_paint(self, event: Any) -> None:
-        """Lock every label that a stroke gave pixels to or took pixels from: it is a person's now."""
+    def _take_edits(self) -> None:
+        """Lock every label that a person gave pixels to or took pixels from, in whatever way."""
         labels = self._oriented(np.asarray(self.layer.data))
-        # What differs from what was painted here, in whatever form the viewer keeps its history.
         changed = labels != self.live.labels
-        touched = np.union1d(labels[changed], self.live.labels[changed])
-        self._locked |= set(touched.tolist()) - {0}
-        self.live.lock(labels, np.array(sorted(self._locked), np.int64))
+        if changed.any():
+            touched = np.union1d(labels[changed], self.live.labels[changed])
+            self._locked |= set(touched.tolist()) - {0}
+            self.live.lock(labels, np.array(sorted(self._locked), np.int64))
 
 
 def retell(follower: LiveLayer, finished: Finished, settings: AmgSettings) -> None:

@@ -93,8 +93,6 @@ class LivePanel(QWidget):
         """Follow nothing any more."""
         for timer in (self._next, self._rest):
             timer.stop()
-        if self._layer is not None:
-            self._layer.close()
         self._layer, self._pending = None, None
         self.setVisible(False)
 
