@@ -25,9 +25,9 @@ FLOORS = {
     "S_dsb_58406ed8ef": 0.5,
     "S_dsb_718751b439": 0.55,
     "S_dsb_75120baa6a": 0.65,
-    "S_dsb_94519eb45c": 0.25,
+    "S_dsb_94519eb45c": 0.6,
     "S_dsb_a02ec007ae": 0.25,
-    "S_dsb_ae570a6769": 0.25,
+    "S_dsb_ae570a6769": 0.5,
     "S_dsb_dd54adb803": 0.25,
     "S_dsb_f26f4c2c70": 0.65,
 }
