@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -74,6 +75,11 @@ def test_a_run_survives_json(spec):
         LargeSpec.from_json(spec.to_json() | {"overlapp": 3})
     with pytest.raises(SettingsError, match="missing: image"):
         LargeSpec.from_json({"output": "a", "settings": {}})
+
+
+def test_on_a_cluster_the_device_must_be_named(spec):
+    with pytest.raises(SettingsError, match="device must be named"):
+        dataclasses.replace(spec, device="auto", scheduler="tcp://127.0.0.1:9").run()
 
 
 def test_describing_and_watching_a_run_loads_no_torch():

@@ -46,7 +46,8 @@ class ModelSegmenter:
     model : str
         A name from the registry, or the path of a model file.
     device : str
-        ``"auto"``, ``"cuda"``, ``"mps"`` or ``"cpu"``.
+        ``"cuda"``, ``"mps"`` or ``"cpu"``: a definite one, since the workers need not be where the run is
+        directed.
     contrast_limits : (float, float) or None
         Intensities shown as black and white, the same for every tile. None is for 8-bit colour images only:
         else each tile would be stretched by itself.
@@ -59,18 +60,19 @@ class ModelSegmenter:
 
     settings: AmgSettings
     model: str = "bundled"
-    device: str = "auto"
+    device: str = "cpu"
     contrast_limits: tuple[float, float] | None = None
     rgb: bool = False
     threads: int = 1
 
     def description(self) -> dict[str, Any]:
         """Return all that the labels depend on, as JSON-able values."""
-        model = _model(self.model, self.device)
+        # Only what the file tells is asked for; this process may have no such device.
+        model = _model(self.model, "cpu")
         return {
             "settings": self.settings.to_json(),
             "model": {"name": model.name, "sha256": model.sha256, "config": model.config},
-            "device": str(model.device),
+            "device": self.device,
             "threads": self.threads,
             "contrast_limits": None if self.contrast_limits is None else list(self.contrast_limits),
             "rgb": self.rgb,

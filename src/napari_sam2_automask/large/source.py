@@ -157,6 +157,12 @@ class FileSource:
         return self._opened.shape
 
     @property
+    def dtype(self) -> np.dtype[Any]:
+        """The pixels' type."""
+        found: np.dtype[Any] = np.dtype(self._opened.array.dtype)
+        return found
+
+    @property
     def is_rgb(self) -> bool:
         """Whether the image has colours."""
         return _SAMPLES in self._opened.axes

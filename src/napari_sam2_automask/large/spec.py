@@ -35,7 +35,7 @@ class LargeSpec:
     settings : AmgSettings
         The settings, resolved for the model.
     model, device : str
-        As for `load_model`.
+        As for `load_model`; with `scheduler`, the device must be a definite one.
     axes : str
         The image's axes, see `ArraySource`; taken from the file when empty.
     channel, level : int
@@ -129,10 +129,10 @@ class LargeSpec:
 
         image = str(Path(self.image).absolute())
         source = FileSource(image, self.axes, self.channel, self.level, self.allow_missing)
-        rgb = source.is_rgb
-        limits = None if rgb else self.contrast_limits or contrast_of(source)
+        shown_as_is = source.is_rgb and source.dtype == "uint8"
+        limits = None if shown_as_is else self.contrast_limits or contrast_of(source)
         threads = self.threads or threads_for(self.workers)
-        segmenter = ModelSegmenter(self.settings, self.model, self.device, limits, rgb, threads)
+        segmenter = ModelSegmenter(self.settings, self.model, self._device(), limits, source.is_rgb, threads)
         with self._executor() as executor:
             return segment_large(
                 source,
@@ -147,6 +147,15 @@ class LargeSpec:
                 executor=executor,
                 progress=progress,
             )
+
+    def _device(self) -> str:
+        if self.device != "auto":
+            return self.device
+        if self.scheduler:
+            raise SettingsError("on a cluster, the device must be named: use device 'cuda' or 'cpu'")
+        from napari_sam2_automask.models import resolve_device
+
+        return str(resolve_device("auto"))
 
     @contextlib.contextmanager
     def _executor(self) -> Iterator[Executor | None]:
