@@ -11,8 +11,12 @@ import torch
 from parity_kit import as_model, blobs, calibrate, run_meta, run_ours, small_network
 
 from napari_sam2_automask.candidates import Candidates, Floor
-from napari_sam2_automask.engine import propose
-from napari_sam2_automask.errors import ImageError, ModelError
+from napari_sam2_automask.engine import estimate, memory, propose, proposing
+from napari_sam2_automask.engine.cache import FeatureCache, features_cache
+from napari_sam2_automask.engine.decoder import LowRankDecoder
+from napari_sam2_automask.engine.encode import Features
+from napari_sam2_automask.engine.upscaling import Upscaler
+from napari_sam2_automask.errors import ImageError, MemoryBudgetError, ModelError
 from napari_sam2_automask.progress import Cancelled, Progress
 from napari_sam2_automask.selection import select
 from napari_sam2_automask.settings import AmgSettings
@@ -29,6 +33,11 @@ def model() -> Model:
     network = small_network(0)
     calibrate(network, VIEW)
     return as_model(network)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_kept() -> None:
+    features_cache.clear()
 
 
 def _same(a: Candidates, b: Candidates) -> bool:
@@ -99,25 +108,134 @@ def test_cancel_keeps_what_was_found(model: Model, stage: str, monkeypatch: pyte
     whole = propose(VIEW, BASE, model)
 
     def stop(p: Progress) -> None:
-        if p.stage == stage and p.done >= (17 if stage == "points" else 1):
+        if p.stage == stage and p.done >= (16 if stage == "points" else 1):
             raise Cancelled
 
     with pytest.raises(Cancelled) as caught:
         propose(VIEW, BASE.replace(crop_n_layers=1), model, progress=stop)
     found = caught.value.candidates
     assert found is not None and not found.complete
-    assert found.prompts[0] == (17 if stage == "points" else 36)
-    expected = whole.predicted_iou if stage == "encoder" else whole.predicted_iou[_before(whole, 17)]
-    assert len(expected) > 0
+    # A batch counts as a whole or not at all.
+    assert found.prompts[0] == (0 if stage == "points" else 36)
+    expected = whole.predicted_iou[: 0 if stage == "points" else None]
     np.testing.assert_allclose(found.predicted_iou, expected, atol=1e-6)
+    assert sum(found.removed.values()) + len(found) == 3 * found.prompts[0]
     # Nothing stays behind in the network.
     assert not any(m._forward_pre_hooks for m in model.network.modules())
-    assert len(select(found, BASE.replace(crop_n_layers=1))) > 0
+    assert (len(select(found, BASE.replace(crop_n_layers=1))) > 0) == (stage == "encoder")
 
 
-def _before(candidates: Candidates, prompts: int) -> np.ndarray:
-    x, y = (candidates.points / np.array([200, 150]) * 6).astype(int).T
-    return y * 6 + x < prompts
+def test_a_batch_that_was_finished_stays(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("napari_sam2_automask.engine.proposing._REPORT", 0.0)
+
+    def stop(p: Progress) -> None:
+        if p.stage == "points" and p.done > 16:
+            raise Cancelled
+
+    with pytest.raises(Cancelled) as caught:
+        propose(VIEW, BASE, model, progress=stop)
+    found = caught.value.candidates
+    assert found is not None and found.prompts == (16, 36)
+    whole = propose(VIEW, BASE, model)
+    x, y = (whole.points / np.array([200, 150]) * 6).astype(int).T
+    assert np.array_equal(found.predicted_iou, whole.predicted_iou[y * 6 + x < 16])
+
+
+@pytest.mark.parametrize("error", [MemoryError(), torch.OutOfMemoryError("CUDA out of memory"), RuntimeError(
+    "[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: not enough memory: you tried to allocate 8 bytes"
+)], ids=lambda e: type(e).__name__)  # fmt: skip
+@pytest.mark.parametrize("failing", range(4))
+def test_out_of_memory_halves_the_batch(
+    model: Model, error: Exception, failing: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Memory runs out in one call of the model, whichever, and the result is the same."""
+    expected = propose(VIEW, BASE, model)
+    features_cache.clear()
+    calls = 0
+
+    def once(function):
+        def call(*args, **kwargs):
+            nonlocal calls
+            calls += 1
+            if calls == failing + 1:
+                raise error
+            return function(*args, **kwargs)
+
+        return call
+
+    monkeypatch.setattr(proposing, "encode", once(proposing.encode))
+    monkeypatch.setattr(LowRankDecoder, "_transform", once(LowRankDecoder._transform))
+    monkeypatch.setattr(Upscaler, "logits", once(Upscaler.logits))
+    found = propose(VIEW, BASE, model)
+    assert calls > 4
+    assert len(found) == len(expected) > 0
+    np.testing.assert_allclose(found.predicted_iou, expected.predicted_iou, atol=1e-6)
+    assert np.array_equal(found.boxes, expected.boxes)
+
+
+def test_memory_that_never_suffices_is_said(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*args: object) -> None:
+        raise torch.OutOfMemoryError("out of memory")
+
+    monkeypatch.setattr(LowRankDecoder, "_transform", fail)
+    with pytest.raises(MemoryBudgetError, match="not enough memory"):
+        propose(VIEW, BASE, model)
+
+
+def test_a_run_that_cannot_fit_is_refused_before_it_starts(
+    model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(memory, "available", lambda device: 1_000_000)
+    with pytest.raises(MemoryBudgetError, match=r"needs about \d.* GB, but only 0.0 GB"):
+        propose(VIEW, BASE, model, progress=_never)
+
+
+def _never(p: Progress) -> None:
+    raise AssertionError(p)
+
+
+def test_the_same_image_is_encoded_once(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    passes = []
+    original = proposing.encode
+    monkeypatch.setattr(proposing, "encode", lambda *a: passes.append(1) or original(*a))
+    features_cache.clear()
+    first = propose(VIEW, BASE, model)
+    again = propose(VIEW, BASE, model)
+    assert len(passes) == 1 and _same(first, again)
+    propose(VIEW, BASE.replace(points_per_side=3), model)
+    assert len(passes) == 1
+    other = VIEW.copy()
+    other[0, 0, 0] ^= 1
+    propose(other, BASE, model)
+    assert len(passes) == 2
+    model.network.no_mem_embed.add_(0.0)  # a change of the weights
+    propose(VIEW, BASE, model)
+    assert len(passes) == 3
+
+
+def test_features_kept_have_a_limit(model: Model) -> None:
+    cache = FeatureCache(limit=1)
+    views = [np.full((8, 8, 3), i, np.uint8) for i in range(3)]
+    computed = []
+
+    def make(i: int):
+        features = Features(torch.zeros(1, 4, 2, 2), ())
+        return lambda: (computed.append(i), features)[1]
+
+    for i in (0, 1, 2, 2, 0):
+        cache.get(model.network, views[i], make(i))
+    assert computed == [0, 1, 2, 0]
+
+
+def test_estimates_are_learnt(model: Model) -> None:
+    fresh = replace(model, name="never run")
+    assert estimate(BASE, (150, 200), fresh) == {"encoder_passes": 1, "point_prompts": 36, "seconds": None}
+    features_cache.clear()
+    propose(VIEW, BASE, fresh)
+    one = estimate(BASE, (150, 200), fresh)["seconds"]
+    assert one is not None and one > 0
+    more = estimate(BASE.replace(crop_n_layers=1), (150, 200), fresh)
+    assert more["seconds"] == pytest.approx(5 * one)
 
 
 def test_nan_in_features_is_an_error(model: Model) -> None:

@@ -1,5 +1,11 @@
 """The engine: image encoder, exact fast mask decoder, point grid and crops."""
 
-from napari_sam2_automask.engine.proposing import propose
+from napari_sam2_automask.models.triton_guard import avoid_triton_crash
 
-__all__ = ["propose"]
+# Before anything here imports torchvision.
+avoid_triton_crash()
+
+from napari_sam2_automask.engine.estimating import Estimate, estimate  # noqa: E402
+from napari_sam2_automask.engine.proposing import propose  # noqa: E402
+
+__all__ = ["Estimate", "estimate", "propose"]

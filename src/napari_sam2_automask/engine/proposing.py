@@ -12,13 +12,16 @@ import torch
 from torch import Tensor
 
 from napari_sam2_automask.candidates import Candidates, Floor
+from napari_sam2_automask.engine.cache import features_cache
 from napari_sam2_automask.engine.decoder import LowRankDecoder, fits
 from napari_sam2_automask.engine.encode import Features, encode
+from napari_sam2_automask.engine.estimating import pace_of
 from napari_sam2_automask.engine.grid import Crop, iter_crops
 from napari_sam2_automask.engine.lowres import Resizer
+from napari_sam2_automask.engine.memory import check_budget, is_out_of_memory
 from napari_sam2_automask.engine.plain import Decoded, PlainDecoder
 from napari_sam2_automask.engine.store import Store
-from napari_sam2_automask.errors import ImageError
+from napari_sam2_automask.errors import ImageError, MemoryBudgetError
 from napari_sam2_automask.progress import Cancelled, Progress, ProgressCallback, no_progress
 
 if TYPE_CHECKING:
@@ -38,6 +41,10 @@ _CPU_BATCH = 16
 _MEASURED = 64
 # Distance to a crop's edge at which Meta's generator takes a mask for cut off, in pixels.
 _EDGE = 20.0
+_TOO_SMALL = (
+    "there is not enough memory even for one point at a time: close other programs, "
+    "choose a smaller model or run on the CPU"
+)
 # Seconds between two reports of progress.
 _REPORT = 0.05
 
@@ -77,6 +84,8 @@ def propose(
         If `progress` raised it, with the candidates found so far.
     ImageError
         If `view` is not a (Y, X, 3) uint8 array with at least one pixel.
+    MemoryBudgetError
+        If memory does not suffice; said before anything starts where that can be told.
     ModelError
         If the model returns values that are not numbers.
     """
@@ -128,6 +137,10 @@ class _Proposal:
         self._total = sum(len(crop.points) for crop in self._crops)
         self._done = 0
         self._found = 0
+        on_cpu = model.device.type == "cpu"
+        self._batch = min(settings.points_per_batch, _CPU_BATCH) if on_cpu else settings.points_per_batch
+        self._pace = pace_of(model, settings)
+        check_budget(self._network, 1)
         self._reporter = _Reporter(progress, Progress("encoder", 0, len(self._crops)))
         side = 4 * self._network.sam_image_embedding_size
         self._grid = side, side
@@ -136,9 +149,8 @@ class _Proposal:
         try:
             for crop in self._crops:
                 self._reporter.report("encoder", crop.index, len(self._crops))
-                x0, y0, x1, y1 = crop.box
-                features = encode(self._network, self._view[y0:y1, x0:x1], self._reporter.tick)
-                self._ask(crop, features)
+                self._ask(crop, self._features(crop))
+            self._reporter.progress(Progress("points", self._done, self._total))
         except Cancelled as cancelled:
             cancelled.candidates = self._result()
             raise
@@ -163,14 +175,50 @@ class _Proposal:
         resizer = Resizer(
             self._grid, crop.shape, settings.mask_threshold, settings.stability_score_offset, device
         )
-        size = (
-            settings.points_per_batch if device.type != "cpu" else min(settings.points_per_batch, _CPU_BATCH)
-        )
+        size = self._batch
         decode = self._decoder(features, size)
-        for start in range(0, len(crop.points), size):
+        start = 0
+        while start < len(crop.points):
             points = crop.points[start : start + size]
-            for decoded in decode(self._embed(points, crop)):
-                self._keep(crop, points, decoded, resizer)
+            mark = self._store.mark(), self._found, self._done
+            try:
+                with self._pace.asking(len(points)):
+                    for decoded in decode(self._embed(points, crop)):
+                        self._keep(crop, points, decoded, resizer)
+            except BaseException as error:
+                # A batch counts as a whole or not at all.
+                self._store.rewind(mark[0])
+                self._found, self._done = mark[1:]
+                if not is_out_of_memory(error):
+                    raise
+                if size == 1:
+                    raise MemoryBudgetError(_TOO_SMALL) from error
+                size = max(1, size // 2)
+                features_cache.clear()
+                decode = self._decoder(features, size)
+                continue
+            start += size
+
+    def _features(self, crop: Crop) -> Features:
+        x0, y0, x1, y1 = crop.box
+        view = self._view[y0:y1, x0:x1]
+
+        def compute() -> Features:
+            with self._pace.encoding():
+                return encode(self._network, view, self._reporter.tick)
+
+        try:
+            return features_cache.get(self._network, view, compute)
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+        features_cache.clear()
+        try:
+            return compute()
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+            raise MemoryBudgetError(_TOO_SMALL) from error
 
     def _embed(self, points: NDArray[np.float32], crop: Crop) -> Tensor:
         """Embed point prompts, in the arithmetic of SAM2Transforms.transform_coords."""
