@@ -186,9 +186,8 @@ def test_kinds_of_images(viewer, qtbot, watcher, data, kwargs, plane_shape):
 
 
 def test_a_huge_image_is_refused_unread(viewer, watcher):
-    viewer.add_image(
-        da.zeros((200_000, 300_000), np.uint8, chunks=4096), contrast_limits=(0, 1), multiscale=False
-    )
+    levels = [da.zeros((200_000, 300_000), np.uint8, chunks=4096), da.zeros((2000, 3000), np.uint8)]
+    viewer.add_image(levels, contrast_limits=(0, 1), multiscale=True)
     widget = dock(viewer, watcher)
     widget.run_panel.button.click()
     assert not widget.running

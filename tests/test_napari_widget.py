@@ -220,6 +220,9 @@ def test_an_edited_layer_is_never_replaced(viewer, qtbot, segmenter):
     run(qtbot, widget)
     assert len(labels_of(viewer)) == 2
     assert first.data[5, 5] == 9
+    # From then on it is the new layer that is replaced.
+    run(qtbot, widget)
+    assert len(labels_of(viewer)) == 2
 
 
 def test_a_removed_result_is_added_again(viewer, qtbot, segmenter):

@@ -36,7 +36,8 @@ def request_key(request: Request, image: Image) -> str:
 
 def find_previous(viewer: Viewer, key: str) -> Labels | None:
     """Return the Labels layer that holds the result of an earlier run with the same key."""
-    for layer in viewer.layers:
+    # The latest first: where an earlier one was edited, it is the later that may be replaced.
+    for layer in reversed(list(viewer.layers)):
         info = layer.metadata.get(LAYER_KEY)
         if isinstance(info, dict) and info.get("key") == key:
             return unwrapped(layer)

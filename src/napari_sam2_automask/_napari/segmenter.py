@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_sam2_automask._napari.job import PlaneResult, Request
 from napari_sam2_automask._napari.thread import torch_threads
-from napari_sam2_automask.models.triton_guard import avoid_triton_crash
+from napari_sam2_automask._napari.torch_loading import load_torch
 from napari_sam2_automask.progress import Cancelled, Progress
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class EngineSegmenter:
     def __call__(self, plane: NDArray[Any], request: Request, progress: ProgressCallback) -> PlaneResult:
         """Segment one plane; if cancelled meanwhile, return what was found so far."""
         progress(Progress("load", 0, 1))
-        avoid_triton_crash()
+        load_torch()
         import torch
 
         from napari_sam2_automask import engine
