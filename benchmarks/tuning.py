@@ -14,15 +14,18 @@ import argparse
 import itertools
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
 
 from napari_sam2_automask import AmgSettings, paint, select
-from napari_sam2_automask.candidates import Candidates
 from napari_sam2_automask.candidates_file import load_candidates
 from napari_sam2_automask.score import f1
 from napari_sam2_automask.tuning import tune
+
+if TYPE_CHECKING:
+    from napari_sam2_automask.candidates import Candidates
 
 GIVEN, LEAST = 5, 15
 
