@@ -1,9 +1,9 @@
-"""Linking stacks: one assignment over the whole stack against greedy overlap, on generated ground truth.
+"""Link stacks: one assignment over the whole stack against greedy overlap, on generated ground truth.
 
 Run ``python benchmarks/linking.py``; it prints a table in Markdown. Both linkers are given the same planes,
-numbered at random in each plane. Greedy overlap takes the pair of highest IoU between neighbouring planes, then
-the next, as long as the IoU reaches a threshold; it is shown with the threshold that suits it best in each kind
-of stack.
+numbered at random in each plane. Greedy overlap takes the pair of highest IoU between neighbouring planes,
+then the next, as long as the IoU reaches a threshold; it is shown with the threshold that suits it best in
+each kind of stack.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ WORLDS = {
 
 
 def greedy(labels: NDArray[Any], threshold: float) -> NDArray[np.int64]:
-    """Number the nodes, in the order of `Linked.nodes`, by greedy overlap of neighbouring planes."""
+    """Give each node, in the order of `Linked.nodes`, a number by greedy overlap of neighbouring planes."""
     numbers: list[NDArray[np.int64]] = []
     count, before = 0, None
     for plane in labels:
@@ -70,8 +70,8 @@ def greedy(labels: NDArray[Any], threshold: float) -> NDArray[np.int64]:
 def event_f1(stack: Stack, linked: Linked, truth: NDArray[Any], kind: str) -> tuple[int, int, int]:
     """Return how many splits or merges were reported rightly, reported, and true.
 
-    Right is an event at most one plane off, between the right two objects; which of them goes on under the old
-    number is a convention.
+    Right is an event at most one plane off, between the right two objects; which of them goes on under the
+    old number is a convention.
     """
     happened = stack.splits if kind == "split" else stack.merges
     names = {

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
@@ -19,7 +20,12 @@ from napari_sam2_automask.candidates_file import load_candidates
 from napari_sam2_automask.presets import PRESETS
 from napari_sam2_automask.score import double_masks, match, unlabelled
 
-CHANGES = {
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from napari_sam2_automask.candidates import Candidates
+
+CHANGES: dict[str, dict[str, Any]] = {
     "as it is": {},
     "duplicates 0.95": {"duplicate_iou": 0.95},
     "duplicates 0.8": {"duplicate_iou": 0.8},
@@ -55,7 +61,9 @@ def main() -> None:
         )
 
 
-def _score(candidates, truth, settings: AmgSettings) -> tuple[float, float, float, float]:
+def _score(
+    candidates: Candidates, truth: NDArray[Any], settings: AmgSettings
+) -> tuple[float, float, float, float]:
     own = candidates.settings
     # Grid and crops are the proposal's.
     settings = own.replace(

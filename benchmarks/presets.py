@@ -11,13 +11,16 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from folder import Annotated, read_folder
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from benchmarks.folder import Annotated, read_folder
 from napari_sam2_automask import load_model, score, segment
 from napari_sam2_automask.presets import PRESETS
 

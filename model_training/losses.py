@@ -95,9 +95,9 @@ def _box_points(maps: Tensor, ids: Tensor, image: Tensor, per_mask: int) -> tupl
 def _nearest_quality(logits: Tensor, cells: Tensor, image: Tensor) -> Tensor:
     """IoU of masks with the object that each overlaps best, on the stride-4 grid; shape (P, 4)."""
     out = torch.zeros(logits.shape[:2], device=logits.device)
-    for b in image.unique():
+    for b in torch.unique(image):
         mine = image == b
-        names = cells[b].unique()
+        names = torch.unique(cells[b])
         objects = (cells[b].flatten()[:, None] == names[names > 0]).float()
         if not objects.shape[1]:
             continue

@@ -37,15 +37,20 @@ _HOME_OF = {
 __all__ = ["__version__", *_HOME_OF]
 
 if TYPE_CHECKING:
-    from napari_sam2_automask.api import propose, segment
-    from napari_sam2_automask.candidates import Candidates
-    from napari_sam2_automask.errors import AutomaskError
-    from napari_sam2_automask.models import load_model
-    from napari_sam2_automask.painting import Segmentation, paint
-    from napari_sam2_automask.presets import PRESETS, Preset
-    from napari_sam2_automask.progress import Cancelled, Progress
-    from napari_sam2_automask.selection import Masks, select
-    from napari_sam2_automask.settings import AmgSettings
+    from napari_sam2_automask.api import propose as propose
+    from napari_sam2_automask.api import segment as segment
+    from napari_sam2_automask.candidates import Candidates as Candidates
+    from napari_sam2_automask.errors import AutomaskError as AutomaskError
+    from napari_sam2_automask.models import load_model as load_model
+    from napari_sam2_automask.painting import Segmentation as Segmentation
+    from napari_sam2_automask.painting import paint as paint
+    from napari_sam2_automask.presets import PRESETS as PRESETS
+    from napari_sam2_automask.presets import Preset as Preset
+    from napari_sam2_automask.progress import Cancelled as Cancelled
+    from napari_sam2_automask.progress import Progress as Progress
+    from napari_sam2_automask.selection import Masks as Masks
+    from napari_sam2_automask.selection import select as select
+    from napari_sam2_automask.settings import AmgSettings as AmgSettings
 
 
 def __getattr__(name: str) -> Any:

@@ -158,5 +158,6 @@ def _row_sums(image: NDArray[np.int32], size: int, axis: int) -> NDArray[np.floa
     """Sum the coordinate along one axis over the pixels of each number."""
     shape = (-1, 1) if axis == 0 else (1, -1)
     weights = np.broadcast_to(np.arange(image.shape[axis], dtype=np.float64).reshape(shape), image.shape)
-    sums: NDArray[np.float64] = np.bincount(image.ravel(), weights=weights.ravel(), minlength=size)
-    return sums.astype(np.float64, copy=False)
+    sums = np.bincount(image.ravel(), weights=weights.ravel(), minlength=size)
+    # Without a single pixel bincount forgets the type of its weights.
+    return np.asarray(sums, np.float64)

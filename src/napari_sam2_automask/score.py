@@ -216,4 +216,5 @@ def best_ious(masks: Iterable[NDArray[np.bool_]], truth: NDArray[np.integer]) ->
         inter = np.bincount(inverse[mask], minlength=ids.size).astype(np.float64)
         union = areas + inter.sum() - inter
         np.maximum(best, inter / np.maximum(union, 1.0), out=best)
-    return best[ids > 0]
+    found: NDArray[np.float64] = best[ids > 0]
+    return found

@@ -119,9 +119,10 @@ class CentreTrunk(nn.Module):
         self.lateral = nn.ModuleList(_conv(d, w, 1) for d, w in zip(dims, widths, strict=False))
         self.up = nn.ModuleList(_conv(widths[i + 1], widths[i], 1) for i in range(2))
         self.mix = nn.ModuleList(Residual(w) for w in widths)
-        self.head = nn.Sequential(Residual(widths[0]), nn.ReLU(), _conv(widths[0], 4, 1))
+        last = _conv(widths[0], 4, 1)
         with torch.no_grad():
-            self.head[2].weight.mul_(0.1)
+            last.weight.mul_(0.1)
+        self.head = nn.Sequential(Residual(widths[0]), nn.ReLU(), last)
         self.register_buffer("freq", code_frequencies(frequencies, shortest, longest))
         code = 2 * frequencies + 2
         # Stride 16 gets the codes of its four quarters too: with small objects a cell holds several.
