@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import pickle
+import warnings
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
@@ -176,17 +177,18 @@ def local_cluster(workers: int, memory_limit: str | float | None = "auto") -> It
     distributed = _distributed()
     # Whatever the tasks load must not start a thread for every core in each of the processes.
     threads = {name: str(threads_for(workers)) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")}
-    with (
-        distributed.LocalCluster(
+    with warnings.catch_warnings():
+        # That making its folders took a second on a busy machine is nobody's concern.
+        warnings.filterwarnings("ignore", message="Creating scratch directories")
+        cluster = distributed.LocalCluster(
             n_workers=workers,
             threads_per_worker=1,
             processes=True,
             memory_limit=memory_limit,
             dashboard_address=None,
             env=threads,
-        ) as cluster,
-        distributed.Client(cluster, set_as_default=False) as client,
-    ):
+        )
+    with cluster, distributed.Client(cluster, set_as_default=False) as client:
         yield client
 
 
