@@ -33,7 +33,9 @@ _ABOUT = 0.5
 # How much a better outline counts beside an object found, and masks of other sizes than the objects'.
 _OUTLINE, _SIZE = 0.25, 0.15
 # What moving a parameter through its whole range costs: enough to decide between equals.
-_MOVE = 0.05
+_MOVE = 0.2
+# The others may be this many times smaller or larger in area than the smallest and largest of a few.
+_SPREAD = 4.0
 _SEARCHED = ("pred_iou_thresh", "stability_score_thresh", "box_nms_thresh", "duplicate_iou")
 
 
@@ -206,7 +208,7 @@ class _Search:
         inside = objects.shared.sum(1) / np.maximum(candidates.area, 1)
         self._about = inside >= _ABOUT
         self._about[self._bad] = True
-        self._sizes = 0.5 * objects.area.min(), 2.0 * objects.area.max()
+        self._sizes = objects.area.min() / _SPREAD, objects.area.max() * _SPREAD
         floor = candidates.floor
         self._start = start.replace(
             pred_iou_thresh=max(start.pred_iou_thresh, floor.pred_iou),
@@ -232,8 +234,8 @@ class _Search:
     def _moves(self) -> Iterator[list[dict[str, Any]]]:
         """Yield the values to try of one parameter, or of two that go together, after another."""
         smallest, largest = self._objects.area.min(), self._objects.area.max()
-        yield [{"min_area": int(smallest * f)} for f in (0, 0.25, 0.5)]
-        yield [{"max_area": int(largest * f)} for f in (0, 2, 3, 5)]
+        yield [{"min_area": int(smallest * f)} for f in (0, 0.5 / _SPREAD, 1 / _SPREAD)]
+        yield [{"max_area": int(largest * f)} for f in (0, _SPREAD, 2 * _SPREAD)]
         yield [{"nested": "keep"}] + [
             {"nested": "choose", "granularity": g} for g in (0.0, 0.25, 0.5, 0.75, 1.0)
         ]
