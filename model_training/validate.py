@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-IOU = (0.4, 0.5, 0.6, 0.7)
-STABILITY = (0.5, 0.6, 0.7, 0.8, 0.85)
+IOU = (0.5, 0.6, 0.7, 0.75, 0.8, 0.85)
+STABILITY = (0.6, 0.7, 0.8, 0.85, 0.9)
 NMS = (0.4, 0.5, 0.6, 0.7)
 
 
