@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -19,11 +20,12 @@ import napari
 from qtpy.QtWidgets import QApplication
 viewer = napari.Viewer()
 QApplication.processEvents()
-import sys, threading
+import os, sys, threading
 assert "torch" not in sys.modules
 from napari_sam2_automask._napari.torch_loading import load_torch
 def load():
     load_torch()
+    assert "OMP_WAIT_POLICY" not in os.environ
     from napari_sam2_automask.models import import_sam2
     import_sam2()
     import torch, torchvision
@@ -34,11 +36,20 @@ while thread.is_alive():
     QApplication.processEvents()
 viewer.close()
 """
+    environment = {**os.environ, "OMP_DISPLAY_ENV": "TRUE"}
+    environment.pop("OMP_WAIT_POLICY", None)
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=500, check=False
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        timeout=500,
+        check=False,
+        env=environment,
     )
     assert done.returncode == 0, done.stderr
     assert "sum 3.0" in done.stdout
+    if sys.platform == "linux":  # GNU's OpenMP says what it was told
+        assert "OMP_WAIT_POLICY = 'PASSIVE'" in done.stderr
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the clash is one of Linux' OpenGL drivers")
