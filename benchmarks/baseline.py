@@ -54,7 +54,10 @@ class Parameters:
     smallest: int = 30
 
 
-TUNED: dict[str, Parameters] = {}
+TUNED: dict[str, Parameters] = {
+    "fluorescence": Parameters(bright=True, local=False, sigma=1.0, spacing=4, smallest=20),
+    "histology": Parameters(bright=False, local=False, sigma=2.0, spacing=8, smallest=80),
+}
 
 
 def classical(image: NDArray[np.uint8], parameters: Parameters) -> NDArray[np.int32]:
@@ -103,10 +106,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--each", type=int, default=12, help="images of each kind")
+    parser.add_argument("--kinds", nargs="*", help="only these kinds")
     args = parser.parse_args()
     kinds: dict[str, dict[str, list[Annotated]]] = defaultdict(lambda: defaultdict(list))
     for item in read_folder(args.data):
-        kinds[item.kind][item.group].append(item)
+        if not args.kinds or item.kind in args.kinds:
+            kinds[item.kind][item.group].append(item)
     for kind, groups in kinds.items():
         # One image of each group first, so that a large field does not count for many.
         order = [i for turn in itertools.zip_longest(*groups.values()) for i in turn if i is not None]
