@@ -84,9 +84,12 @@ def test_opening_the_widget_imports_no_torch(tmp_path):
     code = """
 from napari_sam2_automask._napari.widget import AutomaskWidget
 from npe2 import PluginManager
+from qtpy.QtWidgets import QApplication
 PluginManager.instance().discover()
 _, widget = viewer.window.add_plugin_dock_widget("napari-sam2-automask", "SAM 2 AutoMask")
 assert isinstance(widget, AutomaskWidget)
+for _ in range(5):
+    QApplication.processEvents()
 widget.parameters.expand(animate=False)
 widget.form.widgets["crop_n_layers"].value = 1
 widget.copy_python.click()
