@@ -57,6 +57,8 @@ class Parameters:
 TUNED: dict[str, Parameters] = {
     "fluorescence": Parameters(bright=True, local=False, sigma=1.0, spacing=4, smallest=20),
     "histology": Parameters(bright=False, local=False, sigma=2.0, spacing=8, smallest=80),
+    "cytology": Parameters(bright=False, local=False, sigma=1.0, spacing=8, smallest=80),
+    "phase contrast": Parameters(bright=False, local=True, sigma=1.0, spacing=16, smallest=80),
 }
 
 
