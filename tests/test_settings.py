@@ -150,8 +150,8 @@ def test_presets_go_from_coarse_to_fine():
         assert coarse.pred_iou_thresh >= balanced.pred_iou_thresh >= fine.pred_iou_thresh
         assert coarse.crop_n_layers == 0 < fine.crop_n_layers
         assert fine.crop_n_points_downscale_factor == 2
-        assert fine.use_m2m
         assert fine.min_mask_region_area > 0
+    assert PRESETS["fine"].settings.use_m2m
     assert all(preset.purpose.endswith(".") for preset in PRESETS.values())
 
 
