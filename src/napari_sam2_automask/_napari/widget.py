@@ -50,6 +50,8 @@ __all__ = ["AutomaskWidget"]
 
 #: How long after the last change the choices are written, in milliseconds.
 SAVE_DELAY = 500
+#: Pixels of room beside the choices: napari's style widens them a little after they were first measured.
+SIDE_MARGIN = 8
 
 
 class AutomaskWidget(QWidget):
@@ -311,7 +313,11 @@ class AutomaskWidget(QWidget):
         # Known only now: napari's style is applied with the first show.
         bar = self._scroll.verticalScrollBar()
         self._scroll.setMinimumWidth(
-            self._choices.minimumSizeHint().width() + (bar.sizeHint().width() if bar is not None else 0)
+            self._choices.minimumSizeHint().width()
+            + (bar.sizeHint().width() if bar is not None else 0)
+            # The scroll area's own frame stands on both sides of what it shows.
+            + 2 * self._scroll.frameWidth()
+            + SIDE_MARGIN
         )
         parent = self.parentWidget()
         while parent is not None and not isinstance(parent, QMainWindow):
