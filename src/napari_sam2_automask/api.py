@@ -54,14 +54,14 @@ def propose(
     Cancelled
         If `progress` raised it; its `candidates` are those found so far.
     """
-    from napari_sam2_automask import engine
     from napari_sam2_automask.image import to_model_view
     from napari_sam2_automask.models import load_model
+    from napari_sam2_automask.proposal import propose_view
 
     view = to_model_view(image, rgb=rgb, contrast_limits=contrast_limits)
     model = load_model("bundled") if model is None else model
     resolved, _ = resolve_settings(settings, model.family)
-    return engine.propose(view, resolved, model, progress=progress)
+    return propose_view(view, resolved, model, progress=progress)
 
 
 def segment(
@@ -101,10 +101,10 @@ def segment(
     >>> result.labels.max() > 0  # doctest: +SKIP
     True
     """
-    from napari_sam2_automask import engine
     from napari_sam2_automask.image import to_model_view
     from napari_sam2_automask.models import load_model
     from napari_sam2_automask.painting import paint
+    from napari_sam2_automask.proposal import propose_view
     from napari_sam2_automask.record import make_record
     from napari_sam2_automask.selection import select
 
@@ -112,6 +112,6 @@ def segment(
     view = to_model_view(image, rgb=rgb, contrast_limits=contrast_limits)
     model = load_model("bundled") if model is None else model
     resolved, preset = resolve_settings(settings, model.family)
-    masks = select(engine.propose(view, resolved, model, progress=progress), resolved)
+    masks = select(propose_view(view, resolved, model, progress=progress), resolved)
     record = make_record(resolved, preset=preset, model=model, image=image, contrast_limits=contrast_limits)
     return paint(masks, image=image, record=record)

@@ -200,12 +200,12 @@ def _propose(
 ) -> Candidates:
     """Propose with a floor that suits all settings wanted."""
     from napari_sam2_automask.candidates import Floor
-    from napari_sam2_automask.engine import propose
+    from napari_sam2_automask.proposal import propose_view
 
     floor = Floor(
         min(one.pred_iou_thresh for one in wanted), min(one.stability_score_thresh for one in wanted)
     )
-    return propose(view, settings, model, progress=progress, floor=floor)
+    return propose_view(view, settings, model, progress=progress, floor=floor)
 
 
 def _step(candidates: Candidates, settings: AmgSettings, parameter: str, start: float, asked: bool) -> Step:

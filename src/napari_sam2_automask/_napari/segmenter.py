@@ -40,8 +40,8 @@ class EngineSegmenter:
         load_torch()
         import torch
 
-        from napari_sam2_automask import engine
         from napari_sam2_automask.image import to_model_view
+        from napari_sam2_automask.proposal import propose_view
 
         if not self._threads_set:
             # Counts for the calling thread only, with OpenMP; so it is set on this one.
@@ -53,7 +53,7 @@ class EngineSegmenter:
             candidates: Candidates | None
             complete = True
             try:
-                candidates = engine.propose(
+                candidates = propose_view(
                     view, request.settings, model, progress=progress, floor=_floor(request)
                 )
             except Cancelled as cancelled:

@@ -85,9 +85,9 @@ class ModelSegmenter:
         os.environ["OMP_NUM_THREADS"] = str(self.threads)
         import torch
 
-        from napari_sam2_automask import engine
         from napari_sam2_automask.image import to_model_view
         from napari_sam2_automask.painting import paint
+        from napari_sam2_automask.proposal import propose_view
         from napari_sam2_automask.selection import select
 
         torch.set_num_threads(self.threads)
@@ -96,7 +96,7 @@ class ModelSegmenter:
         def segment_tile(pixels: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
             limits = self.contrast_limits
             view = to_model_view(pixels, rgb=self.rgb, contrast_limits=limits)
-            result = paint(select(engine.propose(view, self.settings, model), self.settings))
+            result = paint(select(propose_view(view, self.settings, model), self.settings))
             return result.labels, result.table["predicted_iou"].to_numpy()
 
         return segment_tile
