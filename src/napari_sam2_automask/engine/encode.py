@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 from torch import Tensor
-from torchvision.transforms.functional import normalize, resize, to_tensor
+from torch.nn.functional import interpolate
 
 from napari_sam2_automask.errors import ModelError
 
@@ -37,10 +37,13 @@ class Features:
     high_res : tuple of Tensor
         Features at four times and twice the embedding's resolution, (1, C / 8, 4 h, 4 w) and
         (1, C / 4, 2 h, 2 w); empty for models without them.
+    dense : (1, 4, h, w) Tensor or None
+        What the bundled model's trunk says of every place; see `CentreTrunk.dense`.
     """
 
     image_embed: Tensor
     high_res: tuple[Tensor, ...]
+    dense: Tensor | None = None
 
     @property
     def nbytes(self) -> int:
@@ -49,10 +52,21 @@ class Features:
 
 
 def model_input(view: NDArray[np.uint8], image_size: int) -> Tensor:
-    """Resize and normalise a crop on the CPU, (Y, X, 3) uint8 to (1, 3, image_size, image_size) float32."""
-    scaled = resize(to_tensor(np.ascontiguousarray(view)), [image_size, image_size])
-    inputs: Tensor = normalize(scaled, _MEAN, _STD)[None]
-    return inputs
+    """Resize and normalise a crop on the CPU, (Y, X, 3) uint8 to (1, 3, image_size, image_size) float32.
+
+    The same numbers as torchvision's transforms give, without torchvision: its import loads torch's compiler,
+    which takes longer than a small image does.
+    """
+    channels = torch.from_numpy(np.ascontiguousarray(view.transpose(2, 0, 1)))
+    scaled = interpolate(
+        channels[None].to(torch.float32).div(255),
+        size=(image_size, image_size),
+        mode="bilinear",
+        align_corners=False,
+        antialias=True,
+    )
+    mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (_MEAN, _STD))
+    return scaled.sub_(mean).div_(std)
 
 
 def encode(network: SAM2Base, view: NDArray[np.uint8], tick: Callable[[], None]) -> Features:
@@ -84,7 +98,8 @@ def encode(network: SAM2Base, view: NDArray[np.uint8], tick: Callable[[], None])
     if network.directly_add_no_mem_embed:
         levels[-1] = levels[-1] + network.no_mem_embed.reshape(1, -1, 1, 1)
     check_finite("image encoder", *levels)
-    return Features(levels[-1].contiguous(), tuple(levels[:-1]))
+    dense = getattr(network.image_encoder.trunk, "dense", None)
+    return Features(levels[-1].contiguous(), tuple(levels[:-1]), dense)
 
 
 def check_finite(part: str, *tensors: Tensor) -> None:
