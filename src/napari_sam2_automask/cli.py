@@ -1,4 +1,4 @@
-"""The command line: ``sam2-automask segment``, ``models``, ``presets`` and ``demo``."""
+"""The command line: ``sam2-automask segment``, ``replay``, ``models``, ``presets`` and ``demo``."""
 
 # No `from __future__ import annotations`: typer reads the annotations at run time.
 import logging
@@ -12,6 +12,7 @@ from rich.table import Table
 from napari_sam2_automask import __version__
 from napari_sam2_automask.cli_models import models_app
 from napari_sam2_automask.cli_options import choose_settings, with_settings_options
+from napari_sam2_automask.cli_replay import replay_command
 from napari_sam2_automask.console import OUT, WorkProgress, complain, say
 from napari_sam2_automask.errors import AutomaskError
 from napari_sam2_automask.presets import PRESETS
@@ -135,6 +136,9 @@ def _line(result: Any) -> str:
         return f"{result.source}: skipped, {result.message}"
     objects = f"{result.objects} objects" if result.objects else f"no objects ({result.removed})"
     return f"{result.source}: {objects}, {result.seconds:.1f} s"
+
+
+app.command("replay")(replay_command)
 
 
 @app.command()

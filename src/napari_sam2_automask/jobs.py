@@ -5,17 +5,17 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_sam2_automask.api import propose
 from napari_sam2_automask.errors import AutomaskError, ImageError, OutputError
-from napari_sam2_automask.image import contrast_range
+from napari_sam2_automask.image import contrast_range, image_hash, to_model_view
 from napari_sam2_automask.painting import Segmentation, paint
 from napari_sam2_automask.presets import Preset, resolve_settings
 from napari_sam2_automask.progress import ProgressCallback, no_progress
+from napari_sam2_automask.proposal import propose_view
 from napari_sam2_automask.reading import LoadedImage, read_image
 from napari_sam2_automask.record import make_record
 from napari_sam2_automask.writing import make_folder, write_results
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
+    from napari_sam2_automask.candidates import Floor
     from napari_sam2_automask.models import Model
     from napari_sam2_automask.planning import Job
     from napari_sam2_automask.settings import AmgSettings
@@ -134,9 +135,12 @@ def segment_loaded(
     name: str,
     contrast_limits: tuple[float, float] | None = None,
     progress: ProgressCallback = no_progress,
+    proposal: AmgSettings | None = None,
+    floor: Floor | None = None,
+    preset: Preset | str | None = None,
     **more: Any,
 ) -> Segmentation:
-    """Segment an image that was read from a file, with a record that names it.
+    """Segment an image that was read from a file, with a record that names it and can be replayed.
 
     Parameters
     ----------
@@ -152,32 +156,43 @@ def segment_loaded(
         As for `segment`.
     progress : callable
         As for `segment`.
+    proposal : AmgSettings, optional
+        The settings of the proposal, where `settings` are those of a later selection.
+    floor : Floor, optional
+        The floor of the proposal; it decides how many candidates there are, and so their numbers.
+    preset : Preset or str, optional
+        The preset for the record, where the settings do not tell.
     **more
         Further entries of the record.
     """
+    import torch
+
     from napari_sam2_automask.selection import select
 
-    resolved, preset = resolve_settings(settings, model.family)
-    candidates = propose(
-        image.array, resolved, model, rgb=image.rgb, contrast_limits=contrast_limits, progress=progress
-    )
+    resolved, own_preset = resolve_settings(settings, model.family)
+    view = to_model_view(image.array, rgb=image.rgb, contrast_limits=contrast_limits)
+    candidates = propose_view(view, proposal or resolved, model, progress=progress, floor=floor)
     record = make_record(
         resolved,
-        preset=preset,
+        preset=own_preset or preset,
         model=model,
         image=image.array,
         image_name=name,
         plane=image.plane,
         contrast_limits=contrast_limits,
+        floor=[candidates.floor.pred_iou, candidates.floor.stability],
+        proposal=None if proposal in (None, resolved) else proposal.to_json(),
+        threads=torch.get_num_threads(),
         **more,
     )
-    return paint(
+    done = paint(
         select(candidates, resolved),
         image=image.array,
         pixel_size=image.pixel_size,
         unit=image.unit,
         record=record,
     )
+    return replace(done, record={**done.record, "labels_sha256": image_hash(done.labels)})
 
 
 def file_hash(path: Path) -> str:
@@ -207,7 +222,7 @@ def _run(
     """Segment one image and write its results."""
     start = time.perf_counter()
     try:
-        file = {"name": job.source.name, "sha256": checksum}
+        file = {"name": job.source.name, "sha256": checksum, "path": str(job.source.absolute())}
         done = segment_loaded(
             image,
             settings,

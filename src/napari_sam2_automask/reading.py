@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["SUFFIXES", "LoadedImage", "read_image"]
+__all__ = ["SUFFIXES", "LoadedImage", "count_planes", "read_image"]
 
 #: What a folder is searched for.
 SUFFIXES = (".tif", ".tiff", ".png", ".jpg", ".jpeg")
@@ -80,6 +80,29 @@ def read_image(path: Path, plane: int | None = None) -> LoadedImage:
     except Exception as error:  # the decoders raise whatever they meet in a damaged file
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ImageError(f"cannot read {path} ({reason}): it is damaged or in an unknown format") from error
+
+
+def count_planes(path: Path) -> int:
+    """Return how many planes `read_image` can take of a file: 1 for a simple image.
+
+    Raises
+    ------
+    ImageError
+        If the file cannot be read.
+    """
+    import tifffile
+    from PIL import Image
+
+    try:
+        with path.open("rb") as file:
+            start = file.read(4)
+        if start in _TIFF_STARTS:
+            with tifffile.TiffFile(path) as tiff:
+                return sum(_planes_of(series) for series in tiff.series)
+        with Image.open(path) as image:
+            return int(getattr(image, "n_frames", 1))
+    except Exception as error:  # the decoders raise whatever they meet in a damaged file
+        raise ImageError(f"cannot read {path} ({error}): it is damaged or in an unknown format") from error
 
 
 def _read_tiff(path: Path, plane: int | None) -> LoadedImage:

@@ -92,6 +92,8 @@ def _choose_and_paint(
         image_name=source.name,
         device=str(model.device),
         contrast_limits=request.contrast_limits,
+        floor=[candidates.floor.pred_iou, candidates.floor.stability],
+        proposal=candidates.settings.to_json(),
     )
     masks = select(candidates, request.settings)
     live = None

@@ -1,0 +1,239 @@
+"""Do a run again from its record: the same image, model and settings, or a message that says what differs."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_sam2_automask.candidates import Floor
+from napari_sam2_automask.errors import AutomaskError, ImageError, ModelError, SettingsError
+from napari_sam2_automask.image import image_hash
+from napari_sam2_automask.jobs import file_hash, segment_loaded
+from napari_sam2_automask.progress import ProgressCallback, no_progress
+from napari_sam2_automask.reading import LoadedImage, count_planes, read_image
+from napari_sam2_automask.record import RECORD_FORMAT, package_versions, settings_from
+from napari_sam2_automask.settings import AmgSettings
+from napari_sam2_automask.writing import ResultPaths, make_folder, write_results
+
+if TYPE_CHECKING:
+    from napari_sam2_automask.models import Model
+    from napari_sam2_automask.painting import Segmentation
+
+__all__ = ["Replay", "read_record", "replay"]
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """What a replay gave.
+
+    Attributes
+    ----------
+    paths : ResultPaths
+        The files written.
+    objects : int
+        How many objects the labels hold.
+    same : bool or None
+        Whether the labels are those of the record, byte for byte; None for a record that does not tell.
+    differences : tuple of str
+        Packages, devices and numbers of threads that are not those of the record.
+    """
+
+    paths: ResultPaths
+    objects: int
+    same: bool | None
+    differences: tuple[str, ...]
+
+
+def replay(
+    path: Path,
+    folder: Path,
+    image: Path | None = None,
+    *,
+    model: str | None = None,
+    device: str | None = None,
+    progress: ProgressCallback = no_progress,
+) -> Replay:
+    """Do a run again and write its results.
+
+    Parameters
+    ----------
+    path : Path
+        The record, as `segment` wrote it, or as a layer holds it.
+    folder : Path
+        Where the results go.
+    image : Path, optional
+        The image's file; where the record says it was, or its name beside the record, when left out.
+    model : str, optional
+        The model's name or file, for a model that is not in the list.
+    device : str, optional
+        The device, if it shall be another than the record's.
+    progress : callable
+        As for `segment`.
+
+    Returns
+    -------
+    Replay
+        What came out.
+
+    Raises
+    ------
+    AutomaskError
+        If the record cannot be read, the image or the model is not that of the record, or results cannot be
+        written; nothing is written then.
+    """
+    record = read_record(path)
+    settings = settings_from(record)
+    source = _find_image(record, path, image)
+    loaded = _load_image(record, source)
+    make_folder(folder)
+    found = _load_model(record, model, device, progress)
+    _set_threads(record)
+    done = _segment(record, settings, loaded, found, source, progress)
+    paths = ResultPaths.of(folder, _stem(path, source))
+    write_results(done, paths, source.name)
+    before = record.get("labels_sha256")
+    same = None if before is None else before == done.record["labels_sha256"]
+    return Replay(paths, len(done.table), same, tuple(_differences(record, done.record)))
+
+
+def read_record(path: Path) -> dict[str, Any]:
+    """Read a record.
+
+    Raises
+    ------
+    SettingsError
+        If the file cannot be read or holds no record.
+    """
+    try:
+        record = json.loads(path.read_bytes())
+    except OSError as error:
+        raise SettingsError(f"cannot read {path} ({error.strerror or error}): check the path") from error
+    except ValueError as error:
+        raise SettingsError(f"{path} is no JSON ({error}): give a record of a run") from error
+    if not isinstance(record, dict) or record.get("format") != RECORD_FORMAT:
+        raise SettingsError(f"{path} is no record of a run: give a .record.json file that `segment` wrote")
+    if not isinstance(record.get("image"), dict) or not isinstance(record.get("model"), dict):
+        raise SettingsError(f"{path} does not say which image and model it is of: replay needs both")
+    return record
+
+
+def _find_image(record: dict[str, Any], path: Path, given: Path | None) -> Path:
+    """Return the image's file after making sure that it is the very same one, where the record tells."""
+    known = record.get("file") or {}
+    viewer = record.get("viewer") or {}
+    name = known.get("name") or record["image"].get("name") or ""
+    places = [known.get("path"), viewer.get("path"), path.parent / name, Path(name)]
+    found = given or next((Path(p) for p in places if p and name and Path(p).is_file()), None)
+    if found is None:
+        raise ImageError(f"the image {name or 'of the record'} is not where it was: give its path")
+    expected = known.get("sha256")
+    actual = file_hash(found)
+    if expected and actual != expected:
+        raise ImageError(
+            f"{found} is not the image of the record: its SHA-256 is {actual[:12]}..., the record's "
+            f"{expected[:12]}...: give the file that was segmented"
+        )
+    return found
+
+
+def _load_image(record: dict[str, Any], source: Path) -> LoadedImage:
+    """Read the plane that was segmented, told by the record's number or by its pixels."""
+    plane, expected = record.get("plane"), record["image"].get("sha256")
+    planes = [plane] if plane is not None else [None]
+    if plane is None and (count := count_planes(source)) > 1:
+        planes = list(range(count))
+    for number in planes:
+        loaded = read_image(source, number)
+        if expected is None or image_hash(loaded.array) == expected:
+            return replace(loaded, plane=plane)
+    raise ImageError(
+        f"the pixels of {source} are not those of the record (SHA-256 {str(expected)[:12]}...): "
+        "give the file that was segmented"
+    )
+
+
+def _load_model(
+    record: dict[str, Any], given: str | None, device: str | None, progress: ProgressCallback
+) -> Model:
+    from napari_sam2_automask.models import load_model
+
+    described = record["model"]
+    name, expected = described.get("name"), described.get("sha256")
+    try:
+        model = load_model(given or str(name), device=device or described.get("device") or "auto",
+                           progress=progress)  # fmt: skip
+    except ModelError as error:
+        hint = "" if given else ": give the model's file with --model, or another device with --device"
+        raise ModelError(f"the record's model {name!r} cannot be used ({error}){hint}") from error
+    if expected and model.sha256 != expected:
+        raise ModelError(
+            f"the model {given or name} is not that of the record: its SHA-256 is "
+            f"{str(model.sha256)[:12]}..., the record's {expected[:12]}...: "
+            "give the same weights with --model"
+        )
+    return model
+
+
+def _set_threads(record: dict[str, Any]) -> None:
+    """Use as many threads as the run did: sums of floats depend on how they are split."""
+    threads = record.get("threads")
+    if isinstance(threads, int) and threads > 0:
+        import torch
+
+        torch.set_num_threads(threads)
+
+
+def _segment(
+    record: dict[str, Any],
+    settings: AmgSettings,
+    loaded: LoadedImage,
+    model: Model,
+    source: Path,
+    progress: ProgressCallback,
+) -> Segmentation:
+    limits, floor = record.get("contrast_limits"), record.get("floor")
+    proposal = AmgSettings.from_json(record["proposal"]) if record.get("proposal") else settings
+    size, unit = record.get("pixel_size"), record.get("unit")
+    if size is not None:
+        loaded = replace(loaded, pixel_size=(float(size[0]), float(size[1])), unit=unit)
+    try:
+        return segment_loaded(
+            loaded,
+            settings,
+            model,
+            name=str(record["image"].get("name") or source.name),
+            contrast_limits=None if limits is None else (float(limits[0]), float(limits[1])),
+            progress=progress,
+            proposal=proposal,
+            floor=None if floor is None else Floor(float(floor[0]), float(floor[1])),
+            preset=record.get("preset"),
+            file={"name": source.name, "sha256": file_hash(source), "path": str(source.absolute())},
+        )
+    except (TypeError, IndexError, ValueError) as error:
+        if isinstance(error, AutomaskError):
+            raise
+        raise SettingsError(f"the record is damaged ({error}): use a record that was not edited") from error
+
+
+def _stem(path: Path, source: Path) -> str:
+    """Call the results as they were called, where the record's name tells."""
+    suffix = ".record.json"
+    return path.name.removesuffix(suffix) if path.name.endswith(suffix) else source.stem
+
+
+def _differences(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
+    versions = before.get("packages") or {}
+    found = [
+        f"{name} was {versions[name]}, is {version}"
+        for name, version in package_versions().items()
+        if name in versions and versions[name] != version
+    ]
+    for what, old, new in (
+        ("the device", before["model"].get("device_description"), now["model"].get("device_description")),
+        ("the number of threads", before.get("threads"), now.get("threads")),
+    ):
+        if old is not None and old != new:
+            found.append(f"{what} was {old}, is {new}")
+    return found
