@@ -121,6 +121,8 @@ class Candidates:
         How many masks each filter of the proposal removed.
     prompts : (int, int)
         Point prompts asked and point prompts planned.
+    object_diameter : float
+        What points and magnification were fitted to, in pixels; 0 if they were not.
     """
 
     shape: tuple[int, int]
@@ -138,6 +140,7 @@ class Candidates:
     complete: bool = True
     removed: Mapping[str, int] = field(default_factory=dict)
     prompts: tuple[int, int] = (0, 0)
+    object_diameter: float = 0.0
 
     def __len__(self) -> int:
         return len(self.predicted_iou)

@@ -144,6 +144,7 @@ def _header(candidates: Candidates) -> dict[str, Any]:
         "complete": candidates.complete,
         "removed": {name: int(n) for name, n in candidates.removed.items()},
         "prompts": [int(n) for n in candidates.prompts],
+        "object_diameter": float(candidates.object_diameter),
     }
 
 
@@ -233,4 +234,5 @@ def _candidates(header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Cand
         complete=bool(header["complete"]),
         removed={str(name): int(n) for name, n in header["removed"].items()},
         prompts=(int(header["prompts"][0]), int(header["prompts"][1])),
+        object_diameter=float(header.get("object_diameter", 0.0)),
     )

@@ -286,6 +286,24 @@ class AmgSettings:
         "masks", minimum=0.0, maximum=1.0, step=0.01,
     )  # fmt: skip
 
+    fit_objects: bool = _param(
+        False, "Fit to object size",
+        "A first pass estimates how large typical objects are; points and magnification then fit them, and "
+        "points per side and crop layers do not count.",
+        "grid",
+    )  # fmt: skip
+    object_diameter: float = _param(
+        0.0, "Object diameter",
+        "How wide a typical object is, where it is known: points and magnification fit it, and points per "
+        "side and crop layers do not count. 0 where it is not known.",
+        "grid", unit="pixels", minimum=0.0, maximum=10_000.0, step=1.0,
+    )  # fmt: skip
+    points_per_diameter: int = _param(
+        2, "Points per diameter",
+        "With an object size: how many points stand side by side in a typical object.",
+        "grid", unit="points", minimum=1, maximum=16, step=1,
+    )  # fmt: skip
+
     def __post_init__(self) -> None:
         for info in self.fields():
             object.__setattr__(self, info.name, info.check(getattr(self, info.name)))
@@ -343,6 +361,11 @@ class AmgSettings:
         """
         refuse_unknown(data)
         return cls(**data)
+
+    @property
+    def fitted(self) -> bool:
+        """Whether points and magnification follow the size of the objects."""
+        return self.fit_objects or self.object_diameter > 0
 
     @property
     def encoder_passes(self) -> int:

@@ -30,11 +30,14 @@ class Crop:
         ``x0, y0, x1, y1`` in image pixels, end exclusive.
     points : (P, 2) float32 array
         The x, y of the prompts in pixels of the crop.
+    edge : float
+        Masks whose box comes this close to an edge of the crop, in pixels, are cut off by it; 20 in Meta's.
     """
 
     index: int
     box: tuple[int, int, int, int]
     points: NDArray[np.float32]
+    edge: float = 20.0
 
     @property
     def shape(self) -> tuple[int, int]:

@@ -16,6 +16,12 @@ from napari_sam2_automask.engine.cache import features_cache
 from napari_sam2_automask.engine.decoder import LowRankDecoder, fits
 from napari_sam2_automask.engine.encode import Features, encode
 from napari_sam2_automask.engine.estimating import pace_of
+from napari_sam2_automask.engine.fitting import (
+    diameter_of_candidates,
+    diameter_of_dense,
+    object_points,
+    tiles,
+)
 from napari_sam2_automask.engine.grid import Crop, iter_crops
 from napari_sam2_automask.engine.lowres import Resizer
 from napari_sam2_automask.engine.memory import check_budget, is_out_of_memory
@@ -23,6 +29,7 @@ from napari_sam2_automask.engine.plain import Decoded, PlainDecoder
 from napari_sam2_automask.engine.store import Store
 from napari_sam2_automask.errors import ImageError, MemoryBudgetError
 from napari_sam2_automask.progress import Cancelled, Progress, ProgressCallback, no_progress
+from napari_sam2_automask.settings import AmgSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -30,7 +37,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_sam2_automask.models import Model
-    from napari_sam2_automask.settings import AmgSettings
 
 __all__ = ["propose"]
 
@@ -39,12 +45,12 @@ __all__ = ["propose"]
 _CPU_BATCH = 16
 # Masks measured at a time.
 _MEASURED = 64
-# Distance to a crop's edge at which Meta's generator takes a mask for cut off, in pixels.
-_EDGE = 20.0
 _TOO_SMALL = (
     "there is not enough memory even for one point at a time: close other programs, "
     "choose a smaller model or run on the CPU"
 )
+# The first pass of a model that cannot say itself how large objects are.
+_FIRST_PASS = AmgSettings(points_per_side=16)
 # Seconds between two reports of progress.
 _REPORT = 0.05
 
@@ -95,7 +101,34 @@ def propose(
             f"{view.shape} and {view.dtype}: make it with to_model_view"
         )
     with torch.inference_mode():
-        return _Proposal(view, settings, model, progress, floor).run()
+        if not settings.fitted:
+            crops = list(iter_crops((view.shape[0], view.shape[1]), settings))
+            return _Proposal(view, settings, model, progress, floor, crops).run()
+        diameter = settings.object_diameter or _estimate(view, settings, model, progress)
+        return _Proposal(view, settings, model, progress, floor, *_fitted(view, settings, diameter)).run()
+
+
+def _fitted(view: NDArray[np.uint8], settings: AmgSettings, diameter: float) -> tuple[list[Crop], float]:
+    """Return the crops for objects of a diameter; the plain grid where none is known."""
+    shape = view.shape[0], view.shape[1]
+    if not diameter:
+        return list(iter_crops(shape, settings)), 0.0
+    return tiles(shape, diameter, settings.points_per_diameter), diameter
+
+
+def _estimate(
+    view: NDArray[np.uint8], settings: AmgSettings, model: Model, progress: ProgressCallback
+) -> float:
+    """Estimate the diameter of typical objects in pixels; 0 if none is seen."""
+    shape = view.shape[0], view.shape[1]
+    first = _Proposal(view, _FIRST_PASS, model, progress, None, list(iter_crops(shape, _FIRST_PASS)))
+    try:
+        if hasattr(model.network.image_encoder.trunk, "dense"):
+            return diameter_of_dense(shape, first.look, model.image_size)
+        return diameter_of_candidates(first.run())
+    except Cancelled as cancelled:
+        cancelled.candidates = None  # those of the first pass are not what was asked for
+        raise
 
 
 @dataclass(slots=True)
@@ -127,16 +160,19 @@ class _Proposal:
         model: Model,
         progress: ProgressCallback,
         floor: Floor | None,
+        crops: list[Crop],
+        diameter: float = 0.0,
     ) -> None:
         self._view, self._settings, self._model = view, settings, model
         self._shape = view.shape[0], view.shape[1]
         self._network = model.network
-        self._crops = list(iter_crops(self._shape, settings))
+        self._crops, self._diameter = crops, diameter
         self._floor = Floor.of(settings) if floor is None else floor.below(settings)
         self._store = Store(lowest=settings.mask_threshold - settings.stability_score_offset)
         self._total = sum(len(crop.points) for crop in self._crops)
         self._done = 0
         self._found = 0
+        self._background = 0
         on_cpu = model.device.type == "cpu"
         self._batch = min(settings.points_per_batch, _CPU_BATCH) if on_cpu else settings.points_per_batch
         self._pace = pace_of(model, settings)
@@ -156,9 +192,15 @@ class _Proposal:
             raise
         return self._result()
 
+    def look(self, box: tuple[int, int, int, int]) -> Features:
+        """Encode a part of the image, given as x0, y0, x1, y1."""
+        return self._features(Crop(0, box, np.zeros((0, 2), np.float32)))
+
     def _result(self) -> Candidates:
         masks = 3 if self._settings.multimask_output else 1
-        self._store.removed["predicted IoU"] = masks * self._done - self._found
+        self._store.removed["predicted IoU"] = masks * (self._done - self._background) - self._found
+        if self._background:
+            self._store.removed["no object near the point"] = masks * self._background
         return self._store.candidates(
             self._shape,
             self._crops,
@@ -167,6 +209,7 @@ class _Proposal:
             self._floor,
             self._model.description(),
             (self._done, self._total),
+            self._diameter,
         )
 
     def _ask(self, crop: Crop, features: Features) -> None:
@@ -175,11 +218,14 @@ class _Proposal:
         resizer = Resizer(
             self._grid, crop.shape, settings.mask_threshold, settings.stability_score_offset, device
         )
+        wanted = object_points(crop.points, crop, features) if settings.fitted else crop.points
+        self._background += len(crop.points) - len(wanted)
+        self._advance(len(crop.points) - len(wanted))
         size = self._batch
         decode = self._decoder(features, size)
         start = 0
-        while start < len(crop.points):
-            points = crop.points[start : start + size]
+        while start < len(wanted):
+            points = wanted[start : start + size]
             mark = self._store.mark(), self._found, self._done
             try:
                 with self._pace.asking(len(points)):
@@ -272,17 +318,17 @@ class _Proposal:
                 stable = measures.stability >= self._floor.stability
                 self._store.remove("stability", int((keep & ~stable).sum()))
                 keep &= stable
-            cut = _near_crop_edge(measures.boxes, crop.box, self._shape)
+            cut = _near_crop_edge(measures.boxes, crop, self._shape)
             self._store.remove("crop edge", int((keep & cut).sum()))
             self._store.add(crop, points[prompt.cpu().numpy()], iou, measures, logits, keep & ~cut)
             self._reporter.tick()
 
 
-def _near_crop_edge(boxes: Tensor, crop: tuple[int, int, int, int], shape: tuple[int, int]) -> Tensor:
+def _near_crop_edge(boxes: Tensor, crop: Crop, shape: tuple[int, int]) -> Tensor:
     """Tell which boxes lie at an edge of the crop that is not one of the image, (K,) bool."""
-    edges = torch.tensor(crop, dtype=torch.float32, device=boxes.device)
+    edges = torch.tensor(crop.box, dtype=torch.float32, device=boxes.device)
     image = torch.tensor([0, 0, shape[1], shape[0]], dtype=torch.float32, device=boxes.device)
     placed = (boxes + edges[[0, 1, 0, 1]].long()).float()
-    near = (placed - edges).abs() <= _EDGE
-    at_image_edge = (placed - image).abs() <= _EDGE
+    near = (placed - edges).abs() <= crop.edge
+    at_image_edge = (placed - image).abs() <= crop.edge
     return (near & ~at_image_edge).any(1)

@@ -140,6 +140,7 @@ class Store:
         floor: Floor,
         model: Mapping[str, Any],
         prompts: tuple[int, int],
+        object_diameter: float = 0.0,
     ) -> Candidates:
         """Sort what was kept by predicted IoU, stably, and put it into arrays."""
         scores = np.array(self.scores, np.float32).reshape(-1, 2)
@@ -171,4 +172,5 @@ class Store:
             complete=prompts[0] == prompts[1],
             removed=dict(self.removed),
             prompts=prompts,
+            object_diameter=object_diameter,
         )

@@ -1,0 +1,228 @@
+"""Fit the point grid and the magnification to the size of the objects.
+
+The model sees every crop at one size (its input), so that small objects in a large image can be too small for
+it, and lie between the points of the grid. With a typical diameter, given or estimated here, the image is cut
+into tiles in which objects appear large enough, and the points stand closer than the objects are wide.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torchvision.ops import nms
+
+from napari_sam2_automask.engine.grid import Crop
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from napari_sam2_automask.candidates import Candidates
+    from napari_sam2_automask.engine.encode import Features
+
+    Box = tuple[int, int, int, int]
+
+__all__ = ["Seen", "diameter_of_candidates", "diameter_of_dense", "object_points", "tiles"]
+
+#: Objects that appear at least this wide, as a fraction of the model's input, need no magnification ...
+SMALLEST = 20 / 512
+#: ... and where magnification is needed, they are made to appear this wide.
+AIM = 32 / 512
+#: Overlap of tiles in object diameters: an object half again as wide still lies whole inside one tile.
+OVERLAP = 3.0
+#: A mask this close to a tile's inner edge, as a fraction of the tile, is cut off by it.
+EDGE = 1.5 / 128
+#: Tiles looked at to estimate the diameter at one magnification.
+LOOKS = 4
+#: Objects seen at a higher magnification for each one seen before, from which on the higher one is believed.
+MORE = 3.0
+#: Share of a cell that must belong to an object for the model's dense head to mark it, and for asking there.
+HERE, ASK = 0.5, 0.1
+#: Masks larger than this share of the image say nothing about typical objects.
+LARGEST_SHARE = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """Objects seen at one magnification.
+
+    Attributes
+    ----------
+    diameter : float
+        Median diameter in image pixels; 0 without objects.
+    frame : float
+        The same as a fraction of the model's input.
+    count : float
+        Estimated number of objects in the whole image.
+    """
+
+    diameter: float
+    frame: float
+    count: float
+
+
+def tiles(shape: tuple[int, int], diameter: float, points_per_diameter: int) -> list[Crop]:
+    """Cut an image into crops in which objects of a diameter appear large enough, each with its points.
+
+    Parameters
+    ----------
+    shape : (int, int)
+        Rows and columns of the image.
+    diameter : float
+        Of a typical object, in pixels.
+    points_per_diameter : int
+        Points across an object; from 2 on, every round object of that diameter has at least one point.
+
+    Returns
+    -------
+    list of Crop
+        The whole image alone where objects are large enough in it. Points lie in the part of each tile that
+        is nearer to its centre than to any other tile's, so that no place is asked twice.
+    """
+    side = math.sqrt(shape[0] * shape[1])
+    wanted = side if diameter / side >= SMALLEST else diameter / AIM
+    rows, columns = (_spans(length, wanted, OVERLAP * diameter) for length in shape)
+    spacing = diameter / points_per_diameter
+    y, x = (_positions(length, spacing) for length in shape)
+    crops: list[Crop] = []
+    for x0, x1, from_x, to_x in columns:
+        for y0, y1, from_y, to_y in rows:
+            mine_x, mine_y = x[(x >= from_x) & (x < to_x)] - x0, y[(y >= from_y) & (y < to_y)] - y0
+            points = np.stack(np.meshgrid(mine_x, mine_y), -1).reshape(-1, 2).astype(np.float32)
+            edge = max(1.0, EDGE * max(x1 - x0, y1 - y0))
+            crops.append(Crop(len(crops), (x0, y0, x1, y1), points, edge))
+    return crops
+
+
+def _spans(length: int, wanted: float, overlap: float) -> list[tuple[int, int, float, float]]:
+    """Cover a length with spans of nearly the size wanted: start, end, and the part that is asked."""
+    if wanted >= 0.8 * length:
+        return [(0, length, 0.0, float(length))]
+    n = max(2, math.ceil((length - overlap) / (wanted - overlap)))
+    size = math.ceil((length + (n - 1) * overlap) / n)
+    starts = [round(i * (length - size) / (n - 1)) for i in range(n)]
+    cuts = [0.0, *((a + size + b) / 2 for a, b in pairwise(starts)), float(length)]
+    return [(start, start + size, cuts[i], cuts[i + 1]) for i, start in enumerate(starts)]
+
+
+def _positions(length: int, spacing: float) -> NDArray[np.float64]:
+    n = max(1, math.ceil(length / spacing))
+    return np.linspace(0.5 * length / n, length - 0.5 * length / n, n)
+
+
+def object_points(points: NDArray[np.float32], crop: Crop, features: Features) -> NDArray[np.float32]:
+    """Leave out points where the model's dense head, if it has one, sees nothing near.
+
+    Parameters
+    ----------
+    points : (P, 2) float32 array
+        The x, y in pixels of the crop.
+    crop : Crop
+        The crop.
+    features : Features
+        Of the crop.
+
+    Returns
+    -------
+    (Q, 2) float32 array
+        The points to ask.
+    """
+    if features.dense is None:
+        return points
+    here = torch.nn.functional.max_pool2d(features.dense[:, :1].sigmoid(), 3, 1, 1)[0, 0]
+    rows, columns = here.shape
+    height, width = crop.shape
+    row = (points[:, 1] * (rows / height)).astype(np.int64).clip(0, rows - 1)
+    column = (points[:, 0] * (columns / width)).astype(np.int64).clip(0, columns - 1)
+    asked: NDArray[np.float32] = points[here.cpu().numpy()[row, column] >= ASK]
+    return asked
+
+
+def diameter_of_dense(shape: tuple[int, int], look: Callable[[Box], Features], image_size: int) -> float:
+    """Estimate the typical diameter from the model's dense head, at every magnification that shows more.
+
+    Parameters
+    ----------
+    shape : (int, int)
+        Rows and columns of the image.
+    look : callable
+        Returns the features of a box (x0, y0, x1, y1) of the image.
+    image_size : int
+        Side of the model's input in pixels.
+
+    Returns
+    -------
+    float
+        In image pixels; 0 if no object is seen.
+    """
+    believed = _seen(shape, 1, look, image_size)
+    n = 2
+    # Beyond the image's own pixels, magnifying shows nothing new.
+    while max(shape) > 0.6 * n * image_size:
+        closer = _seen(shape, n, look, image_size)
+        if closer.count >= MORE * max(believed.count, 1.0) and 0 < closer.frame <= AIM:
+            believed = closer
+        n *= 2
+    return believed.diameter
+
+
+def _seen(shape: tuple[int, int], n: int, look: Callable[[Box], Features], image_size: int) -> Seen:
+    """Look at some of the n x n tiles of an image."""
+    height, width = shape[0] // n, shape[1] // n
+    places = np.random.default_rng(0).permutation(n * n)[:LOOKS]
+    radii, weights = [], []
+    for place in places:
+        y0, x0 = (place // n) * height, (place % n) * width
+        dense = look((int(x0), int(y0), int(x0 + width), int(y0 + height))).dense
+        assert dense is not None
+        radius, weight = _objects(dense[0].float())
+        radii.append(radius)
+        weights.append(weight)
+    radius, weight = torch.cat(radii), torch.cat(weights)
+    count = float(weight.sum()) * n * n / len(places)
+    frame = 2 * _median(radius, weight) / image_size
+    return Seen(frame * math.sqrt(height * width), frame, count)
+
+
+def _objects(dense: Tensor) -> tuple[Tensor, Tensor]:
+    """Radius in input pixels of every cell on an object, and the share of an object that the cell is."""
+    on = dense[0].sigmoid() > HERE
+    radius = 16 * dense[3][on].exp()  # the trunk says the logarithm of radius / 16
+    cell = 4.0 * 4.0
+    return radius, cell / (math.pi * radius.square()).clamp(min=cell)
+
+
+def _median(values: Tensor, weights: Tensor) -> float:
+    if not len(values):
+        return 0.0
+    order = values.argsort()
+    share = weights[order].cumsum(0)
+    return float(values[order][int(torch.searchsorted(share, share[-1] / 2))])
+
+
+def diameter_of_candidates(candidates: Candidates) -> float:
+    """Estimate the typical diameter from the masks of a first pass.
+
+    Parameters
+    ----------
+    candidates : Candidates
+        Of a sparse grid over the whole image.
+
+    Returns
+    -------
+    float
+        Median over masks after NMS, of the diameter of a disc of the mask's area, in pixels; 0 without any.
+    """
+    fitting = np.flatnonzero(candidates.area <= LARGEST_SHARE * math.prod(candidates.shape))
+    if not len(fitting):
+        return 0.0
+    boxes = torch.from_numpy(candidates.boxes[fitting].astype(np.float32))
+    kept = nms(boxes, torch.from_numpy(candidates.predicted_iou[fitting].astype(np.float32)), 0.7).numpy()
+    return 2 * math.sqrt(float(np.median(candidates.area[fitting[kept]])) / math.pi)
