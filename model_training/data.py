@@ -42,9 +42,20 @@ class Windows(IterableDataset[dict[str, Tensor]]):
         Side of the window, windows in a batch, points asked in each.
     seed : int
         The stream's seed; the worker's number is added to it.
+    varied : bool
+        Whether contrast, colour, size and noise vary; off where a model only has to learn a few images.
     """
 
-    def __init__(self, records: Sequence[Record], size: int, batch: int, prompts: int, seed: int) -> None:
+    def __init__(
+        self,
+        records: Sequence[Record],
+        size: int,
+        batch: int,
+        prompts: int,
+        seed: int,
+        varied: bool = True,
+    ) -> None:
+        self.varied = varied
         self.kinds: dict[str, list[Record]] = {}
         for record in records:
             self.kinds.setdefault(record.kind, []).append(record)
@@ -61,7 +72,7 @@ class Windows(IterableDataset[dict[str, Tensor]]):
             batch: list[dict[str, NDArray[Any]]] = []
             while len(batch) < self.batch:
                 pool = self.kinds[names[rng.choice(len(names), p=p)]]
-                item = window(pool[rng.integers(len(pool))], self.size, self.prompts, rng)
+                item = window(pool[rng.integers(len(pool))], self.size, self.prompts, rng, self.varied)
                 if item is not None:
                     batch.append(item)
             yield {k: torch.from_numpy(np.stack([b[k] for b in batch])) for k in batch[0]}
@@ -76,12 +87,13 @@ def _scale(record: Record, rng: np.random.Generator) -> float:
 
 
 def window(
-    record: Record, size: int, prompts: int, rng: np.random.Generator
+    record: Record, size: int, prompts: int, rng: np.random.Generator, varied: bool = True
 ) -> dict[str, NDArray[Any]] | None:
     """Cut one window and choose its points; None when it holds nothing to ask for."""
     height, width = record.image.shape[:2]
-    scale = min(max(_scale(record, rng), 0.35), 6.0)
-    aspect = math.exp(rng.normal(0, 0.12))
+    wanted = _scale(record, rng) if varied else FRAME / max(height, width)
+    scale = min(max(wanted, 0.35), 6.0)
+    aspect = math.exp(rng.normal(0, 0.12)) if varied else 1.0
     sy = max(scale * aspect, size / height)
     sx = max(scale / aspect, size / width)
     # A tile smaller than the window is enlarged, by nearly the same factor in both directions.
@@ -92,10 +104,12 @@ def window(
     rows = y0 + ((np.arange(size) + 0.5) * ph / size).astype(int)
     cols = x0 + ((np.arange(size) + 0.5) * pw / size).astype(int)
     levels = [lab[rows][:, cols] for lab in record.levels]
-    image = _colours(record, rng)(record.image[y0 : y0 + ph, x0 : x0 + pw])
+    image = record.image[y0 : y0 + ph, x0 : x0 + pw]
+    image = _colours(record, rng)(image) if varied else _three(image)
     pixels = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))[None]
     pixels = F.interpolate(pixels, (size, size), mode="bilinear", antialias=True, align_corners=False)
-    image = _disturb(pixels[0].permute(1, 2, 0).numpy(), rng)
+    image = pixels[0].permute(1, 2, 0).numpy()
+    image = _disturb(image, rng) if varied else image
 
     turns, flip = int(rng.integers(4)), bool(rng.random() < 0.5)
     image, levels = _turn(image, turns, flip), [_turn(lab, turns, flip) for lab in levels]
@@ -113,6 +127,11 @@ def window(
         "origin": origin.astype(np.float32),
         "negatives": np.array(record.negatives, np.float32),
     }
+
+
+def _three(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Give a gray image three channels."""
+    return image if image.ndim == 3 else np.repeat(image[..., None], 3, -1)
 
 
 def _turn(a: NDArray[Any], turns: int, flip: bool) -> NDArray[Any]:

@@ -211,9 +211,10 @@ def train_stage(trainer: Trainer, stage: Stage, records: list[Record], log_path:
     """Train one stage from where it stands."""
     args = trainer.args
     seed = hash((args.seed, trainer.rank, trainer.stage, trainer.step)) % 2**31
-    windows = Windows(records, stage.size, stage.batch, stage.prompts, seed)
+    varied = not args.overfit
+    windows = Windows(records, stage.size, stage.batch, stage.prompts, seed, varied)
     batches = iter(torch.utils.data.DataLoader(windows, None, num_workers=1, prefetch_factor=6))
-    extra = Windows(records, 256, max(stage.more, 1), 1, seed + 1)
+    extra = Windows(records, 256, max(stage.more, 1), 1, seed + 1, varied)
     others = iter(torch.utils.data.DataLoader(extra, None, num_workers=int(stage.more > 0)))
     recent: list[dict[str, float]] = []
     start, saved = time.time() - trainer.seconds, time.time()
