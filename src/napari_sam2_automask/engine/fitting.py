@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from torchvision.ops import nms
 
 from napari_sam2_automask.engine.grid import Crop
+from napari_sam2_automask.suppression import non_maximum_suppression
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -223,6 +223,5 @@ def diameter_of_candidates(candidates: Candidates) -> float:
     fitting = np.flatnonzero(candidates.area <= LARGEST_SHARE * math.prod(candidates.shape))
     if not len(fitting):
         return 0.0
-    boxes = torch.from_numpy(candidates.boxes[fitting].astype(np.float32))
-    kept = nms(boxes, torch.from_numpy(candidates.predicted_iou[fitting].astype(np.float32)), 0.7).numpy()
+    kept = non_maximum_suppression(candidates.boxes[fitting], candidates.predicted_iou[fitting], 0.7)
     return 2 * math.sqrt(float(np.median(candidates.area[fitting[kept]])) / math.pi)
