@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from napari_sam2_automask._napari.job import PlaneResult
+from napari_sam2_automask._napari.outcome import PlaneResult
 from napari_sam2_automask._napari.store import Store
 from napari_sam2_automask._napari.widget import AutomaskWidget
 from napari_sam2_automask.progress import Cancelled, Progress

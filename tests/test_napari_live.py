@@ -8,7 +8,7 @@ from candidate_factory import random_candidates
 from napari_kit import dock, finish
 
 from napari_sam2_automask import AmgSettings, paint, select
-from napari_sam2_automask._napari.job import PlaneResult
+from napari_sam2_automask._napari.outcome import PlaneResult
 from napari_sam2_automask._napari.result import RECORD_KEY
 from napari_sam2_automask.live import LiveSelection
 from napari_sam2_automask.preset_file import load_preset

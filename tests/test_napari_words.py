@@ -8,8 +8,10 @@ import pytest
 
 from napari_sam2_automask._napari.controller import Finished, explain
 from napari_sam2_automask._napari.costs import cost_text, expected_seconds, remember_rates
-from napari_sam2_automask._napari.job import Outcome, PlaneResult, Request, run_request
+from napari_sam2_automask._napari.job import run_request
 from napari_sam2_automask._napari.messages import finished_text
+from napari_sam2_automask._napari.outcome import Outcome, PlaneResult
+from napari_sam2_automask._napari.request import Request
 from napari_sam2_automask._napari.source import ImageSource
 from napari_sam2_automask._napari.store import Store
 from napari_sam2_automask._napari.tracker import Tracker, duration

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from napari_sam2_automask._napari.job import Outcome, Request, Segmenter, run_request
+from napari_sam2_automask._napari.job import run_request
 from napari_sam2_automask._napari.tracker import Tracker, TrackerState
 from napari_sam2_automask.errors import AutomaskError
 from napari_sam2_automask.progress import Cancelled
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
     from napari.layers import Image, Labels
 
+    from napari_sam2_automask._napari.outcome import Outcome, Segmenter
+    from napari_sam2_automask._napari.request import Request
     from napari_sam2_automask._napari.thread import InferenceThread, Run
     from napari_sam2_automask.progress import ProgressCallback
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_sam2_automask._napari.job import digest
+from napari_sam2_automask._napari.outcome import digest
 from napari_sam2_automask._napari.result import LAYER_KEY, RECORD_KEY, request_key
 from napari_sam2_automask.lookups import lookups
 

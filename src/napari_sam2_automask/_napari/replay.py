@@ -12,7 +12,7 @@ from napari_sam2_automask.presets import PRESETS
 from napari_sam2_automask.settings import AmgSettings
 
 if TYPE_CHECKING:
-    from napari_sam2_automask._napari.job import Request
+    from napari_sam2_automask._napari.request import Request
 
 __all__ = ["as_command", "as_python"]
 

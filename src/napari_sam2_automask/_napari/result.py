@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_sam2_automask._napari.job import Outcome, Previous, Request
 from napari_sam2_automask._napari.layer_choice import unwrapped
+from napari_sam2_automask._napari.request import Previous, Request
 
 if TYPE_CHECKING:
     from napari.layers import Image, Labels
     from napari.viewer import Viewer
+
+    from napari_sam2_automask._napari.outcome import Outcome
 
 __all__ = ["RECORD_KEY", "find_previous", "layer_name", "place_outcome", "previous_of", "request_key"]
 

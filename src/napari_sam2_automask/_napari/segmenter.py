@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from napari_sam2_automask._napari.job import PlaneResult, Request
+from napari_sam2_automask._napari.outcome import PlaneResult
 from napari_sam2_automask._napari.thread import torch_threads
 from napari_sam2_automask._napari.torch_loading import load_torch
 from napari_sam2_automask.progress import Cancelled, Progress
@@ -13,6 +13,7 @@ from napari_sam2_automask.progress import Cancelled, Progress
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from napari_sam2_automask._napari.request import Request
     from napari_sam2_automask.candidates import Candidates, Floor
     from napari_sam2_automask.models import Model
     from napari_sam2_automask.progress import ProgressCallback

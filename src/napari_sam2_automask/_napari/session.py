@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from napari.viewer import Viewer
 
     from napari_sam2_automask._napari.controller import Finished
-    from napari_sam2_automask._napari.job import Request, Segmenter
+    from napari_sam2_automask._napari.outcome import Segmenter
+    from napari_sam2_automask._napari.request import Request
     from napari_sam2_automask._napari.run_panel import RunPanel
     from napari_sam2_automask._napari.store import Store
     from napari_sam2_automask._napari.thread import Run

@@ -21,13 +21,13 @@ from superqt import QCollapsible
 from napari_sam2_automask._napari.costs import cost_text
 from napari_sam2_automask._napari.form import SettingsForm, ignore_stray_wheel
 from napari_sam2_automask._napari.image_panel import ImagePanel
-from napari_sam2_automask._napari.job import Request
 from napari_sam2_automask._napari.live_layer import LiveLayer, retell
 from napari_sam2_automask._napari.live_panel import LivePanel
 from napari_sam2_automask._napari.model_choice import ModelChoice
 from napari_sam2_automask._napari.point_grid import grid_from_points
 from napari_sam2_automask._napari.preset_choice import PresetChoice
 from napari_sam2_automask._napari.replay import as_command, as_python
+from napari_sam2_automask._napari.request import Request
 from napari_sam2_automask._napari.run_panel import RunPanel
 from napari_sam2_automask._napari.segmenter import engine_segmenter
 from napari_sam2_automask._napari.session import RunSession
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from qtpy.QtGui import QHideEvent, QShowEvent
 
     from napari_sam2_automask._napari.controller import Controller, Finished
-    from napari_sam2_automask._napari.job import Outcome, Segmenter
+    from napari_sam2_automask._napari.outcome import Outcome, Segmenter
     from napari_sam2_automask.settings import PointGrids
 
 __all__ = ["AutomaskWidget"]

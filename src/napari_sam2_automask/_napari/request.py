@@ -1,0 +1,78 @@
+"""What one run is asked to do: made on the main thread when Run is pressed, never changed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+    from napari_sam2_automask._napari.source import ImageSource
+    from napari_sam2_automask.settings import AmgSettings
+
+    Index = tuple[int, ...]
+
+__all__ = ["Previous", "Request"]
+
+
+@dataclass(frozen=True, eq=False)
+class Previous:
+    """The label array of an earlier run with the same settings, which this run may replace.
+
+    Attributes
+    ----------
+    data : ndarray
+        The layer's data, possibly edited by a person.
+    digests : mapping of plane index to str
+        :func:`digest` of each plane as it was written.
+    next_id : int
+        One more than the largest label id on the planes that this run leaves alone.
+    """
+
+    data: NDArray[Any]
+    digests: Mapping[Index, str]
+    next_id: int = 1
+
+
+@dataclass(frozen=True, eq=False)
+class Request:
+    """Everything that one run needs; made on the main thread, never changed.
+
+    Attributes
+    ----------
+    source : ImageSource
+        The image.
+    settings : AmgSettings
+        What the generator is told.
+    preset : str
+        The name of the preset that the settings are, or were made from.
+    custom : bool
+        Whether a person changed the preset's settings.
+    model, device : str
+        The model's name or file, and ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"mps"``.
+    contrast : str
+        ``"layer"`` for the layer's contrast limits, ``"percentiles"`` for those of each plane.
+    indices : tuple of plane indices
+        The planes to segment; ``((),)`` for a 2-D image.
+    previous : Previous or None
+        What an earlier run with the same settings left.
+    """
+
+    source: ImageSource
+    settings: AmgSettings
+    preset: str = "balanced"
+    custom: bool = False
+    model: str = "bundled"
+    device: str = "auto"
+    contrast: str = "layer"
+    indices: tuple[Index, ...] = ((),)
+    previous: Previous | None = None
+
+    @property
+    def contrast_limits(self) -> tuple[float, float] | None:
+        """The intensities shown as black and white, or None for percentiles of the plane."""
+        low, high = self.source.contrast_limits
+        return (low, high) if self.contrast == "layer" and low < high else None

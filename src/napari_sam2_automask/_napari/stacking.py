@@ -1,0 +1,59 @@
+"""The results of planes to one array of the stack's shape, and one table."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_sam2_automask._napari.outcome import digest
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from napari_sam2_automask._napari.outcome import PlaneResult
+    from napari_sam2_automask._napari.request import Previous
+    from napari_sam2_automask._napari.source import ImageSource
+
+    Index = tuple[int, ...]
+
+__all__ = ["axis_name", "stack_planes"]
+
+
+def stack_planes(
+    source: ImageSource, indices: tuple[Index, ...], results: list[PlaneResult], previous: Previous | None
+) -> tuple[NDArray[Any], pd.DataFrame, dict[Index, str]]:
+    """Put planes into an array of the stack's shape, with label ids unique over all planes.
+
+    An earlier array is continued in place: a copy of a whole stack for one more plane could cost more than
+    the run. The viewer draws planes, and redraws when it is told of the change.
+    """
+    import pandas as pd
+
+    data = np.zeros(source.shape, np.uint32)
+    if previous is not None:
+        data = previous.data if previous.data.dtype == np.uint32 else previous.data.astype(np.uint32)
+    shift = 0 if previous is None else previous.next_id - 1
+    tables, digests = [], {}
+    names = [axis_name(source, axis) for axis in source.other_axes]
+    for index, result in zip(indices, results, strict=True):
+        labels = result.labels.astype(np.uint32)
+        labels[labels > 0] += shift
+        plane = source.oriented(labels)
+        data[source.slices(index)] = plane
+        digests[index] = digest(plane)
+        table = result.table.copy()
+        table["index"] = table["index"] + shift
+        for position, (name, value) in enumerate(zip(names, index, strict=True)):
+            table.insert(1 + position, name, value)
+        tables.append(table)
+        shift = max(shift, int(table["index"].max()) if len(table) else 0)
+    filled = [table for table in tables if len(table)]
+    return data, pd.concat(filled or tables[:1], ignore_index=True), digests
+
+
+def axis_name(source: ImageSource, axis: int) -> str:
+    """Return the column of the table that says on which plane an object lies."""
+    name = source.axis_labels[axis] if axis < len(source.axis_labels) else ""
+    return name if name and not name.lstrip("-").isdigit() and not name.startswith("axis") else f"axis_{axis}"
