@@ -131,4 +131,4 @@ def test_a_selection_with_room_below_comes_again_with_its_numbers(run, tmp_path)
     path.write_text(json.dumps(done.record))
     again = replay(path, tmp_path / "out", run / "cells.tif")
     assert again.same is True
-    np.testing.assert_array_equal(tifffile.imread(again.paths.labels), done.labels)
+    np.testing.assert_array_equal(tifffile.imread(again.labels), done.labels)

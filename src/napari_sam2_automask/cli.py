@@ -13,8 +13,10 @@ from napari_sam2_automask import __version__
 from napari_sam2_automask.cli_models import models_app
 from napari_sam2_automask.cli_options import choose_settings, with_settings_options
 from napari_sam2_automask.cli_replay import replay_command
+from napari_sam2_automask.cli_stacks import STACKS, Along, Contrast, Projection, pick_of, plan_work
 from napari_sam2_automask.console import OUT, WorkProgress, complain, say
 from napari_sam2_automask.errors import AutomaskError
+from napari_sam2_automask.pixel_sizes import UNITS
 from napari_sam2_automask.presets import PRESETS
 
 __all__ = ["app", "main"]
@@ -73,8 +75,63 @@ def segment(
     model: Annotated[str, typer.Option(help="A name from `models list`, or a file of weights.")] = "bundled",
     device: Annotated[str, typer.Option(help="auto, cuda, mps or cpu.")] = "auto",
     plane: Annotated[
-        int | None, typer.Option(help="Which plane to take of files with several, counted from 0.")
+        int | None,
+        typer.Option(
+            help="Which plane to take of files with several, counted from 0.", rich_help_panel=STACKS
+        ),
     ] = None,
+    planes: Annotated[
+        str | None,
+        typer.Option(
+            metavar="all|A:B",
+            help="Several planes: all, or A up to, not including, B.",
+            rich_help_panel=STACKS,
+        ),
+    ] = None,
+    project: Annotated[
+        Projection | None,
+        typer.Option(help="The maximum or mean over z (or the only axis of planes).", rich_help_panel=STACKS),
+    ] = None,
+    channel: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N|mix|pool",
+            help="One channel; all mixed in colours; or each by itself, with the masks of all pooled. "
+            "Without it channels count as planes.",
+            rich_help_panel=STACKS,
+        ),
+    ] = None,
+    axes: Annotated[
+        str | None,
+        typer.Option(
+            help="One letter for each axis (T, Z, C, Y, X, S for colours), if the file does not tell or is "
+            "wrong.",
+            rich_help_panel=STACKS,
+        ),
+    ] = None,
+    link: Annotated[
+        Along | None,
+        typer.Option(
+            help="Link the objects of all planes, along z or in time, so that each keeps one number.",
+            rich_help_panel=STACKS,
+        ),
+    ] = None,
+    spacing: Annotated[
+        tuple[float, float, float] | None,
+        typer.Option(
+            metavar="Z Y X",
+            help="Distance between planes, height and width of a pixel, if the file does not tell.",
+            rich_help_panel=STACKS,
+            show_default=False,
+        ),
+    ] = None,
+    unit: Annotated[
+        str, typer.Option(help=f"The unit of --spacing: {', '.join(UNITS)}.", rich_help_panel=STACKS)
+    ] = "um",
+    contrast: Annotated[
+        Contrast,
+        typer.Option(help="Take the percentiles from each plane, or from the stack.", rich_help_panel=STACKS),
+    ] = Contrast.plane,
     contrast_limits: Annotated[
         tuple[float, float] | None,
         typer.Option(
@@ -92,20 +149,22 @@ def segment(
     """Segment images: for each a label image, an object table, COCO JSON and a record of how it was made.
 
     Images whose results are there already are skipped. A file that cannot be read is reported at the end and
-    does not stop the rest. Parameters that are not given come from the preset.
+    does not stop the rest. Of stacks, planes are chosen, projected or linked to objects of several planes.
+    Parameters that are not given come from the preset.
     """
     chosen = choose_settings(preset, settings, parameters)
-    from napari_sam2_automask.jobs import run_jobs
+    of_stack = {"planes": planes, "link": link and link.value, "spacing": spacing, "unit": unit}
+    pick = pick_of(plane, planes, project, channel, axes, link, spacing)
     from napari_sam2_automask.models import load_model
-    from napari_sam2_automask.planning import find_images, plan_jobs
+    from napari_sam2_automask.planning import find_images
 
     images, useless = find_images(inputs)
-    jobs = plan_jobs(images, out, plane)
+    work, number, unfit = plan_work(images, out, plane, pick, of_stack, contrast is Contrast.stack)
+    useless |= unfit
     counts, failures = {"done": 0, "skipped": 0, "failed": len(useless)}, list(useless.values())
-    with WorkProgress(len(jobs)) as progress:
+    with WorkProgress(number) as progress:
         try:
-            for result in run_jobs(
-                jobs,
+            for result in work(
                 chosen,
                 lambda: load_model(model, device=device, progress=progress),
                 overwrite=overwrite,
@@ -132,10 +191,11 @@ def segment(
 
 def _line(result: Any) -> str:
     """Say in a line what became of an image."""
+    name = f"{result.source}" if result.plane is None else f"{result.source} plane {result.plane}"
     if result.status == "skipped":
-        return f"{result.source}: skipped, {result.message}"
+        return f"{name}: skipped, {result.message}"
     objects = f"{result.objects} objects" if result.objects else f"no objects ({result.removed})"
-    return f"{result.source}: {objects}, {result.seconds:.1f} s"
+    return f"{name}: {objects}, {result.seconds:.1f} s"
 
 
 app.command("replay")(replay_command)

@@ -42,7 +42,7 @@ def replay_command(
     for difference in done.differences:
         complain(f"note: {difference}")
     same = {True: "the same labels", False: "other labels than the record's", None: ""}[done.same]
-    say(f"{done.paths.labels}: {done.objects} objects" + (f", {same}" if same else ""))
+    say(f"{done.labels}: {done.objects} objects" + (f", {same}" if same else ""))
     if done.same is False:
         complain("error: the labels are not those of the record: see what differs above")
         raise typer.Exit(1)

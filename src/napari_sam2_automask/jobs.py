@@ -6,10 +6,12 @@ import hashlib
 import json
 import time
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_sam2_automask.channels import mix
 from napari_sam2_automask.errors import AutomaskError, ImageError, OutputError
 from napari_sam2_automask.image import contrast_range, image_hash, to_model_view
 from napari_sam2_automask.painting import Segmentation, paint
@@ -18,11 +20,14 @@ from napari_sam2_automask.progress import ProgressCallback, no_progress
 from napari_sam2_automask.proposal import propose_view
 from napari_sam2_automask.reading import LoadedImage, read_image
 from napari_sam2_automask.record import make_record
+from napari_sam2_automask.stack_reading import open_stack
 from napari_sam2_automask.writing import make_folder, write_results
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
+
+    from numpy.typing import NDArray
 
     from napari_sam2_automask.candidates import Floor
     from napari_sam2_automask.models import Model
@@ -50,6 +55,8 @@ class FileResult:
         How long it took.
     removed : str
         What the filters removed, in words, for an image without objects.
+    plane : int or None
+        The plane of it.
     """
 
     source: Path
@@ -58,6 +65,7 @@ class FileResult:
     objects: int = 0
     seconds: float = 0.0
     removed: str = ""
+    plane: int | None = None
 
 
 def run_jobs(
@@ -116,7 +124,7 @@ def run_jobs(
             if job.paths.labels.exists() and not overwrite:
                 yield _existing(job, checksum)
                 continue
-            image = read_image(job.source, job.plane)
+            image = _read(job)
         except AutomaskError as error:
             yield FileResult(job.source, "failed", str(error))
             continue
@@ -125,6 +133,12 @@ def run_jobs(
                 make_folder(folder)
             model = load()
         yield _run(job, image, checksum, settings, model, contrast_limits, progress)
+
+
+def _read(job: Job) -> LoadedImage:
+    if job.pick is None:
+        return read_image(job.source, job.plane)
+    return open_stack(job.source, job.pick.axes).read(job.pick)
 
 
 def segment_loaded(
@@ -170,8 +184,8 @@ def segment_loaded(
     from napari_sam2_automask.selection import select
 
     resolved, own_preset = resolve_settings(settings, model.family)
-    view = to_model_view(image.array, rgb=image.rgb, contrast_limits=contrast_limits)
-    candidates = propose_view(view, proposal or resolved, model, progress=progress, floor=floor)
+    view, *also = _views(image, contrast_limits)
+    candidates = propose_view(view, proposal or resolved, model, also=also, progress=progress, floor=floor)
     record = make_record(
         resolved,
         preset=own_preset or preset,
@@ -187,21 +201,50 @@ def segment_loaded(
     )
     done = paint(
         select(candidates, resolved),
-        image=image.array,
+        image=None if image.channels else image.array,
         pixel_size=image.pixel_size,
         unit=image.unit,
         record=record,
     )
+    if image.channels:
+        _measure_channels(done, image.array)
     return replace(done, record={**done.record, "labels_sha256": image_hash(done.labels)})
+
+
+def _views(image: LoadedImage, limits: tuple[float, float] | None) -> list[NDArray[np.uint8]]:
+    """Return what the model is to see: one picture, or one for each channel."""
+    if image.channels is None:
+        return [to_model_view(image.array, rgb=image.rgb, contrast_limits=limits)]
+    channels = list(np.moveaxis(image.array, -1, 0))
+    if image.channels == "mix":
+        return [mix(channels, limits)]
+    return [to_model_view(one, rgb=False, contrast_limits=limits) for one in channels]
+
+
+def _measure_channels(done: Segmentation, array: NDArray[Any]) -> None:
+    """Add a column of mean intensities for each channel (Y, X, C)."""
+    from scipy import ndimage
+
+    index = done.table["index"].to_numpy()
+    for k, channel in enumerate(np.moveaxis(array, -1, 0)):
+        values = ndimage.mean(channel, done.labels, index) if len(index) else np.zeros(0)
+        done.table[f"mean_intensity_c{k}"] = np.asarray(values, np.float64)
 
 
 def file_hash(path: Path) -> str:
     """Return the SHA-256 of a file's bytes, as hexadecimal digits."""
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        stat = path.stat()
+        return _file_hash(path, stat.st_mtime_ns, stat.st_size)
     except OSError as error:
         raise ImageError(f"cannot read {path} ({error.strerror or error}): check the file") from error
+
+
+@lru_cache(maxsize=64)
+def _file_hash(path: Path, changed: int, size: int) -> str:
+    """Hash a file once, not for each of its planes, unless it changed meanwhile."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def removed_text(removed: dict[str, int]) -> str:
@@ -231,6 +274,7 @@ def _run(
             contrast_limits=contrast_limits,
             progress=progress,
             file=file,
+            pick=None if job.pick is None else job.pick.to_json(),
         )
         write_results(done, job.paths, job.source.name)
     except OutputError:
@@ -244,19 +288,23 @@ def _run(
         return FileResult(job.source, "failed", f"{message}: please report it with this image")
     objects = len(done.table)
     removed = "" if objects else removed_text(done.record["removed"])
-    return FileResult(job.source, "done", "", objects, time.perf_counter() - start, removed)
+    return FileResult(job.source, "done", "", objects, time.perf_counter() - start, removed, job.plane)
 
 
 def _existing(job: Job, checksum: str) -> FileResult:
     """Tell whether the results that are there are of this very file."""
     try:
         record = json.loads(job.paths.record.read_bytes())
+        pick = None if job.pick is None else job.pick.to_json()
         same = record["file"]["sha256"] == checksum and record.get("plane") == job.plane
+        same &= record.get("pick") == pick
         objects = int(record.get("objects", 0))
     except (OSError, ValueError, KeyError, TypeError):
         same, objects = False, 0
     if same:
-        return FileResult(job.source, "skipped", f"results are in {job.paths.labels}", objects)
+        return FileResult(
+            job.source, "skipped", f"results are in {job.paths.labels}", objects, plane=job.plane
+        )
     return FileResult(
         job.source,
         "failed",

@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-__all__ = ["Job", "find_images", "plan_jobs"]
+    from napari_sam2_automask.stack_reading import Pick
+
+__all__ = ["Job", "find_images", "plan_jobs", "unique_stems"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +30,14 @@ class Job:
         The results.
     plane : int or None
         The plane to take.
+    pick : Pick or None
+        What else to take of a stack, if more than a plane's number is to be said.
     """
 
     source: Path
     paths: ResultPaths
     plane: int | None = None
+    pick: Pick | None = None
 
 
 def find_images(inputs: Sequence[Path]) -> tuple[list[Path], dict[Path, str]]:
@@ -92,7 +97,7 @@ def plan_jobs(sources: Sequence[Path], folder: Path, plane: int | None = None) -
         name, the suffix and then the folder's name are added to both.
     """
     suffix = "" if plane is None else f"_plane{plane}"
-    stems = _unique_stems(sources)
+    stems = unique_stems(sources)
     return [
         Job(source, ResultPaths.of(folder, stem + suffix), plane)
         for source, stem in zip(sources, stems, strict=True)
@@ -104,7 +109,7 @@ def _is_image(path: Path) -> bool:
     return path.suffix.lower() in SUFFIXES and not own and not path.name.startswith(".") and path.is_file()
 
 
-def _unique_stems(sources: Sequence[Path]) -> list[str]:
+def unique_stems(sources: Sequence[Path]) -> list[str]:
     """Return a name for each image; file systems may not tell upper from lower case."""
     choices = [
         [

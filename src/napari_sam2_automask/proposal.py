@@ -6,11 +6,15 @@ widget, Python verbs and the tiles of large images all have it.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from napari_sam2_automask.progress import ProgressCallback, no_progress
+from napari_sam2_automask.pooling import pool
+from napari_sam2_automask.progress import Cancelled, Progress, ProgressCallback, no_progress
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -18,7 +22,7 @@ if TYPE_CHECKING:
     from napari_sam2_automask.models import Model
     from napari_sam2_automask.settings import AmgSettings
 
-__all__ = ["propose_view"]
+__all__ = ["part", "propose_view"]
 
 
 def propose_view(
@@ -26,6 +30,7 @@ def propose_view(
     settings: AmgSettings,
     model: Model,
     *,
+    also: Sequence[NDArray[np.uint8]] = (),
     progress: ProgressCallback = no_progress,
     floor: Floor | None = None,
 ) -> Candidates:
@@ -39,6 +44,8 @@ def propose_view(
         The settings.
     model : Model
         The model.
+    also : sequence of (Y, X, 3) uint8 arrays
+        Other pictures of the same place, such as other channels; the masks of all are pooled.
     progress : callable
         Takes a `Progress` often; may raise `Cancelled` to stop.
     floor : Floor, optional
@@ -58,4 +65,22 @@ def propose_view(
     """
     from napari_sam2_automask import engine
 
-    return engine.propose(view, settings, model, progress=progress, floor=floor)
+    views = [view, *also]
+    found: list[Candidates] = []
+    for k, one in enumerate(views):
+        report = part(progress, k, len(views))
+        try:
+            found.append(engine.propose(one, settings, model, progress=report, floor=floor))
+        except Cancelled as cancelled:
+            if cancelled.candidates is not None:
+                found.append(cancelled.candidates)
+            cancelled.candidates = replace(pool(found), complete=False) if found else None
+            raise
+    return pool(found)
+
+
+def part(progress: ProgressCallback, k: int, parts: int) -> ProgressCallback:
+    """Return a callable that counts points and passes over several pictures, of which this is number `k`."""
+    if parts == 1:
+        return progress
+    return lambda p: progress(Progress(p.stage, p.done + k * p.total, p.total * parts))

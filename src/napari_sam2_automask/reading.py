@@ -31,7 +31,7 @@ class LoadedImage:
 
     Attributes
     ----------
-    array : ndarray, shape (Y, X), (Y, X, 3) or (Y, X, 4)
+    array : ndarray, shape (Y, X), (Y, X, 3) or (Y, X, 4), or (Y, X, C)
         The pixels as stored.
     rgb : bool
         Whether the last axis holds colours.
@@ -41,6 +41,8 @@ class LoadedImage:
         Height and width of a pixel in `unit`, where the file tells.
     unit : str or None
         The unit of length.
+    channels : {"mix", "pool"} or None
+        What to do with the C channels on the array's last axis; None where there are none.
     """
 
     array: NDArray[Any]
@@ -48,6 +50,7 @@ class LoadedImage:
     plane: int | None = None
     pixel_size: tuple[float, float] | None = None
     unit: str | None = None
+    channels: str | None = None
 
 
 def read_image(path: Path, plane: int | None = None) -> LoadedImage:

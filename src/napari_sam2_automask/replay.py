@@ -12,9 +12,12 @@ from napari_sam2_automask.errors import AutomaskError, ImageError, ModelError, S
 from napari_sam2_automask.image import image_hash
 from napari_sam2_automask.jobs import file_hash, segment_loaded
 from napari_sam2_automask.progress import ProgressCallback, no_progress
+from napari_sam2_automask.proposal import part
 from napari_sam2_automask.reading import LoadedImage, count_planes, read_image
 from napari_sam2_automask.record import RECORD_FORMAT, package_versions, settings_from
 from napari_sam2_automask.settings import AmgSettings
+from napari_sam2_automask.stack_jobs import LinkPaths, StackJob, write_linked
+from napari_sam2_automask.stack_reading import Pick, open_stack
 from napari_sam2_automask.writing import ResultPaths, make_folder, write_results
 
 if TYPE_CHECKING:
@@ -23,6 +26,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Replay", "read_record", "replay"]
 
+_OTHER_PIXELS = (
+    "the pixels of {} are not those of the record (SHA-256 {}...): give the file that was segmented"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Replay:
@@ -30,8 +37,8 @@ class Replay:
 
     Attributes
     ----------
-    paths : ResultPaths
-        The files written.
+    labels : Path
+        The labels written; the other files lie beside it.
     objects : int
         How many objects the labels hold.
     same : bool or None
@@ -40,7 +47,7 @@ class Replay:
         Packages, devices and numbers of threads that are not those of the record.
     """
 
-    paths: ResultPaths
+    labels: Path
     objects: int
     same: bool | None
     differences: tuple[str, ...]
@@ -84,18 +91,27 @@ def replay(
         written; nothing is written then.
     """
     record = read_record(path)
-    settings = settings_from(record)
+    planes = record["planes"] if "link" in record else [record]
     source = _find_image(record, path, image)
-    loaded = _load_image(record, source)
+    loaded = [_load_image(one, source) for one in planes[:1]]
     make_folder(folder)
     found = _load_model(record, model, device, progress)
     _set_threads(record)
-    done = _segment(record, settings, loaded, found, source, progress)
-    paths = ResultPaths.of(folder, _stem(path, source))
-    write_results(done, paths, source.name)
+    results = []
+    for k, one in enumerate(planes):
+        picture = loaded.pop() if loaded else _load_image(one, source)
+        results.append(
+            _segment(one, settings_from(one), picture, found, source, part(progress, k, len(planes)))
+        )
+    if "link" in record:
+        now, labels = _link(record, results, source, folder, _stem(path, source).removesuffix("_linked"))
+    else:
+        paths = ResultPaths.of(folder, _stem(path, source))
+        write_results(results[0], paths, source.name)
+        now, labels = results[0].record, paths.labels
     before = record.get("labels_sha256")
-    same = None if before is None else before == done.record["labels_sha256"]
-    return Replay(paths, len(done.table), same, tuple(_differences(record, done.record)))
+    same = None if before is None else before == now["labels_sha256"]
+    return Replay(labels, now["objects"], same, tuple(_differences(record, now)))
 
 
 def read_record(path: Path) -> dict[str, Any]:
@@ -114,7 +130,9 @@ def read_record(path: Path) -> dict[str, Any]:
         raise SettingsError(f"{path} is no JSON ({error}): give a record of a run") from error
     if not isinstance(record, dict) or record.get("format") != RECORD_FORMAT:
         raise SettingsError(f"{path} is no record of a run: give a .record.json file that `segment` wrote")
-    if not isinstance(record.get("image"), dict) or not isinstance(record.get("model"), dict):
+    planes = record.get("planes") if "link" in record else [record]
+    whole = isinstance(planes, list) and len(planes) > 0 and isinstance(record.get("model"), dict)
+    if not whole or not all(isinstance(p, dict) and isinstance(p.get("image"), dict) for p in planes or []):
         raise SettingsError(f"{path} does not say which image and model it is of: replay needs both")
     return record
 
@@ -123,7 +141,7 @@ def _find_image(record: dict[str, Any], path: Path, given: Path | None) -> Path:
     """Return the image's file after making sure that it is the very same one, where the record tells."""
     known = record.get("file") or {}
     viewer = record.get("viewer") or {}
-    name = known.get("name") or record["image"].get("name") or ""
+    name = known.get("name") or (record.get("image") or {}).get("name") or ""
     places = [known.get("path"), viewer.get("path"), path.parent / name, Path(name)]
     found = given or next((Path(p) for p in places if p and name and Path(p).is_file()), None)
     if found is None:
@@ -141,6 +159,12 @@ def _find_image(record: dict[str, Any], path: Path, given: Path | None) -> Path:
 def _load_image(record: dict[str, Any], source: Path) -> LoadedImage:
     """Read the plane that was segmented, told by the record's number or by its pixels."""
     plane, expected = record.get("plane"), record["image"].get("sha256")
+    if record.get("pick"):
+        pick = Pick.from_json(record["pick"])
+        loaded = open_stack(source, pick.axes).read(pick)
+        if expected not in (None, image_hash(loaded.array)):
+            raise ImageError(_OTHER_PIXELS.format(source, str(expected)[:12]))
+        return loaded
     planes = [plane] if plane is not None else [None]
     if plane is None and (count := count_planes(source)) > 1:
         planes = list(range(count))
@@ -148,10 +172,7 @@ def _load_image(record: dict[str, Any], source: Path) -> LoadedImage:
         loaded = read_image(source, number)
         if expected is None or image_hash(loaded.array) == expected:
             return replace(loaded, plane=plane)
-    raise ImageError(
-        f"the pixels of {source} are not those of the record (SHA-256 {str(expected)[:12]}...): "
-        "give the file that was segmented"
-    )
+    raise ImageError(_OTHER_PIXELS.format(source, str(expected)[:12]))
 
 
 def _load_model(
@@ -210,11 +231,26 @@ def _segment(
             floor=None if floor is None else Floor(float(floor[0]), float(floor[1])),
             preset=record.get("preset"),
             file={"name": source.name, "sha256": file_hash(source), "path": str(source.absolute())},
+            pick=record.get("pick"),
         )
     except (TypeError, IndexError, ValueError) as error:
         if isinstance(error, AutomaskError):
             raise
         raise SettingsError(f"the record is damaged ({error}): use a record that was not edited") from error
+
+
+def _link(
+    record: dict[str, Any], results: list[Segmentation], source: Path, folder: Path, stem: str
+) -> tuple[dict[str, Any], Path]:
+    """Link the planes as the record says; return the new record and where the labels are."""
+    link, paths = record["link"], LinkPaths.of(folder, stem)
+    try:
+        spacing = None if link["spacing"] is None else tuple(float(s) for s in link["spacing"])
+        stack = StackJob(source, (), link["along"], spacing, link["unit"], paths)  # type: ignore[arg-type]
+    except (KeyError, TypeError, ValueError) as error:
+        raise SettingsError("the record's link is damaged: use a record that was not edited") from error
+    done = write_linked(stack, [one.record for one in results], [one.labels for one in results])
+    return done, paths.labels
 
 
 def _stem(path: Path, source: Path) -> str:

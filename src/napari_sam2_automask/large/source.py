@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from napari_sam2_automask.errors import ImageError
-from napari_sam2_automask.large.opening import missing_chunks, open_file
+from napari_sam2_automask.opening import guess_axes, missing_chunks, open_file
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -196,14 +196,6 @@ class FileSource:
 def _open(source: FileSource) -> ArraySource:
     array, axes = open_file(Path(source.path), source.level)
     return ArraySource(array, source.axes or axes, source.channel, Path(source.path).name)
-
-
-def guess_axes(shape: tuple[int, ...], dtype: Any) -> str:
-    """Return the axes of an array of which nothing is known but its shape and dtype."""
-    colour = len(shape) >= 3 and shape[-1] in (3, 4) and np.dtype(dtype) == np.uint8
-    axes = ("YX" + _SAMPLES) if colour else "YX"
-    # Lower-case letters are planes of no known meaning.
-    return "abcdefgh"[: len(shape) - len(axes)] + axes if len(shape) >= len(axes) else "?" * len(shape)
 
 
 def block_hashes(source: Source, grid: Grid, index: int) -> bytes:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-__all__ = ["missing_chunks", "open_file"]
+__all__ = ["guess_axes", "missing_chunks", "open_file"]
 
 
 def open_file(path: Path, level: int = 0) -> tuple[Any, str]:
@@ -100,3 +100,11 @@ def missing_chunks(array: Any) -> int:
     total = int(np.prod([-(-n // s) for n, s in zip(array.shape, shards or array.chunks, strict=True)]))
     stored = array._nshards_initialized() if shards else array.nchunks_initialized
     return int(total - stored)
+
+
+def guess_axes(shape: tuple[int, ...], dtype: Any) -> str:
+    """Return the axes of an array of which nothing is known but its shape and dtype."""
+    colour = len(shape) >= 3 and shape[-1] in (3, 4) and np.dtype(dtype) == np.uint8
+    axes = "YXS" if colour else "YX"
+    # Lower-case letters are planes of no known meaning.
+    return "abcdefgh"[: len(shape) - len(axes)] + axes if len(shape) >= len(axes) else "?" * len(shape)

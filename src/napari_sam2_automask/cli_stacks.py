@@ -1,0 +1,106 @@
+"""The options of `segment` for stacks: planes, projections, channels, linking."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from napari_sam2_automask.errors import SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+    from napari_sam2_automask.jobs import FileResult
+    from napari_sam2_automask.stack_reading import Pick
+
+__all__ = ["STACKS", "Along", "Contrast", "Projection", "pick_of", "plan_work"]
+
+#: Under this heading the help lists the options.
+STACKS = "Stacks"
+
+
+class Projection(StrEnum):
+    """How planes become one picture."""
+
+    max = "max"
+    mean = "mean"
+
+
+class Along(StrEnum):
+    """What the planes to link are."""
+
+    z = "z"
+    time = "time"
+
+
+class Contrast(StrEnum):
+    """What percentiles are taken from."""
+
+    plane = "plane"
+    stack = "stack"
+
+
+def pick_of(
+    plane: int | None,
+    planes: str | None,
+    project: Projection | None,
+    channel: str | None,
+    axes: str | None,
+    link: Along | None,
+    spacing: tuple[float, float, float] | None,
+) -> Pick | None:
+    """Return what to take of stacks; None if a plane's number says it all.
+
+    Raises
+    ------
+    SettingsError
+        If options exclude each other.
+    """
+    from napari_sam2_automask.stack_reading import Pick, parse_channel
+
+    if plane is not None and planes is not None:
+        raise SettingsError("--plane and --planes exclude each other: give one of them")
+    if plane is not None and link is not None:
+        raise SettingsError("--link needs several planes: leave out --plane, or give --planes A:B")
+    if all(option is None for option in (planes, project, channel, axes, link, spacing)):
+        return None
+    return Pick(plane, project and project.value, parse_channel(channel), axes or "")
+
+
+def plan_work(
+    images: Sequence[Path],
+    out: Path,
+    plane: int | None,
+    pick: Pick | None,
+    of_stack: dict[str, Any],
+    contrast_of_stack: bool,
+) -> tuple[Callable[..., Iterator[FileResult]], int, dict[Path, str]]:
+    """Plan what `segment` has to do.
+
+    Returns
+    -------
+    work : callable
+        Takes the settings and the rest of what `run_jobs` takes.
+    number : int
+        How many results it will yield.
+    useless : dict of Path to str
+        Files of which nothing can be done, and why.
+    """
+    if pick is None and not contrast_of_stack:
+        from napari_sam2_automask.jobs import run_jobs
+        from napari_sam2_automask.planning import plan_jobs
+
+        jobs = plan_jobs(images, out, plane)
+        return partial(run_jobs, jobs), len(jobs), {}
+    from napari_sam2_automask.pixel_sizes import short_unit
+    from napari_sam2_automask.stack_jobs import plan_stacks, run_stacks
+    from napari_sam2_automask.stack_reading import Pick
+
+    of_stack = {**of_stack, "unit": short_unit(of_stack["unit"])}
+    if of_stack["spacing"] is not None and min(of_stack["spacing"]) <= 0:
+        raise SettingsError(f"--spacing is {of_stack['spacing']}: give three positive numbers")
+    stacks, useless = plan_stacks(images, out, pick or Pick(plane), **of_stack)
+    number = sum(len(stack.planes) + (stack.link is not None) for stack in stacks)
+    return partial(run_stacks, stacks, contrast_of_stack=contrast_of_stack), number, useless

@@ -1,0 +1,321 @@
+"""Stacks from files: their planes segmented one by one, then linked so that objects keep their numbers."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import IO, TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_sam2_automask.errors import AutomaskError, ImageError, OutputError, SettingsError
+from napari_sam2_automask.image import contrast_range, image_hash
+from napari_sam2_automask.jobs import FileResult, run_jobs
+from napari_sam2_automask.planning import Job, unique_stems
+from napari_sam2_automask.progress import Progress, ProgressCallback, no_progress
+from napari_sam2_automask.stack import link_planes
+from napari_sam2_automask.stack_reading import Pick, Stack, open_stack, parse_planes
+from napari_sam2_automask.tracks import tracks
+from napari_sam2_automask.writing import ResultPaths, json_writer, write_files
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+    from napari_sam2_automask.models import Model
+    from napari_sam2_automask.presets import Preset
+    from napari_sam2_automask.settings import AmgSettings
+    from napari_sam2_automask.stack import Linked
+
+__all__ = ["LinkPaths", "StackJob", "link_records", "plan_stacks", "run_stacks", "write_linked"]
+
+# Planes from which the contrast of a whole stack is taken.
+_SAMPLED = 16
+
+
+@dataclass(frozen=True, slots=True)
+class LinkPaths:
+    """Where the linked objects of a stack go: objects and tracks (CSV), record (JSON), labels (TIFF)."""
+
+    objects: Path
+    tracks: Path
+    record: Path
+    labels: Path
+
+    @classmethod
+    def of(cls, folder: Path, stem: str) -> LinkPaths:
+        """Return the paths for the stack called `stem`."""
+        names = ("objects.csv", "tracks.csv", "record.json", "labels.tif")
+        return cls(*(folder / f"{stem}_linked.{name}" for name in names))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StackJob:
+    """The planes to do of one file, and how to link them.
+
+    Attributes
+    ----------
+    source : Path
+        The file.
+    planes : tuple of Job
+        One for each plane.
+    link : {"z", "time"} or None
+        What the planes are.
+    spacing : (float, float, float) or None
+        Distance between planes, height and width of a pixel; None where it is not known.
+    unit : str
+        The short unit of length.
+    paths : LinkPaths
+        Where the linked objects go.
+    """
+
+    source: Path
+    planes: tuple[Job, ...]
+    link: str | None
+    spacing: tuple[float, float, float] | None
+    unit: str
+    paths: LinkPaths
+
+
+def plan_stacks(
+    sources: Sequence[Path],
+    folder: Path,
+    pick: Pick,
+    *,
+    planes: str | None = None,
+    link: str | None = None,
+    spacing: tuple[float, float, float] | None = None,
+    unit: str = "px",
+) -> tuple[list[StackJob], dict[Path, str]]:
+    """Say which planes of which files are to be done, without reading pixels.
+
+    Parameters
+    ----------
+    sources : sequence of Path
+        The files.
+    folder : Path
+        Where results go.
+    pick : Pick
+        What to take of each.
+    planes : str, optional
+        ``"all"`` or ``"A:B"``.
+    link : {"z", "time"}, optional
+        Link the objects of all planes.
+    spacing, unit
+        The voxel's size, in place of what the files say.
+
+    Returns
+    -------
+    stacks : list of StackJob
+        What can be done.
+    useless : dict of Path to str
+        Files that cannot, and why.
+    """
+    stacks, useless = [], {}
+    for source, stem in zip(sources, unique_stems(sources), strict=True):
+        try:
+            stack = open_stack(source, pick.axes)
+            numbers = _numbers(stack, pick, planes, link)
+            size = spacing or _spacing(stack, link)
+        except AutomaskError as error:
+            useless[source] = str(error)
+            continue
+        picks = [replace(pick, plane=number) for number in numbers]
+        jobs = [Job(source, ResultPaths.of(folder, stem + p.suffix), p.plane, p) for p in picks]
+        whole = stem + replace(pick, plane=None).suffix
+        own_unit = unit if spacing or stack.size is None else stack.size[3]
+        stacks.append(StackJob(source, tuple(jobs), link, size, own_unit, LinkPaths.of(folder, whole)))
+    return stacks, useless
+
+
+def _numbers(stack: Stack, pick: Pick, planes: str | None, link: str | None) -> list[int | None]:
+    axes, count = stack.plane_axes(pick), stack.count(pick)
+    if link is not None:
+        many = [axis for axis in axes if stack.array.shape[stack.axes.index(axis)] > 1]
+        expected = {"z": "Z", "time": "T"}[link]
+        if len(many) != 1 or (many[0] in "ZTC" and many[0] != expected):
+            shown = f"{stack.axes} {'x'.join(map(str, stack.array.shape))}"
+            raise ImageError(
+                f"the planes of {stack.path} ({shown}) are not {link} alone: --link {link} needs one axis of "
+                "planes; choose with --project or --channel, or name the axes with --axes"
+            )
+    if planes is not None:
+        return list(parse_planes(planes, count))
+    if pick.plane is not None:
+        if not 0 <= pick.plane < count:
+            raise ImageError(f"there is no plane {pick.plane} in {stack.path}: choose from 0 to {count - 1}")
+        return [pick.plane]
+    if count > 1 and link is None:
+        raise ImageError(
+            f"{stack.path} ({stack.axes}) holds {count} planes: choose with --plane N, --planes A:B or all, "
+            "or --project"
+        )
+    return list(range(count)) if axes and count > 1 else [None]
+
+
+def _spacing(stack: Stack, link: str | None) -> tuple[float, float, float] | None:
+    if stack.size is None or (stack.size[0] is None and link == "z"):
+        return None
+    return stack.size[0] or 1.0, stack.size[1], stack.size[2]
+
+
+def run_stacks(
+    stacks: Sequence[StackJob],
+    settings: AmgSettings | Preset | str,
+    load: Callable[[], Model],
+    *,
+    overwrite: bool = False,
+    contrast_limits: tuple[float, float] | None = None,
+    contrast_of_stack: bool = False,
+    progress: ProgressCallback = no_progress,
+    started: Callable[[Job], None] = lambda job: None,
+) -> Iterator[FileResult]:
+    """Segment the planes of stacks, and link the objects of each stack that asks for it.
+
+    Parameters
+    ----------
+    stacks : sequence of StackJob
+        From `plan_stacks`.
+    settings, load, overwrite, contrast_limits, progress, started
+        As for `run_jobs`.
+    contrast_of_stack : bool
+        Take the percentiles of the contrast from the whole stack in place of each plane.
+
+    Yields
+    ------
+    FileResult
+        One for each plane, then one for the linked stack, whose `plane` is None.
+    """
+    load = cache(load)
+    for stack in stacks:
+        limits, failed = contrast_limits, 0
+        if contrast_of_stack and limits is None:
+            try:
+                limits = _limits(stack)
+            except AutomaskError as error:
+                yield FileResult(stack.source, "failed", str(error))
+                continue
+        for result in run_jobs(
+            stack.planes,
+            settings,
+            load,
+            overwrite=overwrite,
+            contrast_limits=limits,
+            progress=progress,
+            started=started,
+        ):
+            failed += result.status == "failed"
+            yield result
+        if stack.link is not None:
+            yield _link(stack, failed, overwrite, progress)
+
+
+def _limits(stack: StackJob) -> tuple[float, float] | None:
+    """Return the contrast limits of some planes together; None for colours that are shown as they are."""
+    chosen = np.unique(np.linspace(0, len(stack.planes) - 1, _SAMPLED).astype(int))
+    first = stack.planes[0].pick
+    assert first is not None
+    opened = open_stack(stack.source, first.axes)
+    images = [opened.read(job.pick) for job in (stack.planes[k] for k in chosen) if job.pick is not None]
+    if images[0].rgb:
+        return None
+    return contrast_range(np.stack([image.array.reshape(len(image.array), -1) for image in images], axis=1))
+
+
+def _link(stack: StackJob, failed: int, overwrite: bool, progress: ProgressCallback) -> FileResult:
+    """Link the planes whose results are on disk, unless that was done."""
+    begun, name = time.perf_counter(), stack.paths.labels
+    if failed:
+        return FileResult(stack.source, "failed", f"{stack.source}: not linked, since {failed} planes failed")
+    try:
+        records = [json.loads(job.paths.record.read_bytes()) for job in stack.planes]
+        if name.exists() and not overwrite:
+            old = json.loads(stack.paths.record.read_bytes())
+            if _signature(old) == _signature(link_records(stack, records)):
+                return FileResult(stack.source, "skipped", f"linked objects are in {name}", old["objects"])
+            return FileResult(
+                stack.source, "failed", f"{name} is of other planes: use --overwrite or another --out"
+            )
+        objects = write_linked(stack, records, _Planes(stack, progress))["objects"]
+    except OutputError:
+        raise
+    except (AutomaskError, OSError, ValueError, KeyError, MemoryError) as error:
+        return FileResult(stack.source, "failed", f"{stack.source}: cannot link its planes ({error})")
+    return FileResult(stack.source, "done", "", objects, time.perf_counter() - begun)
+
+
+class _Planes:
+    """The label images of a stack, read one at a time."""
+
+    def __init__(self, stack: StackJob, progress: ProgressCallback) -> None:
+        self._stack, self._progress = stack, progress
+
+    def __iter__(self) -> Iterator[np.ndarray[Any, Any]]:
+        import tifffile
+
+        for k, job in enumerate(self._stack.planes):
+            self._progress(Progress("linking", k, len(self._stack.planes)))
+            yield tifffile.imread(job.paths.labels)
+
+
+def link_records(stack: StackJob, records: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the record of a linked stack, which holds those of its planes."""
+    if stack.link not in ("z", "time"):
+        raise SettingsError(f"planes are linked along z or time, not {stack.link!r}")
+    own = {name: value for name, value in records[0].items() if name not in _OF_A_PLANE}
+    return own | {
+        "link": {"along": stack.link, "spacing": stack.spacing, "unit": stack.unit},
+        "planes": records,
+    }
+
+
+_OF_A_PLANE = ("plane", "objects", "removed", "labels_sha256", "image", "pick")
+
+
+def _signature(record: dict[str, Any]) -> Any:
+    planes = [(p.get("labels_sha256"), p.get("plane")) for p in record.get("planes", [])]
+    return json.loads(json.dumps([record.get("link"), planes]))
+
+
+def write_linked(stack: StackJob, records: list[dict[str, Any]], planes: Any) -> dict[str, Any]:
+    """Link planes and write labels, table, tracks (for time) and record; return the record."""
+    axis: Any = "t" if stack.link == "time" else "z"
+    linked = link_planes(planes, axis=axis, spacing=stack.spacing, unit=stack.unit)
+    events = [f"{e.kind} at plane {e.plane}: {e.other} and {e.number}" for e in linked.events]
+    record = link_records(stack, records) | {
+        "objects": len(linked.table),
+        "events": events,
+        "labels_sha256": image_hash(linked.labels),
+    }
+    files: dict[Path, Callable[[IO[bytes]], None]] = {
+        stack.paths.objects: lambda file: linked.table.to_csv(file, index=False)
+    }
+    if axis == "t":
+        files[stack.paths.tracks] = lambda file: _tracks_csv(file, linked)
+    files[stack.paths.record] = json_writer(record)
+    files[stack.paths.labels] = lambda file: _write_stack(file, linked.labels, axis)
+    write_files(files)
+    return record
+
+
+def _tracks_csv(file: IO[bytes], linked: Linked) -> None:
+    """Write the tracks as napari's Tracks layer takes them, with the tracks that each comes from."""
+    import pandas as pd
+
+    found = tracks(linked)
+    table = pd.DataFrame(found.data, columns=["track", "t", "y", "x"])
+    table[["track", "t"]] = table[["track", "t"]].astype(np.int64)
+    for name, values in found.features.items():
+        table[name] = values
+    table["parents"] = [" ".join(map(str, found.graph.get(track, []))) for track in table["track"]]
+    table.to_csv(file, index=False)
+
+
+def _write_stack(file: IO[bytes], labels: np.ndarray[Any, Any], axis: str) -> None:
+    import tifffile
+
+    tifffile.imwrite(
+        file, labels, compression="zlib", photometric="minisblack", metadata={"axes": f"{axis.upper()}YX"}
+    )

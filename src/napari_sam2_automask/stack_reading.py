@@ -1,0 +1,247 @@
+"""Stacks on disk: which of their axes are planes and channels, and one picture out of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+import numpy as np
+
+from napari_sam2_automask.errors import ImageError, SettingsError
+from napari_sam2_automask.opening import guess_axes, open_file
+from napari_sam2_automask.pixel_sizes import PixelSize, pixel_size_of
+from napari_sam2_automask.reading import LoadedImage
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+__all__ = ["Channel", "Pick", "Stack", "open_stack", "parse_channel", "parse_planes"]
+
+Channel: TypeAlias = int | Literal["mix", "pool"]
+_PROJECTIONS = ("max", "mean")
+
+
+@dataclass(frozen=True, slots=True)
+class Pick:
+    """What to take of a stack for one picture.
+
+    Attributes
+    ----------
+    plane : int or None
+        Which plane, counted over all axes that are neither rows, columns, colours, channels (where `channel`
+        is given) nor projected, the last one fastest. None where there is one only.
+    project : {"max", "mean"} or None
+        Take the maximum or mean over z, or over the only axis of planes.
+    channel : int, "mix", "pool" or None
+        One channel, all mixed in colours, or each by itself with the masks of all pooled. None counts
+        channels as planes.
+    axes : str
+        One letter for each axis of the file, where its own description is missing or wrong.
+    """
+
+    plane: int | None = None
+    project: str | None = None
+    channel: Channel | None = None
+    axes: str = ""
+
+    @property
+    def suffix(self) -> str:
+        """What to add to the names of results."""
+        channel = f"c{self.channel}" if isinstance(self.channel, int) else self.channel
+        plane = None if self.plane is None else f"plane{self.plane}"
+        return "".join(f"_{part}" for part in (self.project, channel, plane) if part)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether a number of a plane says it all."""
+        return self.project is None and self.channel is None and not self.axes
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what `from_json` reads."""
+        return {"plane": self.plane, "project": self.project, "channel": self.channel, "axes": self.axes}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Pick:
+        """Read what `to_json` wrote."""
+        return cls(**{name: data.get(name) for name in ("plane", "project", "channel")}, axes=data["axes"])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Stack:
+    """An image file of several axes, opened without reading its pixels.
+
+    Attributes
+    ----------
+    path : Path
+        The file.
+    array : array_like
+        Its pixels, read as they are sliced.
+    axes : str
+        One letter for each axis: Y, X, S (colours), C (channels), Z, T; others are planes of unknown kind.
+    size : PixelSize or None
+        Distance between planes, height and width of a pixel, unit; None where the file does not tell.
+    """
+
+    path: Path
+    array: Any
+    axes: str
+    size: PixelSize | None
+
+    def plane_axes(self, pick: Pick) -> str:
+        """Return the axes whose positions are the planes of a pick.
+
+        Raises
+        ------
+        ImageError
+            If the file has nothing to project, or no channels to choose from.
+        """
+        left = "".join(a for a in self.axes if a not in "YXS" and (a != "C" or pick.channel is None))
+        if pick.channel is not None and "C" not in self.axes:
+            raise ImageError(f"{self._told()} has no channels: leave out --channel, or give its --axes")
+        if pick.project is None:
+            return left
+        if self._projected(left) is None:
+            raise ImageError(
+                f"{self._told()} has no single axis of planes to project: give its --axes, with Z for "
+                "the one to project"
+            )
+        return left.replace(self._projected(left) or "", "")
+
+    def count(self, pick: Pick) -> int:
+        """Return how many planes a pick chooses from."""
+        return int(np.prod([self._length(a) for a in self.plane_axes(pick)], dtype=np.int64))
+
+    def read(self, pick: Pick) -> LoadedImage:
+        """Read one picture.
+
+        Raises
+        ------
+        ImageError
+            If there is no such plane or channel, or the file cannot be read.
+        """
+        axes, count = self.plane_axes(pick), self.count(pick)
+        if pick.plane is None and count > 1:
+            raise ImageError(
+                f"{self._told()} holds {count} planes: choose with --plane N, --planes A:B or all, or "
+                "--project"
+            )
+        if pick.plane is not None and not 0 <= pick.plane < count:
+            raise ImageError(
+                f"there is no plane {pick.plane} in {self._told()}: choose from 0 to {count - 1}"
+            )
+        where = np.unravel_index(pick.plane or 0, [self._length(a) for a in axes]) if axes else ()
+        place = dict(zip(axes, map(int, where), strict=True))
+        size = None if self.size is None else self.size[1:3]
+        unit = None if self.size is None else self.size[3]
+        try:
+            if not isinstance(pick.channel, str):
+                place |= {} if pick.channel is None else {"C": self._channel(pick.channel)}
+                return LoadedImage(self._plane(place, pick), "S" in self.axes, pick.plane, size, unit)
+            if "S" in self.axes:
+                raise ImageError(f"{self._told()} has colours and channels: choose one with --channel N")
+            channels = [self._plane({**place, "C": k}, pick) for k in range(self._length("C"))]
+        except ValueError as error:
+            raise ImageError(
+                f"cannot read {self.path} ({error}): pip install imagecodecs may help"
+            ) from error
+        return LoadedImage(np.stack(channels, -1), False, pick.plane, size, unit, pick.channel)
+
+    def _plane(self, place: dict[str, int], pick: Pick) -> NDArray[Any]:
+        if pick.project is None:
+            return self._slice(place)
+        axis = self._projected(
+            "".join(a for a in self.axes if a not in "YXSC" or (a == "C" and "C" not in place))
+        )
+        assert axis is not None
+        first = self._slice({**place, axis: 0})
+        total = first.astype(np.float64) if pick.project == "mean" else first
+        for k in range(1, self._length(axis)):
+            one = self._slice({**place, axis: k})
+            total = total + one if pick.project == "mean" else np.maximum(total, one)
+        return (total / self._length(axis)).astype(np.float32) if pick.project == "mean" else total
+
+    def _slice(self, place: dict[str, int]) -> NDArray[Any]:
+        pixels = np.asarray(self.array[tuple(place.get(axis, slice(None)) for axis in self.axes)])
+        left = [axis for axis in self.axes if axis not in place]
+        return np.transpose(pixels, [left.index(axis) for axis in "YXS" if axis in left])
+
+    def _projected(self, left: str) -> str | None:
+        return "Z" if "Z" in left else left if len(left) == 1 else None
+
+    def _channel(self, number: int) -> int:
+        if not 0 <= number < self._length("C"):
+            raise ImageError(
+                f"there is no channel {number} in {self._told()}: choose from 0 to {self._length('C') - 1}"
+            )
+        return number
+
+    def _length(self, axis: str) -> int:
+        return int(self.array.shape[self.axes.index(axis)])
+
+    def _told(self) -> str:
+        return f"{self.path} ({self.axes} {'x'.join(map(str, self.array.shape))})"
+
+
+def open_stack(path: Path, axes: str = "") -> Stack:
+    """Open a TIFF, Zarr, OME-Zarr or ``.npy`` file.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    axes : str
+        One letter for each axis, in place of what the file says.
+
+    Raises
+    ------
+    ImageError
+        If the file cannot be read, or the axes do not fit it.
+    """
+    array, found = open_file(path)
+    wanted = axes.upper() or found or guess_axes(array.shape, array.dtype)
+    shape = "x".join(map(str, array.shape))
+    if len(wanted) != len(array.shape) or len(set(wanted)) != len(wanted) or not {"Y", "X"} <= set(wanted):
+        raise ImageError(
+            f"axes {wanted!r} do not fit {path}, whose shape is {shape}: give one letter for each axis "
+            "(such as ZYX, TCYX or YXS), Y and X among them"
+        )
+    if "S" in wanted and array.shape[wanted.index("S")] not in (3, 4):
+        raise ImageError(f"axis S of {path} ({wanted} {shape}) is not 3 or 4 colours: call it C in --axes")
+    return Stack(path, array, wanted, pixel_size_of(path))
+
+
+def parse_channel(text: str | None) -> Channel | None:
+    """Read a channel: a number, ``mix`` or ``pool``.
+
+    Raises
+    ------
+    SettingsError
+        If it is none of them.
+    """
+    if text is None or text == "mix" or text == "pool":
+        return text  # type: ignore[return-value]
+    if not text.isdecimal():
+        raise SettingsError(f"--channel is {text!r}: give a number from 0, mix or pool")
+    return int(text)
+
+
+def parse_planes(text: str, count: int) -> list[int]:
+    """Read a range of planes: ``all``, or ``A:B`` from A up to, not including, B.
+
+    Raises
+    ------
+    SettingsError
+        If it is neither, or holds no plane of the `count` there are.
+    """
+    if text == "all":
+        return list(range(count))
+    first, colon, last = text.partition(":")
+    if not colon or not all(part == "" or part.isdecimal() for part in (first, last)):
+        raise SettingsError(f"--planes is {text!r}: give all, or A:B from A up to, not including, B")
+    found = list(range(count))[int(first or 0) : int(last) if last else None]
+    if not found or (last and int(last) > count):
+        raise SettingsError(f"--planes {text} is not within the {count} planes there are (0:{count})")
+    return found
