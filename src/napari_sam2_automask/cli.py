@@ -10,6 +10,7 @@ import typer
 from rich.table import Table
 
 from napari_sam2_automask import __version__
+from napari_sam2_automask.cli_large import large, runs_app
 from napari_sam2_automask.cli_models import models_app
 from napari_sam2_automask.cli_options import choose_settings, with_settings_options
 from napari_sam2_automask.cli_replay import replay_command
@@ -30,6 +31,7 @@ app = typer.Typer(
     rich_markup_mode=None,  # the rich help cuts long option names short
 )
 app.add_typer(models_app, name="models")
+app.add_typer(runs_app, name="runs")
 
 
 def main() -> None:
@@ -199,6 +201,7 @@ def _line(result: Any) -> str:
 
 
 app.command("replay")(replay_command)
+app.command("large")(large)
 
 
 @app.command()

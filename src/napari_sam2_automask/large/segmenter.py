@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     #: order.
     SegmentTile: TypeAlias = Callable[[NDArray[Any]], tuple[NDArray[Any], NDArray[Any]]]
 
-__all__ = ["ModelSegmenter", "Segmenter"]
+__all__ = ["ModelSegmenter", "Segmenter", "model_of"]
 
 
 class Segmenter(Protocol):
@@ -68,7 +68,7 @@ class ModelSegmenter:
     def description(self) -> dict[str, Any]:
         """Return all that the labels depend on, as JSON-able values."""
         # Only what the file tells is asked for; this process may have no such device.
-        model = _model(self.model, "cpu")
+        model = model_of(self.model, "cpu")
         return {
             "settings": self.settings.to_json(),
             "model": {"name": model.name, "sha256": model.sha256, "config": model.config},
@@ -91,7 +91,7 @@ class ModelSegmenter:
         from napari_sam2_automask.selection import select
 
         torch.set_num_threads(self.threads)
-        model = _model(self.model, self.device)
+        model = model_of(self.model, self.device)
 
         def segment_tile(pixels: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
             limits = self.contrast_limits
@@ -103,8 +103,8 @@ class ModelSegmenter:
 
 
 @lru_cache(maxsize=1)
-def _model(source: str, device: str) -> Model:
-    """Load a model once, for its description and for the work."""
+def model_of(source: str, device: str) -> Model:
+    """Load a model, once for its description and for the work."""
     from napari_sam2_automask.models import load_model
 
     return load_model(source, device=device)

@@ -187,7 +187,7 @@ class FileSource:
         if missing:
             raise ImageError(
                 f"{self.path} lacks {missing} of its chunks: it may be a broken copy. If they are meant to "
-                "be empty, allow missing chunks"
+                "be empty, allow missing chunks (--allow-missing)"
             )
         return self._opened.description() | {"level": self.level}
 

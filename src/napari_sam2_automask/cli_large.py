@@ -1,0 +1,218 @@
+"""``sam2-automask large`` and ``runs``: images beyond memory, and runs in the background."""
+
+# No `from __future__ import annotations`: typer reads the annotations at run time.
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from napari_sam2_automask.cli_options import choose_settings, with_settings_options
+from napari_sam2_automask.cli_stacks import Along
+from napari_sam2_automask.console import WorkProgress, complain, say
+from napari_sam2_automask.errors import OutputError, SettingsError
+from napari_sam2_automask.pixel_sizes import UNITS
+from napari_sam2_automask.presets import PRESETS
+
+__all__ = ["large", "runs_app"]
+
+runs_app = typer.Typer(help="Watch, stop and go on with large runs in the background.", add_completion=False)
+_TILES, _WORK = "Tiles", "Work"
+# Tiles set aside that are told one by one.
+_TOLD = 10
+
+
+@with_settings_options
+def large(
+    image: Annotated[
+        Path, typer.Argument(metavar="INPUT", help="A TIFF, OME-Zarr or Zarr array, or .npy file.")
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The OME-Zarr to write, such as labels.zarr.")],
+    preset: Annotated[
+        str | None,
+        typer.Option(help=f"One of {', '.join(PRESETS)}. [default: balanced]", show_default=False),
+    ] = None,
+    settings: Annotated[
+        Path | None, typer.Option(help="A record or a JSON file of settings, in the preset's place.")
+    ] = None,
+    model: Annotated[str, typer.Option(help="A name from `models list`, or a file of weights.")] = "bundled",
+    device: Annotated[str, typer.Option(help="auto, cuda, mps or cpu.")] = "auto",
+    axes: Annotated[
+        str | None, typer.Option(help="One letter for each axis (T, Z, C, Y, X, S), if the file is wrong.")
+    ] = None,
+    channel: Annotated[int, typer.Option(help="Which channel.")] = 0,
+    level: Annotated[int, typer.Option(help="Which level of a pyramid; 0 is full resolution.")] = 0,
+    along: Annotated[Along, typer.Option(help="What the planes are, if there are several.")] = Along.z,
+    spacing: Annotated[
+        tuple[float, float, float] | None,
+        typer.Option(
+            metavar="Z Y X",
+            help="Distance between planes, height and width of a pixel, if the file does not tell.",
+            show_default=False,
+        ),
+    ] = None,
+    unit: Annotated[str, typer.Option(help=f"The unit of --spacing: {', '.join(UNITS)}.")] = "um",
+    contrast_limits: Annotated[
+        tuple[float, float] | None,
+        typer.Option(
+            metavar="LOW HIGH",
+            help="The intensities shown as black and white. [default: percentiles over the whole image]",
+            show_default=False,
+        ),
+    ] = None,
+    allow_missing: Annotated[
+        bool, typer.Option("--allow-missing", help="Chunks that are not stored are meant to be empty.")
+    ] = False,
+    tile: Annotated[int, typer.Option(help="Side of a tile, in pixels.", rich_help_panel=_TILES)] = 1024,
+    tile_overlap: Annotated[
+        int, typer.Option(help="What neighbouring tiles share, in pixels.", rich_help_panel=_TILES)
+    ] = 128,
+    keep_tiles: Annotated[
+        bool, typer.Option("--keep-tiles", help="Keep the tiles' results.", rich_help_panel=_TILES)
+    ] = False,
+    workers: Annotated[int, typer.Option(help="Processes on this machine.", rich_help_panel=_WORK)] = 1,
+    scheduler: Annotated[
+        str, typer.Option(help="Address of a Dask scheduler, in their place.", rich_help_panel=_WORK)
+    ] = "",
+    gpus: Annotated[
+        bool,
+        typer.Option(
+            "--gpus", help="A tile takes one GPU of a Dask worker's resources.", rich_help_panel=_WORK
+        ),
+    ] = False,
+    threads: Annotated[
+        int, typer.Option(help="Threads in each process; 0 shares the cores.", rich_help_panel=_WORK)
+    ] = 0,
+    background: Annotated[
+        bool,
+        typer.Option("--background", help="Start it and return; see `runs`.", rich_help_panel=_WORK),
+    ] = False,
+    **parameters: Any,
+) -> None:
+    """Segment an image of any size tile by tile into an OME-Zarr, with a table of its objects.
+
+    A run that was stopped, killed or lost its machine goes on when the same command is run again, and gives
+    the same labels. A tile that fails three times is set aside and reported; the rest is done.
+    """
+    if out.suffix != ".zarr":
+        raise OutputError(f"{out} is to be an OME-Zarr: give it a name that ends in .zarr")
+    chosen = choose_settings(preset, settings, parameters)
+    if workers < 1 or threads < 0:
+        raise SettingsError("--workers is 1 or more, --threads 0 or more: give such a number")
+    from napari_sam2_automask.large.segmenter import model_of
+    from napari_sam2_automask.large.spec import LargeSpec
+    from napari_sam2_automask.presets import resolve_settings
+
+    size, long_unit = _sizes(image, spacing, unit, level)
+    name = str(Path(model).absolute()) if Path(model).is_file() else model
+    spec = LargeSpec(
+        image=str(image),
+        output=str(out),
+        settings=resolve_settings(chosen, model_of(name, "cpu").family)[0],
+        model=name,
+        device=device,
+        axes=(axes or "").upper(),
+        channel=channel,
+        level=level,
+        allow_missing=allow_missing,
+        contrast_limits=contrast_limits,
+        tile=tile,
+        overlap=tile_overlap,
+        spacing=size,
+        unit=long_unit,
+        axis="t" if along is Along.time else "z",
+        workers=workers,
+        scheduler=scheduler,
+        gpus=gpus,
+        threads=threads,
+        keep_tiles=keep_tiles,
+    )
+    if background:
+        from napari_sam2_automask.large.background import start
+
+        say(f"process {start(spec)} works on {out}; watch it with: sam2-automask runs status {out}")
+        return
+    _run(spec)
+
+
+def _sizes(
+    image: Path, spacing: tuple[float, float, float] | None, unit: str, level: int
+) -> tuple[tuple[float, float, float], str | None]:
+    """Return the voxel's size and the long name of its unit, from the options or from the file."""
+    from napari_sam2_automask.pixel_sizes import long_unit, pixel_size_of
+
+    if spacing is not None:
+        if min(spacing) <= 0:
+            raise SettingsError(f"--spacing is {spacing}: give three positive numbers")
+        return spacing, long_unit(unit)
+    found = pixel_size_of(image)
+    if found is None:
+        return (1.0, 1.0, 1.0), None
+    y, x = _coarser(image, level)
+    return (found[0] or 1.0, found[1] * y, found[2] * x), long_unit(found[3])
+
+
+def _coarser(image: Path, level: int) -> tuple[float, float]:
+    """Return how many times larger a pixel of a level is than one of full resolution."""
+    from napari_sam2_automask.opening import open_file
+
+    if level == 0:
+        return 1.0, 1.0
+    (full, axes), (coarse, _) = open_file(image, 0), open_file(image, level)
+    places = [axes.index(axis) for axis in "YX" if axis in axes] or [-2, -1]
+    y, x = (full.shape[k] / coarse.shape[k] for k in places)
+    return float(y), float(x)
+
+
+def _run(spec: Any) -> None:
+    """Do a run in this process and say what came out."""
+    with WorkProgress(1) as progress:
+        try:
+            progress.start(Path(spec.image).name)
+            result = spec.run(progress)
+        except KeyboardInterrupt:
+            complain("error: stopped from the keyboard: run the same command again to go on")
+            raise typer.Exit(130) from None
+    say(f"{result.path}: {result.objects} objects, table in {result.table}")
+    for index, why in list(result.failed.items())[:_TOLD]:
+        place = f"plane {why['plane']}, rows {why['y'][0]}-{why['y'][1]}, columns {why['x'][0]}-{why['x'][1]}"
+        complain(f"error: tile {index} ({place}) was set aside: {why['errors'][-1].splitlines()[0]}")
+    if result.failed:
+        more = f", {len(result.failed) - _TOLD} of them not listed" if len(result.failed) > _TOLD else ""
+        complain(f"error: {len(result.failed)} tiles were set aside{more}: the same command tries them again")
+        raise typer.Exit(1)
+
+
+_OUTPUT = Annotated[Path, typer.Argument(metavar="OUT.zarr", help="The run's output.")]
+
+
+@runs_app.command("status")
+def runs_status(output: _OUTPUT) -> None:
+    """Say how the run that writes an output is doing."""
+    from napari_sam2_automask.large.background import status
+
+    found = status(output)
+    if found.state == "unknown":
+        raise OutputError(f"there is no run that writes {output}: start one with `sam2-automask large`")
+    counted = f" {found.stage}: {found.done} of {found.total}" if found.stage else ""
+    say(f"{found.state}{counted}" + (f" ({found.message})" if found.message else ""))
+    if found.state == "failed":
+        raise typer.Exit(1)
+
+
+@runs_app.command("stop")
+def runs_stop(output: _OUTPUT) -> None:
+    """Ask a run to stop after what it is doing; what is finished is kept."""
+    from napari_sam2_automask.large.background import status, stop
+
+    if status(output).state != "running":
+        raise OutputError(f"no run is writing {output}: there is nothing to stop")
+    stop(output)
+    say("asked to stop")
+
+
+@runs_app.command("resume")
+def runs_resume(output: _OUTPUT) -> None:
+    """Go on with a run that was stopped, in the background, with the settings it was started with."""
+    from napari_sam2_automask.large.background import resume
+
+    say(f"process {resume(output)} goes on with {output}")
