@@ -81,6 +81,11 @@ class LiveSelection:
         What a proposal found.
     limit : int
         Bytes of pixels to keep at most.
+
+    Attributes
+    ----------
+    change : Change or None
+        What the last update did.
     """
 
     def __init__(self, candidates: Candidates, *, limit: int = 256 << 20) -> None:
@@ -91,6 +96,7 @@ class LiveSelection:
         self._blocked: NDArray[np.bool_] | None = None
         self._shown: dict[int, Placed] = {}
         self._overlap = ""
+        self.change: Change | None = None
 
     @property
     def labels(self) -> NDArray[np.unsignedinteger]:
@@ -135,7 +141,7 @@ class LiveSelection:
         else:
             boxes = self._repair(shown, gone, added, order)
         self._shown, self._overlap = shown, settings.overlap
-        return Change(
+        self.change = Change(
             settings=settings,
             rows=np.array(sorted(shown), np.int64),
             added=np.array(added, np.int64) + 1,
@@ -143,6 +149,14 @@ class LiveSelection:
             boxes=np.array(boxes, np.int64).reshape(-1, 4),
             removed=choice.removed,
         )
+        return self.change
+
+    def visible(self) -> NDArray[np.int64]:
+        """Return the labels of which a pixel shows, (K,) sorted; not those that others cover wholly."""
+        seen = np.zeros(int(self.labels.max(initial=0)) + 1, bool)
+        seen[self.labels.ravel()] = True
+        seen[0] = False
+        return np.flatnonzero(seen)
 
     def lock(self, labels: NDArray[np.integer], ids: NDArray[np.integer]) -> None:
         """Keep objects that a person accepted or edited as they are, whatever the settings.

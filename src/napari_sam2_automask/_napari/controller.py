@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from napari_sam2_automask._napari.collecting import CollectionsWait
 from napari_sam2_automask._napari.job import run_request
 from napari_sam2_automask._napari.tracker import Tracker, TrackerState
 from napari_sam2_automask.errors import AutomaskError
@@ -84,6 +85,7 @@ class Controller:
         self._run: Run[Outcome] | None = None
         self._about: tuple[Request, Any, Any, str] | None = None
         self._tracker: Tracker | None = None
+        self._collections = CollectionsWait()
 
     @property
     def running(self) -> bool:
@@ -106,6 +108,7 @@ class Controller:
             raise RuntimeError("a run is going on")
         self._about = (request, image, previous, key)
         self._tracker = None
+        self._collections.begin()
         self._run = self._thread.submit(partial(_work, request, self._segmenter, self._set_tracker))
 
     def cancel(self) -> None:
@@ -113,14 +116,21 @@ class Controller:
         if self._run is not None:
             self._run.cancel()
 
+    def end(self) -> None:
+        """Take note that the result is in the viewer: full garbage collections need not wait any more."""
+        if not self.running:
+            self._collections.end()
+
     def close(self) -> None:
         """Cancel, and forget the run: its result is nobody's any more."""
         self.cancel()
+        self._collections.end()
         self._run = self._about = self._tracker = None
 
     def poll(self) -> Finished | None:
         """Return how the run ended, once; None while it goes on."""
         run, about = self._run, self._about
+        self._collections.check()
         if run is None or about is None or not run.finished:
             return None
         spent = dict(self._tracker.spent) if self._tracker is not None else {}

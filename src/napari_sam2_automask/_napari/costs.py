@@ -24,6 +24,10 @@ FIRST_GUESS = {
 }
 
 
+#: Seconds of a run that fits points to the objects, as a multiple of a pass and a thousand prompts.
+FITTED_GUESS = 4.0
+
+
 def prompts(settings: AmgSettings) -> int:
     """Return how many prompts the decoder answers; refinement asks every one again."""
     return settings.point_prompts * (2 if settings.use_m2m else 1)
@@ -31,6 +35,11 @@ def prompts(settings: AmgSettings) -> int:
 
 def expected_seconds(settings: AmgSettings, model: str, device: str, store: Store) -> tuple[float, bool]:
     """Return the time that one plane will take, and whether it was measured on this machine."""
+    if settings.fitted:
+        last = store.get("rates", {}).get(f"{model} {device} fitted")
+        per_pass, per_prompt = FIRST_GUESS.get(model, FIRST_GUESS["sam2.1-small"])
+        guess = FITTED_GUESS * (per_pass + 1000 * per_prompt)
+        return (sum(last), True) if last else (guess, False)
     measured = store.get("rates", {}).get(f"{model} {device}")
     per_pass, per_prompt = measured or FIRST_GUESS.get(model, FIRST_GUESS["sam2.1-small"])
     return settings.encoder_passes * per_pass + prompts(settings) * per_prompt, measured is not None
@@ -40,9 +49,12 @@ def remember_rates(
     settings: AmgSettings, model: str, device: str, spent: Mapping[str, float], planes: int, store: Store
 ) -> None:
     """Keep what a complete run over `planes` planes took, for the next expectation."""
-    per_pass = spent.get("encoder", 0.0) / (settings.encoder_passes * planes)
-    per_prompt = (spent.get("points", 0.0) + spent.get("select", 0.0)) / (prompts(settings) * planes)
-    rates = {**store.get("rates", {}), f"{model} {device}": [round(per_pass, 5), round(per_prompt, 7)]}
+    # How many passes and prompts a fitted run needs depends on the image: the last one is the best guess.
+    passes, points = (1, 1) if settings.fitted else (settings.encoder_passes, prompts(settings))
+    per_pass = spent.get("encoder", 0.0) / (passes * planes)
+    per_prompt = (spent.get("points", 0.0) + spent.get("select", 0.0)) / (points * planes)
+    name = f"{model} {device} fitted" if settings.fitted else f"{model} {device}"
+    rates = {**store.get("rates", {}), name: [round(per_pass, 5), round(per_prompt, 7)]}
     store.put(rates=rates)
 
 
@@ -51,6 +63,8 @@ def cost_text(settings: AmgSettings, model: str, device: str, planes: int, store
     seconds, measured = expected_seconds(settings, model, device, store)
     passes, points = settings.encoder_passes, settings.point_prompts
     text = f"{passes} encoder pass{'' if passes == 1 else 'es'}, {points:,} point prompts"
+    if settings.fitted:
+        text = "As many passes and points as the size of the objects asks for"
     if planes > 1:
         text += f" on each of {planes:,} planes"
     return f"{text}: about {duration(max(1.0, seconds * planes))} here" + (

@@ -39,6 +39,13 @@ class LiveLayer:
         Turns labels (Y, X) into the layer's axes, and back.
     settings : AmgSettings
         The settings of the run.
+
+    Attributes
+    ----------
+    change : Change
+        What the last update did.
+    objects : (K,) int array
+        The labels that show, locked ones included.
     """
 
     def __init__(
@@ -49,7 +56,11 @@ class LiveLayer:
         settings: AmgSettings,
     ) -> None:
         self.live, self.layer, self._oriented = live, layer, oriented
-        self.change: Change = live.update(settings)
+        change = live.change
+        self.change: Change = (
+            change if change is not None and change.settings == settings else live.update(settings)
+        )
+        self.objects = live.visible()
         self._locked: set[int] = set()
 
     @property
@@ -73,6 +84,7 @@ class LiveLayer:
         """
         self._take_edits()
         self.change = self.live.update(settings)
+        self.objects = self.live.visible()
         if len(self.change.boxes):
             labels = self._oriented(self.live.labels)
             if self.layer.data.dtype != labels.dtype or self.layer.data.shape != labels.shape:

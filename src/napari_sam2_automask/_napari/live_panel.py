@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 from napari.utils.notifications import show_error, show_info
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QFileDialog, QGridLayout, QLabel, QPushButton, QVBoxLayout, QWidget
@@ -146,11 +147,13 @@ class LivePanel(QWidget):
 
     def _draw(self, settings: AmgSettings, *, with_histograms: bool) -> None:
         assert self._layer is not None
-        change = self._layer.change
+        change, objects = self._layer.change, self._layer.objects
         locked = len(self._layer.locked)
-        objects = f"{len(change.rows)} objects of {len(self._layer.candidates)} candidates"
-        self.count.setText(objects + (f", and {locked} locked" if locked else ""))
-        parts = [f"{name} {count}" for name, count in change.removed.items() if count]
+        shown = f"{len(objects)} objects of {len(self._layer.candidates)} candidates"
+        self.count.setText(shown + (f", {locked} of them locked" if locked else ""))
+        covered = len(np.setdiff1d(change.rows + 1, objects, assume_unique=True))
+        removed = {**change.removed, "covered by others": covered}
+        parts = [f"{name} {count}" for name, count in removed.items() if count]
         self.removed.setText("Removed: " + ", ".join(parts) if parts else "")
         if with_histograms:
             self.quality.show_counts(*self._layer.live.histogram("predicted_iou", settings))

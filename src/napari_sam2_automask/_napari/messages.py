@@ -29,7 +29,9 @@ def finished_text(finished: Finished, *, image_present: bool = True) -> str:
     if not count:
         return _nothing_found(name, outcome.removed)
     device = f" on {outcome.device}" if outcome.device else ""
-    return f"{objects} in {duration(outcome.seconds)}{device}." + gone
+    width = outcome.record.get("object_diameter")
+    fitted = f" Points and magnification fit objects {width:.3g} pixels wide." if width else ""
+    return f"{objects} in {duration(outcome.seconds)}{device}.{fitted}" + gone
 
 
 def _nothing_found(name: str, removed: Mapping[str, int]) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_sam2_automask._napari.outcome import PlaneResult
 from napari_sam2_automask._napari.thread import torch_threads
-from napari_sam2_automask._napari.torch_loading import load_torch
+from napari_sam2_automask._napari.torch_loading import load_torch, warm_up_drawing
 from napari_sam2_automask.progress import Cancelled, Progress
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ class EngineSegmenter:
             # Counts for the calling thread only, with OpenMP; so it is set on this one.
             torch.set_num_threads(torch_threads())
             self._threads_set = True
+            warm_up_drawing()
         with torch.inference_mode():
             model = self._load(request, progress)
             view = to_model_view(plane, rgb=request.source.rgb, contrast_limits=request.contrast_limits)
@@ -101,6 +102,7 @@ def _choose_and_paint(
     if complete and not source.other_axes:
         live = LiveSelection(candidates)
         live.prepare()
+        live.update(request.settings)
     physical = {"pixel_size": source.pixel_size, "unit": source.unit} if source.unit else {}
     painted = paint(masks, image=plane, record=record, **physical)  # type: ignore[arg-type]
     return PlaneResult(

@@ -21,7 +21,7 @@ from napari_sam2_automask.image import to_model_view
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from napari.layers import Image
+    from napari.layers import Image, Labels
     from napari.viewer import Viewer
 
     from napari_sam2_automask._napari.controller import Finished
@@ -77,20 +77,24 @@ class RunSession(QObject):
         self._make_request = make_request
         self.controller = Controller(inference_thread(), segmenter)
         self._view: tuple[Run[Any], Request] | None = None
-        self._polling = False
+        self._polling = self._starting = False
+        self._ending: tuple[Finished, Labels | None] | None = None
         self._timer = QTimer(self)
         self._timer.setInterval(POLL_INTERVAL)
         self._timer.timeout.connect(self._poll)
+        self._then = QTimer(self)
+        self._then.setSingleShot(True)
+        self._then.timeout.connect(self._end)
         panel.pressed.connect(self._on_button)
 
     @property
     def running(self) -> bool:
-        """Whether a run is going on."""
-        return self.controller.running
+        """Whether a run is going on, or its result is just being put into the viewer."""
+        return self.controller.running or self._ending is not None
 
     def run(self) -> None:
         """Start a run, as the button does."""
-        if self.running:
+        if self.running or self._starting:
             return
         try:
             request, image = self._make_request()
@@ -101,13 +105,18 @@ class RunSession(QObject):
         except Exception as error:
             self._fail(explain(error))
             return
+        # Before the work starts: napari redraws the window for its progress bar, and both want a core.
+        self._starting = True
+        try:
+            self._panel.show_running(request.source.name)
+        finally:
+            self._starting = False
         self.controller.start(request, image, key, previous)
-        self._panel.show_running(request.source.name)
         self._timer.start()
 
     def cancel(self) -> None:
         """Stop the run and keep what it found, as the button does."""
-        if self.running:
+        if self.controller.running:
             self.controller.cancel()
             self._panel.show_cancelling()
 
@@ -124,6 +133,9 @@ class RunSession(QObject):
     def close(self) -> None:
         """Cancel everything; nothing is put into the viewer any more."""
         self._timer.stop()
+        self._then.stop()
+        self._ending = None
+        self._draw(True)
         self._panel.close_activity()
         if self._view is not None:
             self._view[0].cancel()
@@ -145,37 +157,61 @@ class RunSession(QObject):
             self._poll_view()
             finished = self.controller.poll()
             if finished is not None:
-                self._finish(finished)
-                self.ended.emit()
-            elif self.running and not self.controller.cancelling:
+                self._begin_end(finished)
+            elif self.controller.running and not self.controller.cancelling:
                 self._panel.show_state(self.controller.state)
-            if not self.running and self._view is None:
+            if not self.controller.running and self._view is None:
                 self._timer.stop()
         finally:
             self._polling = False
 
-    def _finish(self, finished: Finished) -> None:
+    def _begin_end(self, finished: Finished) -> None:
+        """Put a result into the viewer; what else there is to do waits until the viewer has drawn breath.
+
+        napari takes long for a new layer (see benchmarks/heartbeat.py), and all in one piece, so nothing is
+        added to it here, not even the drawing of the window.
+        """
         outcome, request = finished.outcome, finished.request
-        found = outcome is not None and len(outcome.table) > 0
-        if finished.error:
-            self._fail(finished.error)
-            return
-        if outcome is not None and found:
+        layer = None
+        if outcome is not None and len(outcome.table) and not finished.error:
+            self._draw(False)
             try:
                 layer = place_outcome(self._viewer, request, outcome, finished.key, finished.previous)
-                self.placed.emit(finished, outcome, layer)
             except Exception as error:
-                self._fail(explain(error))
-                return
-        if outcome is not None and outcome.complete:
-            planes = len(request.indices)
-            remember_rates(
-                request.settings, request.model, request.device, finished.spent, planes, self._store
-            )
-        text = finished_text(finished, image_present=finished.image in self._viewer.layers)
-        self._panel.show_idle(text)
-        if outcome is not None and outcome.complete and not found:
-            show_info(text)
+                finished = replace(finished, error=explain(error))
+        self._ending = finished, layer
+        self._then.start(0)
+
+    def _end(self) -> None:
+        """Say how a run has ended, to the person and to the widget."""
+        self._draw(True)
+        if self._ending is None:
+            return
+        finished, layer = self._ending
+        outcome, request = finished.outcome, finished.request
+        if finished.error:
+            self._fail(finished.error)
+        else:
+            if layer is not None:
+                self.placed.emit(finished, outcome, layer)
+            if outcome is not None and outcome.complete:
+                planes = len(request.indices)
+                remember_rates(
+                    request.settings, request.model, request.device, finished.spent, planes, self._store
+                )
+            text = finished_text(finished, image_present=finished.image in self._viewer.layers)
+            self._panel.show_idle(text)
+            if outcome is not None and outcome.complete and layer is None:
+                show_info(text)
+        self._ending = None
+        self.controller.end()
+        self.ended.emit()
+
+    def _draw(self, enabled: bool) -> None:
+        """Let the window draw itself, or not for now."""
+        window = self._panel.window()
+        if window is not None and window.updatesEnabled() != enabled:
+            window.setUpdatesEnabled(enabled)
 
     def _poll_view(self) -> None:
         if self._view is None or not self._view[0].finished:

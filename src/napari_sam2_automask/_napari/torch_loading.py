@@ -16,7 +16,7 @@ from napari_sam2_automask.models.triton_guard import avoid_triton_crash
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["load_torch"]
+__all__ = ["load_torch", "warm_up_drawing"]
 
 
 def load_torch() -> None:
@@ -81,3 +81,21 @@ def _load_libraries() -> bool:
         if not dlopen(os.fsencode(folder / name), os.RTLD_LAZY | scope):
             return False
     return True
+
+
+def warm_up_drawing() -> None:
+    """Make on the calling thread what napari's first Labels layer of a process makes on the viewer's.
+
+    The dash patterns and the code of the shapes that a Labels layer is edited with, and the import of pandas,
+    take some 0.2 s together. Nothing of it touches OpenGL.
+    """
+    import numpy as np
+    from napari.layers import Labels
+    from vispy.scene.visuals import Ellipse, Line, Markers, Polygon  # type: ignore[import-untyped]
+
+    corners = np.array([[0.0, 0.0], [1.0, 0.0], [1.0, 1.0]])
+    Labels(np.zeros((2, 2), np.uint8))
+    Polygon(corners, border_width=1)
+    Line(corners, method="agg")
+    Markers(pos=corners)
+    Ellipse(center=(0, 0))
