@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from napari.layers import Labels
+from qtpy.QtWidgets import QApplication
 
 from napari_sam2_automask._napari.outcome import PlaneResult
 from napari_sam2_automask._napari.store import Store
@@ -86,6 +88,17 @@ def dock(viewer: Any, segmenter: Any = None, store: Store | None = None) -> Auto
     widget = AutomaskWidget(viewer, segmenter=segmenter or ObedientSegmenter(), store=store or Store())
     viewer.window.add_dock_widget(widget, name="SAM 2 AutoMask")
     return widget
+
+
+def labels_of(viewer: Any) -> list[Labels]:
+    """Return the viewer's Labels layers."""
+    return [layer for layer in viewer.layers if isinstance(layer, Labels)]
+
+
+def copied(button: Any) -> str:
+    """Press a button and return what is on the clipboard then."""
+    button.click()
+    return QApplication.clipboard().text()
 
 
 def finish(qtbot: Any, widget: AutomaskWidget, timeout: int = 10_000) -> None:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import dask.array as da
 import numpy as np
 import pytest
-from napari.layers import Labels
-from napari_kit import ObedientSegmenter, dock, finish, half_way, run
+from napari_kit import ObedientSegmenter, dock, finish, half_way, labels_of, run
 
 from napari_sam2_automask._napari.result import LAYER_KEY, RECORD_KEY
 
@@ -33,10 +32,6 @@ def viewer(make_napari_viewer_proxy):
 @pytest.fixture
 def watcher():
     return Watcher()
-
-
-def labels_of(viewer):
-    return [layer for layer in viewer.layers if isinstance(layer, Labels)]
 
 
 def test_labels_lie_where_the_image_lies(viewer, qtbot, watcher):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 from candidate_factory import random_candidates
 from napari_kit import dock, finish
@@ -76,21 +77,38 @@ def test_labels_follow_every_slider(live, qtbot):
         move(qtbot, widget, name, value)
         np.testing.assert_array_equal(layer.data, expected(widget))
     assert (layer.data != before).any()
-    objects = len(widget.live.live_layer.change.rows)
-    assert widget.live.count.text().startswith(f"{objects} objects of ")
+    assert widget.live.count.text().startswith(f"{len(np.unique(layer.data)) - 1} objects of ")
     assert "predicted IoU" in widget.live.removed.text()
     assert not widget.running
 
 
 def test_features_and_record_follow(live, qtbot):
     widget, layer = live
-    with qtbot.waitSignal(widget.live.settled, timeout=5000):
+    with qtbot.waitSignal(widget.following.told, timeout=5000):
         move(qtbot, widget, "pred_iou_thresh", 0.85)
-    rows = widget.live.live_layer.change.rows
-    assert layer.features["index"].tolist() == (rows + 1).tolist()
-    assert (layer.features["predicted_iou"] > 0.85).all()
-    assert layer.metadata[RECORD_KEY]["settings"]["pred_iou_thresh"] == 0.85
-    assert layer.metadata[RECORD_KEY]["objects"] == len(rows)
+    candidates = widget.live.live_layer.candidates
+    image = widget.images.layer.data
+    painted = paint(select(candidates, widget.form.settings), image=image)
+    columns = list(layer.features.columns)
+    assert columns == list(painted.table.columns)
+    pd.testing.assert_frame_equal(layer.features, painted.table, check_dtype=False)
+    record = layer.metadata[RECORD_KEY]
+    assert record["settings"]["pred_iou_thresh"] == 0.85
+    assert record["objects"] == len(painted.table)
+    assert record["removed"] == painted.record["removed"]
+    assert widget.live.count.text().startswith(f"{len(painted.table)} objects of ")
+
+
+def test_a_painted_object_has_a_row_without_scores(live, qtbot):
+    widget, layer = live
+    layer.data_setitem((np.array([3, 3, 4]), np.array([5, 6, 5])), 900)
+    with qtbot.waitSignal(widget.following.told, timeout=5000):
+        move(qtbot, widget, "pred_iou_thresh", 0.85)
+    row = layer.features.set_index("index").loc[900]
+    assert row["area"] == 3
+    assert row[["bbox_y0", "bbox_x0", "bbox_y1", "bbox_x1"]].tolist() == [3, 5, 5, 7]
+    assert np.isnan(row["predicted_iou"])
+    assert row["mean_intensity"] == pytest.approx(widget.images.layer.data[[3, 3, 4], [5, 6, 5]].mean())
 
 
 def test_undo_and_before_and_after(live, qtbot):

@@ -7,17 +7,15 @@ import shlex
 import numpy as np
 import pytest
 import tifffile
-from napari_kit import ObedientSegmenter, dock
-from qtpy.QtWidgets import QApplication
+import torch
+from napari_kit import ObedientSegmenter, copied, dock, run
 from typer.testing import CliRunner
 
-from napari_sam2_automask import api, models
-from napari_sam2_automask.presets import Preset, resolve_settings
-
-
-def copied(button) -> str:
-    button.click()
-    return QApplication.clipboard().text()
+from napari_sam2_automask import api, cli, models
+from napari_sam2_automask._napari.segmenter import EngineSegmenter
+from napari_sam2_automask.models import Model
+from napari_sam2_automask.models.bundled import build_bundled
+from napari_sam2_automask.presets import PRESETS, resolve_settings
 
 
 def choose(widget, name):
@@ -45,7 +43,7 @@ def test_python_repeats_the_run_from_the_layer(make_napari_viewer_proxy, calls, 
     if change:
         widget.form.widgets[change[0]].value = change[1]
     widget.models.choose("bundled", "cpu")
-    exec(copied(widget.copy_python), {"viewer": viewer})
+    exec(copied(widget.copies.python), {"viewer": viewer})
     ((image, settings, model), how) = calls[0]
     np.testing.assert_array_equal(image, stack[2])
     assert resolve_settings(settings, "bundled")[0] == widget.form.settings
@@ -60,41 +58,79 @@ def test_python_repeats_the_run_from_the_file(make_napari_viewer, calls, tmp_pat
     viewer.open(path, plugin="napari")
     widget = dock(viewer, ObedientSegmenter())
     widget.images.restore("percentiles")
-    exec(copied(widget.copy_python), {})
+    exec(copied(widget.copies.python), {})
     ((image, settings, _), how) = calls[0]
     assert image.shape == (5, 6)
     assert settings == "balanced"
     assert how == {"rgb": False}
 
 
-@pytest.mark.parametrize("custom", [False, True])
-def test_the_command_line_understands_the_command(make_napari_viewer, monkeypatch, tmp_path, custom):
-    from napari_sam2_automask import cli, jobs
+@pytest.fixture(scope="module")
+def network():
+    torch.manual_seed(0)
+    return Model("bundled", build_bundled().eval(), torch.device("cpu"), "bundled", None, "bundled")
 
-    caught = []
-    monkeypatch.setattr(
-        jobs, "run_jobs", lambda todo, chosen, *rest, **how: caught.append((todo, chosen)) or []
-    )
+
+QUICK = {"points_per_side": 3, "pred_iou_thresh": 0.0, "stability_score_thresh": 0.0}
+
+
+@pytest.mark.parametrize(
+    ("shape", "preset", "contrast", "changes"),
+    [
+        ((40, 50), "sam2-defaults", "layer", QUICK),
+        ((40, 50), "coarse", "percentiles", {**QUICK, "overlap": "best_score", "min_area": 7}),
+        ((3, 40, 50), "fine", "layer", {**QUICK, "crop_n_layers": 0, "use_m2m": True}),
+        (
+            (40, 50),
+            "balanced",
+            "layer",
+            {**QUICK, "points_per_side": None, "point_grids": (((0.25, 0.5), (0.75, 0.1)),)},
+        ),
+        ((40, 50, 3), "balanced", "layer", {**QUICK, "min_mask_region_area": 9, "box_nms_thresh": 0.4}),
+    ],
+    ids=["defaults", "percentiles", "plane", "points", "rgb"],
+)
+def test_the_command_gives_the_same_labels(
+    make_napari_viewer, qtbot, monkeypatch, tmp_path, network, shape, preset, contrast, changes
+):
+    """The whole way: a file, a run in the viewer, the copied line, the labels that it writes."""
+    monkeypatch.setattr(models, "load_model", lambda *_, **__: network, raising=False)
     monkeypatch.chdir(tmp_path)
-    path = tmp_path / "a stack.tif"
+    path = tmp_path / "some cells.tif"
+    noise = np.random.default_rng(0).random(shape)
+    image = (255 * noise).astype(np.uint8) if shape[-1] == 3 else (1000 * noise).astype(np.uint16)
+    tifffile.imwrite(path, image, photometric="rgb" if shape[-1] == 3 else "minisblack")
+    viewer = make_napari_viewer()
+    viewer.open(path, plugin="napari")
+    if shape[-1] != 3:
+        viewer.layers[0].contrast_limits = (100 / 3, 900)
+    if len(shape) == 3 and shape[-1] != 3:
+        viewer.dims.set_current_step(0, 1)
+    widget = dock(viewer, EngineSegmenter())
+    widget.presets.choose(preset, custom=True)
+    widget.form.show(PRESETS[preset].for_model("bundled").replace(**changes))
+    widget.models.choose("bundled", "cpu")
+    widget.images.restore(contrast)
+    program, *words = shlex.split(copied(widget.copies.command))
+    assert program == "sam2-automask"
+    assert words[words.index("--preset") + 1] == preset
+    run(qtbot, widget)
+    labels = viewer.layers[-1].data
+    labels = labels[1] if labels.ndim == 3 else labels
+    assert labels.any(), widget.run_panel.status.text()
+    result = CliRunner().invoke(cli.app, words)
+    assert result.exit_code == 0, result.output
+    (written,) = (tmp_path / "results").glob("*labels.tif")
+    np.testing.assert_array_equal(tifffile.imread(written), labels)
+
+
+def test_all_planes_of_a_stack_are_asked_for(make_napari_viewer, tmp_path):
+    path = tmp_path / "stack.tif"
     tifffile.imwrite(path, np.zeros((3, 8, 9), np.uint8))
     viewer = make_napari_viewer()
     viewer.open(path, plugin="napari")
-    viewer.dims.set_current_step(0, 2)
     widget = dock(viewer, ObedientSegmenter())
-    choose(widget, "fine")
-    widget.images.restore("percentiles")
-    if custom:
-        widget.form.widgets["use_m2m"].value = False
-        widget.form.widgets["pred_iou_thresh"].value = 0.25
-        widget.form.widgets["overlap"].value = "best_score"
-        widget.form.widgets["point_grids"].value = (((0.5, 0.5),), ((0.1, 0.2), (0.3, 0.4)))
-    line = copied(widget.copy_command)
-    program, *words = shlex.split(line)
-    assert program == "sam2-automask"
-    result = CliRunner().invoke(cli.app, words)
-    assert result.exit_code == 0, result.output
-    ((todo, chosen),) = caught
-    assert isinstance(chosen, Preset)
-    assert chosen.for_model("bundled") == widget.form.settings
-    assert [job.plane for job in todo] == [2]
+    widget.images.planes_combo.setCurrentIndex(1)
+    words = shlex.split(copied(widget.copies.command))
+    assert words[words.index("--planes") + 1] == "all"
+    assert "--plane" not in words

@@ -7,9 +7,9 @@ import weakref
 
 import numpy as np
 import pytest
-from napari.layers import Image, Labels
+from napari.layers import Image
 from napari.utils.notifications import notification_manager
-from napari_kit import POINTS, ObedientSegmenter, dock, finish, half_way, run
+from napari_kit import POINTS, ObedientSegmenter, dock, finish, half_way, labels_of, run
 
 from napari_sam2_automask._napari.result import RECORD_KEY
 from napari_sam2_automask._napari.store import Store
@@ -18,10 +18,6 @@ from napari_sam2_automask.presets import PRESETS
 from napari_sam2_automask.settings import AmgSettings
 
 IMAGE = np.full((32, 48), 100, np.uint8)
-
-
-def labels_of(viewer):
-    return [layer for layer in viewer.layers if isinstance(layer, Labels)]
 
 
 @pytest.fixture

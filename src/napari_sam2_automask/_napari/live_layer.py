@@ -9,12 +9,10 @@ import numpy as np
 
 from napari_sam2_automask._napari.outcome import digest
 from napari_sam2_automask._napari.result import LAYER_KEY, RECORD_KEY, request_key
-from napari_sam2_automask.lookups import lookups
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    import pandas as pd
     from napari.layers import Labels
     from numpy.typing import NDArray
 
@@ -74,6 +72,12 @@ class LiveLayer:
         self._take_edits()
         return frozenset(self._locked)
 
+    @property
+    def removed(self) -> dict[str, int]:
+        """How many candidates each filter removed, and how many others cover wholly."""
+        covered = len(np.setdiff1d(self.change.rows + 1, self.objects, assume_unique=True))
+        return {**self.change.removed, **({"covered by others": covered} if covered else {})}
+
     def show(self, settings: AmgSettings) -> Change:
         """Repaint the layer for other settings.
 
@@ -93,23 +97,6 @@ class LiveLayer:
                 self.layer.data[...] = labels
                 self.layer.refresh()
         return self.change
-
-    def table(self) -> pd.DataFrame:
-        """Return scores of the objects now selected, one row each, for the layer's features."""
-        import pandas as pd
-
-        rows, candidates = self.change.rows, self.candidates
-        measures = lookups(candidates).measures(self.change.settings)
-        return pd.DataFrame(
-            {
-                "index": rows + 1,
-                "predicted_iou": candidates.predicted_iou[rows].astype(np.float64),
-                "stability_score": measures.stability[rows].astype(np.float64),
-                "mask_area": measures.area[rows],
-                "point_y": candidates.points[rows, 1].astype(np.float64),
-                "point_x": candidates.points[rows, 0].astype(np.float64),
-            }
-        )
 
     def _take_edits(self) -> None:
         """Lock every label that a person gave pixels to or took pixels from, in whatever way."""
@@ -143,10 +130,10 @@ def retell(follower: LiveLayer, finished: Finished, settings: AmgSettings) -> No
         if not follower.locked:
             info["digests"] = {(): digest(np.asarray(layer.data))}
     if isinstance(record, dict):
-        removed = {name: int(n) for name, n in follower.change.removed.items()}
+        removed = {name: int(n) for name, n in follower.removed.items()}
         layer.metadata[RECORD_KEY] = {
             **record,
             "settings": settings.to_json(),
-            "objects": len(follower.change.rows),
+            "objects": len(follower.objects),
             "removed": removed,
         }

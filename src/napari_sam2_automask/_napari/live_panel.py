@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 from napari.utils.notifications import show_error, show_info
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QFileDialog, QGridLayout, QLabel, QPushButton, QVBoxLayout, QWidget
@@ -147,13 +146,11 @@ class LivePanel(QWidget):
 
     def _draw(self, settings: AmgSettings, *, with_histograms: bool) -> None:
         assert self._layer is not None
-        change, objects = self._layer.change, self._layer.objects
+        objects = self._layer.objects
         locked = len(self._layer.locked)
         shown = f"{len(objects)} objects of {len(self._layer.candidates)} candidates"
         self.count.setText(shown + (f", {locked} of them locked" if locked else ""))
-        covered = len(np.setdiff1d(change.rows + 1, objects, assume_unique=True))
-        removed = {**change.removed, "covered by others": covered}
-        parts = [f"{name} {count}" for name, count in removed.items() if count]
+        parts = [f"{name} {count:,}" for name, count in self._layer.removed.items() if count]
         self.removed.setText("Removed: " + ", ".join(parts) if parts else "")
         if with_histograms:
             self.quality.show_counts(*self._layer.live.histogram("predicted_iou", settings))
@@ -164,7 +161,6 @@ class LivePanel(QWidget):
 
     def _settle(self) -> None:
         if self._layer is not None and self._shown is not None:
-            self._layer.layer.features = self._layer.table()
             self.settled.emit(self._shown)
 
     def _compare(self, before: bool) -> None:

@@ -59,11 +59,13 @@ def as_command(request: Request, family: str) -> str:
     source = request.source
     words = ["sam2-automask", "segment", source.path or f"{source.name}.tif", "--out", "results"]
     words += ["--preset", request.preset, "--model", request.model, "--device", request.device]
-    if source.other_axes and len(request.indices) == 1:
+    if source.other_axes and len(request.indices) > 1:
+        words += ["--planes", "all"]
+    elif source.other_axes:
         counts = [source.shape[axis] for axis in source.other_axes]
         words += ["--plane", str(int(np.ravel_multi_index(request.indices[0], counts)))]
     if not source.rgb and request.contrast_limits:
-        words += ["--contrast-limits", *(f"{limit:.10g}" for limit in request.contrast_limits)]
+        words += ["--contrast-limits", *(repr(limit) for limit in request.contrast_limits)]
     for name, value in _changes(request.settings, PRESETS[request.preset].for_model(family)).items():
         if value is not None:  # point grids say by themselves that there are no points per side
             words += _option(name, value)

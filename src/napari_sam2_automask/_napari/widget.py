@@ -3,53 +3,42 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from napari.utils.notifications import show_warning
-from qtpy.QtCore import QEvent, QObject, Qt, QTimer
-from qtpy.QtWidgets import (
-    QApplication,
-    QHBoxLayout,
-    QMainWindow,
-    QPushButton,
-    QScrollArea,
-    QVBoxLayout,
-    QWidget,
-)
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QApplication, QScrollArea, QVBoxLayout, QWidget
 from superqt import QCollapsible
 
+from napari_sam2_automask._napari.copying import CopyRow
 from napari_sam2_automask._napari.costs import cost_text
+from napari_sam2_automask._napari.following import Following
 from napari_sam2_automask._napari.form import SettingsForm, ignore_stray_wheel
 from napari_sam2_automask._napari.image_panel import ImagePanel
-from napari_sam2_automask._napari.live_layer import LiveLayer, retell
+from napari_sam2_automask._napari.leaving import WindowWatch, let_go
 from napari_sam2_automask._napari.live_panel import LivePanel
 from napari_sam2_automask._napari.model_choice import ModelChoice
 from napari_sam2_automask._napari.point_grid import grid_from_points
 from napari_sam2_automask._napari.preset_choice import PresetChoice
-from napari_sam2_automask._napari.replay import as_command, as_python
+from napari_sam2_automask._napari.remembering import Remembered
 from napari_sam2_automask._napari.request import Request
 from napari_sam2_automask._napari.run_panel import RunPanel
 from napari_sam2_automask._napari.segmenter import engine_segmenter
 from napari_sam2_automask._napari.session import RunSession
 from napari_sam2_automask._napari.store import Store, default_store
-from napari_sam2_automask.errors import AutomaskError, SettingsError
-from napari_sam2_automask.settings import AmgSettings
+from napari_sam2_automask.errors import AutomaskError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from napari.layers import Image, Labels
     from napari.viewer import Viewer
     from qtpy.QtGui import QHideEvent, QShowEvent
 
-    from napari_sam2_automask._napari.controller import Controller, Finished
+    from napari_sam2_automask._napari.controller import Finished
     from napari_sam2_automask._napari.outcome import Outcome, Segmenter
-    from napari_sam2_automask.settings import PointGrids
+    from napari_sam2_automask.settings import AmgSettings, PointGrids
 
 __all__ = ["AutomaskWidget"]
 
-#: How long after the last change the choices are written, in milliseconds.
-SAVE_DELAY = 500
 #: Pixels of room beside the choices: napari's style widens them a little after they were first measured.
 SIDE_MARGIN = 8
 
@@ -73,14 +62,13 @@ class AutomaskWidget(QWidget):
         super().__init__()
         self._viewer = napari_viewer
         self._store = default_store() if store is None else store
-        self._main_window: QMainWindow | None = None
-        self._live_run: Finished | None = None
-
+        self._watch = WindowWatch(self)
         self.images = ImagePanel(napari_viewer)
         self.models = ModelChoice()
         self.presets = PresetChoice()
         self.form = SettingsForm(self._points_from_layer)
         self.live = LivePanel()
+        self.following = Following(self.live)
         self.parameters = QCollapsible("All parameters", expandedIcon="▾", collapsedIcon="▸")
         self.run_panel = RunPanel()
         self.session = RunSession(
@@ -90,11 +78,10 @@ class AutomaskWidget(QWidget):
             self._store,
             self._request_and_image,
         )
-        self.copy_python = QPushButton("Copy as Python")
-        self.copy_command = QPushButton("Copy as command")
-        self._save_timer = QTimer(self)
+        self.copies = CopyRow(self.request, lambda: self.models.family)
+        self.remembered = Remembered(self, self._store)
         self._lay_out()
-        self._restore()
+        self.remembered.restore()
         self._connect()
         self._show_costs()
 
@@ -105,8 +92,6 @@ class AutomaskWidget(QWidget):
             if (its_layout := folded.layout()) is not None:
                 its_layout.setContentsMargins(left, left, 0, 0)
         self.parameters.addWidget(self.form.native)
-        self.copy_python.setToolTip("Put Python that repeats this run on the clipboard.")
-        self.copy_command.setToolTip("Put the command line that repeats this run on the clipboard.")
         inner = QWidget()
         choices = QVBoxLayout(inner)
         choices.setContentsMargins(0, 0, 10, 0)
@@ -120,72 +105,32 @@ class AutomaskWidget(QWidget):
         scroll.setWidgetResizable(True)
         scroll.setFrameShape(QScrollArea.Shape.NoFrame)
         scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        copies = QHBoxLayout()
-        copies.addWidget(self.copy_python)
-        copies.addWidget(self.copy_command)
         layout = QVBoxLayout(self)
         layout.setSpacing(8)
         layout.addWidget(scroll, 1)
         layout.addWidget(self.run_panel)
-        layout.addLayout(copies)
+        layout.addWidget(self.copies)
         self._scroll, self._choices = scroll, inner
 
     def _connect(self) -> None:
-        self._save_timer.setSingleShot(True)
-        self._save_timer.setInterval(SAVE_DELAY)
-        self._save_timer.timeout.connect(self._save)
         self.images.changed.connect(self._show_costs)
         self.images.view_wanted.connect(self.session.show_model_view)
         self.session.ended.connect(self._on_ended)
-        self.session.placed.connect(self._begin_live)
+        self.session.placed.connect(self._on_placed)
         self.live.settings_wanted.connect(self._show_settings)
-        self.live.settled.connect(self._remember_live)
         self.live.run_wanted.connect(self.run)
         self.models.changed.connect(self._on_model)
         self.presets.chosen.connect(self._load_preset)
         self.form.changed.connect(self._on_settings)
         self.form.refused.connect(show_warning)
-        self.parameters.toggled.connect(lambda _: self._save_timer.start())
-        self.copy_python.clicked.connect(lambda: self._copy(as_python, "Python"))
-        self.copy_command.clicked.connect(lambda: self._copy(self._command, "command"))
+        self.parameters.toggled.connect(lambda _: self.remembered.save_soon())
+        self.copies.copied.connect(self.run_panel.status.setText)
+        self._watch.closed.connect(self.shut_down)
         # Destroyed in the middle of a run: these must not need this object, which is already gone.
-        self.destroyed.connect(
-            partial(_let_go, self.session.controller, self.images.layer_choice.connections)
-        )
+        self.destroyed.connect(partial(let_go, self.session.controller, self.images.layer_choice.connections))
         application = QApplication.instance()
         if application is not None:
             application.aboutToQuit.connect(self.shut_down)
-
-    def _restore(self) -> None:
-        get = self._store.get
-        self.models.choose(get("model", "bundled"), get("device", "auto"))
-        self.images.restore(get("contrast", "layer"))
-        self.presets.choose(get("preset", "balanced"))
-        settings = self.presets.preset.for_model(self.models.family)
-        if get("custom"):
-            try:
-                settings = AmgSettings.from_json(get("custom"))
-                self.presets.choose(self.presets.preset.name, custom=True)
-            except (SettingsError, TypeError):  # written by another version
-                pass
-        self.form.show(settings)
-        if get("unfolded", False):
-            self.parameters.expand(animate=False)
-
-    def _save(self) -> None:
-        self._store.put(
-            model=self.models.model,
-            device=self.models.device,
-            contrast=self.images.contrast,
-            preset=self.presets.preset.name,
-            custom=self.form.settings.to_json() if self.presets.custom else None,
-            unfolded=self.parameters.isExpanded(),
-        )
-
-    def _save_if_pending(self) -> None:
-        if self._save_timer.isActive():
-            self._save_timer.stop()
-            self._save()
 
     # -- choices
 
@@ -214,7 +159,7 @@ class AutomaskWidget(QWidget):
             self.form.settings, self.models.model, self.models.device, self.images.plane_count, self._store
         )
         self.presets.cost.setText(text)
-        self._save_timer.start()
+        self.remembered.save_soon()
 
     def _points_from_layer(self) -> PointGrids | None:
         try:
@@ -260,50 +205,23 @@ class AutomaskWidget(QWidget):
 
     def shut_down(self) -> None:
         """Cancel what is running and let go of the viewer; the widget is of no use afterwards."""
-        self._save_if_pending()
-        self.live.end()
+        self.remembered.save_if_pending()
+        self.following.end()
         self.session.close()
-        _let_go(self.session.controller, self.images.layer_choice.connections)
+        let_go(self.session.controller, self.images.layer_choice.connections)
 
-    def _begin_live(self, finished: Finished, outcome: Outcome, layer: Labels) -> None:
-        """Let the result follow the settings from now on."""
-        self._live_run = finished
-        if outcome.live is None:
-            self.live.end()
-            return
-        settings = finished.request.settings
-        follower = LiveLayer(outcome.live, layer, finished.request.source.oriented, settings)
-        self.live.begin(follower, settings)
-        self.live.follow(self.form.settings)
-
-    def _remember_live(self, settings: AmgSettings) -> None:
-        """Note in the layer what it now shows, so that a run with these settings may replace it."""
-        follower, finished = self.live.live_layer, self._live_run
-        if follower is not None and finished is not None:
-            retell(follower, finished, settings)
+    def _on_placed(self, finished: Finished, outcome: Outcome, layer: Labels) -> None:
+        self.following.begin(finished, outcome, layer)
+        self.live.follow(self.form.settings)  # they may have been changed during the run
 
     def _request_and_image(self) -> tuple[Request, Image]:
         request, image = self.request(), self.images.layer
         assert image is not None
         return request, image
 
-    def _command(self, request: Request) -> str:
-        return as_command(request, self.models.family)
-
     def _on_ended(self) -> None:
         self.models.refresh()  # the run may have downloaded one
         self._show_costs()
-
-    def _copy(self, write: Callable[[Request], str], what: str) -> None:
-        try:
-            text = write(self.request())
-        except AutomaskError as error:
-            show_warning(str(error))
-            return
-        clipboard = QApplication.clipboard()
-        if clipboard is not None:
-            clipboard.setText(text)
-            self.run_panel.status.setText(f"The {what} that repeats this run is on the clipboard.")
 
     # -- leaving
 
@@ -319,32 +237,9 @@ class AutomaskWidget(QWidget):
             + 2 * self._scroll.frameWidth()
             + SIDE_MARGIN
         )
-        parent = self.parentWidget()
-        while parent is not None and not isinstance(parent, QMainWindow):
-            parent = parent.parentWidget()
-        if parent is not None and parent is not self._main_window:
-            parent.installEventFilter(self)
-            self._main_window = parent
+        self._watch.watch(self)
 
     def hideEvent(self, event: QHideEvent | None) -> None:
         """Remember the choices now: hiding may be the last that happens to this widget."""
-        self._save_if_pending()
+        self.remembered.save_if_pending()
         super().hideEvent(event)
-
-    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
-        """Look, once a close event of the main window has been answered, whether it really closed."""
-        if event is not None and event.type() == QEvent.Type.Close and watched is self._main_window:
-            QTimer.singleShot(0, self._shut_down_with_window)
-        return False
-
-    def _shut_down_with_window(self) -> None:
-        if self._main_window is not None and not self._main_window.isVisible():
-            self.shut_down()
-
-
-def _let_go(controller: Controller, connections: list[tuple[Any, Any]]) -> None:
-    """Cancel the run and stop listening to the viewer."""
-    controller.close()
-    while connections:
-        event, callback = connections.pop()
-        event.disconnect(callback)
