@@ -78,6 +78,15 @@ def test_the_expected_time_is_a_guess_until_it_was_measured():
     assert "guess" in cost_text(settings, "bundled", "cuda", 1, store)
 
 
+def test_a_fitted_run_is_expected_to_take_as_long_as_the_last_one():
+    store, settings = Store(), AmgSettings(fit_objects=True)
+    assert "guess" in cost_text(settings, "bundled", "auto", 1, store)
+    remember_rates(settings, "bundled", "auto", {"encoder": 2.0, "points": 4.0, "select": 1.0}, 2, store)
+    assert expected_seconds(settings, "bundled", "auto", store) == (pytest.approx(3.5), True)
+    assert "size of the objects" in cost_text(settings, "bundled", "auto", 1, store)
+    assert "guess" in cost_text(AmgSettings(), "bundled", "auto", 1, store)
+
+
 def source(shape=(4, 5)):
     return ImageSource(
         "cells",

@@ -131,6 +131,8 @@ def paint(
     covered = len(masks.ids) - len(table)
     removed = {**masks.removed, "covered by others": covered} if covered else dict(masks.removed)
     full = {**(record or {}), "objects": len(table), "removed": {k: int(n) for k, n in removed.items()}}
+    if masks.candidates.object_diameter:
+        full["object_diameter"] = round(masks.candidates.object_diameter, 2)
     if pixel_size is not None:
         full |= {"pixel_size": [float(size) for size in pixel_size], "unit": unit}
     return Segmentation(labels=labels, table=table, settings=settings, record=full, masks=masks)

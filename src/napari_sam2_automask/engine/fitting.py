@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 from napari_sam2_automask.engine.grid import Crop
+from napari_sam2_automask.errors import SettingsError
 from napari_sam2_automask.suppression import non_maximum_suppression
 
 if TYPE_CHECKING:
@@ -39,10 +40,14 @@ AIM = 32 / 512
 OVERLAP = 3.0
 #: A mask this close to a tile's inner edge, as a fraction of the tile, is cut off by it.
 EDGE = 1.5 / 128
+#: More tiles than this are refused: hours on most machines.
+MOST_TILES = 4096
 #: Tiles looked at to estimate the diameter at one magnification.
 LOOKS = 4
-#: Objects seen at a higher magnification for each one seen before, from which on the higher one is believed.
+#: Objects seen at a higher magnification for each one seen before, from which on the higher one is believed,
 MORE = 3.0
+#: if they appear small even there: texture gives "objects" of any size at any magnification.
+SMALL = 24 / 512
 #: Share of a cell that must belong to an object for the model's dense head to mark it, and for asking there.
 HERE, ASK = 0.5, 0.1
 #: Masks larger than this share of the image say nothing about typical objects.
@@ -85,10 +90,21 @@ def tiles(shape: tuple[int, int], diameter: float, points_per_diameter: int) -> 
     list of Crop
         The whole image alone where objects are large enough in it. Points lie in the part of each tile that
         is nearer to its centre than to any other tile's, so that no place is asked twice.
+
+    Raises
+    ------
+    SettingsError
+        If there would be more tiles than anyone would wait for; says how many, and which diameter would do.
     """
     side = math.sqrt(shape[0] * shape[1])
     wanted = side if diameter / side >= SMALLEST else diameter / AIM
     rows, columns = (_spans(length, wanted, OVERLAP * diameter) for length in shape)
+    if len(rows) * len(columns) > MOST_TILES:
+        raise SettingsError(
+            f"objects {diameter:g} pixels wide need {len(rows) * len(columns):,} passes over this image "
+            f"of {shape[1]:,} x {shape[0]:,} pixels, and {MOST_TILES:,} are the limit: give a larger "
+            "object_diameter, or segment a part of the image"
+        )
     spacing = diameter / points_per_diameter
     y, x = (_positions(length, spacing) for length in shape)
     crops: list[Crop] = []
@@ -167,7 +183,7 @@ def diameter_of_dense(shape: tuple[int, int], look: Callable[[Box], Features], i
     # Beyond the image's own pixels, magnifying shows nothing new.
     while max(shape) > 0.6 * n * image_size:
         closer = _seen(shape, n, look, image_size)
-        if closer.count >= MORE * max(believed.count, 1.0) and 0 < closer.frame <= AIM:
+        if closer.count >= MORE * max(believed.count, 1.0) and 0 < closer.frame <= SMALL:
             believed = closer
         n *= 2
     return believed.diameter
