@@ -40,14 +40,12 @@ class Floor:
     @classmethod
     def of(cls, settings: AmgSettings) -> Floor:
         """Return the floor that keeps what these settings keep, and nothing more."""
-        return cls(settings.pred_iou_thresh, settings.stability_score_thresh)
+        return cls(*settings.lowest_scores)
 
     def below(self, settings: AmgSettings) -> Floor:
         """Return the lower of this floor and the settings' own thresholds."""
-        return Floor(
-            min(self.pred_iou, settings.pred_iou_thresh),
-            min(self.stability, settings.stability_score_thresh),
-        )
+        pred_iou, stability = settings.lowest_scores
+        return Floor(min(self.pred_iou, pred_iou), min(self.stability, stability))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

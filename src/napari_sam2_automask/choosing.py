@@ -25,6 +25,7 @@ __all__ = [
     "Choice",
     "check_settings",
     "choose",
+    "covered",
     "filter_scores",
     "merge_and_cut",
     "suppression_order",
@@ -33,8 +34,11 @@ __all__ = [
 _PROPOSAL_ONLY = (
     "points_per_side", "point_grids", "crop_n_layers", "crop_overlap_ratio",
     "crop_n_points_downscale_factor", "use_m2m", "multimask_output",
-    "fit_objects", "object_diameter", "points_per_diameter",
+    "fit_objects", "object_diameter", "points_per_diameter", "renderings", "fill_gaps",
 )  # fmt: skip
+
+# A mask of which no more than this share lies in others is in a gap.
+_IN_GAP = 0.3
 
 
 class Choice(NamedTuple):
@@ -120,15 +124,28 @@ def choose(
     check_settings(candidates, settings)
     measures = lookups(candidates).measures(settings)
     removed = dict(candidates.removed)
-    alive = filter_scores(candidates, settings, measures, removed)
-    if blocked is not None and blocked.any():
-        removed["locked objects"] = int((alive & blocked).sum())
-        alive &= ~blocked
-    if table is not None and settings.mask_threshold == candidates.settings.mask_threshold:
-        alive = table.suppress(alive, settings, removed)
-    else:
-        alive = _suppress(candidates, settings, measures.boxes, alive, removed)
-    alive = merge_and_cut(candidates, settings, measures, alive, removed)
+    if table is not None and settings.mask_threshold != candidates.settings.mask_threshold:
+        table = None
+
+    def one_round(alive: NDArray[np.bool_], removed: dict[str, int]) -> NDArray[np.bool_]:
+        if blocked is not None and blocked.any():
+            removed["locked objects"] = int((alive & blocked).sum())
+            alive = alive & ~blocked
+        if table is not None:
+            alive = table.suppress(alive, settings, removed)
+        else:
+            alive = _suppress(candidates, settings, measures.boxes, alive, removed)
+        return merge_and_cut(candidates, settings, measures, alive, removed)
+
+    alive = one_round(filter_scores(candidates, settings, measures, removed), removed)
+    if settings.gap_leniency > 0:
+        lenient = settings.replace(
+            **dict(zip(("pred_iou_thresh", "stability_score_thresh"), settings.lowest_scores, strict=True))
+        )
+        rest = filter_scores(candidates, lenient, measures, {}) & ~covered(candidates, measures.area, alive)
+        filled = one_round(rest & ~alive, {})
+        removed["taken back in gaps"] = -int(filled.sum())
+        alive = alive | filled
     order = suppression_order(candidates)
     return Choice(order[alive[order]], removed, measures)
 
@@ -140,14 +157,21 @@ def check_settings(candidates: Candidates, settings: AmgSettings) -> None:
             raise CandidatesError(
                 f"{name} differs from the proposal that found these candidates: propose again"
             )
-    for name, lowest in (
-        ("pred_iou_thresh", candidates.floor.pred_iou),
-        ("stability_score_thresh", candidates.floor.stability),
+    for name, wanted, lowest in zip(
+        ("pred_iou_thresh", "stability_score_thresh"),
+        settings.lowest_scores,
+        (candidates.floor.pred_iou, candidates.floor.stability),
+        strict=True,
     ):
-        if getattr(settings, name) < lowest:
+        # Differences of decimal fractions are off by a rounding error.
+        if wanted < lowest - 1e-9:
+            shown = f"{name}={getattr(settings, name):g}"
+            shown += (
+                f" less the leniency of {settings.gap_leniency:g} in gaps" if settings.gap_leniency else ""
+            )
             raise CandidatesError(
-                f"{name}={getattr(settings, name):g} is below {lowest:g}, the lowest that these candidates "
-                f"were kept for: raise it to {lowest:g} or propose again with a lower floor"
+                f"{shown} is below {lowest:g}, the lowest that these candidates were kept for: raise it to "
+                f"{lowest:g} or propose again with a lower floor"
             )
 
 
@@ -198,6 +222,20 @@ def merge_and_cut(
         removed["granularity"] = int(alive.sum() - kept.sum())
         alive = kept
     return alive
+
+
+def covered(
+    candidates: Candidates, area: NDArray[np.integer], chosen: NDArray[np.bool_]
+) -> NDArray[np.bool_]:
+    """Return which candidates lie, to more than a small share, in chosen ones, (N,) bool."""
+    pairs = lookups(candidates).pairs
+    share = np.zeros(len(candidates))
+    inside = chosen[pairs.large]
+    np.add.at(share, pairs.small[inside], pairs.inside[inside])
+    around = chosen[pairs.small]
+    small, large = pairs.small[around], pairs.large[around]
+    np.add.at(share, large, pairs.inside[around] * area[small] / np.maximum(area[large], 1))
+    return share > _IN_GAP
 
 
 def suppression_order(candidates: Candidates) -> NDArray[np.int64]:

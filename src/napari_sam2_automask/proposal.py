@@ -9,13 +9,17 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from napari_sam2_automask.pooling import pool
+import numpy as np
+
+from napari_sam2_automask.gaps import covered_pixels, gap_points, in_gaps, nearest_crop, typical_diameter
+from napari_sam2_automask.pooling import pool, take
 from napari_sam2_automask.progress import Cancelled, Progress, ProgressCallback, no_progress
+from napari_sam2_automask.renderings import render
+from napari_sam2_automask.selection import select
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from napari_sam2_automask.candidates import Candidates, Floor
@@ -65,18 +69,64 @@ def propose_view(
     """
     from napari_sam2_automask import engine
 
-    views = [view, *also]
+    views = [shown for one in (view, *also) for shown in render(one, settings.renderings)]
     found: list[Candidates] = []
-    for k, one in enumerate(views):
-        report = part(progress, k, len(views))
-        try:
+    try:
+        for k, one in enumerate(views):
+            report = part(progress, k, len(views))
             found.append(engine.propose(one, settings, model, progress=report, floor=floor))
-        except Cancelled as cancelled:
-            if cancelled.candidates is not None:
-                found.append(cancelled.candidates)
-            cancelled.candidates = replace(pool(found), complete=False) if found else None
-            raise
+        if settings.fill_gaps:
+            found.append(_ask_gaps(view, found, settings, model, progress, floor))
+    except Cancelled as cancelled:
+        if cancelled.candidates is not None:
+            found.append(cancelled.candidates)
+        cancelled.candidates = replace(pool(found), complete=False) if found else None
+        raise
     return pool(found)
+
+
+def _ask_gaps(
+    view: NDArray[np.uint8],
+    first: list[Candidates],
+    settings: AmgSettings,
+    model: Model,
+    progress: ProgressCallback,
+    floor: Floor | None,
+) -> Candidates:
+    """Ask the model again where no mask lies, at denser points; return what is new there."""
+    from napari_sam2_automask import engine
+    from napari_sam2_automask.engine.fitting import EDGE
+    from napari_sam2_automask.engine.grid import Crop
+
+    found = pool(first)
+    masks = select(found, settings)
+    covered, boxes = covered_pixels(masks), found.crop_boxes
+    points = gap_points(covered, first[0].prompts[1])
+    if not len(points):
+        return take(found, np.zeros(0, np.intp))
+    owner = nearest_crop(points, boxes)
+    crops: list[Crop] = []
+    for k in np.unique(owner).tolist():
+        x0, y0, x1, y1 = boxes[k].tolist()
+        edge = max(1.0, EDGE * max(x1 - x0, y1 - y0)) if settings.fitted else 20.0
+        mine = points[owner == k] - boxes[k, :2].astype(np.float32)
+        crops.append(Crop(len(crops), (x0, y0, x1, y1), mine, edge))
+    # With an object size, models that can tell leave out points where there is nothing near.
+    size = settings.object_diameter or found.object_diameter or max(1.0, typical_diameter(masks))
+    fitted = settings.replace(object_diameter=size)
+    before = found.prompts[1]
+
+    def report(p: Progress) -> None:
+        done, total = (p.done + before, p.total + before) if p.stage == "points" else (p.done, p.total)
+        progress(Progress(p.stage, done, total))
+
+    try:
+        again = engine.propose(view, fitted, model, progress=report, floor=floor, crops=crops)
+    except Cancelled as cancelled:
+        if cancelled.candidates is not None:
+            cancelled.candidates = in_gaps(cancelled.candidates, covered)
+        raise
+    return in_gaps(again, covered)
 
 
 def part(progress: ProgressCallback, k: int, parts: int) -> ProgressCallback:

@@ -19,11 +19,14 @@ from napari_sam2_automask.errors import SettingsError
 if typing.TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["AmgSettings", "FieldInfo", "Nested", "OutputMode", "Overlap", "PointGrids"]
+__all__ = ["AmgSettings", "FieldInfo", "Nested", "OutputMode", "Overlap", "PointGrids", "Renderings"]
 
 OutputMode: TypeAlias = Literal["binary_mask", "uncompressed_rle", "coco_rle"]
 Overlap: TypeAlias = Literal["small_on_top", "large_on_top", "best_score"]
 Nested: TypeAlias = Literal["keep", "choose"]
+Renderings: TypeAlias = Literal[
+    "raw", "raw+inverted", "raw+local", "raw+gamma", "raw+gradient", "raw+inverted+gradient"
+]
 #: One grid of (x, y) points for each crop layer, in fractions (0 to 1) of the crop's width and height.
 PointGrids: TypeAlias = tuple[tuple[tuple[float, float], ...], ...]
 
@@ -303,6 +306,24 @@ class AmgSettings:
         "With an object size: how many points stand side by side in a typical object.",
         "grid", unit="points", minimum=1, maximum=16, step=1,
     )  # fmt: skip
+    renderings: Renderings = _param(
+        "raw", "Renderings",
+        "What the model is shown: the image as it is, and other renderings of it (inverted, local contrast, "
+        "gamma 0.5, gradient as colour), with the masks of all pooled. Each costs a whole pass.",
+        "grid",
+    )  # fmt: skip
+    fill_gaps: bool = _param(
+        False, "Ask again in gaps",
+        "Where no mask lies after a first pass the model is asked again, at points twice as dense. Finds "
+        "objects between the points of the grid.",
+        "grid",
+    )  # fmt: skip
+    gap_leniency: float = _param(
+        0.0, "Leniency in gaps",
+        "Where no other mask lies, masks may be rated this much below the predicted IoU threshold, and half "
+        "as much below the stability threshold.",
+        "filter", minimum=0.0, maximum=0.5, step=0.01,
+    )  # fmt: skip
 
     def __post_init__(self) -> None:
         for info in self.fields():
@@ -376,6 +397,14 @@ class AmgSettings:
     def point_prompts(self) -> int:
         """How many point prompts are asked over all crops."""
         return sum(4**layer * self.points_in_layer(layer) for layer in range(self.crop_n_layers + 1))
+
+    @property
+    def lowest_scores(self) -> tuple[float, float]:
+        """The predicted IoU and the stability that a mask needs at least, where no other lies."""
+        return (
+            max(0.0, self.pred_iou_thresh - self.gap_leniency),
+            max(0.0, self.stability_score_thresh - self.gap_leniency / 2),
+        )
 
     def points_in_layer(self, layer: int) -> int:
         """How many point prompts each crop of crop layer `layer` (0 is the whole image) is asked."""

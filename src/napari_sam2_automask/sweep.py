@@ -202,9 +202,9 @@ def _propose(
     from napari_sam2_automask.candidates import Floor
     from napari_sam2_automask.proposal import propose_view
 
-    floor = Floor(
-        min(one.pred_iou_thresh for one in wanted), min(one.stability_score_thresh for one in wanted)
-    )
+    floor = Floor.of(settings)
+    for one in wanted:
+        floor = floor.below(one)
     return propose_view(view, settings, model, progress=progress, floor=floor)
 
 
