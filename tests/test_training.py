@@ -13,6 +13,7 @@ from model_training.data import Windows, dense_targets
 from model_training.decode import encode, masks_of
 from model_training.generated import SCENES
 from model_training.losses import dense_loss, mask_loss
+from model_training.manifest import COLUMNS, differences, read_manifest, source_of
 from model_training.muon import orthogonalise
 from model_training.records import Record
 from model_training.wiring import wire
@@ -121,3 +122,30 @@ def test_orthogonalised_updates_have_singular_values_near_one():
     )
     assert values.min() > 0.5
     assert values.max() < 1.4
+
+
+def test_windows_that_do_not_vary_show_the_image_as_it_is():
+    batch = next(iter(Windows([record()], 256, 2, 3, 0, varied=False)))
+    values = np.unique(batch["image"].numpy())
+    assert values.min() == 0 and values.max() == 200
+    other = np.unique(next(iter(Windows([record()], 256, 2, 3, 0)))["image"].numpy())
+    assert len(other) > len(values)
+
+
+def test_the_manifest_names_a_source_for_every_image_and_no_share_alike_one_is_used():
+    rows = read_manifest()
+    assert len(rows) == 858
+    assert all(len(row["sha256_image"]) == len(row["sha256_label"]) == 64 for row in rows)
+    for row in rows:
+        source = source_of(row["file"])
+        assert (source.repository, source.commit) == (row["repository"], row["commit"])
+    assert sum("SA" in row["licence"] for row in rows) == 1  # load_records leaves it out
+
+
+def test_a_changed_or_missing_image_is_told(tmp_path):
+    row = dict.fromkeys(COLUMNS, "") | {"file": "S_dsb_a.png", "sha256_image": "1"}
+    other = row | {"file": "S_dsb_b.png"}
+    assert differences([row], [row]) == []
+    assert differences([row | {"sha256_image": "2"}], [row]) == ["S_dsb_a.png: sha256_image differ"]
+    assert differences([row, other], [row]) == ["S_dsb_b.png: not in the manifest"]
+    assert differences([], [row]) == ["S_dsb_a.png: missing"]
