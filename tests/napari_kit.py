@@ -8,12 +8,15 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from candidate_factory import random_candidates
 from napari.layers import Labels
 from qtpy.QtWidgets import QApplication
 
+from napari_sam2_automask import AmgSettings, paint, select
 from napari_sam2_automask._napari.outcome import PlaneResult
 from napari_sam2_automask._napari.store import Store
 from napari_sam2_automask._napari.widget import AutomaskWidget
+from napari_sam2_automask.live import LiveSelection
 from napari_sam2_automask.progress import Cancelled, Progress
 
 POINTS = 20
@@ -117,3 +120,40 @@ def half_way(qtbot: Any, widget: AutomaskWidget) -> None:
     """Press Run and wait until half of the points are done; needs a closed segmenter."""
     widget.run_panel.button.click()
     qtbot.waitUntil(lambda: widget.run_panel.bar.value() == POINTS // 2, timeout=10_000)
+
+
+LOW = AmgSettings(pred_iou_thresh=0.5, stability_score_thresh=0.3)
+SHAPE = (80, 100)
+
+
+class BlobSegmenter:
+    """Finds the same blobs in every image, with room below the thresholds."""
+
+    def __init__(self) -> None:
+        self.runs = 0
+
+    def __call__(self, plane, request, progress):
+        self.runs += 1
+        own = LOW.replace(points_per_side=request.settings.points_per_side)
+        candidates = random_candidates(SHAPE, 60, seed=2, settings=own)
+        live = LiveSelection(candidates)
+        live.prepare()
+        painted = paint(select(candidates, request.settings), record={"settings": {}})
+        return PlaneResult(painted.labels, painted.table, painted.record, {}, True, "cpu", live)
+
+
+def live_result(viewer: Any, qtbot: Any, segmenter: Any = None) -> tuple[AutomaskWidget, Labels]:
+    """Run once; return the widget, and the layer that follows its sliders."""
+    viewer.add_image(np.random.default_rng(0).random(SHAPE), name="cells")
+    widget = dock(viewer, segmenter or BlobSegmenter())
+    widget.form.show(LOW.replace(pred_iou_thresh=0.7))
+    assert widget.live.isHidden()
+    run(qtbot, widget)
+    assert not widget.live.isHidden()
+    return widget, viewer.layers[-1]
+
+
+def move(qtbot: Any, widget: AutomaskWidget, name: str, value: Any) -> None:
+    """Move a slider as a person does, and wait until the labels have followed."""
+    widget.form.widgets[name].value = value
+    qtbot.waitUntil(lambda: widget.live.shown == widget.form.settings, timeout=5000)

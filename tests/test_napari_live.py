@@ -5,53 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from candidate_factory import random_candidates
-from napari_kit import dock, finish
+from napari_kit import live_result, move
 
-from napari_sam2_automask import AmgSettings, paint, select
-from napari_sam2_automask._napari.outcome import PlaneResult
+from napari_sam2_automask import paint, select
 from napari_sam2_automask._napari.result import RECORD_KEY
-from napari_sam2_automask.live import LiveSelection
 from napari_sam2_automask.preset_file import load_preset
-
-LOW = AmgSettings(pred_iou_thresh=0.5, stability_score_thresh=0.3)
-SHAPE = (80, 100)
-
-
-class BlobSegmenter:
-    """Finds the same blobs in every image, with room below the thresholds."""
-
-    def __init__(self) -> None:
-        self.runs = 0
-
-    def __call__(self, plane, request, progress):
-        self.runs += 1
-        own = LOW.replace(points_per_side=request.settings.points_per_side)
-        candidates = random_candidates(SHAPE, 60, seed=2, settings=own)
-        live = LiveSelection(candidates)
-        live.prepare()
-        painted = paint(select(candidates, request.settings), record={"settings": {}})
-        return PlaneResult(painted.labels, painted.table, painted.record, {}, True, "cpu", live)
 
 
 @pytest.fixture
 def live(make_napari_viewer, qtbot):
-    """A viewer in which a run has ended; the widget, and the layer that follows."""
-    viewer = make_napari_viewer()
-    viewer.add_image(np.random.default_rng(0).random(SHAPE), name="cells")
-    widget = dock(viewer, BlobSegmenter())
-    widget.form.show(LOW.replace(pred_iou_thresh=0.7))
-    assert widget.live.isHidden()
-    widget.run_panel.button.click()
-    finish(qtbot, widget)
-    assert not widget.live.isHidden()
-    return widget, viewer.layers[-1]
-
-
-def move(qtbot, widget, name, value):
-    """Move a slider as a person does, and wait until the labels have followed."""
-    widget.form.widgets[name].value = value
-    qtbot.waitUntil(lambda: widget.live._shown == widget.form.settings, timeout=5000)
+    """The widget of a viewer in which a run has ended, and the layer that follows."""
+    return live_result(make_napari_viewer(), qtbot)
 
 
 def expected(widget):
@@ -163,13 +127,16 @@ def test_a_stroke_locks_what_it_touches(live, qtbot):
 def test_a_preset_goes_into_a_file_and_back(live, qtbot, tmp_path, monkeypatch):
     widget, _ = live
     path = str(tmp_path / "mine.json")
-    chooser = "napari_sam2_automask._napari.live_panel.QFileDialog"
-    monkeypatch.setattr(f"{chooser}.getSaveFileName", lambda *a: (path, ""))
-    monkeypatch.setattr(f"{chooser}.getOpenFileName", lambda *a: (path, ""))
+    room = "napari_sam2_automask._napari.preset_files"
+    monkeypatch.setattr(f"{room}.QFileDialog.getSaveFileName", lambda *a: (path, ""))
+    monkeypatch.setattr(f"{room}.QFileDialog.getOpenFileName", lambda *a: (path, ""))
+    monkeypatch.setattr(f"{room}.QInputDialog.getText", lambda *a: ("For dim nuclei.", True))
     move(qtbot, widget, "pred_iou_thresh", 0.88)
-    widget.live.save.click()
-    assert load_preset(path).settings.pred_iou_thresh == 0.88
+    widget.preset_files.save.click()
+    saved = load_preset(path)
+    assert saved.settings == widget.form.settings
+    assert (saved.name, saved.purpose) == ("mine", "For dim nuclei.")
     move(qtbot, widget, "pred_iou_thresh", 0.6)
-    widget.live.load.click()
+    widget.preset_files.load.click()
     qtbot.waitUntil(lambda: widget.live._shown.pred_iou_thresh == 0.88, timeout=5000)
     assert widget.form.settings.pred_iou_thresh == 0.88

@@ -17,7 +17,7 @@ __all__ = ["Histogram"]
 
 # From the palette of Okabe and Ito, which people with any colour vision can tell apart.
 KEPT, DROPPED, THRESHOLD = QColor(86, 180, 233), QColor(128, 128, 128), QColor(230, 159, 0)
-_HEIGHT = 44
+_HEIGHT, _TITLE, _FOOT, _EDGE = 48, 18, 13, 4
 
 
 class Histogram(QWidget):
@@ -36,7 +36,7 @@ class Histogram(QWidget):
         self.edges: tuple[float, float] = (0.0, 1.0)
         self.threshold = 0.0
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        self.setFixedHeight(_HEIGHT + 18)
+        self.setFixedHeight(_TITLE + _HEIGHT + _FOOT)
 
     def show_counts(self, counts: NDArray[np.intp], edges: NDArray[np.float64]) -> None:
         """Show other counts."""
@@ -52,28 +52,37 @@ class Histogram(QWidget):
 
     def sizeHint(self) -> QSize:
         """Return a small size; the width follows the form."""
-        return QSize(200, _HEIGHT + 18)
+        return QSize(200, _TITLE + _HEIGHT + _FOOT)
 
     def paintEvent(self, event: QPaintEvent | None) -> None:
         """Draw title, bars and threshold."""
         painter = QPainter(self)
-        painter.setPen(self.palette().text().color())
-        painter.drawText(
-            QRectF(0, 0, self.width(), 16),
-            Qt.AlignmentFlag.AlignLeft,
-            f"{self._title} > {self.threshold:.3g}",
-        )
+        text = self.palette().text().color()
+        painter.setPen(text)
+        inner = self.width() - 2 * _EDGE
+        title = QRectF(_EDGE, 0, inner, _TITLE)
+        painter.drawText(title, Qt.AlignmentFlag.AlignLeft, f"{self._title} > {self.threshold:.3g}")
         low, high = self.edges
         if not self.counts or high <= low:
             return
-        width, tallest = self.width() / len(self.counts), max(1, *self.counts)
+        width, tallest = inner / len(self.counts), max(1, *self.counts)
+        passing = 0
         for k, count in enumerate(self.counts):
             centre = low + (k + 0.5) * (high - low) / len(self.counts)
+            passing += count if centre > self.threshold else 0
             # Square root: a handful of candidates is visible beside hundreds.
             height = _HEIGHT * (count / tallest) ** 0.5
-            bar = QRectF(k * width, 18 + _HEIGHT - height, max(width - 1, 1), height)
+            bar = QRectF(_EDGE + k * width, _TITLE + _HEIGHT - height, max(width - 1, 1), height)
             painter.fillRect(bar, KEPT if centre > self.threshold else DROPPED)
-        x = (self.threshold - low) / (high - low) * self.width()
-        x = min(max(x, 1), self.width() - 2)
+        x = _EDGE + (self.threshold - low) / (high - low) * inner
+        x = min(max(x, 1 + _EDGE), self.width() - 2 - _EDGE)
         painter.setPen(QPen(THRESHOLD, 2))
-        painter.drawLine(int(x), 16, int(x), 18 + _HEIGHT)
+        painter.drawLine(int(x), _TITLE - 2, int(x), _TITLE + _HEIGHT)
+        painter.setPen(text)
+        painter.drawText(title, Qt.AlignmentFlag.AlignRight, f"{passing:,} of {sum(self.counts):,}")
+        font = painter.font()
+        font.setPointSizeF(font.pointSizeF() * 0.8)
+        painter.setFont(font)
+        foot = QRectF(_EDGE, _TITLE + _HEIGHT, inner, _FOOT)
+        painter.drawText(foot, Qt.AlignmentFlag.AlignLeft, f"{low:.2g}")
+        painter.drawText(foot, Qt.AlignmentFlag.AlignRight, f"{high:.2g}")

@@ -52,9 +52,10 @@ class WindowWatch(QObject):
             self.closed.emit()
 
 
-def let_go(controller: Controller, connections: list[tuple[Any, Any]]) -> None:
+def let_go(controller: Controller, listening: list[list[tuple[Any, Any]]]) -> None:
     """Cancel the run and stop listening to the viewer; needs no widget, which may be gone already."""
     controller.close()
-    while connections:
-        event, callback = connections.pop()
-        event.disconnect(callback)
+    for connections in listening:
+        while connections:
+            event, callback = connections.pop()
+            event.disconnect(callback)

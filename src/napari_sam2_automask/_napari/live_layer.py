@@ -11,7 +11,7 @@ from napari_sam2_automask._napari.outcome import digest
 from napari_sam2_automask._napari.result import LAYER_KEY, RECORD_KEY, request_key
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from napari.layers import Labels
     from numpy.typing import NDArray
@@ -53,13 +53,15 @@ class LiveLayer:
         oriented: Callable[[NDArray[Any]], NDArray[Any]],
         settings: AmgSettings,
     ) -> None:
-        self.live, self.layer, self._oriented = live, layer, oriented
+        self.live, self.layer, self.oriented = live, layer, oriented
         change = live.change
         self.change: Change = (
             change if change is not None and change.settings == settings else live.update(settings)
         )
         self.objects = live.visible()
         self._locked: set[int] = set()
+        self._accepted: set[int] = set()
+        self._rejected: set[int] = set()
 
     @property
     def candidates(self) -> Candidates:
@@ -71,6 +73,39 @@ class LiveLayer:
         """Labels that a person edited."""
         self._take_edits()
         return frozenset(self._locked)
+
+    @property
+    def accepted(self) -> frozenset[int]:
+        """Labels that a person called good; locked too."""
+        return frozenset(self._accepted)
+
+    @property
+    def rejected(self) -> frozenset[int]:
+        """Labels that a person called bad; they do not come back."""
+        return frozenset(self._rejected)
+
+    def accept(self, label: int) -> None:
+        """Keep an object as it is, whatever the settings."""
+        self._take_edits()
+        self._accepted.add(label)
+        self._lock(self._locked | {label})
+
+    def reject(self, label: int) -> None:
+        """Take an object off and keep it away, whatever the settings."""
+        self._take_edits()
+        data = np.asarray(self.layer.data)
+        self.layer.data_setitem(np.nonzero(data == label), 0)
+        self._accepted.discard(label)
+        self._rejected.add(label)
+        self._lock(self._locked | {label})
+
+    def release(self, labels: Iterable[int]) -> None:
+        """Let objects follow the settings again."""
+        self._take_edits()
+        gone = set(labels)
+        self._accepted -= gone
+        self._rejected -= gone
+        self._lock(self._locked - gone)
 
     @property
     def removed(self) -> dict[str, int]:
@@ -90,7 +125,7 @@ class LiveLayer:
         self.change = self.live.update(settings)
         self.objects = self.live.visible()
         if len(self.change.boxes):
-            labels = self._oriented(self.live.labels)
+            labels = self.oriented(self.live.labels)
             if self.layer.data.dtype != labels.dtype or self.layer.data.shape != labels.shape:
                 self.layer.data = labels.copy()
             else:
@@ -100,12 +135,17 @@ class LiveLayer:
 
     def _take_edits(self) -> None:
         """Lock every label that a person gave pixels to or took pixels from, in whatever way."""
-        labels = self._oriented(np.asarray(self.layer.data))
+        labels = self.oriented(np.asarray(self.layer.data))
         changed = labels != self.live.labels
         if changed.any():
             touched = np.union1d(labels[changed], self.live.labels[changed])
-            self._locked |= set(touched.tolist()) - {0}
-            self.live.lock(labels, np.array(sorted(self._locked), np.int64))
+            self._lock(self._locked | (set(touched.tolist()) - {0}))
+
+    def _lock(self, ids: set[int]) -> None:
+        """Lock these labels and no others, as they are in the layer now."""
+        self._locked = ids
+        labels = self.oriented(np.asarray(self.layer.data))
+        self.live.lock(labels, np.array(sorted(ids), np.int64))
 
 
 def retell(follower: LiveLayer, finished: Finished, settings: AmgSettings) -> None:

@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from napari.utils.notifications import show_error, show_info
 from qtpy.QtCore import QTimer
-from qtpy.QtWidgets import QFileDialog, QGridLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from napari_sam2_automask._napari.histogram import Histogram
 from napari_sam2_automask._napari.layout import Signal
-from napari_sam2_automask.errors import AutomaskError
 from napari_sam2_automask.live import needs_run
-from napari_sam2_automask.preset_file import load_preset, save_preset
-from napari_sam2_automask.presets import Preset
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from napari_sam2_automask._napari.live_layer import LiveLayer
     from napari_sam2_automask.settings import AmgSettings
 
@@ -27,7 +20,7 @@ __all__ = ["LivePanel"]
 #: Milliseconds without a change after which features follow, and how many settings undo remembers.
 SETTLED = 300
 REMEMBERED = 100
-FILES = "Presets (*.json)"
+BEFORE = "Before (as it ran)"
 
 
 class LivePanel(QWidget):
@@ -36,16 +29,19 @@ class LivePanel(QWidget):
     Attributes
     ----------
     settings_wanted : Qt signal
-        Emits settings that the form should show: by undo, before and after, or from a file.
+        Emits settings that the form should show: by undo, or before and after.
     run_wanted : Qt signal
         A person wants another run, because the candidates cannot answer.
     settled : Qt signal
         Emits the settings shown when nothing has changed for a while.
+    begun, ended : Qt signals
+        A layer follows from now on, or none any more.
     """
 
     settings_wanted = Signal(object)
     run_wanted = Signal()
     settled = Signal(object)
+    begun, ended = Signal(), Signal()
 
     def __init__(self) -> None:
         super().__init__()
@@ -57,10 +53,8 @@ class LivePanel(QWidget):
         self.count, self.removed, self.message = QLabel(), QLabel(), QLabel()
         self.quality = Histogram("Predicted IoU")
         self.stability = Histogram("Stability")
-        self.before = QPushButton("As it ran")
+        self.before = QPushButton(BEFORE)
         self.undo = QPushButton("Undo")
-        self.save = QPushButton("Save as preset")
-        self.load = QPushButton("Load preset")
         self.again = QPushButton("Run with these")
         self._lay_out()
         self._next, self._rest = QTimer(self), QTimer(self)
@@ -71,8 +65,6 @@ class LivePanel(QWidget):
         self.before.setCheckable(True)
         self.before.toggled.connect(self._compare)
         self.undo.clicked.connect(self._undo)
-        self.save.clicked.connect(self._save)
-        self.load.clicked.connect(self._load)
         self.again.clicked.connect(self.run_wanted)
         self.setVisible(False)
 
@@ -81,6 +73,18 @@ class LivePanel(QWidget):
         """The layer that follows, if there is one."""
         return self._layer
 
+    @property
+    def shown(self) -> AmgSettings | None:
+        """The settings that the layer shows."""
+        return self._shown
+
+    def repaint_layer(self) -> None:
+        """Show the same settings again, because objects were locked or released."""
+        if self._layer is not None and self._shown is not None:
+            self._layer.show(self._shown)
+            self._draw(self._shown, with_histograms=False)
+            self._rest.start()
+
     def begin(self, layer: LiveLayer, settings: AmgSettings) -> None:
         """Follow a layer from the settings of its run on."""
         self.end()
@@ -88,6 +92,7 @@ class LivePanel(QWidget):
         self._history = [settings]
         self._draw(settings, with_histograms=True)
         self.setVisible(True)
+        self.begun.emit()
 
     def end(self) -> None:
         """Follow nothing any more."""
@@ -95,6 +100,7 @@ class LivePanel(QWidget):
             timer.stop()
         self._layer, self._pending = None, None
         self.setVisible(False)
+        self.ended.emit()
 
     def follow(self, settings: AmgSettings) -> None:
         """Show other settings soon; of several that come at once the last counts."""
@@ -109,18 +115,17 @@ class LivePanel(QWidget):
         self.count.setStyleSheet("font-weight: bold;")
         self.before.setToolTip("Press for the settings of the run, press again for yours.")
         self.undo.setToolTip("Go back to the settings before the last change.")
-        self.save.setToolTip("Save these settings as a preset, a JSON file that can be shared.")
-        self.load.setToolTip("Load a preset from a file.")
         self.again.setToolTip("The stored candidates cannot answer for these settings; run the model again.")
         self.again.setVisible(False)
+        self.message.setVisible(False)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
         for part in (self.count, self.removed, self.quality, self.stability, self.message, self.again):
             layout.addWidget(part)
-        buttons = QGridLayout()
-        for k, button in enumerate((self.before, self.undo, self.save, self.load)):
-            buttons.addWidget(button, k // 2, k % 2)
+        buttons = QHBoxLayout()
+        for button in (self.before, self.undo):
+            buttons.addWidget(button)
         layout.addLayout(buttons)
 
     def _update(self) -> None:
@@ -129,6 +134,7 @@ class LivePanel(QWidget):
             return
         reason = needs_run(self._layer.candidates, settings)
         self.message.setText(reason or "")
+        self.message.setVisible(reason is not None)
         self.again.setVisible(reason is not None)
         if reason is not None:
             return
@@ -165,34 +171,10 @@ class LivePanel(QWidget):
 
     def _compare(self, before: bool) -> None:
         wanted = self._ran if before else self._history[-1]
-        self.before.setText("Back to mine" if before else "As it ran")
+        self.before.setText("Back to mine" if before else BEFORE)
         self.settings_wanted.emit(wanted)
 
     def _undo(self) -> None:
         if len(self._history) > 1:
             self._history.pop()
             self.settings_wanted.emit(self._history[-1])
-
-    def _save(self) -> None:
-        path, _ = QFileDialog.getSaveFileName(self, "Save as preset", "my-preset.json", FILES)
-        if path and self._shown is not None:
-            name = Path(path).stem
-            preset = Preset(name, name, "My own settings.", self._shown)
-            self._guard(lambda: save_preset(preset, path))
-
-    def _load(self) -> None:
-        path, _ = QFileDialog.getOpenFileName(self, "Load preset", "", FILES)
-        if path:
-            self._guard(lambda: self._take(load_preset(path)))
-
-    def _take(self, preset: Preset) -> None:
-        self.settings_wanted.emit(preset.settings)
-        if preset.purpose:
-            show_info(f"{preset.title}: {preset.purpose}")
-
-    @staticmethod
-    def _guard(act: Callable[[], object]) -> None:
-        try:
-            act()
-        except AutomaskError as error:
-            show_error(str(error))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from napari.utils.notifications import show_warning
 from qtpy.QtCore import Qt
@@ -20,12 +20,14 @@ from napari_sam2_automask._napari.live_panel import LivePanel
 from napari_sam2_automask._napari.model_choice import ModelChoice
 from napari_sam2_automask._napari.point_grid import grid_from_points
 from napari_sam2_automask._napari.preset_choice import PresetChoice
+from napari_sam2_automask._napari.preset_files import PresetFiles
 from napari_sam2_automask._napari.remembering import Remembered
 from napari_sam2_automask._napari.request import Request
 from napari_sam2_automask._napari.run_panel import RunPanel
 from napari_sam2_automask._napari.segmenter import engine_segmenter
 from napari_sam2_automask._napari.session import RunSession
 from napari_sam2_automask._napari.store import Store, default_store
+from napari_sam2_automask._napari.tune_panel import TunePanel
 from napari_sam2_automask.errors import AutomaskError
 
 if TYPE_CHECKING:
@@ -69,6 +71,8 @@ class AutomaskWidget(QWidget):
         self.form = SettingsForm(self._points_from_layer)
         self.live = LivePanel()
         self.following = Following(self.live)
+        self.tuning = TunePanel(napari_viewer, self.live)
+        self.preset_files = PresetFiles(lambda: self.form.settings)
         self.parameters = QCollapsible("All parameters", expandedIcon="▾", collapsedIcon="▸")
         self.run_panel = RunPanel()
         self.session = RunSession(
@@ -91,12 +95,13 @@ class AutomaskWidget(QWidget):
         for folded, left in ((self.parameters, 0), (self.parameters.content(), 4)):
             if (its_layout := folded.layout()) is not None:
                 its_layout.setContentsMargins(left, left, 0, 0)
+        self.parameters.addWidget(self.preset_files)
         self.parameters.addWidget(self.form.native)
         inner = QWidget()
         choices = QVBoxLayout(inner)
         choices.setContentsMargins(0, 0, 10, 0)
         choices.setSpacing(10)
-        for part in (self.images, self.models, self.presets, self.live, self.parameters):
+        for part in (self.images, self.models, self.presets, self.live, self.tuning, self.parameters):
             choices.addWidget(part)
         choices.addStretch(1)
         self._wheel_guard = ignore_stray_wheel(inner)
@@ -117,7 +122,8 @@ class AutomaskWidget(QWidget):
         self.images.view_wanted.connect(self.session.show_model_view)
         self.session.ended.connect(self._on_ended)
         self.session.placed.connect(self._on_placed)
-        self.live.settings_wanted.connect(self._show_settings)
+        for part in (self.live, self.tuning, self.preset_files):
+            part.settings_wanted.connect(self._show_settings)
         self.live.run_wanted.connect(self.run)
         self.models.changed.connect(self._on_model)
         self.presets.chosen.connect(self._load_preset)
@@ -127,7 +133,7 @@ class AutomaskWidget(QWidget):
         self.copies.copied.connect(self.run_panel.status.setText)
         self._watch.closed.connect(self.shut_down)
         # Destroyed in the middle of a run: these must not need this object, which is already gone.
-        self.destroyed.connect(partial(let_go, self.session.controller, self.images.layer_choice.connections))
+        self.destroyed.connect(partial(let_go, self.session.controller, self._connections()))
         application = QApplication.instance()
         if application is not None:
             application.aboutToQuit.connect(self.shut_down)
@@ -208,7 +214,7 @@ class AutomaskWidget(QWidget):
         self.remembered.save_if_pending()
         self.following.end()
         self.session.close()
-        let_go(self.session.controller, self.images.layer_choice.connections)
+        let_go(self.session.controller, self._connections())
 
     def _on_placed(self, finished: Finished, outcome: Outcome, layer: Labels) -> None:
         self.following.begin(finished, outcome, layer)
@@ -218,6 +224,9 @@ class AutomaskWidget(QWidget):
         request, image = self.request(), self.images.layer
         assert image is not None
         return request, image
+
+    def _connections(self) -> list[list[tuple[Any, Any]]]:
+        return [self.images.layer_choice.connections, self.tuning.connections]
 
     def _on_ended(self) -> None:
         self.models.refresh()  # the run may have downloaded one
