@@ -19,7 +19,7 @@ def _prompts(network, count: int) -> torch.Tensor:
 
 
 def _decode(decoder, sparse: torch.Tensor, floor: float = float("-inf")):
-    found = list(decoder.decode(sparse, floor, lambda count: None))
+    found = list(decoder.decode(sparse, floor, lambda: None))
     return (
         torch.cat([d.prompt for d in found]),
         torch.cat([d.predicted_iou for d in found]),

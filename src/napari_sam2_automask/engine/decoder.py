@@ -11,13 +11,14 @@ operations:
 * transposed convolutions are matrix products that keep the four pixels of a cell side by side, so that
   nothing is transposed before the last step.
 
-The prompts' tokens are worked on in a batch; the image side is worked on one prompt at a time on a CPU, where
-its working set of a few megabytes then stays in the cache, and all at once on a GPU.
+The prompts' tokens are worked on in a batch; the image side is worked on in tiles of image tokens and, on a
+CPU, for a few prompts at a time, so that its working set stays in the cache.
 """
 
 from __future__ import annotations
 
 import math
+from threading import local
 from typing import TYPE_CHECKING
 
 import torch
@@ -29,6 +30,7 @@ from napari_sam2_automask.engine.image_side import ImageSide, State
 from napari_sam2_automask.engine.plain import Decoded
 from napari_sam2_automask.engine.tables import make_tables
 from napari_sam2_automask.engine.upscaling import Asked, Upscaler
+from napari_sam2_automask.engine.workspace import Workspace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -70,19 +72,21 @@ class LowRankDecoder:
         Of the image.
     multimask : bool
         Three masks for each prompt instead of one.
-    chunk : int
-        Prompts whose image side is worked on at a time.
+    chunk, tile : int
+        Prompts and image tokens whose image side is worked on at a time.
     """
 
-    def __init__(self, network: SAM2Base, features: Features, *, multimask: bool, chunk: int) -> None:
+    def __init__(
+        self, network: SAM2Base, features: Features, *, multimask: bool, chunk: int = 2, tile: int = 1024
+    ) -> None:
         decoder: MaskDecoder = network.sam_mask_decoder
         prompts = network.sam_prompt_encoder
         dense = prompts.no_mask_embed.weight.reshape(1, -1, 1, 1)
         self._decoder = decoder
         tables = make_tables(decoder, features, dense, prompts.get_dense_pe())
-        self._image = ImageSide(decoder, tables)
+        self._image = ImageSide(decoder, tables.tiles(tile), chunk)
         self._upscaler = Upscaler(decoder, features, tables.last, decoder.transformer.layers[1].norm4.bias)
-        self._chunk = chunk
+        self._local, self._like = local(), tables.last
         self._fallback = not multimask and decoder.dynamic_multimask_via_stability
         every = range(decoder.num_mask_tokens)
         self._mask_ids = list(every[1:] if multimask else every if self._fallback else every[:1])
@@ -91,7 +95,7 @@ class LowRankDecoder:
         self._first, self._second = decoder.transformer.layers
         self._final: Attention = decoder.transformer.final_attn_token_to_image
 
-    def decode(self, sparse: Tensor, floor: float, tick: Callable[[int], None]) -> Iterator[Decoded]:
+    def decode(self, sparse: Tensor, floor: float, tick: Callable[[], None]) -> Iterator[Decoded]:
         """Yield the masks of prompts whose predicted IoU is above `floor`.
 
         Parameters
@@ -101,14 +105,14 @@ class LowRankDecoder:
         floor : float
             Predicted IoU that a mask must exceed; ``-inf`` keeps all.
         tick : callable
-            Called with the number of prompts finished, often with 0; may raise to stop.
+            Called often; may raise to stop.
 
         Yields
         ------
         Decoded
             Prompts in order.
         """
-        hidden, states, rows = self._transform(self._tokens(sparse), lambda: tick(0))
+        hidden, state, rows = self._transform(self._tokens(sparse), tick)
         iou = self._decoder.iou_prediction_head(hidden[:, 0])[:, self._mask_ids]
         check_finite("mask decoder", hidden)
         mlps = self._decoder.output_hypernetworks_mlps
@@ -118,26 +122,32 @@ class LowRankDecoder:
         # Upscaled a few at a time: masks are large, and a cancel should not wait for a whole batch.
         for start in range(0, len(wanted), _UPSCALED):
             group = wanted[start : start + _UPSCALED]
-            tick(0)
+            tick()
             if self._fallback:
-                yield from self._single_or_best(group, states, rows, hyper, iou, floor)
+                yield from self._single_or_best(group, state, rows, hyper, iou, floor)
                 continue
-            asked = [self._asked(states, i, rows, hyper[i][keep[i]]) for i in group]
-            for i, logits in zip(group, self._upscaler.logits(asked), strict=True):
+            asked = [self._asked(state, i, rows, hyper[i][keep[i]]) for i in group]
+            for i, logits in zip(group, self._upscaler.logits(asked, self._work), strict=True):
                 yield Decoded(torch.full((len(logits),), i, device=logits.device), iou[i][keep[i]], logits)
-        tick(len(sparse))
 
-    def _asked(self, states: list[State], i: int, rows: Tensor, hyper: Tensor) -> Asked:
-        state, j = states[i // self._chunk], i % self._chunk
-        return Asked(state.scale[j], state.mixed[j], rows[i], hyper)
+    @property
+    def _work(self) -> Workspace:
+        """Each thread has its own."""
+        if not hasattr(self._local, "work"):
+            self._local.work = Workspace(self._like)
+        work: Workspace = self._local.work
+        return work
+
+    def _asked(self, state: State, i: int, rows: Tensor, hyper: Tensor) -> Asked:
+        return Asked([s[i] for s in state.scale], [m[i] for m in state.mixed], rows[i], hyper)
 
     def _single_or_best(
-        self, group: list[int], states: list[State], rows: Tensor, hyper: Tensor, iou: Tensor, floor: float
+        self, group: list[int], state: State, rows: Tensor, hyper: Tensor, iou: Tensor, floor: float
     ) -> Iterator[Decoded]:
         """Yield the single mask if it is stable, else the best of the three, as the stock decoder does."""
         best = 1 + iou[:, 1:].argmax(1)
-        asked = [self._asked(states, i, rows, hyper[i][[0, int(best[i])]]) for i in group]
-        for i, both in zip(group, self._upscaler.logits(asked), strict=True):
+        asked = [self._asked(state, i, rows, hyper[i][[0, int(best[i])]]) for i in group]
+        for i, both in zip(group, self._upscaler.logits(asked, self._work), strict=True):
             score = self._decoder._get_stability_scores(both[None, :1])
             which = 0 if bool(score >= self._decoder.dynamic_multimask_stability_thresh) else int(best[i])
             if bool(iou[i, which] > floor):
@@ -152,24 +162,23 @@ class LowRankDecoder:
             output.insert(0, decoder.obj_score_token.weight)
         return torch.cat([torch.cat(output).expand(len(sparse), -1, -1), sparse], 1)
 
-    def _transform(self, tokens: Tensor, tick: Callable[[], None]) -> tuple[Tensor, list[State], Tensor]:
+    def _transform(self, tokens: Tensor, tick: Callable[[], None]) -> tuple[Tensor, State, Tensor]:
         """Run the two-way transformer.
 
         Returns
         -------
         hidden : (B, F, C) Tensor
             The tokens that are read: predicted IoU, then masks.
-        states : list of State
-            The image tokens, one for each chunk of prompts.
+        state : State
+            The image tokens, until the next call on this thread.
         rows : (B, 2 H T, C) Tensor
-            What the states mix.
+            What the state mixes.
         """
-        chunks = [slice(i, i + self._chunk) for i in range(0, len(tokens), self._chunk)]
-        queries = self._look0(tokens, chunks, tick)
-        states, queries, rows, v0 = self._mix0_look1(queries, tokens, chunks, tick)
-        return self._mix1_look2(states, queries, tokens, rows, v0, chunks, tick)
+        queries = self._look0(tokens, tick)
+        state, queries, rows, v0 = self._mix0_look1(queries, tokens, tick)
+        return self._mix1_look2(state, queries, tokens, rows, v0, tick)
 
-    def _look0(self, tokens: Tensor, chunks: list[slice], tick: Callable[[], None]) -> Tensor:
+    def _look0(self, tokens: Tensor, tick: Callable[[], None]) -> Tensor:
         """First layer, up to the prompt tokens' perceptron."""
         layer = self._first
         if layer.skip_first_layer_pe:
@@ -177,27 +186,22 @@ class LowRankDecoder:
         else:
             queries = tokens + layer.self_attn(tokens + tokens, tokens + tokens, tokens)
         queries = layer.norm1(queries)
-        attention = layer.cross_attn_token_to_image
-        q = _scaled_queries(attention, queries + tokens)
-        seen = []
-        for c in chunks:
-            tick()
-            seen.append(self._image.look0(q[c]))
-        return _add_seen(layer, queries, torch.cat(seen))
+        q = _scaled_queries(layer.cross_attn_token_to_image, queries + tokens)
+        return _add_seen(layer, queries, self._image.look0(q, self._work, tick))
 
     def _mix0_look1(
-        self, queries: Tensor, tokens: Tensor, chunks: list[slice], tick: Callable[[], None]
-    ) -> tuple[list[State], Tensor, Tensor, Tensor]:
+        self, queries: Tensor, tokens: Tensor, tick: Callable[[], None]
+    ) -> tuple[State, Tensor, Tensor, Tensor]:
         """First layer's image tokens; second layer, up to the prompt tokens' perceptron.
 
         Returns
         -------
-        states : list of State
+        state : State
             The image tokens after the first layer.
         queries : (B, T, C) Tensor
             The prompt tokens.
         rows : (B, H T, C) Tensor
-            What the states mix.
+            What the state mixes.
         v : (B, H, T, d) Tensor
             The values that these rows were made of.
         """
@@ -211,45 +215,33 @@ class LowRankDecoder:
         attention = layer.cross_attn_token_to_image
         q = _scaled_queries(attention, queries + tokens)
         mixed_q = _against(q, rows, attention.k_proj.weight)
-        states, seen = [], []
-        for c in chunks:
-            tick()
-            states.append(self._image.mix0(k[c], v[c], gram[c]))
-            seen.append(self._image.look1(states[-1], q[c], mixed_q[c]))
-        values = _gather_values(attention, seen, rows, shift)
-        return states, _add_seen(layer, queries, values), rows, v
+        state, seen = self._image.mix0_look1((k, v, gram), (q, mixed_q), self._work, tick)
+        return state, _add_seen(layer, queries, _all_values(attention, seen, rows, shift)), rows, v
 
     def _mix1_look2(
         self,
-        states: list[State],
+        state: State,
         queries: Tensor,
         tokens: Tensor,
         rows: Tensor,
         v0: Tensor,
-        chunks: list[slice],
         tick: Callable[[], None],
-    ) -> tuple[Tensor, list[State], Tensor]:
+    ) -> tuple[Tensor, State, Tensor]:
         """Second layer's image tokens and the final attention; returns what :meth:`_transform` returns."""
         mixing, norm = self._second.cross_attn_image_to_token, self._second.norm4
         k, v = _keys_and_values(mixing, queries + tokens, queries)
         mixed_k = _against(k, rows, mixing.q_proj.weight) * _scale(mixing)
-        rows, new = (
-            centred(rows),
-            centred(value_rows(mixing, v, mixing.out_proj.bias + self._first.norm4.bias)),
-        )
-        gram, new_gram = torch.cat([rows @ rows.mT, 2 * (new @ rows.mT)], 1), new @ new.mT
+        rows = centred(rows)
+        new = centred(value_rows(mixing, v, mixing.out_proj.bias + self._first.norm4.bias))
+        grams = rows @ rows.mT, 2 * (new @ rows.mT), new @ new.mT
         rows = torch.cat([rows, new], 1) * norm.weight
         read = queries[:, self._read]
         q = _scaled_queries(self._final, read + tokens[:, self._read])
         mixed_q = _against(q, rows, self._final.k_proj.weight)
-        seen = []
-        for c, state in zip(chunks, states, strict=True):
-            tick()
-            self._image.mix1(state, v0[c], k[c], v[c], mixed_k[c], (gram[c], new_gram[c]))
-            seen.append(self._image.look2(state, q[c], mixed_q[c]))
-        values = _gather_values(self._final, seen, rows, norm.bias)
+        seen = self._image.mix1_look2(state, (v0, k, v, mixed_k, *grams), (q, mixed_q), self._work, tick)
+        values = _all_values(self._final, seen, rows, norm.bias)
         hidden = read + self._final.out_proj(join(values))
-        return self._decoder.transformer.norm_final_attn(hidden), states, rows
+        return self._decoder.transformer.norm_final_attn(hidden), state, rows
 
 
 def _scale(attention: Attention) -> float:
@@ -274,16 +266,13 @@ def _against(tokens: Tensor, rows: Tensor, weight: Tensor) -> Tensor:
     return torch.matmul(tokens, projected.mT).flatten(1, 2)
 
 
-def _gather_values(
-    attention: Attention, seen: list[tuple[Tensor, Tensor]], rows: Tensor, shift: Tensor
-) -> Tensor:
+def _all_values(attention: Attention, seen: list[Tensor], rows: Tensor, shift: Tensor) -> Tensor:
     """Add up what tokens saw: the image, the rows mixed into it, and what is constant; (B, H, T, d)."""
-    image, taken = (torch.cat(parts) for parts in zip(*seen, strict=True))
+    image, taken = seen
     heads = attention.num_heads
     projected = split(rows @ attention.v_proj.weight.T, heads)
     constant = attention.v_proj.weight @ shift + attention.v_proj.bias
-    values = torch.matmul(taken.view(len(taken), heads, -1, taken.shape[-1]), projected)
-    return values.add_(image).add_(constant.view(heads, 1, -1))
+    return torch.matmul(taken, projected).add_(image).add_(constant.view(heads, 1, -1))
 
 
 def _add_seen(layer: TwoWayAttentionBlock, queries: Tensor, values: Tensor) -> Tensor:

@@ -35,7 +35,7 @@ def centred(x: Tensor) -> Tensor:
 
 
 def project(image: Tensor, weight: Tensor, heads: int, scale: float = 1.0) -> Tensor:
-    """Project image tokens and lay them out for :func:`shared_matmul`.
+    """Project image tokens and lay them out for :func:`shared_matmul`, heads first.
 
     Parameters
     ----------
@@ -56,33 +56,37 @@ def project(image: Tensor, weight: Tensor, heads: int, scale: float = 1.0) -> Te
     return (weight @ image.T).mul_(scale).view(heads, -1, len(image))
 
 
-def shared_matmul(tokens: Tensor, table: Tensor, add_to: Tensor | None = None, alpha: float = 1.0) -> Tensor:
+def shared_matmul(tokens: Tensor, table: Tensor, out: Tensor | None = None, *, add: bool = False) -> Tensor:
     """Multiply tokens of several prompts with a table that all prompts share.
 
     Parameters
     ----------
-    tokens : (B, heads, T, k) Tensor
+    tokens : (P, heads, T, k) Tensor
         The prompts' side.
     table : (heads, k, n) Tensor
         The image's side.
-    add_to : (B, heads, T, n) Tensor, optional
-        Contiguous; the product is added to it in place.
-    alpha : float
-        Factor on the product, only with `add_to`.
+    out : (P, heads, T, n) Tensor, optional
+        Contiguous; takes the product.
+    add : bool
+        Add the product to `out` instead.
 
     Returns
     -------
-    (B, heads, T, n) Tensor
-        The product, or `add_to`.
+    (P, heads, T, n) Tensor
+        `out`, or a new one.
     """
-    batch, heads, rows, _ = tokens.shape
-    if batch != 1:
+    if tokens.device.type != "cpu":
         product = torch.matmul(tokens, table)
-        return product if add_to is None else add_to.add_(product, alpha=alpha)
-    if add_to is None:
-        return torch.bmm(tokens[0], table)[None]
-    add_to.view(heads, rows, -1).baddbmm_(tokens[0], table, alpha=alpha)
-    return add_to
+        return product if out is None else out.add_(product) if add else out.copy_(product)
+    if out is None:
+        out = tokens.new_empty(*tokens.shape[:3], table.shape[2])
+    # One product for all prompts would first copy the table for each of them.
+    for some, result in zip(tokens, out, strict=True):
+        if add:
+            result.baddbmm_(some, table)
+        else:
+            torch.bmm(some, table, out=result)
+    return out
 
 
 def value_rows(attention: Attention, values: Tensor, constant: Tensor) -> Tensor:

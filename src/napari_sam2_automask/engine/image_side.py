@@ -1,4 +1,8 @@
-"""The image side of the low-rank decoder: everything that runs over all image tokens."""
+"""The image side of the low-rank decoder: everything that runs over all image tokens.
+
+Image tokens are worked on in tiles, and a tile for all prompts of a batch before the next one: what is read
+of the image then stays in the cache, and so do the intermediate results of a few prompts.
+"""
 
 from __future__ import annotations
 
@@ -8,152 +12,223 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from napari_sam2_automask.engine.gathering import Gatherer, exp_of_scores, softmax_over_tokens
 from napari_sam2_automask.engine.heads import shared_matmul
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from sam2.modeling.sam.mask_decoder import MaskDecoder
 
     from napari_sam2_automask.engine.tables import Tables
+    from napari_sam2_automask.engine.workspace import Workspace
 
 __all__ = ["ImageSide", "State"]
 
 
 @dataclass(slots=True, eq=False)
 class State:
-    """The image tokens of some prompts, in low-rank form, as they go through the layers.
+    """The image tokens of a batch of prompts, in low-rank form, as they go through the layers, tile by tile.
 
     Attributes
     ----------
-    mixed : (B, R, N) Tensor
-        Weights with which rows of the prompt tokens are mixed into the image tokens: R = H T after the first
-        layer; 2 H T after the second, then multiplied by the scales of the layer norms.
-    scale : (B, 1, N) Tensor
+    first : list of (B, H T, n) Tensors
+        Weights with which rows of the prompt tokens are mixed into the image tokens in the first layer.
+    mixed : list of (B, 2 H T, n) Tensors
+        After the second layer: the weights of both layers, multiplied by the scales of the layer norms.
+    scale : list of (B, 1, n) Tensors
         Scale of the first layer norm; after the second layer the product of both.
     """
 
-    mixed: Tensor
-    scale: Tensor
+    first: list[Tensor]
+    mixed: list[Tensor]
+    scale: list[Tensor]
 
 
 class ImageSide:
     """Runs over the image tokens of one image.
 
-    B is the number of prompts worked on, H heads, T prompt tokens, d channels of a head, N image tokens.
+    B is the number of prompts, H heads, T prompt tokens, d channels of a head, n image tokens of a tile.
 
     Parameters
     ----------
     decoder : MaskDecoder
         For the parameters of norms and activations.
-    tables : Tables
-        The image.
+    tables : list of Tables
+        The image, tile by tile.
+    chunk : int
+        Prompts worked on at a time.
     """
 
-    def __init__(self, decoder: MaskDecoder, tables: Tables) -> None:
+    def __init__(self, decoder: MaskDecoder, tables: list[Tables], chunk: int) -> None:
         self._tables = tables
+        self._chunk = chunk
         first, second = decoder.transformer.layers
         self._width: int = decoder.transformer_dim
         self._eps = float(first.norm4.eps), float(second.norm4.eps)
 
-    def look0(self, q: Tensor) -> Tensor:
+    def look0(self, q: Tensor, work: Workspace, tick: Callable[[], None]) -> Tensor:
         """First layer, prompt tokens attend: scaled queries to values, both (B, H, T, d)."""
-        weights = shared_matmul(q, self._tables.key0).softmax(-1)
-        return shared_matmul(weights, self._tables.value0)
+        seen = Gatherer()
+        for tables in self._tables:
+            tick()
+            seen.start_tile()
+            for part in self._parts(len(q)):
+                scores = shared_matmul(q[part], tables.key0, _scores(work, "a", q[part], tables))
+                peak, total = exp_of_scores(scores)
+                seen.add(peak, total, shared_matmul(scores, tables.value0))
+        return seen.result()[0]
 
-    def mix0(self, k: Tensor, v: Tensor, gram: Tensor) -> State:
-        """First layer, image tokens attend, and their layer norm's scale.
-
-        Parameters
-        ----------
-        k, v : (B, H, T, d) Tensors
-            Keys and values of the prompt tokens.
-        gram : (B, H T, H T) Tensor
-            Products of the rows that are mixed in.
-        """
-        tables = self._tables
-        mixed = shared_matmul(k, tables.query0).softmax(2)
-        flat = mixed.flatten(1, 2)
-        products = torch.bmm(gram, flat)
-        shared_matmul(v, tables.cross0, add_to=products.view_as(mixed), alpha=2.0)
-        square = products.mul_(flat).sum(1, keepdim=True).add_(tables.norm0)
-        return State(flat, self._rsqrt(square, 0))
-
-    def look1(self, state: State, q: Tensor, mixed_q: Tensor) -> tuple[Tensor, Tensor]:
-        """Second layer, prompt tokens attend.
+    def mix0_look1(
+        self,
+        mixing: tuple[Tensor, Tensor, Tensor],
+        looking: tuple[Tensor, Tensor],
+        work: Workspace,
+        tick: Callable[[], None],
+    ) -> tuple[State, list[Tensor]]:
+        """First layer, image tokens attend; second layer, prompt tokens attend.
 
         Parameters
         ----------
-        state : State
-            After the first layer.
-        q : (B, H, T, d) Tensor
-            Scaled queries.
-        mixed_q : (B, H T, H T) Tensor
-            Products of the queries with the keys of the rows mixed in.
+        mixing : (B, H, T, d), (B, H, T, d) and (B, H T, H T) Tensors
+            Keys and values of the prompt tokens; products of the rows that are mixed in.
+        looking : (B, H, T, d) and (B, H T, H T) Tensors
+            Scaled queries; their products with the keys of the rows mixed in.
+        work : Workspace
+            Holds what is returned.
+        tick : callable
+            Called between tiles.
 
         Returns
         -------
-        (B, H, T, d) Tensor
-            Values of the image.
-        (B, H T, H T) Tensor
-            How much of each mixed row each query takes.
+        state : State
+            After the first layer.
+        seen : (B, H, T, d) and (B, H, T, H T) Tensors
+            Values of the image; how much of each mixed row each query takes.
         """
-        tables, scale = self._tables, state.scale
-        scores = torch.bmm(mixed_q, state.mixed).view(*q.shape[:3], -1)
-        shared_matmul(q, tables.key1, add_to=scores).mul_(scale[:, None])
-        weights = shared_matmul(q, tables.pe_key1, add_to=scores).softmax(-1).mul_(scale[:, None])
-        return shared_matmul(weights, tables.value1), torch.bmm(weights.flatten(1, 2), state.mixed.mT)
+        batch, rows = mixing[2].shape[:2]
+        state, seen = State([], [], []), Gatherer()
+        for i, tables in enumerate(self._tables):
+            tick()
+            seen.start_tile()
+            state.first.append(work.take(("first", i), batch, rows, tables.size))
+            state.scale.append(work.take(("scale", i), batch, 1, tables.size))
+            for p in self._parts(batch):
+                first, scale = state.first[i][p], state.scale[i][p]
+                self._mix0(tables, [x[p] for x in mixing], first, scale, work)
+                seen.add(*self._look1(tables, [x[p] for x in looking], first, scale, work))
+        return state, seen.result()
 
-    def mix1(
+    def mix1_look2(
         self,
         state: State,
-        first_v: Tensor,
-        k: Tensor,
-        v: Tensor,
-        mixed_k: Tensor,
-        grams: tuple[Tensor, Tensor],
-    ) -> None:
-        """Second layer, image tokens attend; brings `state` to its final form.
+        mixing: tuple[Tensor, ...],
+        looking: tuple[Tensor, Tensor],
+        work: Workspace,
+        tick: Callable[[], None],
+    ) -> list[Tensor]:
+        """Second layer, image tokens attend; final attention of the tokens that are read.
 
         Parameters
         ----------
         state : State
-            After the first layer.
-        first_v, v : (B, H, T, d) Tensors
-            Values of the prompt tokens in the first and second layer.
-        k : (B, H, T, d) Tensor
-            Keys of the prompt tokens.
-        mixed_k : (B, H T, H T) Tensor
-            Products of the keys with the queries of the rows mixed in, scaled.
-        grams : (B, 2 H T, H T) and (B, H T, H T) Tensors
-            Products of the first layer's rows with themselves and, twice, with those of the second; and of
-            the second layer's rows with themselves.
-        """
-        tables, scale, mixed = self._tables, state.scale, state.mixed
-        rows = mixed.shape[1]
-        scores = torch.bmm(mixed_k, mixed).view(*k.shape[:3], -1)
-        shared_matmul(k, tables.query1, add_to=scores).mul_(scale[:, None])
-        new = shared_matmul(k, tables.pe_query1, add_to=scores).softmax(2)
-        flat = new.flatten(1, 2)
-        products = torch.bmm(grams[0], mixed)
-        own, other = products[:, :rows], products[:, rows:]
-        shared_matmul(first_v, tables.cross11, add_to=own.view_as(new), alpha=2.0)
-        shared_matmul(v, tables.cross12, add_to=other.view_as(new), alpha=2.0)
-        other.mul_(scale).baddbmm_(grams[1], flat)
-        square = (
-            own.mul_(mixed).sum(1, keepdim=True).add_(tables.norm1).mul_(scale).add_(tables.bias12, alpha=2.0)
-        )
-        square.mul_(scale).add_(other.mul_(flat).sum(1, keepdim=True))
-        scale2 = self._rsqrt(square, 1)
-        state.scale = scale * scale2
-        state.mixed = torch.cat([mixed.mul_(state.scale), flat.mul_(scale2)], 1)
+            After the first layer; brought to its final form.
+        mixing : Tensors
+            Values of the prompt tokens in the first layer, keys and values in the second, (B, H, T, d) each;
+            products of the keys with the queries of the rows mixed in, scaled, and of the first layer's rows
+            with themselves, twice with the second's, and of the second's with themselves, (B, H T, H T) each.
+        looking : (B, H, F, d) and (B, H F, 2 H T) Tensors
+            Scaled queries; their products with the keys of the rows mixed in.
+        work : Workspace
+            Holds the state.
+        tick : callable
+            Called between tiles.
 
-    def look2(self, state: State, q: Tensor, mixed_q: Tensor) -> tuple[Tensor, Tensor]:
-        """Let the tokens that are read attend a last time; as :meth:`look1`, with 2 H T mixed rows."""
-        tables = self._tables
-        scores = torch.bmm(mixed_q, state.mixed).view(*q.shape[:3], -1)
-        scores.addcmul_(shared_matmul(q, tables.key2), state.scale[:, None])
-        weights = shared_matmul(q, tables.pe_key2, add_to=scores).softmax(-1)
-        taken = torch.bmm(weights.flatten(1, 2), state.mixed.mT)
-        return shared_matmul(weights.mul_(state.scale[:, None]), tables.value2), taken
+        Returns
+        -------
+        list of (B, H, F, d) and (B, H, F, 2 H T) Tensors
+            Values of the image; how much of each mixed row each query takes.
+        """
+        batch, rows = mixing[3].shape[:2]
+        seen = Gatherer()
+        for i, tables in enumerate(self._tables):
+            tick()
+            seen.start_tile()
+            state.mixed.append(work.take(("mixed", i), batch, 2 * rows, tables.size))
+            for p in self._parts(batch):
+                mixed, scale = state.mixed[i][p], state.scale[i][p]
+                self._mix1(tables, [x[p] for x in mixing], state.first[i][p], mixed, scale, work)
+                seen.add(*self._look2(tables, [x[p] for x in looking], mixed, scale, work))
+        return seen.result()
+
+    def _parts(self, batch: int) -> Iterator[slice]:
+        return (slice(i, i + self._chunk) for i in range(0, batch, self._chunk))
+
+    def _mix0(
+        self, tables: Tables, mixing: list[Tensor], first: Tensor, scale: Tensor, work: Workspace
+    ) -> None:
+        """Fill in `first` and `scale`."""
+        k, v, gram = mixing
+        weights = first.view(*k.shape[:3], -1)
+        softmax_over_tokens(shared_matmul(k, tables.query0, weights))
+        products = torch.bmm(gram, first, out=work.take("a", *first.shape))
+        shared_matmul(v, tables.cross0, products.view_as(weights), add=True)
+        square = torch.sum(products.mul_(first), 1, keepdim=True, out=scale)
+        self._rsqrt(square.add_(tables.norm0), 0)
+
+    def _look1(
+        self, tables: Tables, looking: list[Tensor], first: Tensor, scale: Tensor, work: Workspace
+    ) -> tuple[Tensor, ...]:
+        q, mixed_q = looking
+        scores = torch.bmm(mixed_q, first, out=work.take("a", *first.shape)).view(*q.shape[:3], -1)
+        shared_matmul(q, tables.key1, scores, add=True).mul_(scale[:, None])
+        peak, total = exp_of_scores(shared_matmul(q, tables.pe_key1, scores, add=True))
+        scores.mul_(scale[:, None])
+        taken = torch.bmm(scores.flatten(1, 2), first.mT).view(*q.shape[:3], -1)
+        return peak, total, shared_matmul(scores, tables.value1), taken
+
+    def _mix1(
+        self,
+        tables: Tables,
+        mixing: list[Tensor],
+        first: Tensor,
+        mixed: Tensor,
+        scale: Tensor,
+        work: Workspace,
+    ) -> None:
+        """Fill in `mixed` and finish `scale`."""
+        first_v, k, v, mixed_k, gram, cross, new_gram = mixing
+        rows = first.shape[1]
+        new = torch.bmm(mixed_k, first, out=work.take("a", *first.shape))
+        weights = new.view(*k.shape[:3], -1)
+        shared_matmul(k, tables.query1, weights, add=True).mul_(scale[:, None])
+        softmax_over_tokens(shared_matmul(k, tables.pe_query1, weights, add=True))
+        own = torch.bmm(gram, first, out=work.take("b", *first.shape))
+        shared_matmul(first_v, tables.cross11, own.view_as(weights), add=True)
+        square = own.mul_(first).sum(1, keepdim=True).add_(tables.norm1).mul_(scale).add_(tables.bias12)
+        other = torch.bmm(cross, first, out=own)
+        shared_matmul(v, tables.cross12, other.view_as(weights), add=True)
+        other.mul_(scale).baddbmm_(new_gram, new)
+        square.mul_(scale).add_(other.mul_(new).sum(1, keepdim=True))
+        scale2 = self._rsqrt(square, 1)
+        scale.mul_(scale2)
+        torch.mul(first, scale, out=mixed[:, :rows])
+        torch.mul(new, scale2, out=mixed[:, rows:])
+
+    def _look2(
+        self, tables: Tables, looking: list[Tensor], mixed: Tensor, scale: Tensor, work: Workspace
+    ) -> tuple[Tensor, ...]:
+        q, mixed_q = looking
+        scores = shared_matmul(q, tables.key2, _scores(work, "a", q, tables)).mul_(scale[:, None])
+        shared_matmul(q, tables.pe_key2, scores, add=True)
+        flat = scores.flatten(1, 2).baddbmm_(mixed_q, mixed)
+        peak, total = exp_of_scores(scores)
+        taken = torch.bmm(flat, mixed.mT).view(*q.shape[:3], -1)
+        return peak, total, shared_matmul(scores.mul_(scale[:, None]), tables.value2), taken
 
     def _rsqrt(self, square: Tensor, layer: int) -> Tensor:
         return square.div_(self._width).clamp_(min=0).add_(self._eps[layer]).rsqrt_()
+
+
+def _scores(work: Workspace, name: str, q: Tensor, tables: Tables) -> Tensor:
+    return work.take(name, *q.shape[:3], tables.size)

@@ -3,17 +3,33 @@
 from __future__ import annotations
 
 import os
+from copy import deepcopy
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
 
+from napari_sam2_automask.engine.cache import features_cache
 from napari_sam2_automask.errors import MemoryBudgetError
 
 if TYPE_CHECKING:
     from sam2.modeling.sam2_base import SAM2Base
 
-__all__ = ["available", "check_budget", "is_out_of_memory", "needed"]
+__all__ = [
+    "available",
+    "check_budget",
+    "copy_on_cpu",
+    "fits_memory",
+    "is_cpu",
+    "is_out_of_memory",
+    "needed",
+    "release",
+]
+
+
+def is_cpu(device: torch.device) -> bool:
+    """Tell whether a device is the CPU, which there is nothing to fall back from."""
+    return device.type == "cpu"
 
 
 def available(device: torch.device) -> int | None:
@@ -50,7 +66,7 @@ def needed(network: SAM2Base, batch: int) -> int:
     # 25 times the image embedding; each prompt its mixing weights and three masks.
     encoder = 12 * 16 * tokens * width
     tables = 25 * tokens * width
-    prompts = batch * tokens * (2 * 64 + 3 * 16)
+    prompts = batch * tokens * (3 * 64 + 3 * 16)
     return 4 * (encoder + tables + prompts)
 
 
@@ -68,6 +84,31 @@ def check_budget(network: SAM2Base, batch: int) -> None:
             f"the run needs about {need / 1e9:.1f} GB, but only {free / 1e9:.1f} GB are free: close other "
             "programs, lower points_per_batch or choose a smaller model"
         )
+
+
+def fits_memory(network: SAM2Base, batch: int) -> bool:
+    """Tell whether a run with this batch fits into the memory that is free."""
+    free = available(network.device)
+    return free is None or needed(network, batch) <= free
+
+
+def copy_on_cpu(network: SAM2Base) -> SAM2Base:
+    """Return a copy on the CPU, without taking any more of the device's memory."""
+    known: dict[int, object] = {}
+    for parameter in network.parameters():
+        known[id(parameter)] = torch.nn.Parameter(parameter.detach().cpu(), requires_grad=False)
+    for buffer in network.buffers():
+        known[id(buffer)] = buffer.detach().cpu()
+    return deepcopy(network, known)
+
+
+def release(device: torch.device) -> None:
+    """Give up everything that is kept only because it may be of use again."""
+    features_cache.clear()
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+    elif device.type == "mps":
+        torch.mps.empty_cache()
 
 
 def is_out_of_memory(error: BaseException) -> bool:

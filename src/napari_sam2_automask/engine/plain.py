@@ -63,7 +63,7 @@ class PlainDecoder:
         self._position = network.sam_prompt_encoder.get_dense_pe()
 
     def decode(
-        self, sparse: Tensor, floor: float, tick: Callable[[int], None], masks: Tensor | None = None
+        self, sparse: Tensor, floor: float, tick: Callable[[], None], masks: Tensor | None = None
     ) -> Iterator[Decoded]:
         """Yield the masks of prompts whose predicted IoU is above `floor`.
 
@@ -74,7 +74,7 @@ class PlainDecoder:
         floor : float
             Predicted IoU that a mask must exceed; ``-inf`` keeps all.
         tick : callable
-            Called with the number of prompts finished; may raise to stop.
+            Called between batches; may raise to stop.
         masks : (B, 1, 4 h, 4 w) Tensor, optional
             Mask prompts.
 
@@ -88,7 +88,7 @@ class PlainDecoder:
             logits, iou = self._decode(sparse[part], None if masks is None else masks[part])
             check_finite("mask decoder", iou)
             keep = iou > floor if math.isfinite(floor) else torch.ones_like(iou, dtype=torch.bool)
-            tick(len(iou))
+            tick()
             yield Decoded(keep.nonzero()[:, 0] + start, iou[keep], logits[keep])
 
     def _decode(self, sparse: Tensor, masks: Tensor | None) -> tuple[Tensor, Tensor]:

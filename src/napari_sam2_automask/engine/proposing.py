@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from napari_sam2_automask.candidates import Candidates, Floor
+from napari_sam2_automask.engine.asking import Answer, Asker
 from napari_sam2_automask.engine.cache import features_cache
-from napari_sam2_automask.engine.decoder import LowRankDecoder, fits
 from napari_sam2_automask.engine.encode import Features, encode
 from napari_sam2_automask.engine.estimating import pace_of
 from napari_sam2_automask.engine.fitting import (
@@ -23,16 +22,22 @@ from napari_sam2_automask.engine.fitting import (
     tiles,
 )
 from napari_sam2_automask.engine.grid import Crop, iter_crops
-from napari_sam2_automask.engine.lowres import Resizer
-from napari_sam2_automask.engine.memory import check_budget, is_out_of_memory
-from napari_sam2_automask.engine.plain import Decoded, PlainDecoder
+from napari_sam2_automask.engine.memory import (
+    check_budget,
+    copy_on_cpu,
+    fits_memory,
+    is_cpu,
+    is_out_of_memory,
+    release,
+)
 from napari_sam2_automask.engine.store import Store
+from napari_sam2_automask.engine.workers import in_order
 from napari_sam2_automask.errors import ImageError, MemoryBudgetError
 from napari_sam2_automask.progress import Cancelled, Progress, ProgressCallback, no_progress
 from napari_sam2_automask.settings import AmgSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -43,8 +48,6 @@ __all__ = ["propose"]
 # Prompts whose tokens are worked on together on a CPU: enough for efficient products, few enough for the
 # cache and for a quick answer to a cancel.
 _CPU_BATCH = 16
-# Masks measured at a time.
-_MEASURED = 64
 _TOO_SMALL = (
     "there is not enough memory even for one point at a time: close other programs, "
     "choose a smaller model or run on the CPU"
@@ -62,6 +65,7 @@ def propose(
     *,
     progress: ProgressCallback = no_progress,
     floor: Floor | None = None,
+    crops: Sequence[Crop] | None = None,
 ) -> Candidates:
     """Find every mask above the floor, in the image and in its crops.
 
@@ -78,6 +82,8 @@ def propose(
         :class:`Cancelled` to stop.
     floor : Floor, optional
         Keeps more candidates than `settings` would, so that thresholds can be lowered afterwards.
+    crops : sequence of Crop, optional
+        What to ask and where, in place of the grid and the crops of the settings.
 
     Returns
     -------
@@ -101,9 +107,10 @@ def propose(
             f"{view.shape} and {view.dtype}: make it with to_model_view"
         )
     with torch.inference_mode():
-        if not settings.fitted:
+        if crops is None and not settings.fitted:
             crops = list(iter_crops((view.shape[0], view.shape[1]), settings))
-            return _Proposal(view, settings, model, progress, floor, crops).run()
+        if crops is not None:
+            return _Proposal(view, settings, model, progress, floor, list(crops)).run()
         diameter = settings.object_diameter or _estimate(view, settings, model, progress)
         return _Proposal(view, settings, model, progress, floor, *_fitted(view, settings, diameter)).run()
 
@@ -173,10 +180,8 @@ class _Proposal:
         self._done = 0
         self._found = 0
         self._background = 0
-        on_cpu = model.device.type == "cpu"
-        self._batch = min(settings.points_per_batch, _CPU_BATCH) if on_cpu else settings.points_per_batch
         self._pace = pace_of(model, settings)
-        check_budget(self._network, 1)
+        self._choose_batch()
         self._reporter = _Reporter(progress, Progress("encoder", 0, len(self._crops)))
         side = 4 * self._network.sam_image_embedding_size
         self._grid = side, side
@@ -185,7 +190,7 @@ class _Proposal:
         try:
             for crop in self._crops:
                 self._reporter.report("encoder", crop.index, len(self._crops))
-                self._ask(crop, self._features(crop))
+                self._ask(crop)
             self._reporter.progress(Progress("points", self._done, self._total))
         except Cancelled as cancelled:
             cancelled.candidates = self._result()
@@ -212,38 +217,40 @@ class _Proposal:
             self._diameter,
         )
 
-    def _ask(self, crop: Crop, features: Features) -> None:
+    def _ask(self, crop: Crop) -> None:
         """Ask all points of a crop and keep what passes the filters."""
-        settings, device = self._settings, features.image_embed.device
-        resizer = Resizer(
-            self._grid, crop.shape, settings.mask_threshold, settings.stability_score_offset, device
-        )
-        wanted = object_points(crop.points, crop, features) if settings.fitted else crop.points
-        self._background += len(crop.points) - len(wanted)
-        self._advance(len(crop.points) - len(wanted))
-        size = self._batch
-        decode = self._decoder(features, size)
+        features = self._features(crop)
+        points = object_points(crop.points, crop, features) if self._settings.fitted else crop.points
+        self._background += len(crop.points) - len(points)
+        self._advance(len(crop.points) - len(points))
+        size, cores = self._batch, self._cores
         start = 0
-        while start < len(wanted):
-            points = wanted[start : start + size]
-            mark = self._store.mark(), self._found, self._done
-            try:
-                with self._pace.asking(len(points)):
-                    for decoded in decode(self._embed(points, crop)):
-                        self._keep(crop, points, decoded, resizer)
-            except BaseException as error:
-                # A batch counts as a whole or not at all.
-                self._store.rewind(mark[0])
-                self._found, self._done = mark[1:]
-                if not is_out_of_memory(error):
-                    raise
-                if size == 1:
-                    raise MemoryBudgetError(_TOO_SMALL) from error
-                size = max(1, size // 2)
-                features_cache.clear()
-                decode = self._decoder(features, size)
-                continue
-            start += size
+        with self._pace.asking(len(points)):
+            while start < len(points):
+                try:
+                    for answer in self._answers(crop, features, points[start:], size, cores):
+                        self._found += answer.found
+                        self._store.extend(answer.store)
+                        start += answer.asked
+                        self._advance(answer.asked)
+                except Exception as error:
+                    if not is_out_of_memory(error):
+                        raise
+                    release(self._device)
+                    if size == cores == 1:
+                        self._move_to_cpu(error)
+                        features = self._features(crop)
+                        size, cores = self._batch, self._cores
+                    else:
+                        size, cores = max(1, size // 2), 1
+
+    def _answers(
+        self, crop: Crop, features: Features, points: NDArray[np.float32], size: int, cores: int
+    ) -> Iterator[Answer]:
+        """Ask points batch by batch; a batch counts as a whole or not at all."""
+        asker = Asker(self._network, self._settings, self._floor, crop, self._shape, features, size)
+        batches = (points[i : i + size] for i in range(0, len(points), size))
+        return in_order(asker.ask, batches, cores, self._reporter.tick)
 
     def _features(self, crop: Crop) -> Features:
         x0, y0, x1, y1 = crop.box
@@ -253,82 +260,51 @@ class _Proposal:
             with self._pace.encoding():
                 return encode(self._network, view, self._reporter.tick)
 
-        try:
-            return features_cache.get(self._network, view, compute)
-        except Exception as error:
-            if not is_out_of_memory(error):
-                raise
-        features_cache.clear()
-        try:
-            return compute()
-        except Exception as error:
-            if not is_out_of_memory(error):
-                raise
+        for attempt in range(3):
+            try:
+                return features_cache.get(self._network, view, compute)
+            except Exception as error:
+                if not is_out_of_memory(error):
+                    raise
+                release(self._device)
+                if attempt:
+                    self._move_to_cpu(error)
+        raise MemoryBudgetError(_TOO_SMALL)
+
+    def _move_to_cpu(self, error: Exception) -> None:
+        """Go on with a copy of the network on the CPU, which has more memory than a GPU.
+
+        Raises
+        ------
+        MemoryBudgetError
+            If the network is there already, or does not fit.
+        """
+        if is_cpu(self._device):
             raise MemoryBudgetError(_TOO_SMALL) from error
+        self._network = copy_on_cpu(self._network)
+        self._choose_batch()
 
-    def _embed(self, points: NDArray[np.float32], crop: Crop) -> Tensor:
-        """Embed point prompts, in the arithmetic of SAM2Transforms.transform_coords."""
-        height, width = crop.shape
-        coords = torch.from_numpy(points).to(self._model.device)
-        coords = torch.stack([coords[:, 0] / width, coords[:, 1] / height], 1) * self._network.image_size
-        labels = torch.ones((len(points), 1), dtype=torch.int, device=coords.device)
-        sparse: Tensor = self._network.sam_prompt_encoder._embed_points(coords[:, None], labels, pad=True)
-        return sparse
+    def _choose_batch(self) -> None:
+        """Choose how many prompts and cores at a time, as far as memory allows.
 
-    def _decoder(self, features: Features, size: int) -> Callable[[Tensor], Iterator[Decoded]]:
-        """Return what turns embedded points into masks."""
-        network, settings = self._network, self._settings
-        lowest = self._floor.pred_iou if self._floor.pred_iou > 0 else -math.inf
-        multimask = settings.multimask_output
-        chunk = 1 if features.image_embed.device.type == "cpu" else size
-        first: LowRankDecoder | PlainDecoder
-        if fits(network):
-            first = LowRankDecoder(network, features, multimask=multimask, chunk=chunk)
-        else:
-            first = PlainDecoder(network, features, multimask=multimask, chunk=min(size, 4 * chunk))
-        if not settings.use_m2m:
-            return lambda sparse: first.decode(sparse, lowest, self._advance)
-        again = PlainDecoder(network, features, multimask=False, chunk=min(size, 4 * chunk))
+        Raises
+        ------
+        MemoryBudgetError
+            If it does not allow one prompt.
+        """
+        check_budget(self._network, 1)
+        size = self._settings.points_per_batch
+        on_cpu = is_cpu(self._device)
+        self._batch = min(size, _CPU_BATCH) if on_cpu else size
+        self._cores = torch.get_num_threads() if on_cpu else 1
+        while self._cores > 1 and not fits_memory(self._network, self._batch * self._cores):
+            self._cores -= 1
 
-        def refine(sparse: Tensor) -> Iterator[Decoded]:
-            for decoded in first.decode(sparse, -math.inf, self._advance):
-                masks = decoded.logits.clamp(-32.0, 32.0)[:, None]
-                for better in again.decode(sparse[decoded.prompt], lowest, self._wait, masks):
-                    yield Decoded(decoded.prompt[better.prompt], better.predicted_iou, better.logits)
-
-        return refine
+    @property
+    def _device(self) -> torch.device:
+        device: torch.device = self._network.device
+        return device
 
     def _advance(self, prompts: int) -> None:
         self._done += prompts
         self._reporter.report("points", self._done, self._total)
-
-    def _wait(self, prompts: int) -> None:
-        self._reporter.tick()
-
-    def _keep(self, crop: Crop, points: NDArray[np.float32], decoded: Decoded, resizer: Resizer) -> None:
-        """Measure masks and keep those that are stable and not cut off by the crop."""
-        for start in range(0, len(decoded.logits), _MEASURED):
-            part = slice(start, start + _MEASURED)
-            logits, iou, prompt = decoded.logits[part], decoded.predicted_iou[part], decoded.prompt[part]
-            self._found += len(logits)
-            measures = resizer.measure(logits)
-            keep = measures.area > 0
-            self._store.remove("empty", int(len(keep) - keep.sum()))
-            if self._floor.stability > 0:
-                stable = measures.stability >= self._floor.stability
-                self._store.remove("stability", int((keep & ~stable).sum()))
-                keep &= stable
-            cut = _near_crop_edge(measures.boxes, crop, self._shape)
-            self._store.remove("crop edge", int((keep & cut).sum()))
-            self._store.add(crop, points[prompt.cpu().numpy()], iou, measures, logits, keep & ~cut)
-            self._reporter.tick()
-
-
-def _near_crop_edge(boxes: Tensor, crop: Crop, shape: tuple[int, int]) -> Tensor:
-    """Tell which boxes lie at an edge of the crop that is not one of the image, (K,) bool."""
-    edges = torch.tensor(crop.box, dtype=torch.float32, device=boxes.device)
-    image = torch.tensor([0, 0, shape[1], shape[0]], dtype=torch.float32, device=boxes.device)
-    placed = (boxes + edges[[0, 1, 0, 1]].long()).float()
-    near = (placed - edges).abs() <= crop.edge
-    at_image_edge = (placed - image).abs() <= crop.edge
-    return (near & ~at_image_edge).any(1)

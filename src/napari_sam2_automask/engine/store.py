@@ -73,23 +73,17 @@ class Store:
         """Count masks that a filter removed."""
         self.removed[name] = self.removed.get(name, 0) + count
 
-    def mark(self) -> tuple[int, dict[str, int]]:
-        """Return what :meth:`rewind` needs to come back to this state."""
-        return len(self.scores), dict(self.removed)
-
-    def rewind(self, mark: tuple[int, dict[str, int]]) -> None:
-        """Forget what was added since :meth:`mark`."""
-        count, self.removed = mark[0], dict(mark[1])
-        for column in (
-            self.scores,
-            self.boxes,
-            self.areas,
-            self.points,
-            self.crops,
-            self.origins,
-            self.windows,
-        ):
-            del column[count:]
+    def extend(self, other: Store) -> None:
+        """Take over what another store collected."""
+        for name, count in other.removed.items():
+            self.remove(name, count)
+        self.scores += other.scores
+        self.boxes += other.boxes
+        self.areas += other.areas
+        self.points += other.points
+        self.crops += other.crops
+        self.origins += other.origins
+        self.windows += other.windows
 
     def add(
         self,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
 from napari_sam2_automask.engine.heads import centred, project
@@ -32,14 +32,15 @@ class Tables:
     value0 : (H, N, d) Tensor
         First layer: values for the prompt tokens.
     norm0, cross0 : (N,) and (H, d, N) Tensors
-        First layer norm: squared length of each centred token, bias included, and products with the rows
-        that a prompt adds.
+        First layer norm: squared length of each centred token, bias included, and twice the products with the
+        rows that a prompt adds.
     key1, pe_key1, query1, pe_query1 : (H, d, N) Tensors
         Second layer, image and position code apart since only the image is scaled.
     value1 : (H, N, d) Tensor
         Second layer.
     norm1, cross11, cross12, bias12 : (N,), (H, d, N), (H, d, N), (N,) Tensors
-        Second layer norm: lengths, products with the rows of the first and of the second layer.
+        Second layer norm: lengths, twice the products with the rows of the first and of the second layer, and
+        with the bias.
     key2, pe_key2, value2 : (H, d, N), (H, d, N), (H, N, d) Tensors
         Final attention.
     last : (N, C) Tensor
@@ -64,6 +65,23 @@ class Tables:
     pe_key2: Tensor
     value2: Tensor
     last: Tensor
+
+    @property
+    def size(self) -> int:
+        """Number of image tokens."""
+        return len(self.norm0)
+
+    def tiles(self, size: int) -> list[Tables]:
+        """Cut into contiguous tables of `size` image tokens each, the last one perhaps of fewer."""
+        tables = {f.name: getattr(self, f.name).split(size, _AXES.get(f.name, 2)) for f in fields(self)}
+        return [
+            Tables(**{name: parts[i].contiguous() for name, parts in tables.items()})
+            for i in range(len(tables["norm0"]))
+        ]
+
+
+# The axis of the image tokens, where it is not the third.
+_AXES = {"value0": 1, "value1": 1, "value2": 1, "norm0": 0, "norm1": 0, "bias12": 0, "last": 0}
 
 
 def make_tables(decoder: MaskDecoder, features: Features, dense: Tensor, position: Tensor) -> Tables:
@@ -107,7 +125,7 @@ def make_tables(decoder: MaskDecoder, features: Features, dense: Tensor, positio
         query0=_query(i2t, placed, heads) + (i2t.q_proj.bias * _scale(i2t)).view(heads, -1, 1),
         value0=_values(image @ t2i.v_proj.weight.T + t2i.v_proj.bias, heads),
         norm0=x0.square().sum(-1) + 2 * (x0 @ bias0),
-        cross0=project(x0, i2t.out_proj.weight.T, heads),
+        cross0=project(x0, i2t.out_proj.weight.T, heads, 2.0),
         key1=project(x0_scaled, t2i1.k_proj.weight, heads),
         pe_key1=project(pe, t2i1.k_proj.weight, heads),
         query1=_query(i2t1, x0_scaled, heads),
@@ -115,9 +133,9 @@ def make_tables(decoder: MaskDecoder, features: Features, dense: Tensor, positio
         + ((i2t1.q_proj.weight @ first.norm4.bias + i2t1.q_proj.bias) * _scale(i2t1)).view(heads, -1, 1),
         value1=_values(x0_scaled @ t2i1.v_proj.weight.T, heads),
         norm1=x1.square().sum(-1) + 2 * (x1_back @ bias0),
-        cross11=project(x1_back, i2t.out_proj.weight.T, heads),
-        cross12=project(x1, i2t1.out_proj.weight.T, heads),
-        bias12=x1 @ (i2t1.out_proj.bias + first.norm4.bias),
+        cross11=project(x1_back, i2t.out_proj.weight.T, heads, 2.0),
+        cross12=project(x1, i2t1.out_proj.weight.T, heads, 2.0),
+        bias12=2 * (x1 @ (i2t1.out_proj.bias + first.norm4.bias)),
         key2=project(x2_scaled, final.k_proj.weight, heads),
         pe_key2=project(pe, final.k_proj.weight, heads),
         value2=_values(x2_scaled @ final.v_proj.weight.T, heads),

@@ -11,19 +11,22 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
+from torch.nn import GELU
 
 from napari_sam2_automask.engine.heads import centred
 
 if TYPE_CHECKING:
     from sam2.modeling.sam.mask_decoder import MaskDecoder
     from torch import Tensor
+    from torch.nn import Module
 
     from napari_sam2_automask.engine.encode import Features
+    from napari_sam2_automask.engine.workspace import Workspace
 
 __all__ = ["Asked", "Upscaler"]
 
 # Image tokens worked on at a time: what they need fits into the second-level cache.
-_TILE = 256
+_TILE = 512
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -32,20 +35,27 @@ class Asked:
 
     Attributes
     ----------
-    scale : (1, N) Tensor
-        Of the image tokens, the product of both layer norms'.
-    mixed : (2 H T, N) Tensor
-        Weights of the rows that are mixed into the image tokens.
+    scale : list of (1, n) Tensors
+        Of the image tokens, tile by tile, the product of both layer norms'.
+    mixed : list of (2 H T, n) Tensors
+        Weights of the rows that are mixed into the image tokens, tile by tile.
     rows : (2 H T, C) Tensor
         These rows.
     hyper : (K, c2) Tensor
         What its mask tokens look for.
     """
 
-    scale: Tensor
-    mixed: Tensor
+    scale: list[Tensor]
+    mixed: list[Tensor]
     rows: Tensor
     hyper: Tensor
+
+    def tokens(self, start: int, stop: int) -> tuple[Tensor, Tensor]:
+        """Return scale and weights of some image tokens, all of one tile."""
+        size = self.scale[0].shape[1]
+        tile, start = divmod(start, size)
+        part = slice(start, stop - tile * size)
+        return self.scale[tile][:, part], self.mixed[tile][:, part]
 
 
 class Upscaler:
@@ -93,13 +103,15 @@ class Upscaler:
         """Cut (rows, N) into contiguous tiles."""
         return [tile.contiguous() for tile in torch.split(rows, self._tile, 1)]
 
-    def logits(self, prompts: list[Asked]) -> list[Tensor]:
+    def logits(self, prompts: list[Asked], work: Workspace) -> list[Tensor]:
         """Upscale the image tokens of some prompts and read masks from them.
 
         Parameters
         ----------
         prompts : list of Asked
             Together, so that what they share of the image is read from memory once.
+        work : Workspace
+            Memory of this thread.
 
         Returns
         -------
@@ -109,22 +121,22 @@ class Upscaler:
         weights = [self._weight @ asked.rows.T for asked in prompts]
         parts: list[list[Tensor]] = [[] for _ in prompts]
         for i, (constant, image) in enumerate(zip(self._constant, self._image, strict=True)):
-            tile = slice(i * self._tile, i * self._tile + image.shape[1])
             constant2 = self._constant2[i].view(4 * self._c2, -1)
+            start = i * self._tile
             for asked, weight, mine in zip(prompts, weights, parts, strict=True):
-                x = torch.addcmul(constant, image, asked.scale[:, tile]).addmm_(
-                    weight, asked.mixed[:, tile].contiguous()
-                )
-                z = torch.addmm(constant2, self._weight2, self._normalised(x.view(self._c1, -1)))
-                mine.append(torch.matmul(asked.hyper, self._act2(z).view(4, self._c2, -1)))
+                scale, mixed = asked.tokens(start, start + image.shape[1])
+                x = torch.addcmul(constant, image, scale, out=work.take("x", *image.shape))
+                x = self._normalised(x.addmm_(weight, mixed).view(self._c1, -1), work)
+                z = torch.mm(self._weight2, x, out=work.take("z", *constant2.shape)).add_(constant2)
+                mine.append(torch.matmul(asked.hyper, _activated(self._act2, z).view(4, self._c2, -1)))
         return [self._arranged(mine, len(asked.hyper)) for asked, mine in zip(prompts, parts, strict=True)]
 
-    def _normalised(self, x: Tensor) -> Tensor:
-        """Finish the layer norm of centred pixels, (c1, pixels), and apply the activation."""
-        square = x.square().sum(0)
+    def _normalised(self, x: Tensor, work: Workspace) -> Tensor:
+        """Finish the layer norm of centred pixels, (c1, pixels), and apply the activation; in place."""
+        square = torch.mul(x, x, out=work.take("square", *x.shape)).sum(0)
         scale = square.div_(self._c1).add_(self._norm.eps).rsqrt_()
-        activated: Tensor = self._act1(torch.addcmul(self._shift, x.mul_(scale), self._gain))
-        return activated
+        x.mul_(scale)
+        return _activated(self._act1, torch.addcmul(self._shift, x, self._gain, out=x))
 
     def _arranged(self, parts: list[Tensor], count: int) -> Tensor:
         """Put pixels into their places.
@@ -134,6 +146,15 @@ class Upscaler:
         h, w = self._size
         cells = torch.cat([part.view(4, count, 4, -1) for part in parts], 3).view(2, 2, count, 2, 2, h, w)
         return cells.permute(2, 5, 3, 0, 6, 4, 1).reshape(count, 4 * h, 4 * w)
+
+
+def _activated(activation: Module, x: Tensor) -> Tensor:
+    """Apply an activation, in place where that is known how."""
+    if type(activation) is GELU:
+        torch.ops.aten.gelu_(x, approximate=activation.approximate)
+        return x
+    result: Tensor = activation(x)
+    return result
 
 
 def _centred_channels(x: Tensor) -> Tensor:

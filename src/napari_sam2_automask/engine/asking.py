@@ -1,0 +1,166 @@
+"""Asking the points of one crop: a batch of prompts in, the masks worth keeping out."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from napari_sam2_automask.engine.decoder import LowRankDecoder, fits
+from napari_sam2_automask.engine.lowres import Resizer
+from napari_sam2_automask.engine.plain import Decoded, PlainDecoder
+from napari_sam2_automask.engine.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    import numpy as np
+    from numpy.typing import NDArray
+    from sam2.modeling.sam2_base import SAM2Base
+
+    from napari_sam2_automask.candidates import Floor
+    from napari_sam2_automask.engine.encode import Features
+    from napari_sam2_automask.engine.grid import Crop
+    from napari_sam2_automask.settings import AmgSettings
+
+__all__ = ["Answer", "Asker"]
+
+# Masks measured at a time.
+_MEASURED = 64
+# Prompts worked on at a time by the stock decoder, and on the image side of ours, on a CPU.
+_CPU_CHUNK = 4
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Answer:
+    """What some prompts found.
+
+    Attributes
+    ----------
+    asked, found : int
+        Prompts, and masks above the floor of predicted IoU.
+    store : Store
+        The masks that passed the other filters as well, and how many each filter removed.
+    """
+
+    asked: int
+    found: int
+    store: Store
+
+
+class Asker:
+    """Asks points of one crop; from several threads at once if need be.
+
+    Parameters
+    ----------
+    network : SAM2Base
+        In evaluation mode.
+    settings : AmgSettings
+        What to ask for.
+    floor : Floor
+        Lowest scores to keep.
+    crop : Crop
+        The crop.
+    shape : (int, int)
+        Rows and columns of the image.
+    features : Features
+        Of the crop.
+    size : int
+        The most prompts asked at a time.
+    """
+
+    def __init__(
+        self,
+        network: SAM2Base,
+        settings: AmgSettings,
+        floor: Floor,
+        crop: Crop,
+        shape: tuple[int, int],
+        features: Features,
+        size: int,
+    ) -> None:
+        device = features.image_embed.device
+        side = 4 * network.sam_image_embedding_size
+        offset = settings.stability_score_offset
+        self._network, self._settings, self._floor = network, settings, floor
+        self._crop, self._shape, self._device = crop, shape, device
+        self._resizer = Resizer((side, side), crop.shape, settings.mask_threshold, offset, device)
+        chunk = min(size, _CPU_CHUNK) if device.type == "cpu" else size
+        kind = LowRankDecoder if fits(network) else PlainDecoder
+        self._first = kind(network, features, multimask=settings.multimask_output, chunk=chunk)
+        self._again = (
+            PlainDecoder(network, features, multimask=False, chunk=chunk) if settings.use_m2m else None
+        )
+
+    def ask(self, points: NDArray[np.float32], tick: Callable[[], None]) -> Answer:
+        """Ask some points.
+
+        Parameters
+        ----------
+        points : (P, 2) float32 array
+            The x, y of the prompts in pixels of the crop.
+        tick : callable
+            Called often; may raise to stop.
+
+        Returns
+        -------
+        Answer
+            Its store depends on nothing that was asked before.
+        """
+        store = Store(lowest=self._settings.mask_threshold - self._settings.stability_score_offset)
+        found = 0
+        for decoded in self._decode(self._embed(points), tick):
+            for start in range(0, len(decoded.logits), _MEASURED):
+                part = slice(start, start + _MEASURED)
+                some = Decoded(decoded.prompt[part], decoded.predicted_iou[part], decoded.logits[part])
+                self._keep(points, some, store)
+                found += len(some.logits)
+                tick()
+        return Answer(len(points), found, store)
+
+    def _embed(self, points: NDArray[np.float32]) -> Tensor:
+        """Embed point prompts, in the arithmetic of SAM2Transforms.transform_coords."""
+        height, width = self._crop.shape
+        coords = torch.from_numpy(points).to(self._device)
+        coords = torch.stack([coords[:, 0] / width, coords[:, 1] / height], 1) * self._network.image_size
+        labels = torch.ones((len(points), 1), dtype=torch.int, device=coords.device)
+        sparse: Tensor = self._network.sam_prompt_encoder._embed_points(coords[:, None], labels, pad=True)
+        return sparse
+
+    def _decode(self, sparse: Tensor, tick: Callable[[], None]) -> Iterator[Decoded]:
+        """Turn embedded points into masks; refine them where that is asked for."""
+        lowest = self._floor.pred_iou if self._floor.pred_iou > 0 else -math.inf
+        if self._again is None:
+            yield from self._first.decode(sparse, lowest, tick)
+            return
+        for decoded in self._first.decode(sparse, -math.inf, tick):
+            masks = decoded.logits.clamp(-32.0, 32.0)[:, None]
+            for better in self._again.decode(sparse[decoded.prompt], lowest, tick, masks):
+                yield Decoded(decoded.prompt[better.prompt], better.predicted_iou, better.logits)
+
+    def _keep(self, points: NDArray[np.float32], decoded: Decoded, store: Store) -> None:
+        """Measure masks and keep those that are stable and not cut off by the crop."""
+        measures = self._resizer.measure(decoded.logits)
+        keep = measures.area > 0
+        store.remove("empty", int(len(keep) - keep.sum()))
+        if self._floor.stability > 0:
+            stable = measures.stability >= self._floor.stability
+            store.remove("stability", int((keep & ~stable).sum()))
+            keep &= stable
+        cut = _near_crop_edge(measures.boxes, self._crop, self._shape)
+        store.remove("crop edge", int((keep & cut).sum()))
+        own = points[decoded.prompt.cpu().numpy()]
+        store.add(self._crop, own, decoded.predicted_iou, measures, decoded.logits, keep & ~cut)
+
+
+def _near_crop_edge(boxes: Tensor, crop: Crop, shape: tuple[int, int]) -> Tensor:
+    """Tell which boxes lie at an edge of the crop that is not one of the image, (K,) bool."""
+    edges = torch.tensor(crop.box, dtype=torch.float32, device=boxes.device)
+    image = torch.tensor([0, 0, shape[1], shape[0]], dtype=torch.float32, device=boxes.device)
+    placed = (boxes + edges[[0, 1, 0, 1]].long()).float()
+    near = (placed - edges).abs() <= crop.edge
+    at_image_edge = (placed - image).abs() <= crop.edge
+    return (near & ~at_image_edge).any(1)
