@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import threading
 
 import pytest
 import torch
 
 from napari_sam2_automask.engine.workers import in_order
+from napari_sam2_automask.models.patience import patient_openmp, wait_patiently
 
 
 @pytest.mark.parametrize("cores", [1, 2, 7])
@@ -67,3 +71,29 @@ def test_whoever_ticks_can_stop_it() -> None:
     with pytest.raises(KeyboardInterrupt):
         list(in_order(work, range(5), 2, stop))
     assert not [t for t in threading.enumerate() if t.name.startswith("sam2-automask")]
+
+
+def test_programs_wait_without_spinning_unless_told_otherwise() -> None:
+    """GNU's OpenMP says what it was told; what a user has set stays."""
+    code = "from napari_sam2_automask.models.patience import wait_patiently; wait_patiently(); import torch"
+    for told, expected in ((None, "PASSIVE"), ("ACTIVE", "ACTIVE")):
+        environment = {**os.environ, "OMP_DISPLAY_ENV": "TRUE"}
+        environment.pop("OMP_WAIT_POLICY", None)
+        if told:
+            environment["OMP_WAIT_POLICY"] = told
+        done = subprocess.run(
+            [sys.executable, "-c", f"{code}; import os; print(os.environ['OMP_WAIT_POLICY'])"],
+            capture_output=True, text=True, timeout=300, check=True, env=environment,
+        )  # fmt: skip
+        assert done.stdout.split() == [expected]
+        if sys.platform == "linux":
+            assert f"OMP_WAIT_POLICY = '{expected}'" in done.stderr
+
+
+def test_the_environment_is_left_alone_where_torch_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    wait_patiently()
+    assert "OMP_WAIT_POLICY" not in os.environ
+    with patient_openmp():
+        assert os.environ["OMP_WAIT_POLICY"] == "PASSIVE"
+    assert "OMP_WAIT_POLICY" not in os.environ

@@ -17,6 +17,7 @@ from napari_sam2_automask.cli_replay import replay_command
 from napari_sam2_automask.cli_stacks import STACKS, Along, Contrast, Projection, pick_of, plan_work
 from napari_sam2_automask.console import OUT, WorkProgress, complain, say
 from napari_sam2_automask.errors import AutomaskError
+from napari_sam2_automask.models.patience import wait_patiently
 from napari_sam2_automask.pixel_sizes import UNITS
 from napari_sam2_automask.presets import PRESETS
 
@@ -38,6 +39,7 @@ def main() -> None:
     """Run the command line: an error a person can mend is one line and exit code 1."""
     # tifffile logs what it stumbles over in damaged files; our one line says it.
     logging.getLogger("tifffile").setLevel(logging.CRITICAL)
+    wait_patiently()
     try:
         app()
     except AutomaskError as error:

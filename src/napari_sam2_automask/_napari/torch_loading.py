@@ -5,16 +5,12 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
-from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from napari_sam2_automask.errors import ModelError
+from napari_sam2_automask.models.patience import patient_openmp
 from napari_sam2_automask.models.triton_guard import avoid_triton_crash
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 __all__ = ["load_torch", "warm_up_drawing"]
 
@@ -31,7 +27,7 @@ def load_torch() -> None:
         return
     avoid_triton_crash()
     try:
-        with _patient_openmp():
+        with patient_openmp():
             _load_libraries()
             import torch  # noqa: F401
     except OSError as error:
@@ -39,25 +35,6 @@ def load_torch() -> None:
             f"PyTorch cannot be loaded beside Qt on this computer ({error}): start napari with "
             'python -c "import torch; from napari.__main__ import main; main()"'
         ) from error
-
-
-@contextmanager
-def _patient_openmp() -> Iterator[None]:
-    """Make OpenMP's threads sleep while they wait for each other, unless the user has said otherwise.
-
-    By default they spin, and where the viewer or another program wants a core too, a thread that spins takes
-    it from the one that it waits for: a run on two busy cores was some twenty times slower. OpenMP reads this
-    when its library is loaded, so the environment is left as it was.
-    """
-    name = "OMP_WAIT_POLICY"
-    if name in os.environ:
-        yield
-        return
-    os.environ[name] = "PASSIVE"
-    try:
-        yield
-    finally:
-        os.environ.pop(name, None)
 
 
 def _load_libraries() -> bool:

@@ -108,6 +108,6 @@ def value_rows(attention: Attention, values: Tensor, constant: Tensor) -> Tensor
     """
     batch, heads, tokens, d = values.shape
     weight = attention.out_proj.weight.view(-1, heads, d).permute(1, 2, 0)
-    rows = torch.matmul(values, weight)
-    rows[:, 0] += constant
-    return rows.reshape(batch, heads * tokens, -1)
+    rows = torch.bmm(values.transpose(0, 1).reshape(heads, batch * tokens, d), weight)
+    rows[0] += constant
+    return rows.view(heads, batch, tokens, -1).transpose(0, 1).reshape(batch, heads * tokens, -1)

@@ -7,9 +7,11 @@ from pathlib import Path
 
 from napari_sam2_automask.errors import AutomaskError
 from napari_sam2_automask.large.background import main
+from napari_sam2_automask.models.patience import wait_patiently
 from napari_sam2_automask.progress import Cancelled
 
 if __name__ == "__main__":
+    wait_patiently()
     try:
         result = main(Path(sys.argv[1]))
     except AutomaskError as error:
