@@ -20,7 +20,7 @@ from napari_sam2_automask.mask_store import MaskStore, Placed
 from napari_sam2_automask.selection import drop_mended_duplicates
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from numpy.typing import NDArray
 
@@ -150,6 +150,11 @@ class LiveSelection:
             removed=choice.removed,
         )
         return self.change
+
+    @property
+    def shown(self) -> Mapping[int, Placed]:
+        """The whole masks that the last update chose, by row."""
+        return self._shown
 
     def visible(self) -> NDArray[np.int64]:
         """Return the labels of which a pixel shows, (K,) sorted; not those that others cover wholly."""

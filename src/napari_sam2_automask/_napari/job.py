@@ -114,7 +114,7 @@ def _record(
         "layer": request.source.name,
         "path": request.source.path,
         "contrast": request.contrast,
-        "contrast_limits": request.contrast_limits,
+        "contrast_limits": request.contrast_limits and list(request.contrast_limits),
         "planes": [list(index) for index in done],
         "complete": complete,
         "seconds": round(seconds, 3),

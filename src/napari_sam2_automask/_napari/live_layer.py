@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_sam2_automask._napari import whole_masks
 from napari_sam2_automask._napari.outcome import digest
 from napari_sam2_automask._napari.result import LAYER_KEY, RECORD_KEY, request_key
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from napari_sam2_automask._napari.controller import Finished
     from napari_sam2_automask.candidates import Candidates
     from napari_sam2_automask.live import Change, LiveSelection
+    from napari_sam2_automask.mask_store import Placed
     from napari_sam2_automask.settings import AmgSettings
 
 __all__ = ["LiveLayer", "retell"]
@@ -62,6 +64,7 @@ class LiveLayer:
         self._locked: set[int] = set()
         self._accepted: set[int] = set()
         self._rejected: set[int] = set()
+        whole_masks.remember(layer, self)
 
     @property
     def candidates(self) -> Candidates:
@@ -73,6 +76,14 @@ class LiveLayer:
         """Labels that a person edited."""
         self._take_edits()
         return frozenset(self._locked)
+
+    def whole(self) -> dict[int, Placed]:
+        """Return the whole masks of the objects chosen, by label: as they are below those on top."""
+        return {row + 1: placed for row, placed in self.live.shown.items()}
+
+    def painted(self) -> NDArray[Any]:
+        """Return the labels (Y, X) in which pixels that differ were edited since."""
+        return self.live.labels
 
     @property
     def accepted(self) -> frozenset[int]:
@@ -174,6 +185,7 @@ def retell(follower: LiveLayer, finished: Finished, settings: AmgSettings) -> No
         layer.metadata[RECORD_KEY] = {
             **record,
             "settings": settings.to_json(),
+            "proposal": finished.request.settings.to_json(),  # the numbers are those of its candidates
             "objects": len(follower.objects),
             "removed": removed,
         }

@@ -80,6 +80,7 @@ class EngineSegmenter:
 def _choose_and_paint(
     candidates: Candidates, plane: NDArray[Any], request: Request, model: Model, complete: bool
 ) -> PlaneResult:
+
     from napari_sam2_automask.live import LiveSelection
     from napari_sam2_automask.painting import paint
     from napari_sam2_automask.record import make_record
@@ -123,7 +124,8 @@ def _floor(request: Request) -> Floor | None:
     from napari_sam2_automask.candidates import Floor
 
     settings = request.settings
-    return Floor(max(0.0, settings.pred_iou_thresh - ROOM), max(0.0, settings.stability_score_thresh - ROOM))
+    lower = Floor(max(0.0, settings.pred_iou_thresh - ROOM), max(0.0, settings.stability_score_thresh - ROOM))
+    return lower.below(settings)
 
 
 @cache
