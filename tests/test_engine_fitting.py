@@ -89,7 +89,7 @@ def test_small_objects_are_found_only_when_magnified(bundled):
     count = len(np.unique(truth[truth > 0]))
     loose = AmgSettings(pred_iou_thresh=0.4, stability_score_thresh=0.7, box_nms_thresh=0.3)
     plain = segment(image, loose.replace(points_per_side=16), bundled).labels
-    fitted = segment(image, loose.replace(object_diameter=5.5), bundled).labels
+    fitted = segment(image, loose.replace(object_diameter=5.5, points_per_diameter=1), bundled).labels
     assert len(np.unique(fitted)) - 1 > 0.3 * count
     assert len(np.unique(fitted)) > 2 * len(np.unique(plain))
 
