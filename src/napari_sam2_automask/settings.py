@@ -25,7 +25,7 @@ OutputMode: TypeAlias = Literal["binary_mask", "uncompressed_rle", "coco_rle"]
 Overlap: TypeAlias = Literal["small_on_top", "large_on_top", "best_score"]
 Nested: TypeAlias = Literal["keep", "choose"]
 Renderings: TypeAlias = Literal[
-    "raw", "raw+inverted", "raw+local", "raw+gamma", "raw+gradient", "raw+inverted+gradient"
+    "raw", "raw+gamma", "raw+inverted", "raw+local", "raw+gradient", "raw+gamma+inverted"
 ]
 #: One grid of (x, y) points for each crop layer, in fractions (0 to 1) of the crop's width and height.
 PointGrids: TypeAlias = tuple[tuple[tuple[float, float], ...], ...]
@@ -389,13 +389,20 @@ class AmgSettings:
         return self.fit_objects or self.object_diameter > 0
 
     @property
+    def cost_words(self) -> tuple[str, str]:
+        """Encoder passes and point prompts in words; with a fit they depend on the image."""
+        if self.fitted:
+            return "by object size", "by object size"
+        return f"{self.encoder_passes:,}", f"{self.point_prompts:,}"
+
+    @property
     def encoder_passes(self) -> int:
-        """How often the image encoder runs: 1 + 4 + ... + 4^n for n crop layers."""
+        """How often the image encoder runs without a fit: 1 + 4 + ... + 4^n for n crop layers."""
         return sum(4**layer for layer in range(self.crop_n_layers + 1))
 
     @property
     def point_prompts(self) -> int:
-        """How many point prompts are asked over all crops."""
+        """How many point prompts are asked over all crops without a fit."""
         return sum(4**layer * self.points_in_layer(layer) for layer in range(self.crop_n_layers + 1))
 
     @property

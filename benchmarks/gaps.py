@@ -1,0 +1,111 @@
+"""Objects left without a label, or given two: what leniency in gaps, another question and renderings change.
+
+    python benchmarks/gaps.py --data DIR [--every N] [--kinds WORDS] [--change NAME=VALUE ...]
+
+Segments each completely annotated image of a folder (see folder.py) with a preset as it is and with each
+change, gray images, colour images, and colour images turned gray by themselves. A change is one or several
+settings joined by commas; without any, those that the docs report are measured.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections import defaultdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from benchmarks.folder import read_folder
+from napari_sam2_automask.image import to_model_view
+from napari_sam2_automask.models import load_model
+from napari_sam2_automask.painting import paint
+from napari_sam2_automask.presets import PRESETS
+from napari_sam2_automask.proposal import propose_view
+from napari_sam2_automask.score import double_masks, f1, unlabelled
+from napari_sam2_automask.selection import select
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from napari_sam2_automask.settings import AmgSettings
+
+CHANGES = (
+    "nested=choose,granularity=0.75",
+    "nested=choose,granularity=0.75,gap_leniency=0.05",
+    "nested=choose,granularity=0.75,gap_leniency=0.1",
+    "nested=choose,granularity=0.75,gap_leniency=0.1,fill_gaps=true",
+    "nested=choose,granularity=0.75,gap_leniency=0.1,renderings=raw+gamma",
+)
+NOTHING = "nested=keep,gap_leniency=0,fill_gaps=false,renderings=raw"
+
+
+def changed(base: AmgSettings, change: str) -> AmgSettings:
+    """Apply ``name=value,name=value``; values are JSON, or texts."""
+    values: dict[str, Any] = {}
+    for part in filter(None, change.split(",")):
+        name, _, value = part.partition("=")
+        try:
+            values[name] = json.loads(value)
+        except ValueError:
+            values[name] = value
+    return base.replace(**values)
+
+
+def pictures(image: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield the image and its kind, and for colours the same turned gray."""
+    if image.ndim == 2 or (image == image[..., :1]).all():
+        yield "gray", image if image.ndim == 2 else image[..., 0]
+        return
+    yield "colour", image
+    yield "turned gray", np.rint(image[..., :3] @ np.array([0.299, 0.587, 0.114])).astype(np.uint8)
+
+
+def main() -> None:
+    """Print a row for each change and kind."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--preset", default="balanced", choices=list(PRESETS))
+    parser.add_argument("--model", default="bundled")
+    parser.add_argument("--every", type=int, default=1, help="take every Nth image")
+    parser.add_argument("--kinds", default="", help="only modalities that hold one of these words")
+    parser.add_argument("--change", action="append", default=[])
+    parser.add_argument("--base", default=NOTHING, help="what the preset is changed to before")
+    options = parser.parse_args()
+    model = load_model(options.model)
+    base = changed(PRESETS[options.preset].for_model(model.family), options.base)
+    changes = ["", *(options.change or CHANGES)]
+    words = options.kinds.split(",")
+    items = [i for i in read_folder(options.data) if i.complete and any(w in i.kind for w in words)]
+    rows: dict[tuple[str, str], list[tuple[float, ...]]] = defaultdict(list)
+    for number, item in enumerate(items[:: options.every]):
+        for kind, picture in pictures(item.image):
+            view = to_model_view(picture, rgb=picture.ndim == 3)
+            for change in changes:
+                settings = changed(base, change)
+                begun = time.process_time()
+                labels = paint(select(propose_view(view, settings, model), settings)).labels
+                seconds = time.process_time() - begun
+                scores = (
+                    unlabelled(labels, item.truth),
+                    double_masks(labels, item.truth),
+                    f1(labels, item.truth),
+                )
+                rows[change, kind].append((*scores, seconds, len(np.unique(item.truth)) - 1))
+        print(f"{number + 1} images", file=sys.stderr, flush=True)
+    print(f"{'':70} {'kind':12}{'images':>7}{'objects':>8}{'no label':>9}{'two':>5}{'F1@0.5':>8}{'CPU s':>7}")
+    for (change, kind), values in sorted(rows.items(), key=lambda r: (r[0][1], changes.index(r[0][0]))):
+        missed, double, score, seconds, objects = np.array(values).T
+        print(
+            f"{change or 'as it is':70} {kind:12}{len(values):7}{int(objects.sum()):8}{int(missed.sum()):9}"
+            f"{int(double.sum()):5}{score.mean():8.3f}{seconds.mean():7.2f}"
+        )
+
+
+if __name__ == "__main__":
+    main()
