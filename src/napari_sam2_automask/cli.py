@@ -15,6 +15,7 @@ from napari_sam2_automask.cli_models import models_app
 from napari_sam2_automask.cli_options import choose_settings, with_settings_options
 from napari_sam2_automask.cli_replay import replay_command
 from napari_sam2_automask.cli_stacks import STACKS, Along, Contrast, Projection, pick_of, plan_work
+from napari_sam2_automask.cli_sweep import sweep_command
 from napari_sam2_automask.console import OUT, WorkProgress, complain, say
 from napari_sam2_automask.errors import AutomaskError
 from napari_sam2_automask.models.patience import wait_patiently
@@ -204,6 +205,7 @@ def _line(result: Any) -> str:
 
 app.command("replay")(replay_command)
 app.command("large")(large)
+app.command("sweep")(sweep_command)
 
 
 @app.command()
@@ -215,14 +217,13 @@ def presets() -> None:
         table.add_row(
             preset.name,
             preset.purpose,
-            _both(preset.settings.encoder_passes, own.encoder_passes),
-            _both(preset.settings.point_prompts, own.point_prompts),
+            *(_both(*pair) for pair in zip(preset.settings.cost_words, own.cost_words, strict=True)),
         )
     OUT.print(table)
 
 
-def _both(usual: int, bundled: int) -> str:
-    return f"{usual}" if usual == bundled else f"{usual} (bundled model: {bundled})"
+def _both(usual: str, bundled: str) -> str:
+    return usual if usual == bundled else f"{usual} (bundled model: {bundled})"
 
 
 @app.command()

@@ -15,7 +15,7 @@ from napari_sam2_automask.progress import no_progress
 from napari_sam2_automask.settings import AmgSettings, refuse_unknown
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
     from PIL import Image
@@ -83,6 +83,7 @@ def sweep(
     rgb: bool | None = None,
     contrast_limits: tuple[float, float] | None = None,
     progress: ProgressCallback = no_progress,
+    done: Callable[[], None] = lambda: None,
 ) -> list[Step]:
     """Segment an image at several values of one parameter.
 
@@ -100,6 +101,8 @@ def sweep(
         From `load_model`; the bundled model when left out.
     rgb, contrast_limits, progress
         As for `segment`.
+    done : callable
+        Called after each value.
 
     Returns
     -------
@@ -127,6 +130,7 @@ def sweep(
             candidates = _propose(view, one, wanted, model, progress)
         assert candidates is not None
         steps.append(_step(candidates, one, parameter, start, asked))
+        done()
     return steps
 
 
