@@ -62,7 +62,7 @@ class Following(QObject):
             return
         self.finished = finished
         settings = finished.request.settings
-        follower = LiveLayer(outcome.live, layer, finished.request.source.oriented, settings)
+        follower = LiveLayer(outcome.live, layer, finished.request.window, settings)
         self._panel.begin(follower, settings)
 
     def end(self) -> None:
@@ -79,14 +79,16 @@ class Following(QObject):
         if follower is None or finished is None:
             return
         source = finished.request.source
-        labels = source.oriented(np.asarray(follower.layer.data)).copy()
+        labels = follower.window(np.asarray(follower.layer.data)).copy()
         names = [name for name in follower.layer.features if str(name).startswith("area_")]
         pixel_area = (names[0], source.pixel_size[0] * source.pixel_size[1]) if names else None
-        index = finished.request.indices[0]
+        index, region = finished.request.indices[0], finished.request.region
 
         def make(progress: Any) -> Any:
             image = source.plane(index)
-            return live_table(labels, follower.candidates, settings, image=image, pixel_area=pixel_area)
+            image = image if region is None else region.cut(image)
+            table = live_table(labels, follower.candidates, settings, image=image, pixel_area=pixel_area)
+            return table if region is None else region.shifted(table)
 
         self._making = inference_thread().submit(make), follower, settings
         self._timer.start()

@@ -9,11 +9,14 @@ from qtpy.QtWidgets import QComboBox, QHBoxLayout, QPushButton, QSizePolicy, QWi
 from napari_sam2_automask._napari.layer_choice import LayerChoice, unwrapped
 from napari_sam2_automask._napari.layout import Signal, choice_form, choice_label
 from napari_sam2_automask._napari.source import ImageSource, plane_count, take_source
+from napari_sam2_automask._napari.where_choice import WhereChoice
 from napari_sam2_automask.errors import ImageError
 
 if TYPE_CHECKING:
     from napari.layers import Image
     from napari.viewer import Viewer
+
+    from napari_sam2_automask._napari.region import Region
 
 __all__ = ["ImagePanel"]
 
@@ -47,18 +50,29 @@ class ImagePanel(QWidget):
         self.view_button.setToolTip("Add what the model sees as a layer.")
         self.planes_combo = QComboBox()
         self.planes_combo.setToolTip("All planes go into one Labels layer of the stack's shape.")
+        self.link_combo = QComboBox()
+        self.link_combo.addItem("Each plane by itself", "")
+        self.link_combo.addItem("Link along z: one number per body", "z")
+        self.link_combo.addItem("Link in time: one number per track", "t")
+        self.link_combo.setToolTip(
+            "Give each object one number through all planes. In time, a Tracks layer is added as well."
+        )
+        self.where = WhereChoice(viewer)
         contrast = QHBoxLayout()
         contrast.addWidget(self.contrast_combo, 1)
         contrast.addWidget(self.view_button)
-        self._planes_label = choice_label("Planes")
+        self._planes_label, self._link_label = choice_label("Planes"), choice_label("Objects")
         form = choice_form(self)
         form.addRow(choice_label("Image"), self.layer_choice)
         form.addRow(choice_label("Contrast"), contrast)
+        form.addRow(choice_label("Where"), self.where)
         form.addRow(self._planes_label, self.planes_combo)
+        form.addRow(self._link_label, self.link_combo)
         self._planes = 1
         self.layer_choice.changed.connect(self._on_layer)
         self.contrast_combo.activated.connect(self._emit)
         self.planes_combo.activated.connect(self._emit)
+        self.planes_combo.currentIndexChanged.connect(self._show_link)
         self.view_button.clicked.connect(self.view_wanted)
         self._on_layer()
 
@@ -81,6 +95,16 @@ class ImagePanel(QWidget):
     def plane_count(self) -> int:
         """How many planes a run would segment."""
         return self._planes if self.all_planes else 1
+
+    @property
+    def link(self) -> str:
+        """``"z"`` or ``"t"`` if the objects of all planes are to be linked, else empty."""
+        return str(self.link_combo.currentData()) if self._can_link() else ""
+
+    def region(self, source: ImageSource) -> Region | None:
+        """Return where to look; raises `ImageError` if that holds nothing of the image."""
+        layer = self.layer
+        return None if layer is None else self.where.region(layer, source)
 
     def restore(self, contrast: str) -> None:
         """Show a remembered choice."""
@@ -111,7 +135,17 @@ class ImagePanel(QWidget):
             self.planes_combo.addItems(["Current plane", f"All {planes:,} planes"])
         self.planes_combo.setVisible(planes > 1)
         self._planes_label.setVisible(planes > 1)
+        self._show_link()
         self.changed.emit()
+
+    def _can_link(self) -> bool:
+        """Tell whether all planes are wanted and lie along one axis."""
+        layer = self.layer
+        return layer is not None and self.all_planes and layer.ndim == 3
+
+    def _show_link(self, *_: Any) -> None:
+        for part in (self.link_combo, self._link_label):
+            part.setVisible(self._can_link())
 
     def _emit(self, *_: Any) -> None:
         self.changed.emit()

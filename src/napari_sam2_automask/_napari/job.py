@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_sam2_automask._napari.linked import linked_planes
 from napari_sam2_automask._napari.outcome import Outcome, digest
 from napari_sam2_automask._napari.stacking import stack_planes
 from napari_sam2_automask.progress import Cancelled, Progress
@@ -49,8 +50,7 @@ def run_request(request: Request, segmenter: Segmenter, progress: ProgressCallba
     results: list[PlaneResult] = []
     for number, index in enumerate(request.indices):
         try:
-            plane = source.plane(index)
-            result = segmenter(plane, request, _over_planes(progress, number, len(request.indices)))
+            result = _one(request, index, segmenter, _over_planes(progress, number, len(request.indices)))
         except Cancelled:
             break
         results.append(result)
@@ -61,7 +61,10 @@ def run_request(request: Request, segmenter: Segmenter, progress: ProgressCallba
     done = request.indices[: len(results)]
     complete = len(results) == len(request.indices) and results[-1].complete
     previous = _unedited(request, done) if complete else None
-    if source.other_axes:
+    tracks, link = None, None
+    if request.link and complete and len(results) == source.plane_count:
+        data, table, digests, tracks, link = linked_planes(source, request.link, results)
+    elif source.other_axes:
         data, table, digests = stack_planes(source, done, results, previous)
     else:
         data = source.oriented(results[0].labels)
@@ -72,11 +75,21 @@ def run_request(request: Request, segmenter: Segmenter, progress: ProgressCallba
             removed[name] = removed.get(name, 0) + int(count)
     seconds = time.perf_counter() - started
     record = _record(request, results, done, complete, seconds)
+    if link is not None:
+        record["link"] = link
     live = None if source.other_axes else results[0].live
     replaces = previous is not None
     return Outcome(
-        data, table, record, digests, removed, complete, replaces, seconds, results[0].device, live
+        data, table, record, digests, removed, complete, replaces, seconds, results[0].device, live, tracks
     )
+
+
+def _one(request: Request, index: Index, segmenter: Segmenter, progress: ProgressCallback) -> PlaneResult:
+    """Segment one plane, or the region of it that was asked for."""
+    plane, region = request.source.plane(index), request.region
+    if region is None:
+        return segmenter(plane, request, progress)
+    return region.restore(segmenter(region.cut(plane), request, progress), request.source.plane_shape)
 
 
 def _over_planes(progress: ProgressCallback, number: int, planes: int) -> ProgressCallback:
@@ -117,6 +130,7 @@ def _record(
         "contrast_limits": request.contrast_limits and list(request.contrast_limits),
         "planes": [list(index) for index in done],
         "complete": complete,
+        "region": request.region and [request.region.name, *request.region.key],
         "seconds": round(seconds, 3),
     }
     if len(results) > 1:

@@ -10,6 +10,7 @@ import numpy as np
 from napari_sam2_automask._napari import whole_masks
 from napari_sam2_automask._napari.outcome import digest
 from napari_sam2_automask._napari.result import LAYER_KEY, RECORD_KEY, request_key
+from napari_sam2_automask.mask_store import Placed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from napari_sam2_automask._napari.controller import Finished
     from napari_sam2_automask.candidates import Candidates
     from napari_sam2_automask.live import Change, LiveSelection
-    from napari_sam2_automask.mask_store import Placed
     from napari_sam2_automask.settings import AmgSettings
 
 __all__ = ["LiveLayer", "retell"]
@@ -35,8 +35,8 @@ class LiveLayer:
         Prepared, so that updates are quick.
     layer : Labels
         Two-dimensional; holds what `settings` select.
-    oriented : callable
-        Turns labels (Y, X) into the layer's axes, and back.
+    window : callable
+        Returns the part of an array of the layer's shape that the candidates were found in, as a view (Y, X).
     settings : AmgSettings
         The settings of the run.
 
@@ -52,10 +52,10 @@ class LiveLayer:
         self,
         live: LiveSelection,
         layer: Labels,
-        oriented: Callable[[NDArray[Any]], NDArray[Any]],
+        window: Callable[[NDArray[Any]], NDArray[Any]],
         settings: AmgSettings,
     ) -> None:
-        self.live, self.layer, self.oriented = live, layer, oriented
+        self.live, self.layer, self.window = live, layer, window
         change = live.change
         self.change: Change = (
             change if change is not None and change.settings == settings else live.update(settings)
@@ -78,12 +78,22 @@ class LiveLayer:
         return frozenset(self._locked)
 
     def whole(self) -> dict[int, Placed]:
-        """Return the whole masks of the objects chosen, by label: as they are below those on top."""
-        return {row + 1: placed for row, placed in self.live.shown.items()}
+        """Return the whole masks of the objects chosen, by label, in the layer's axes."""
+        marker = np.arange(self.layer.data.size).reshape(self.layer.data.shape)
+        corners = self.window(marker)[[0, 0, -1], [0, -1, 0]]
+        (y0, x0), along_row, along_column = np.stack(np.unravel_index(corners, marker.shape), axis=1)
+        turned = along_row[0] != y0 or along_column[1] != x0
+        places = {}
+        for row, placed in self.live.shown.items():
+            one = Placed(placed.x0, placed.y0, placed.mask.T, placed.area) if turned else placed
+            places[row + 1] = Placed(one.y0 + int(y0), one.x0 + int(x0), one.mask, one.area)
+        return places
 
     def painted(self) -> NDArray[Any]:
-        """Return the labels (Y, X) in which pixels that differ were edited since."""
-        return self.live.labels
+        """Return the layer's data as it was painted; pixels that differ were edited since."""
+        labels = np.asarray(self.layer.data).copy()
+        self.window(labels)[...] = self.live.labels
+        return labels
 
     @property
     def accepted(self) -> frozenset[int]:
@@ -104,8 +114,7 @@ class LiveLayer:
     def reject(self, label: int) -> None:
         """Take an object off and keep it away, whatever the settings."""
         self._take_edits()
-        data = np.asarray(self.layer.data)
-        self.layer.data_setitem(np.nonzero(data == label), 0)
+        self.layer.data_setitem(np.nonzero(np.asarray(self.layer.data) == label), 0)
         self._accepted.discard(label)
         self._rejected.add(label)
         self._lock(self._locked | {label})
@@ -136,17 +145,19 @@ class LiveLayer:
         self.change = self.live.update(settings)
         self.objects = self.live.visible()
         if len(self.change.boxes):
-            labels = self.oriented(self.live.labels)
-            if self.layer.data.dtype != labels.dtype or self.layer.data.shape != labels.shape:
-                self.layer.data = labels.copy()
+            labels = self.live.labels
+            if self.layer.data.dtype.itemsize < labels.dtype.itemsize:
+                wider = np.asarray(self.layer.data).astype(labels.dtype)
+                self.window(wider)[...] = labels
+                self.layer.data = wider
             else:
-                self.layer.data[...] = labels
+                self.window(self.layer.data)[...] = labels
                 self.layer.refresh()
         return self.change
 
     def _take_edits(self) -> None:
         """Lock every label that a person gave pixels to or took pixels from, in whatever way."""
-        labels = self.oriented(np.asarray(self.layer.data))
+        labels = self.window(np.asarray(self.layer.data))
         changed = labels != self.live.labels
         if changed.any():
             touched = np.union1d(labels[changed], self.live.labels[changed])
@@ -155,7 +166,7 @@ class LiveLayer:
     def _lock(self, ids: set[int]) -> None:
         """Lock these labels and no others, as they are in the layer now."""
         self._locked = ids
-        labels = self.oriented(np.asarray(self.layer.data))
+        labels = self.window(np.asarray(self.layer.data))
         self.live.lock(labels, np.array(sorted(ids), np.int64))
 
 

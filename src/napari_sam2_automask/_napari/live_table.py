@@ -62,7 +62,9 @@ def live_table(
     measures = lookups(candidates).measures(settings)
 
     def of(values: NDArray[Any]) -> NDArray[np.float64]:
-        return np.where(known, values[rows], np.nan) if len(candidates) else np.full(len(ids), np.nan)
+        if not len(candidates):
+            return np.full(len(ids), np.nan)
+        return np.where(known, np.asarray(values, np.float64)[rows], np.nan)
 
     crops = candidates.crop_boxes[candidates.crop_index] if len(candidates) else np.zeros((0, 4))
     columns = {

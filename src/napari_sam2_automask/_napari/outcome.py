@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     Index = tuple[int, ...]
 
-__all__ = ["Outcome", "PlaneResult", "Segmenter", "digest"]
+__all__ = ["Outcome", "PlaneResult", "Segmenter", "TracksData", "digest"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +52,15 @@ class PlaneResult:
     complete: bool = True
     device: str = ""
     live: LiveSelection | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class TracksData:
+    """What a Tracks layer takes: coordinates (N, 1 + axes), the graph of parents, features (N,)."""
+
+    data: NDArray[Any]
+    graph: dict[int, list[int]]
+    features: dict[str, NDArray[Any]]
 
 
 class Segmenter(Protocol):
@@ -87,6 +96,8 @@ class Outcome:
         The device that was used.
     live : LiveSelection or None
         Of a two-dimensional image: what the settings can go on selecting from.
+    tracks : TracksData or None
+        Of a stack linked in time.
     """
 
     data: NDArray[Any]
@@ -99,6 +110,7 @@ class Outcome:
     seconds: float
     device: str = ""
     live: LiveSelection | None = None
+    tracks: TracksData | None = None
 
 
 def digest(plane: NDArray[Any]) -> str:

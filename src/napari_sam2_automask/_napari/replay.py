@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_sam2_automask.errors import ImageError
 from napari_sam2_automask.presets import PRESETS
 from napari_sam2_automask.settings import AmgSettings
 
@@ -32,6 +33,9 @@ def as_python(request: Request) -> str:
         image += f"[{', '.join(':' if isinstance(cut, slice) else str(cut) for cut in cuts)}]"
     if source.rows_columns[0] > source.rows_columns[1]:
         image += ".swapaxes(0, 1)"
+    if request.region is not None:
+        y0, x0, y1, x1 = request.region.box
+        image += f"[{y0}:{y1}, {x0}:{x1}]"
     model = repr(request.model) + (f", device={request.device!r}" if request.device != "auto" else "")
     if request.custom:
         imports.insert(0, "AmgSettings")
@@ -57,10 +61,13 @@ def as_command(request: Request, family: str) -> str:
         The model's family: presets differ between them.
     """
     source = request.source
+    if request.region is not None:
+        raise ImageError("a part of an image cannot be told to the command line: copy as Python, or crop it")
     words = ["sam2-automask", "segment", source.path or f"{source.name}.tif", "--out", "results"]
     words += ["--preset", request.preset, "--model", request.model, "--device", request.device]
     if source.other_axes and len(request.indices) > 1:
         words += ["--planes", "all"]
+        words += ["--link", "time" if request.link == "t" else "z"] if request.link else []
     elif source.other_axes:
         counts = [source.shape[axis] for axis in source.other_axes]
         words += ["--plane", str(int(np.ravel_multi_index(request.indices[0], counts)))]

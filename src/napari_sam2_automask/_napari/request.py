@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from napari_sam2_automask._napari.region import Region
     from napari_sam2_automask._napari.source import ImageSource
     from napari_sam2_automask.settings import AmgSettings
 
@@ -59,6 +60,10 @@ class Request:
         The planes to segment; ``((),)`` for a 2-D image.
     previous : Previous or None
         What an earlier run with the same settings left.
+    region : Region or None
+        Where to look on each plane; None for everywhere.
+    link : {"", "z", "t"}
+        Link the objects of all planes, along z or in time.
     """
 
     source: ImageSource
@@ -70,9 +75,16 @@ class Request:
     contrast: str = "layer"
     indices: tuple[Index, ...] = ((),)
     previous: Previous | None = None
+    region: Region | None = None
+    link: str = ""
 
     @property
     def contrast_limits(self) -> tuple[float, float] | None:
         """The intensities shown as black and white, or None for percentiles of the plane."""
         low, high = self.source.contrast_limits
         return (low, high) if self.contrast == "layer" and low < high else None
+
+    def window(self, data: NDArray[Any]) -> NDArray[Any]:
+        """Return what the model saw of an array (Y, X) in the image's axes, as a view in the plane's axes."""
+        plane = self.source.oriented(data)
+        return plane if self.region is None else self.region.cut(plane)

@@ -22,6 +22,8 @@ __all__ = ["RECORD_KEY", "find_previous", "layer_name", "place_outcome", "previo
 RECORD_KEY = "sam2_automask"
 #: Where it holds what the widget needs to find the layer again.
 LAYER_KEY = "sam2_automask_layer"
+#: Where the metadata of a Tracks layer holds the key of its run.
+TRACKS_KEY = "sam2_automask_tracks"
 
 
 def request_key(request: Request, image: Image) -> str:
@@ -32,6 +34,8 @@ def request_key(request: Request, image: Image) -> str:
         request.model,
         request.contrast,
         request.source.rows_columns,
+        request.region and request.region.key,
+        request.link,
     ]
     return json.dumps(same, sort_keys=True, default=str)
 
@@ -52,7 +56,7 @@ def previous_of(layer: Labels, request: Request) -> Previous | None:
         return None
     features, next_id = layer.features, 1
     others = features
-    if request.source.other_axes and len(features):
+    if request.source.other_axes and len(features) and layer.metadata[LAYER_KEY]["axis_columns"]:
         info = layer.metadata[LAYER_KEY]
         planes = [tuple(row) for row in features[info["axis_columns"]].itertuples(index=False)]
         others = features[[plane not in request.indices for plane in planes]]
@@ -65,7 +69,8 @@ def layer_name(request: Request, complete: bool = True) -> str:
     """Return the name of a result: the image, then what it was segmented with."""
     preset = f"custom (from {request.preset})" if request.custom else request.preset
     model = request.model.replace("\\", "/").rsplit("/", 1)[-1]
-    return f"{request.source.name} - {preset}, {model}" + ("" if complete else " (partial)")
+    where = f", {request.region.name}" if request.region is not None else ""
+    return f"{request.source.name} - {preset}, {model}{where}" + ("" if complete else " (partial)")
 
 
 def place_outcome(
@@ -91,12 +96,15 @@ def place_outcome(
     Labels
         The layer that holds the result.
     """
+    if outcome.tracks is not None:
+        _place_tracks(viewer, request, outcome, key)
     if previous is not None and outcome.replaces and previous in viewer.layers:
         return _replace(previous, request, outcome)
+    linked = "link" in outcome.record
     info = {
         "key": key if outcome.complete else None,
         "digests": dict(outcome.digests),
-        "axis_columns": list(outcome.table.columns[1 : 1 + len(request.source.other_axes)]),
+        "axis_columns": [] if linked else list(outcome.table.columns[1 : 1 + len(request.source.other_axes)]),
     }
     return unwrapped(
         viewer.add_labels(
@@ -106,6 +114,22 @@ def place_outcome(
             metadata={RECORD_KEY: outcome.record, LAYER_KEY: info},
             **request.source.transform,
         )
+    )
+
+
+def _place_tracks(viewer: Viewer, request: Request, outcome: Outcome, key: str) -> None:
+    """Add the tracks of a stack linked in time, in the place of those of an earlier run with the same key."""
+    tracks = outcome.tracks
+    assert tracks is not None
+    for layer in [layer for layer in viewer.layers if layer.metadata.get(TRACKS_KEY) == key]:
+        viewer.layers.remove(layer)
+    viewer.add_tracks(
+        tracks.data,
+        graph=tracks.graph,
+        features=tracks.features,
+        name=f"{layer_name(request)} - tracks",
+        metadata={TRACKS_KEY: key},
+        **request.source.transform,
     )
 
 

@@ -42,6 +42,7 @@ class EngineSegmenter:
         import torch
 
         from napari_sam2_automask.image import to_model_view
+        from napari_sam2_automask.pooling import take
         from napari_sam2_automask.proposal import propose_view
 
         if not self._threads_set:
@@ -62,6 +63,8 @@ class EngineSegmenter:
                 candidates, complete = cancelled.candidates, False
                 if candidates is None:
                     raise
+            if request.region is not None:
+                candidates = take(candidates, request.region.rows_inside(candidates))
             if complete:
                 progress(Progress("select", 0, 1))
             return _choose_and_paint(candidates, plane, request, model, complete)

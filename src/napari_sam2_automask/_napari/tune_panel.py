@@ -166,13 +166,13 @@ class TunePanel(QWidget):
         """Return a label image with the examples in it, and which labels they are (None for all)."""
         chosen = self.examples.currentIndex()
         if chosen > 0:
-            return follower.oriented(np.asarray(self._layers[chosen - 1].data)).copy(), None
+            return follower.window(np.asarray(self._layers[chosen - 1].data)).copy(), None
         ids = sorted(follower.accepted)
         if not ids:
             raise CandidatesError(
                 "no object is picked: press Pick and click on a few good ones, or paint some"
             )
-        return follower.oriented(np.asarray(follower.layer.data)).copy(), ids
+        return follower.window(np.asarray(follower.layer.data)).copy(), ids
 
     def _poll(self) -> None:
         run = self._run

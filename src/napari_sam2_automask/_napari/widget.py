@@ -182,7 +182,7 @@ class AutomaskWidget(QWidget):
         Raises
         ------
         AutomaskError
-            If there is no image to segment.
+            If there is no image to segment, or nothing of it where to look.
         """
         source = self.images.source()
         return Request(
@@ -194,6 +194,8 @@ class AutomaskWidget(QWidget):
             device=self.models.device,
             contrast=self.images.contrast,
             indices=tuple(source.all_indices()) if self.images.all_planes else (source.index,),
+            region=self.images.region(source),
+            link=self.images.link,
         )
 
     def run(self) -> None:
@@ -226,7 +228,11 @@ class AutomaskWidget(QWidget):
         return request, image
 
     def _connections(self) -> list[list[tuple[Any, Any]]]:
-        return [self.images.layer_choice.connections, self.tuning.connections]
+        return [
+            self.images.layer_choice.connections,
+            self.images.where.connections,
+            self.tuning.connections,
+        ]
 
     def _on_ended(self) -> None:
         self.models.refresh()  # the run may have downloaded one

@@ -1,0 +1,176 @@
+"""Where to look: a part of the image plane, given by a Shapes layer, a mask, or what is in view."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_sam2_automask.errors import ImageError
+
+if TYPE_CHECKING:
+    from napari.layers import Image, Labels, Shapes
+    from numpy.typing import NDArray
+
+    from napari_sam2_automask._napari.outcome import PlaneResult
+    from napari_sam2_automask._napari.source import ImageSource
+    from napari_sam2_automask.candidates import Candidates
+
+__all__ = ["Region", "region_in_view", "region_of_labels", "region_of_shapes"]
+
+#: An object belongs to a region if this share of it lies inside.
+INSIDE = 0.5
+#: Corners of the polygon that stands for an ellipse.
+CORNERS = 90
+
+
+@dataclass(frozen=True, eq=False)
+class Region:
+    """A part of a plane (Y, X): the model sees the box, and objects outside the mask are left out.
+
+    Attributes
+    ----------
+    name : str
+        What it is called in the result's name.
+    box : (int, int, int, int)
+        ``y0, x0, y1, x1``, end exclusive.
+    mask : (y1 - y0, x1 - x0) bool array or None
+        The region inside its box; None for all of the box.
+    """
+
+    name: str
+    box: tuple[int, int, int, int]
+    mask: NDArray[np.bool_] | None = None
+
+    @property
+    def key(self) -> list[Any]:
+        """What two equal regions have in common; JSON-able."""
+        digest = "" if self.mask is None else hashlib.blake2b(self.mask.tobytes(), digest_size=8).hexdigest()
+        return [*self.box, digest]
+
+    def cut(self, plane: NDArray[Any]) -> NDArray[Any]:
+        """Return the box of a plane (Y, X) or (Y, X, C), a view."""
+        y0, x0, y1, x1 = self.box
+        return plane[y0:y1, x0:x1]
+
+    def rows_inside(self, candidates: Candidates) -> NDArray[np.int64]:
+        """Return the candidates that lie in the mask by half of their area at least."""
+        if self.mask is None:
+            return np.arange(len(candidates))
+        inside = np.zeros(len(candidates), bool)
+        for row in range(len(candidates)):
+            y0, x0, mask = candidates.mask(row)
+            under = self.mask[y0 : y0 + mask.shape[0], x0 : x0 + mask.shape[1]]
+            inside[row] = np.count_nonzero(mask & under) >= INSIDE * np.count_nonzero(mask)
+        return np.flatnonzero(inside)
+
+    def restore(self, result: PlaneResult, shape: tuple[int, int]) -> PlaneResult:
+        """Put a result of the box into the whole plane, of `shape`."""
+        labels = np.zeros(shape, result.labels.dtype)
+        self.cut(labels)[...] = result.labels
+        return replace(result, labels=labels, table=self.shifted(result.table))
+
+    def shifted(self, table: Any) -> Any:
+        """Return a table of the box with places counted in the whole plane."""
+        y0, x0 = self.box[:2]
+        table = table.copy()
+        for column in table.columns:
+            part = str(column).rsplit("_", 1)[-1]
+            if str(column).split("_")[0] in ("bbox", "point", "crop"):
+                table[column] += y0 if part.startswith("y") else x0
+        return table
+
+
+def region_in_view(image: Image, source: ImageSource) -> Region:
+    """Return what of an image the viewer shows now.
+
+    Raises
+    ------
+    ImageError
+        If nothing of it is in view.
+    """
+    corners = np.asarray(image.corner_pixels, float)[:, : len(source.shape)]
+    if image.multiscale:
+        corners = corners * np.asarray(image.downsample_factors)[image.data_level][: len(source.shape)]
+    low, high = corners[:, list(source.rows_columns)]
+    return _boxed("field of view", np.stack([low, high + 1]), source, None)
+
+
+def region_of_shapes(shapes: Shapes, image: Image, source: ImageSource) -> Region:
+    """Return what lies in the shapes of a layer; lines and paths enclose nothing and do not count.
+
+    Raises
+    ------
+    ImageError
+        If no shape encloses any of the image.
+    """
+    from skimage.draw import polygon
+
+    outlines = [
+        np.array([_on_image(shapes, corner, image) for corner in _outline(data, kind)])
+        for data, kind in zip(shapes.data, shapes.shape_type, strict=True)
+        if kind in ("rectangle", "polygon", "ellipse")
+    ]
+    outlines = [points[:, list(source.rows_columns)] for points in outlines]
+    if not outlines:
+        raise ImageError(f"{shapes.name!r} holds no shape that encloses an area: draw a polygon or rectangle")
+    whole = _boxed(shapes.name, np.concatenate(outlines), source, None)
+    y0, x0, y1, x1 = whole.box
+    mask = np.zeros((y1 - y0, x1 - x0), bool)
+    for points in outlines:
+        mask[polygon(points[:, 0] - y0, points[:, 1] - x0, mask.shape)] = True  # type: ignore[no-untyped-call]
+    if not mask.any():
+        raise ImageError(f"the shapes of {shapes.name!r} hold no pixel of the image: draw them on it")
+    return replace(whole, mask=mask)
+
+
+def region_of_labels(labels: Labels, source: ImageSource) -> Region:
+    """Return where a Labels layer is not 0, on the current plane if it has several.
+
+    Raises
+    ------
+    ImageError
+        If it has another shape than the image, or is 0 there.
+    """
+    data = labels.data
+    if tuple(data.shape) == source.shape:
+        data = source.oriented(np.asarray(data[source.slices(source.index)]))
+    elif tuple(data.shape) != source.plane_shape:
+        raise ImageError(
+            f"the mask {labels.name!r} has the shape {tuple(data.shape)}, the image {source.shape}: "
+            "choose labels of that image"
+        )
+    mask = np.asarray(data) != 0
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    if not rows.size:
+        raise ImageError(f"the mask {labels.name!r} is empty on this plane: paint where to look")
+    box = int(rows[0]), int(columns[0]), int(rows[-1]) + 1, int(columns[-1]) + 1
+    return Region(labels.name, box, mask[box[0] : box[2], box[1] : box[3]])
+
+
+def _boxed(name: str, points: NDArray[Any], source: ImageSource, mask: None) -> Region:
+    """Return the smallest box of whole pixels around points (N, 2), inside the image."""
+    shape = np.array(source.plane_shape)
+    low = np.clip(np.floor(points.min(0)), 0, shape).astype(int)
+    high = np.clip(np.ceil(points.max(0)), 0, shape).astype(int)
+    if (high <= low).any():
+        raise ImageError(f"nothing of {source.name!r} lies in the {name}: move the view or the shapes")
+    return Region(name, (int(low[0]), int(low[1]), int(high[0]), int(high[1])), mask)
+
+
+def _outline(data: NDArray[Any], kind: str) -> NDArray[Any]:
+    """Return the corners of a shape; many for an ellipse, which is given by the corners of its box."""
+    if kind != "ellipse":
+        return data
+    centre, one, other = data.mean(0), (data[1] - data[0]) / 2, (data[3] - data[0]) / 2
+    turn = np.linspace(0, 2 * np.pi, CORNERS, endpoint=False)[:, None]
+    return np.asarray(centre + np.cos(turn) * one + np.sin(turn) * other)
+
+
+def _on_image(shapes: Shapes, corner: NDArray[Any], image: Image) -> NDArray[Any]:
+    """Return a corner in the image's data coordinates; a layer of fewer axes lies on every plane."""
+    world = np.asarray(shapes.data_to_world(corner), float)
+    world = np.concatenate([np.zeros(max(0, image.ndim - len(world))), world])
+    return np.asarray(image.world_to_data(world))[-image.ndim :]
