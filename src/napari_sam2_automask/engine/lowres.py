@@ -89,33 +89,50 @@ class Resizer:
         Measures
             Equal to those of the resized logits but for pixels within rounding of a threshold.
         """
-        corners = _corners(logits)
+        rows, columns = self._window(logits)
+        corners = _corners(logits[:, rows, columns])
         low = torch.minimum(torch.minimum(*corners[:2]), torch.minimum(*corners[2:]))
         high = torch.maximum(torch.maximum(*corners[:2]), torch.maximum(*corners[2:]))
         margin = torch.maximum(low.abs(), high.abs()).mul_(_MARGIN).add_(1e-12)
-        full = (low - margin > self._levels[0]) & self._has_pixels
-        some = (high + margin > self._levels[2]) & self._has_pixels & ~full
-        inside = self._count(full)
+        has_pixels = self._has_pixels[rows, columns]
+        full = (low - margin > self._levels[0]) & has_pixels
+        some = (high + margin > self._levels[2]) & has_pixels & ~full
+        inside = self._count(full, rows, columns)
         counts = [inside.clone(), inside.clone(), inside]
-        boxes = self._box_of_cells(full)
+        boxes = self._box_of_cells(full, rows, columns)
         mask, row, column = some.nonzero(as_tuple=True)
         step = max(1, _PIXELS // int(self._counts[0].max() * self._counts[1].max()))
         for start in range(0, len(mask), step):
             part = slice(start, start + step)
             cells = mask[part], row[part], column[part]
-            self._add_cells(cells, [corner[cells] for corner in corners], counts, boxes)
+            placed = cells[0], cells[1] + rows.start, cells[2] + columns.start
+            self._add_cells(placed, [corner[cells] for corner in corners], counts, boxes)
         empty = counts[1] == 0
         return Measures(counts[1], counts[0], counts[2], boxes.masked_fill_(empty[:, None], 0))
 
-    def _count(self, cells: Tensor) -> Tensor:
-        by_row = (cells * self._counts[1]).sum(-1)
-        total: Tensor = (by_row * self._counts[0]).sum(-1)
+    def _window(self, logits: Tensor) -> tuple[slice, slice]:
+        """Return rows and columns outside which no pixel can be above any level.
+
+        All there are on a GPU, which would have to wait for the answer.
+        """
+        height, width = logits.shape[1:]
+        if logits.device.type != "cpu" or not logits.numel():
+            return slice(0, height), slice(0, width)
+        lowest, highest = logits.aminmax()
+        margin = _MARGIN * max(abs(float(lowest)), abs(float(highest))) + 1e-12
+        used = logits.amax(0) > self._levels[2] - margin
+        return _around(used.any(1)), _around(used.any(0))
+
+    def _count(self, cells: Tensor, rows: slice, columns: slice) -> Tensor:
+        by_row = (cells * self._counts[1][columns]).sum(-1)
+        total: Tensor = (by_row * self._counts[0][rows]).sum(-1)
         return total
 
-    def _box_of_cells(self, cells: Tensor) -> Tensor:
+    def _box_of_cells(self, cells: Tensor, rows: slice, columns: slice) -> Tensor:
         """Box of whole cells; where there is none, a box that any pixel enlarges."""
         edges = []
-        for axis, (starts, pixels) in enumerate(zip(self._starts, self._crop_size, strict=True)):
+        for axis, part in enumerate((rows, columns)):
+            starts, pixels = self._starts[axis][part.start : part.stop + 1], self._crop_size[axis]
             used = cells.any(2 - axis)
             first = torch.where(used, starts[:-1], pixels).amin(1)
             last = torch.where(used, starts[1:] - 1, -1).amax(1)
@@ -152,6 +169,14 @@ class Resizer:
         offset = torch.arange(int(counts.max()), device=cell.device)
         pixel = self._starts[axis][cell][:, None] + offset
         return pixel, offset < counts[cell][:, None], weights[pixel.clamp(max=len(weights) - 1)]
+
+
+def _around(used: Tensor) -> slice:
+    """Return the positions from the first to the last that is True, and one more on either side."""
+    positions = used.nonzero()
+    if not len(positions):
+        return slice(0, 1)
+    return slice(max(int(positions[0]) - 1, 0), min(int(positions[-1]) + 2, len(used)))
 
 
 def _corners(logits: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
