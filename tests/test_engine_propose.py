@@ -137,6 +137,7 @@ def test_cancel_keeps_what_was_found(model: Model, stage: str, monkeypatch: pyte
     assert sum(found.removed.values()) + len(found) == 3 * found.prompts[0]
     # Nothing stays behind in the network.
     assert not any(m._forward_pre_hooks for m in model.network.modules())
+    assert not any("forward" in vars(m) for m in model.network.modules())
     assert (len(select(found, BASE.replace(crop_n_layers=1))) > 0) == (stage == "encoder")
 
 

@@ -92,7 +92,7 @@ def encode(network: SAM2Base, view: NDArray[np.uint8], tick: Callable[[], None])
         If the features hold NaN or infinity.
     """
     inputs = model_input(view, network.image_size).to(network.device)
-    with _ticking(network, tick):
+    with _ticking(network, tick), _without_positions(network):
         backbone = network.forward_image(inputs)
     levels = list(backbone["backbone_fpn"][-network.num_feature_levels :])
     if network.directly_add_no_mem_embed:
@@ -127,3 +127,17 @@ def _ticking(network: SAM2Base, tick: Callable[[], None]) -> Iterator[None]:
     finally:
         for hook in hooks:
             hook.remove()
+
+
+@contextmanager
+def _without_positions(network: SAM2Base) -> Iterator[None]:
+    """Leave out the neck's position codes, which only videos need: 90 MB at a model input of 1024 pixels."""
+    coder = getattr(getattr(network.image_encoder, "neck", None), "position_encoding", None)
+    if coder is None or "forward" in vars(coder):
+        yield
+        return
+    coder.forward = lambda x: x[:, :0]
+    try:
+        yield
+    finally:
+        del coder.forward
