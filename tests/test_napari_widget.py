@@ -296,7 +296,7 @@ def test_presets_custom_and_back(viewer, segmenter):
     presets.combo.activated.emit(presets.combo.currentIndex())
     fine = PRESETS["fine"].for_model("bundled")
     assert widget.form.settings == fine
-    assert "5 encoder passes" in presets.cost.text()
+    assert "size of the objects" in presets.cost.text()
     assert presets.purpose.text() == PRESETS["fine"].purpose
     widget.form.widgets["pred_iou_thresh"].value = 0.11
     assert presets.combo.currentText() == "custom (from fine)"

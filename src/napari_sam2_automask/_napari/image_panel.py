@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from napari.layers import Image as ImageLayer
 from qtpy.QtWidgets import QComboBox, QHBoxLayout, QPushButton, QSizePolicy, QWidget
 
 from napari_sam2_automask._napari.layer_choice import LayerChoice, unwrapped
-from napari_sam2_automask._napari.layout import Signal, choice_form, choice_label
+from napari_sam2_automask._napari.layout import Signal, choice_form, choice_label, roomy
+from napari_sam2_automask._napari.projection import project
 from napari_sam2_automask._napari.source import ImageSource, plane_count, take_source
 from napari_sam2_automask._napari.where_choice import WhereChoice
 from napari_sam2_automask.errors import ImageError
@@ -48,8 +50,12 @@ class ImagePanel(QWidget):
         self.contrast_combo.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self.view_button = QPushButton("Show")
         self.view_button.setToolTip("Add what the model sees as a layer.")
+        roomy(self.view_button)
         self.planes_combo = QComboBox()
-        self.planes_combo.setToolTip("All planes go into one Labels layer of the stack's shape.")
+        self.planes_combo.setToolTip(
+            "All planes go into one Labels layer of the stack's shape. A projection, the maximum or mean of "
+            "all planes, gives labels of two axes."
+        )
         self.link_combo = QComboBox()
         self.link_combo.addItem("Each plane by itself", "")
         self.link_combo.addItem("Link along z: one number per body", "z")
@@ -74,6 +80,9 @@ class ImagePanel(QWidget):
         self.planes_combo.activated.connect(self._emit)
         self.planes_combo.currentIndexChanged.connect(self._show_link)
         self.view_button.clicked.connect(self.view_wanted)
+        selection = viewer.layers.selection.events.changed
+        selection.connect(self._emit)
+        self.layer_choice.connections.append((selection, self._emit))
         self._on_layer()
 
     @property
@@ -89,7 +98,7 @@ class ImagePanel(QWidget):
     @property
     def all_planes(self) -> bool:
         """Whether all planes of a stack are wanted."""
-        return self._planes > 1 and self.planes_combo.currentIndex() == 1
+        return self._planes > 1 and self.planes_combo.currentData() == "all"
 
     @property
     def plane_count(self) -> int:
@@ -101,30 +110,42 @@ class ImagePanel(QWidget):
         """``"z"`` or ``"t"`` if the objects of all planes are to be linked, else empty."""
         return str(self.link_combo.currentData()) if self._can_link() else ""
 
-    def region(self, source: ImageSource) -> Region | None:
+    def region(self, source: ImageSource, layer: Image | None = None) -> Region | None:
         """Return where to look; raises `ImageError` if that holds nothing of the image."""
-        layer = self.layer
+        layer = layer or self.layer
         return None if layer is None else self.where.region(layer, source)
+
+    def selected(self) -> list[Image]:
+        """Return the images that Run segments: all that are selected in the list, else the chosen one."""
+        chosen = self.layer
+        if chosen is None:
+            return []
+        layers = [unwrapped(layer) for layer in self._viewer.layers if layer in self._viewer.layers.selection]
+        images = [layer for layer in layers if isinstance(layer, ImageLayer)]
+        pinned = self.layer_choice.pin.isChecked()
+        return images if len(images) > 1 and chosen in images and not pinned else [chosen]
 
     def restore(self, contrast: str) -> None:
         """Show a remembered choice."""
         self.contrast_combo.setCurrentIndex(max(0, self.contrast_combo.findData(contrast)))
 
-    def source(self) -> ImageSource:
-        """Return a snapshot of the chosen image as the viewer shows it now.
+    def source(self, layer: Image | None = None) -> ImageSource:
+        """Return a snapshot of an image, the chosen one if left out, as the viewer shows it now.
 
         Raises
         ------
         ImageError
             If there is no image layer, or none with pixels.
         """
-        layer = self.layer
+        layer = layer or self.layer
         if layer is None:
             active = unwrapped(self._viewer.layers.selection.active)
             kind = f" ({active.name!r} is a {type(active).__name__} layer)" if active is not None else ""
             raise ImageError(f"There is no image to segment{kind}: open an image, or File > Open Sample.")
         dims = self._viewer.dims
-        return take_source(layer, tuple(dims.order), tuple(dims.point))
+        source = take_source(layer, tuple(dims.order), tuple(dims.point))
+        wanted = self.planes_combo.currentData()
+        return project(source, wanted) if source.other_axes and wanted in ("max", "mean") else source
 
     def _on_layer(self) -> None:
         layer = self.layer
@@ -132,7 +153,10 @@ class ImagePanel(QWidget):
         if planes != self._planes or not self.planes_combo.count():
             self._planes = planes
             self.planes_combo.clear()
-            self.planes_combo.addItems(["Current plane", f"All {planes:,} planes"])
+            self.planes_combo.addItem("Current plane", "")
+            self.planes_combo.addItem(f"All {planes:,} planes", "all")
+            self.planes_combo.addItem("Maximum projection", "max")
+            self.planes_combo.addItem("Mean projection", "mean")
         self.planes_combo.setVisible(planes > 1)
         self._planes_label.setVisible(planes > 1)
         self._show_link()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from napari.layers import Image
 from qtpy.QtWidgets import QComboBox, QHBoxLayout, QSizePolicy, QToolButton, QWidget
 
-from napari_sam2_automask._napari.layout import Signal
+from napari_sam2_automask._napari.layout import Signal, roomy
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
@@ -47,6 +47,7 @@ class LayerChoice(QWidget):
         self.pin.setText("Pin")
         self.pin.setCheckable(True)
         self.pin.setToolTip("Keep this image, whichever layer is active.")
+        roomy(self.pin)
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.combo, 1)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 # qtpy gives it this name for every binding; only its stubs do not say so.
 from qtpy.QtCore import Signal  # type: ignore[attr-defined]
-from qtpy.QtWidgets import QFormLayout, QLabel, QWidget
+from qtpy.QtWidgets import QAbstractButton, QFormLayout, QLabel, QWidget
 
-__all__ = ["Signal", "choice_form", "choice_label"]
+__all__ = ["Signal", "choice_form", "choice_label", "roomy"]
 
 #: Width of the names of choices in pixels, the same in all parts so that they line up.
 LABEL_WIDTH = 64
@@ -27,3 +27,9 @@ def choice_label(text: str) -> QLabel:
     label = QLabel(text)
     label.setFixedWidth(LABEL_WIDTH)
     return label
+
+
+def roomy(*buttons: QAbstractButton) -> None:
+    """Give buttons that stand beside something some room around their text; napari's style gives none."""
+    for button in buttons:
+        button.setMinimumWidth(button.fontMetrics().horizontalAdvance(button.text()) + 24)

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QWidget
 
+from napari_sam2_automask._napari.layout import roomy
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -38,6 +40,7 @@ class Picking(QWidget):
         )
         self.clear.setToolTip("Release all objects that were accepted or rejected.")
         self.count.setStyleSheet("font-size: 11px;")
+        roomy(self.button, self.clear)
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
         row.addWidget(self.button)

@@ -27,10 +27,12 @@ def as_python(request: Request) -> str:
         lines.append("from skimage.io import imread\n")
         image = f"imread({source.path!r})"
     else:
-        image = f"viewer.layers[{source.name!r}].data"
+        image = f"viewer.layers[{source.layer_name!r}].data"
     if source.other_axes:
         cuts = source.slices(request.indices[0])
         image += f"[{', '.join(':' if isinstance(cut, slice) else str(cut) for cut in cuts)}]"
+    if source.projected:
+        image += f".{source.projected[0]}({source.projected[1]})"
     if source.rows_columns[0] > source.rows_columns[1]:
         image += ".swapaxes(0, 1)"
     if request.region is not None:
@@ -63,9 +65,11 @@ def as_command(request: Request, family: str) -> str:
     source = request.source
     if request.region is not None:
         raise ImageError("a part of an image cannot be told to the command line: copy as Python, or crop it")
-    words = ["sam2-automask", "segment", source.path or f"{source.name}.tif", "--out", "results"]
+    words = ["sam2-automask", "segment", source.path or f"{source.layer_name}.tif", "--out", "results"]
     words += ["--preset", request.preset, "--model", request.model, "--device", request.device]
-    if source.other_axes and len(request.indices) > 1:
+    if source.projected:
+        words += ["--project", source.projected[0]]
+    elif source.other_axes and len(request.indices) > 1:
         words += ["--planes", "all"]
         words += ["--link", "time" if request.link == "t" else "z"] if request.link else []
     elif source.other_axes:

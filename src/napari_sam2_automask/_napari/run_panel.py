@@ -51,13 +51,15 @@ class RunPanel(QWidget):
         layout.addWidget(self.status)
         layout.addLayout(row)
         self._activity: napari_progress | None = None
+        self._offer, self._idle = "Run", True
         self._shown: tuple[int, int, str] | None = None
         self.button.clicked.connect(self.pressed)
         self.show_idle("Ready")
 
     def show_idle(self, status: str) -> None:
         """Offer Run and say how the last one went."""
-        self.button.setText("Run")
+        self._idle = True
+        self.button.setText(self._offer)
         self.button.setEnabled(True)
         self.button.setToolTip("Segment the image with these settings.")
         self.bar.setVisible(False)
@@ -65,8 +67,15 @@ class RunPanel(QWidget):
         self.status.setText(status)
         self.close_activity()
 
+    def offer(self, images: int) -> None:
+        """Offer to run one image, or all that are selected."""
+        self._offer = "Run" if images < 2 else f"Run on {images} images"
+        if self._idle:
+            self.button.setText(self._offer)
+
     def show_running(self, image_name: str) -> None:
         """Offer Cancel, with an empty progress bar here and in napari's activity dock."""
+        self._idle = False
         self.button.setText("Cancel")
         self.button.setToolTip("Stop, and keep the objects found so far.")
         # Never 0 of 0: that is drawn as an endless animation, and where OpenGL is done in software each frame

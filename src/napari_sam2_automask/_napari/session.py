@@ -51,16 +51,22 @@ class RunSession(QObject):
     store : Store
         Where the time that runs take is remembered.
     make_request : callable
-        Returns what Run would do now and the image layer; raises `AutomaskError`.
+        Returns what Run would do with an image layer now (with the chosen one if given None), and that layer;
+        raises `AutomaskError`.
 
     Attributes
     ----------
+    last : Finished or None
+        How the last run ended.
+    wanted : Qt signal
+        A person pressed Run.
     ended : Qt signal
         A run has ended, however.
     placed : Qt signal
         A result is in the viewer; emits the `Finished`, the `Outcome` and the layer.
     """
 
+    wanted = Signal()
     ended = Signal()
     placed = Signal(object, object, object)
 
@@ -70,12 +76,13 @@ class RunSession(QObject):
         panel: RunPanel,
         segmenter: Segmenter,
         store: Store,
-        make_request: Callable[[], tuple[Request, Image]],
+        make_request: Callable[[Image | None], tuple[Request, Image]],
     ) -> None:
         super().__init__(panel)
         self._viewer, self._panel, self._store = viewer, panel, store
         self._make_request = make_request
         self.controller = Controller(inference_thread(), segmenter)
+        self.last: Finished | None = None
         self._view: tuple[Run[Any], Request] | None = None
         self._polling = self._starting = False
         self._ending: tuple[Finished, Labels | None] | None = None
@@ -92,19 +99,19 @@ class RunSession(QObject):
         """Whether a run is going on, or its result is just being put into the viewer."""
         return self.controller.running or self._ending is not None
 
-    def run(self) -> None:
-        """Start a run, as the button does."""
+    def start(self, image: Image | None = None) -> bool:
+        """Start a run of an image, the chosen one if left out; return whether it has started."""
         if self.running or self._starting:
-            return
+            return False
         try:
-            request, image = self._make_request()
+            request, image = self._make_request(image)
             key = request_key(request, image)
             previous = find_previous(self._viewer, key)
             if previous is not None:
                 request = replace(request, previous=previous_of(previous, request))
         except Exception as error:
             self._fail(explain(error))
-            return
+            return False
         # Before the work starts: napari redraws the window for its progress bar, and both want a core.
         self._starting = True
         try:
@@ -113,6 +120,11 @@ class RunSession(QObject):
             self._starting = False
         self.controller.start(request, image, key, previous)
         self._timer.start()
+        return True
+
+    def say(self, text: str) -> None:
+        """Say something where the end of a run is told."""
+        self._panel.status.setText(text)
 
     def cancel(self) -> None:
         """Stop the run and keep what it found, as the button does."""
@@ -123,7 +135,7 @@ class RunSession(QObject):
     def show_model_view(self) -> None:
         """Have what the model sees of the current plane made off the main thread, and add it as a layer."""
         try:
-            request, _ = self._make_request()
+            request, _ = self._make_request(None)
         except Exception as error:
             self._fail(explain(error))
             return
@@ -146,7 +158,7 @@ class RunSession(QObject):
         if self.running:
             self.cancel()
         else:
-            self.run()
+            self.wanted.emit()
 
     def _poll(self) -> None:
         # napari's progress bar processes events on each update, and so may call this again within itself.
@@ -203,7 +215,7 @@ class RunSession(QObject):
             self._panel.show_idle(text)
             if outcome is not None and outcome.complete and layer is None:
                 show_info(text)
-        self._ending = None
+        self._ending, self.last = None, finished
         self.controller.end()
         self.ended.emit()
 

@@ -53,6 +53,8 @@ class ImageSource:
         Names of the axes of `shape`.
     path : str or None
         The file that the layer was read from, if any.
+    projected : (str, tuple of int) or None
+        Of a projection: ``"max"`` or ``"mean"``, and the axes of the stack that it was taken over.
     """
 
     name: str
@@ -67,6 +69,12 @@ class ImageSource:
     unit: str | None = None
     axis_labels: tuple[str, ...] = ()
     path: str | None = None
+    projected: tuple[str, tuple[int, ...]] | None = None
+
+    @property
+    def layer_name(self) -> str:
+        """The name of the layer; that of a projection has more to it."""
+        return self.name.rsplit(", ", 1)[0] if self.projected else self.name
 
     @property
     def other_axes(self) -> tuple[int, ...]:

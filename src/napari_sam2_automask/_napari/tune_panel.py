@@ -12,7 +12,7 @@ from qtpy.QtWidgets import QComboBox, QHBoxLayout, QLabel, QPushButton, QSizePol
 
 from napari_sam2_automask._napari.controller import explain
 from napari_sam2_automask._napari.layer_choice import unwrapped
-from napari_sam2_automask._napari.layout import Signal
+from napari_sam2_automask._napari.layout import Signal, roomy
 from napari_sam2_automask._napari.picking import Picking
 from napari_sam2_automask._napari.search_plot import SearchPlot
 from napari_sam2_automask._napari.thread import inference_thread
@@ -96,6 +96,7 @@ class TunePanel(QWidget):
         self.message.setStyleSheet("font-size: 11px;")
         heading = QLabel("Settings from examples")
         heading.setStyleSheet("font-weight: bold;")
+        roomy(self.search, self.apply)
         row = QHBoxLayout()
         row.addWidget(self.examples, 1)
         row.addWidget(self.search)

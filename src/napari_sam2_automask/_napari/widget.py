@@ -14,6 +14,7 @@ from napari_sam2_automask._napari.copying import CopyRow
 from napari_sam2_automask._napari.costs import cost_text
 from napari_sam2_automask._napari.following import Following
 from napari_sam2_automask._napari.form import SettingsForm, ignore_stray_wheel
+from napari_sam2_automask._napari.goto import go_to_selected
 from napari_sam2_automask._napari.image_panel import ImagePanel
 from napari_sam2_automask._napari.leaving import WindowWatch, let_go
 from napari_sam2_automask._napari.live_panel import LivePanel
@@ -24,6 +25,7 @@ from napari_sam2_automask._napari.preset_files import PresetFiles
 from napari_sam2_automask._napari.remembering import Remembered
 from napari_sam2_automask._napari.request import Request
 from napari_sam2_automask._napari.run_panel import RunPanel
+from napari_sam2_automask._napari.run_queue import RunQueue
 from napari_sam2_automask._napari.segmenter import engine_segmenter
 from napari_sam2_automask._napari.session import RunSession
 from napari_sam2_automask._napari.store import Store, default_store
@@ -82,6 +84,7 @@ class AutomaskWidget(QWidget):
             self._store,
             self._request_and_image,
         )
+        self.queue = RunQueue(self.session)
         self.copies = CopyRow(self.request, lambda: self.models.family)
         self.remembered = Remembered(self, self._store)
         self._lay_out()
@@ -120,11 +123,13 @@ class AutomaskWidget(QWidget):
     def _connect(self) -> None:
         self.images.changed.connect(self._show_costs)
         self.images.view_wanted.connect(self.session.show_model_view)
+        self.session.wanted.connect(self.run)
         self.session.ended.connect(self._on_ended)
         self.session.placed.connect(self._on_placed)
         for part in (self.live, self.tuning, self.preset_files):
             part.settings_wanted.connect(self._show_settings)
         self.live.run_wanted.connect(self.run)
+        self.following.told.connect(self._say_count)
         self.models.changed.connect(self._on_model)
         self.presets.chosen.connect(self._load_preset)
         self.form.changed.connect(self._on_settings)
@@ -165,6 +170,7 @@ class AutomaskWidget(QWidget):
             self.form.settings, self.models.model, self.models.device, self.images.plane_count, self._store
         )
         self.presets.cost.setText(text)
+        self.run_panel.offer(len(self.images.selected()))
         self.remembered.save_soon()
 
     def _points_from_layer(self) -> PointGrids | None:
@@ -176,15 +182,15 @@ class AutomaskWidget(QWidget):
 
     # -- running
 
-    def request(self) -> Request:
-        """Return what Run would do now.
+    def request(self, image: Image | None = None) -> Request:
+        """Return what Run would do now with an image, the chosen one if left out.
 
         Raises
         ------
         AutomaskError
             If there is no image to segment, or nothing of it where to look.
         """
-        source = self.images.source()
+        source = self.images.source(image)
         return Request(
             source=source,
             settings=self.form.settings,
@@ -194,16 +200,21 @@ class AutomaskWidget(QWidget):
             device=self.models.device,
             contrast=self.images.contrast,
             indices=tuple(source.all_indices()) if self.images.all_planes else (source.index,),
-            region=self.images.region(source),
-            link=self.images.link,
+            region=self.images.region(source, image),
+            link=self.images.link if len(source.other_axes) == 1 else "",
         )
 
     def run(self) -> None:
-        """Start a run, as the button does."""
-        self.session.run()
+        """Start a run, as the button does: of all images selected in the layer list, if there are several."""
+        images = self.images.selected()
+        if len(images) > 1:
+            self.queue.start(images)
+        else:
+            self.session.start()
 
     def cancel(self) -> None:
-        """Stop the run and keep what it found, as the button does."""
+        """Stop the run and keep what it found, as the button does; images that wait are not run."""
+        self.queue.clear()
         self.session.cancel()
 
     @property
@@ -215,15 +226,18 @@ class AutomaskWidget(QWidget):
         """Cancel what is running and let go of the viewer; the widget is of no use afterwards."""
         self.remembered.save_if_pending()
         self.following.end()
+        self.queue.clear()
         self.session.close()
         let_go(self.session.controller, self._connections())
 
     def _on_placed(self, finished: Finished, outcome: Outcome, layer: Labels) -> None:
+        go_to_selected(self._viewer, layer)
         self.following.begin(finished, outcome, layer)
         self.live.follow(self.form.settings)  # they may have been changed during the run
 
-    def _request_and_image(self) -> tuple[Request, Image]:
-        request, image = self.request(), self.images.layer
+    def _request_and_image(self, image: Image | None) -> tuple[Request, Image]:
+        request = self.request(image)
+        image = image or self.images.layer
         assert image is not None
         return request, image
 
@@ -233,6 +247,12 @@ class AutomaskWidget(QWidget):
             self.images.where.connections,
             self.tuning.connections,
         ]
+
+    def _say_count(self) -> None:
+        follower = self.live.live_layer
+        if follower is not None and not self.running:
+            count = len(follower.objects)
+            self.run_panel.status.setText(f"{count:,} object{'' if count == 1 else 's'} with these settings.")
 
     def _on_ended(self) -> None:
         self.models.refresh()  # the run may have downloaded one
