@@ -61,7 +61,7 @@ def preset_table() -> str:
             settings = preset.for_model(family)
             changes = [f"{k}={shown(v)}" for k, v in settings.to_json().items() if v != defaults[k]]
             rows.append(
-                f"| {preset.title} | {label} | {settings.encoder_passes} | {settings.point_prompts} "
+                f"| {preset.title} | {label} | {' | '.join(settings.cost_words)} "
                 f"| {', '.join(changes) or 'nothing'} |"
             )
     purposes = [f"- **{preset.title}** (`{preset.name}`): {preset.purpose}" for preset in PRESETS.values()]

@@ -124,7 +124,8 @@ def test_presets_are_listed_with_their_cost():
     text = re.sub(r"\s+", " ", run("presets").stdout)
     for preset in PRESETS.values():
         assert preset.name in text
-        assert str(preset.settings.point_prompts) in text
+        assert preset.settings.cost_words[1] in text
+    assert "bundled model: by object size" in text
 
 
 def test_models_are_listed():

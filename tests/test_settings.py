@@ -146,12 +146,15 @@ def test_point_prompts_agree_with_metas_grids():
 def test_presets_go_from_coarse_to_fine():
     for family in ("sam2", "bundled"):
         coarse, balanced, fine = (PRESETS[n].for_model(family) for n in ("coarse", "balanced", "fine"))
-        assert coarse.point_prompts < balanced.point_prompts < fine.point_prompts
+        assert coarse.point_prompts < balanced.point_prompts
         assert coarse.pred_iou_thresh >= balanced.pred_iou_thresh >= fine.pred_iou_thresh
-        assert coarse.crop_n_layers == 0 < fine.crop_n_layers
-        assert fine.crop_n_points_downscale_factor == 2
+        assert coarse.crop_n_layers == 0 and not coarse.fitted
         assert fine.min_mask_region_area > 0
-    assert PRESETS["fine"].settings.use_m2m
+    assert balanced.fitted and fine.fitted
+    assert balanced.points_per_diameter < fine.points_per_diameter
+    fine = PRESETS["fine"].settings
+    assert fine.point_prompts > PRESETS["balanced"].settings.point_prompts
+    assert fine.use_m2m and fine.crop_n_layers > 0 and fine.crop_n_points_downscale_factor == 2
     assert all(preset.purpose.endswith(".") for preset in PRESETS.values())
 
 

@@ -53,14 +53,19 @@ _FINE = AmgSettings(
     use_m2m=True,
 )
 
-# The bundled model's thresholds gave the best mean F1 of those tried on held-out groups of its training data:
-# about 0.93 for fluorescence and 0.77 for histology (box NMS 0.5: 0.74). Its mask prompts have no effect, so
-# that refining with them would only cost time.
+# The bundled model's thresholds gave the best mean F1 of those tried on held-out groups of its training data
+# (model_training/thresholds.py). Its mask prompts have no effect, so that refining with them would only cost
+# time. It knows how large objects are, so that points and magnification can follow.
 _BUNDLED = AmgSettings(
     pred_iou_thresh=0.6,
     stability_score_thresh=0.9,
     box_nms_thresh=0.3,
     min_mask_region_area=10,
+    fit_objects=True,
+    points_per_diameter=3,
+    gap_leniency=0.1,
+    nested="choose",
+    granularity=0.75,
 )
 
 #: The presets by name, from Meta's own defaults over coarse to fine.
@@ -79,7 +84,16 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
                 "Coarse",
                 "A quick look at large objects: a sparse grid, no crops, wholes before their parts.",
                 AmgSettings(points_per_side=16, overlap="large_on_top"),
-                {"bundled": _BUNDLED.replace(points_per_side=16, pred_iou_thresh=0.7)},
+                {
+                    "bundled": _BUNDLED.replace(
+                        fit_objects=False,
+                        points_per_side=16,
+                        pred_iou_thresh=0.7,
+                        gap_leniency=0.0,
+                        granularity=0.0,
+                        overlap="large_on_top",
+                    )
+                },
             ),
             Preset(
                 "balanced",
@@ -91,14 +105,16 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             Preset(
                 "fine",
                 "Fine",
-                "Small objects and parts in complex scenes: a second look in four crops, gentler thresholds, "
-                "refined boundaries, small regions cleaned.",
+                "Small objects and parts in complex scenes: more points, a closer look, gentler thresholds, "
+                "small regions cleaned.",
                 _FINE,
                 {
                     "bundled": _BUNDLED.replace(
+                        pred_iou_thresh=0.5,
+                        stability_score_thresh=0.85,
                         box_nms_thresh=0.5,
-                        crop_n_layers=1,
-                        crop_n_points_downscale_factor=2,
+                        points_per_diameter=4,
+                        granularity=1.0,
                     )
                 },
             ),
