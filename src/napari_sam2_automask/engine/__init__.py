@@ -5,7 +5,8 @@ from napari_sam2_automask.models.triton_guard import avoid_triton_crash
 # Before anything here imports torchvision.
 avoid_triton_crash()
 
+from napari_sam2_automask.engine.cache import keep_features_in  # noqa: E402
 from napari_sam2_automask.engine.estimating import Estimate, estimate  # noqa: E402
 from napari_sam2_automask.engine.proposing import propose  # noqa: E402
 
-__all__ = ["Estimate", "estimate", "propose"]
+__all__ = ["Estimate", "estimate", "keep_features_in", "propose"]

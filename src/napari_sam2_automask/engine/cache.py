@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
+from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 import numpy as np
+
+from napari_sam2_automask.engine.feature_folder import FeatureFolder, weights_digest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,10 +21,14 @@ if TYPE_CHECKING:
 
     from napari_sam2_automask.engine.encode import Features
 
-__all__ = ["LIMIT", "FeatureCache", "features_cache"]
+__all__ = ["FOLDER_LIMIT", "LIMIT", "FeatureCache", "features_cache", "keep_features_in"]
+
+_State = tuple[tuple[int, int], ...]
 
 LIMIT = 256_000_000
 """Bytes of features kept for each network; those used longest ago go first."""
+FOLDER_LIMIT = 4_000_000_000
+"""Bytes of features kept in a folder, unless told otherwise."""
 
 
 class FeatureCache:
@@ -37,6 +44,8 @@ class FeatureCache:
         self._limit = limit
         self._kept: WeakKeyDictionary[SAM2Base, OrderedDict[bytes, Features]] = WeakKeyDictionary()
         self._lock = Lock()
+        self._digests: WeakKeyDictionary[SAM2Base, tuple[_State, bytes]] = WeakKeyDictionary()
+        self.folder: FeatureFolder | None = None
 
     def get(self, network: SAM2Base, view: NDArray[np.uint8], compute: Callable[[], Features]) -> Features:
         """Return kept features, or compute and keep them.
@@ -50,32 +59,69 @@ class FeatureCache:
         compute : callable
             Computes the features.
         """
-        key = _key(network, view)
+        state = _state(network)
+        pixels = _pixels_digest(view)
+        key = pixels + repr(state).encode()
         with self._lock:
             mine = self._kept.setdefault(network, OrderedDict())
             if key in mine:
                 mine.move_to_end(key)
                 return mine[key]
-        features = compute()
+        features = self._from_folder(network, state, pixels, compute)
         with self._lock:
             mine[key] = features
             while len(mine) > 1 and sum(f.nbytes for f in mine.values()) > self._limit:
                 mine.popitem(last=False)
         return features
 
+    def _from_folder(
+        self, network: SAM2Base, state: _State, pixels: bytes, compute: Callable[[], Features]
+    ) -> Features:
+        folder = self.folder
+        if folder is None:
+            return compute()
+        known = self._digests.get(network)
+        if known is None or known[0] != state:
+            known = self._digests[network] = state, weights_digest(network)
+        key = pixels + known[1]
+        features = folder.load(key, network.device)
+        if features is None:
+            features = compute()
+            folder.save(key, network.device, features)
+        return features
+
     def clear(self) -> None:
-        """Forget everything, for instance because memory ran out."""
+        """Forget everything, for instance because memory ran out; what lies in a folder stays."""
         with self._lock:
             self._kept.clear()
 
 
-def _key(network: SAM2Base, view: NDArray[np.uint8]) -> bytes:
+def _pixels_digest(view: NDArray[np.uint8]) -> bytes:
     digest = hashlib.blake2b(np.ascontiguousarray(view).data, digest_size=20)
-    # Weights that were replaced have another address, weights that were changed another version.
-    state = [(p.data_ptr(), 0 if p.is_inference() else p._version) for p in network.parameters()]
-    digest.update(repr((view.shape, state)).encode())
+    digest.update(repr(view.shape).encode())
     return digest.digest()
+
+
+def _state(network: SAM2Base) -> _State:
+    """Tell weights apart quickly: replaced ones have another address, changed ones another version."""
+    return tuple((p.data_ptr(), 0 if p.is_inference() else p._version) for p in network.parameters())
 
 
 features_cache = FeatureCache()
 """The cache that `propose` uses."""
+
+
+def keep_features_in(folder: Path | str | None, limit: int = FOLDER_LIMIT) -> None:
+    """Keep the features of every image that is segmented from now on in a folder as well.
+
+    An image that was encoded by the same weights is then not encoded again, in whatever process.
+
+    Parameters
+    ----------
+    folder : path or None
+        The folder, made if need be; None to stop.
+    limit : int
+        Bytes of features to keep; those used longest ago go first. A 1024 x 1024 pixel model input needs
+        14 MB.
+    """
+    features_cache.folder = None if folder is None else FeatureFolder(Path(folder), limit)
