@@ -106,9 +106,9 @@ def _serve(connection: Connection, side: str, arguments: dict[str, Any]) -> None
     while connection.recv() == "run":
         floor = arguments["floor"]
         with _Peak() as peak:
-            start = _clock()
+            start, cpu = _clock(), time.process_time()
             report = run(model, view, settings, floor)
-            report["seconds"] = _clock() - start
+            report["seconds"], report["cpu_seconds"] = _clock() - start, time.process_time() - cpu
         report["peak_bytes"] = peak.bytes
         connection.send(report)
 
@@ -289,6 +289,9 @@ def _summary(
         result[side] = {
             "median_seconds": statistics.median(seconds),
             "range_seconds": [min(seconds), max(seconds)],
+            "median_cpu_seconds": statistics.median(
+                r["cpu_seconds"] - r["stages"].get("rle", 0.0) for r in reports
+            ),
             "peak_bytes": max(r["peak_bytes"] for r in reports),
             "masks": reports[-1]["masks"],
         }
@@ -303,6 +306,7 @@ def _summary(
             (m["seconds"] - m["stages"]["rle"]) / o["seconds"]
             for o, m in zip(runs["ours"], runs["meta"], strict=True)
         ]
+        result["cpu_ratio"] = result["meta"]["median_cpu_seconds"] / result["ours"]["median_cpu_seconds"]
         result["memory_ratio"] = result["meta"]["peak_bytes"] / max(result["ours"]["peak_bytes"], 1)
     return result
 
