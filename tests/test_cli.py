@@ -125,7 +125,7 @@ def test_presets_are_listed_with_their_cost():
     for preset in PRESETS.values():
         assert preset.name in text
         assert preset.settings.cost_words[1] in text
-    assert "bundled model: by object size" in text
+    assert "by object" in text
 
 
 def test_models_are_listed():

@@ -211,19 +211,11 @@ app.command("sweep")(sweep_command)
 @app.command()
 def presets() -> None:
     """List the presets: what each is for and what it costs."""
-    table = Table("preset", "for", "encoder passes", "point prompts", box=None, header_style="bold")
+    table = Table("preset", "for", "passes, points", "bundled model", box=None, header_style="bold")
     for preset in PRESETS.values():
-        own = preset.for_model("bundled")
-        table.add_row(
-            preset.name,
-            preset.purpose,
-            *(_both(*pair) for pair in zip(preset.settings.cost_words, own.cost_words, strict=True)),
-        )
+        usual, own = (s.cost_words for s in (preset.settings, preset.for_model("bundled")))
+        table.add_row(preset.name, preset.purpose, ", ".join(usual), ", ".join(dict.fromkeys(own)))
     OUT.print(table)
-
-
-def _both(usual: str, bundled: str) -> str:
-    return usual if usual == bundled else f"{usual} (bundled model: {bundled})"
 
 
 @app.command()
