@@ -30,8 +30,9 @@ __all__ = ["Answer", "Asker"]
 
 # Masks measured at a time.
 _MEASURED = 64
-# Prompts worked on at a time by the stock decoder, and on the image side of ours, on a CPU.
-_CPU_CHUNK = 4
+# Prompts worked on at a time on a CPU, on the image side of our decoder and by the stock one, which takes
+# long enough for two that a cancel should not wait for more.
+_CPU_CHUNK, _CPU_PLAIN = 4, 2
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -88,11 +89,15 @@ class Asker:
         self._network, self._settings, self._floor = network, settings, floor
         self._crop, self._shape, self._device = crop, shape, device
         self._resizer = Resizer((side, side), crop.shape, settings.mask_threshold, offset, device)
-        chunk = min(size, _CPU_CHUNK) if device.type == "cpu" else size
-        kind = LowRankDecoder if fits(network) else PlainDecoder
-        self._first = kind(network, features, multimask=settings.multimask_output, chunk=chunk)
+        on_cpu, multimask = device.type == "cpu", settings.multimask_output
+        chunk, plain = (min(size, most) if on_cpu else size for most in (_CPU_CHUNK, _CPU_PLAIN))
+        self._first = (
+            LowRankDecoder(network, features, multimask=multimask, chunk=chunk)
+            if fits(network)
+            else PlainDecoder(network, features, multimask=multimask, chunk=plain)
+        )
         self._again = (
-            PlainDecoder(network, features, multimask=False, chunk=chunk) if settings.use_m2m else None
+            PlainDecoder(network, features, multimask=False, chunk=plain) if settings.use_m2m else None
         )
 
     def ask(self, points: NDArray[np.float32], tick: Callable[[], None]) -> Answer:
