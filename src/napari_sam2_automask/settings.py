@@ -163,7 +163,7 @@ class AmgSettings:
     points_per_side: int | None = _param(
         32, "Points per side",
         "The model is asked what lies under each point of a grid with this many points on each side. "
-        "Denser grids find smaller objects; the cost grows with the square.",
+        "Denser grids find smaller objects, and hardly change the others; the cost grows with the square.",
         "grid", unit="points", minimum=1, maximum=256, step=1,
     )  # fmt: skip
     points_per_batch: int = _param(
@@ -201,7 +201,8 @@ class AmgSettings:
     crop_n_layers: int = _param(
         0, "Crop layers",
         "The image is segmented again in 4 overlapping crops (1 layer), and 16 smaller ones (2), and so on, "
-        "for small objects in large images. n layers cost 1 + 4 + ... + 4^n passes of the encoder.",
+        "for small objects in large images: finds more of them, hardly changes outlines, and can cut large "
+        "objects. n layers cost 1 + 4 + ... + 4^n passes of the encoder.",
         "crops", unit="layers", minimum=0, maximum=4, step=1,
     )  # fmt: skip
     crop_nms_thresh: float = _fraction(

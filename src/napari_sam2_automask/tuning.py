@@ -32,10 +32,11 @@ _MATCH = 0.5
 _ABOUT = 0.5
 # How much a better outline counts beside an object found, and masks of other sizes than the objects'.
 _OUTLINE, _SIZE = 0.25, 0.15
-# What moving a parameter through its whole range costs: enough to decide between equals.
-_MOVE = 0.2
+# What touching a parameter costs, in objects, and moving it through its whole range. Whether one of a few
+# objects is found says little beside settings that work in general: one more does not pay for a change.
+_TOUCH, _MOVE = 1.5, 0.2
 # The others may be this many times smaller or larger in area than the smallest and largest of a few.
-_SPREAD = 4.0
+_SMALLER, _LARGER = 8.0, 20.0
 _SEARCHED = ("pred_iou_thresh", "stability_score_thresh", "box_nms_thresh", "duplicate_iou")
 
 
@@ -208,7 +209,7 @@ class _Search:
         inside = objects.shared.sum(1) / np.maximum(candidates.area, 1)
         self._about = inside >= _ABOUT
         self._about[self._bad] = True
-        self._sizes = objects.area.min() / _SPREAD, objects.area.max() * _SPREAD
+        self._sizes = objects.area.min() / _SMALLER, objects.area.max() * _LARGER
         floor = candidates.floor
         self._start = start.replace(
             pred_iou_thresh=max(start.pred_iou_thresh, floor.pred_iou),
@@ -234,8 +235,8 @@ class _Search:
     def _moves(self) -> Iterator[list[dict[str, Any]]]:
         """Yield the values to try of one parameter, or of two that go together, after another."""
         smallest, largest = self._objects.area.min(), self._objects.area.max()
-        yield [{"min_area": int(smallest * f)} for f in (0, 0.5 / _SPREAD, 1 / _SPREAD)]
-        yield [{"max_area": int(largest * f)} for f in (0, _SPREAD, 2 * _SPREAD)]
+        yield [{"min_area": int(smallest * f)} for f in (0, 0.5 / _SMALLER, 1 / _SMALLER)]
+        yield [{"max_area": int(largest * f)} for f in (0, _LARGER, 2 * _LARGER)]
         yield [{"nested": "keep"}] + [
             {"nested": "choose", "granularity": g} for g in (0.0, 0.25, 0.5, 0.75, 1.0)
         ]
@@ -269,10 +270,16 @@ class _Search:
         f1 = 2 * found / (found + iou.shape[1] + extra)
         area = self._candidates.area[rows]
         odd = float(np.mean((area < self._sizes[0]) | (area > self._sizes[1]))) if len(rows) else 0.0
-        moved = sum(abs(getattr(settings, name) - getattr(self._start, name)) for name in _SEARCHED)
-        moved += (settings.nested != self._start.nested) * 0.5
-        score = f1 + _OUTLINE * mean_iou - _SIZE * odd - _MOVE * moved
+        score = f1 + _OUTLINE * mean_iou - _SIZE * odd - self._departure(settings)
         return Trial(settings, score, f1, found, mean_iou, extra, len(rows))
+
+    def _departure(self, settings: AmgSettings) -> float:
+        """Return what it costs that settings are not the start; bounds of size are free."""
+        moved: list[float] = [abs(getattr(settings, name) - getattr(self._start, name)) for name in _SEARCHED]
+        if (settings.nested, settings.granularity) != (self._start.nested, self._start.granularity):
+            moved.append(0.05)
+        touch = _TOUCH / len(self._objects.area)
+        return sum(touch + _MOVE * distance for distance in moved if distance)
 
 
 def _between(low: float, high: float) -> list[float]:
