@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tifffile
 import torch
-from napari_kit import ObedientSegmenter, copied, dock, run
+from napari_kit import ObedientSegmenter, copied, dock, finish
 from typer.testing import CliRunner
 
 from napari_sam2_automask import api, cli, models
@@ -71,7 +71,13 @@ def network():
     return Model("bundled", build_bundled().eval(), torch.device("cpu"), "bundled", None, "bundled")
 
 
-QUICK = {"points_per_side": 3, "pred_iou_thresh": 0.0, "stability_score_thresh": 0.0}
+QUICK = {
+    "points_per_side": 3,
+    "pred_iou_thresh": 0.0,
+    "stability_score_thresh": 0.0,
+    "fit_objects": False,
+    "renderings": "raw",
+}
 
 
 @pytest.mark.parametrize(
@@ -114,7 +120,8 @@ def test_the_command_gives_the_same_labels(
     program, *words = shlex.split(copied(widget.copies.command))
     assert program == "sam2-automask"
     assert words[words.index("--preset") + 1] == preset
-    run(qtbot, widget)
+    widget.run()
+    finish(qtbot, widget, timeout=120_000)
     labels = viewer.layers[-1].data
     labels = labels[1] if labels.ndim == 3 else labels
     assert labels.any(), widget.run_panel.status.text()
