@@ -12,10 +12,13 @@ from typer.testing import CliRunner
 
 from napari_sam2_automask.cli import app
 from napari_sam2_automask.errors import AutomaskError
-from napari_sam2_automask.large import segmenter
+from napari_sam2_automask.large import diameter, segmenter
 from napari_sam2_automask.large.omezarr import open_levels, read_attributes
+from napari_sam2_automask.large.source import FileSource
 from napari_sam2_automask.large.store import run_folder
 
+# The estimate itself, which other tests do without.
+ESTIMATE = diameter.diameter_of
 SIZES = ["--tile", 128, "--tile-overlap", 32, "--device", "cpu", "--threads", 1]
 
 
@@ -45,6 +48,7 @@ def cheap(monkeypatch):
         return segment
 
     monkeypatch.setattr(segmenter.ModelSegmenter, "load", load)
+    monkeypatch.setattr(diameter, "diameter_of", lambda *_, **__: 20.0)
     return done
 
 
@@ -70,6 +74,31 @@ def test_labels_table_and_a_second_command(image, tmp_path, cheap):
     again = invoke(image, "--out", out, *SIZES, "--spacing", 1, 0.5, 0.25, "--unit", "um")
     assert again.exit_code == 0 and len(cheap) == tiles
     assert "holds the result of another run" in message(image, "--out", out, *SIZES, "--pred-iou-thresh", 0.9)
+
+
+def test_all_tiles_are_asked_for_one_size_of_objects(image, tmp_path):
+    invoke(image, "--out", tmp_path / "labels.zarr", *SIZES)
+    used = read_attributes(tmp_path / "labels.zarr")["sam2_automask"]["identity"]["segmenter"]["settings"]
+    assert used["object_diameter"] == 20.0 and used["fit_objects"]
+    invoke(image, "--out", tmp_path / "own.zarr", *SIZES, "--object-diameter", 33)
+    used = read_attributes(tmp_path / "own.zarr")["sam2_automask"]["identity"]["segmenter"]["settings"]
+    assert used["object_diameter"] == 33.0
+
+
+def test_the_size_is_estimated_from_some_tiles(image, monkeypatch):
+    views = []
+
+    def estimate(view, model):
+        views.append(view.shape)
+        return [0.0, 12.0, 14.0, 30.0, 0.0][len(views) - 1]
+
+    monkeypatch.setattr("napari_sam2_automask.engine.estimate_diameter", estimate)
+    source = FileSource(str(image))
+    how = {"model": "bundled", "device": "cpu", "rgb": False, "contrast_limits": (0.0, 255.0)}
+    assert ESTIMATE(source, 128, 32, **how) == 14.0
+    assert views == [(128, 128, 3)] * 5
+    monkeypatch.setattr("napari_sam2_automask.engine.estimate_diameter", lambda *_: 0.0)
+    assert ESTIMATE(source, 128, 32, **how) == 0.0
 
 
 def test_a_second_run_on_one_output_is_refused(image, tmp_path):

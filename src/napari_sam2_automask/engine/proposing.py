@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
     from napari_sam2_automask.models import Model
 
-__all__ = ["propose"]
+__all__ = ["estimate_diameter", "propose"]
 
 # Prompts whose tokens are worked on together on a CPU: enough for efficient products, few enough for the
 # cache and for a quick answer to a cancel.
@@ -113,6 +113,29 @@ def propose(
             return _Proposal(view, settings, model, progress, floor, list(crops)).run()
         diameter = settings.object_diameter or _estimate(view, settings, model, progress)
         return _Proposal(view, settings, model, progress, floor, *_fitted(view, settings, diameter)).run()
+
+
+def estimate_diameter(
+    view: NDArray[np.uint8], model: Model, *, progress: ProgressCallback = no_progress
+) -> float:
+    """Estimate how wide typical objects are.
+
+    Parameters
+    ----------
+    view : (Y, X, 3) uint8 array
+        The image as the model sees it.
+    model : Model
+        The model.
+    progress : callable
+        As for `propose`.
+
+    Returns
+    -------
+    float
+        The diameter in pixels; 0 if no object is seen.
+    """
+    with torch.inference_mode():
+        return _estimate(view, _FIRST_PASS, model, progress)
 
 
 def _fitted(view: NDArray[np.uint8], settings: AmgSettings, diameter: float) -> tuple[list[Crop], float]:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from napari_sam2_automask.large.run import LargeResult
+    from napari_sam2_automask.large.source import FileSource
     from napari_sam2_automask.large.work import Executor
 
 __all__ = ["LargeSpec"]
@@ -132,7 +133,8 @@ class LargeSpec:
         shown_as_is = source.is_rgb and source.dtype == "uint8"
         limits = None if shown_as_is else self.contrast_limits or contrast_of(source)
         threads = self.threads or threads_for(self.workers)
-        segmenter = ModelSegmenter(self.settings, self.model, self._device(), limits, source.is_rgb, threads)
+        settings = self._fitted(source, limits)
+        segmenter = ModelSegmenter(settings, self.model, self._device(), limits, source.is_rgb, threads)
         with self._executor() as executor:
             return segment_large(
                 source,
@@ -147,6 +149,23 @@ class LargeSpec:
                 executor=executor,
                 progress=progress,
             )
+
+    def _fitted(self, source: FileSource, limits: tuple[float, float] | None) -> AmgSettings:
+        """Return the settings with one size of objects for all tiles, where they ask for an estimate."""
+        from napari_sam2_automask.large.diameter import diameter_of
+
+        if not self.settings.fit_objects or self.settings.object_diameter > 0:
+            return self.settings
+        diameter = diameter_of(
+            source,
+            self.tile,
+            self.overlap,
+            model=self.model,
+            device="cpu" if self.scheduler else self._device(),
+            rgb=source.is_rgb,
+            contrast_limits=limits,
+        )
+        return self.settings.replace(fit_objects=diameter > 0, object_diameter=diameter)
 
     def _device(self) -> str:
         if self.device != "auto":
