@@ -114,7 +114,7 @@ def _serve(connection: Connection, side: str, arguments: dict[str, Any]) -> None
 
 
 def _subject(arguments: dict[str, Any]) -> tuple[Model, NDArray[np.uint8], AmgSettings]:
-    from parity_kit import as_model, blobs, calibrate, small_network  # type: ignore[import-not-found]
+    from parity_kit import as_model, blobs, calibrate, sample, small_network  # type: ignore[import-not-found]
 
     from napari_sam2_automask.models import build_official, load_model
     from napari_sam2_automask.settings import AmgSettings
@@ -129,22 +129,10 @@ def _subject(arguments: dict[str, Any]) -> tuple[Model, NDArray[np.uint8], AmgSe
     view = blobs(shape, seed=4, scale=0.15)
     name = arguments["model"]
     if name == "bundled":
-        return load_model("bundled", device="cpu"), _sample(shape), settings
+        return load_model("bundled", device="cpu"), sample(shape), settings
     model = as_model(small_network(0)) if name == "small-random" else build_official(name, seed=0)
     calibrate(model.network, view, points=4, covered=0.03)
     return model, view, settings
-
-
-def _sample(shape: tuple[int, int]) -> NDArray[np.uint8]:
-    """Return the sample of nuclei, mirrored until it fills the shape, (Y, X, 3) uint8."""
-    import numpy as np
-
-    from napari_sam2_automask.image import to_model_view
-    from napari_sam2_automask.samples import samples
-
-    view = to_model_view(next(s for s in samples() if "nuclei" in s.name).image())
-    missing = [(0, max(0, side - have)) for side, have in zip(shape, view.shape, strict=False)]
-    return np.pad(view, [*missing, (0, 0)], mode="symmetric")[: shape[0], : shape[1]].copy()
 
 
 def _ours(

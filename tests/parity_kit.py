@@ -76,6 +76,16 @@ def blobs(shape: tuple[int, int], seed: int = 0, scale: float = 0.06) -> NDArray
     return (stack * 255).round().astype(np.uint8)
 
 
+def sample(shape: tuple[int, int]) -> NDArray[np.uint8]:
+    """The sample of nuclei, mirrored until it fills a shape, (Y, X, 3) uint8."""
+    from napari_sam2_automask.image import to_model_view
+    from napari_sam2_automask.samples import samples
+
+    view = to_model_view(next(s for s in samples() if "nuclei" in s.name).image())
+    missing = [(0, max(0, side - have)) for side, have in zip(shape, view.shape, strict=False)]
+    return np.pad(view, [*missing, (0, 0)], mode="symmetric")[: shape[0], : shape[1]].copy()
+
+
 @torch.inference_mode()
 def calibrate(
     network: SAM2Base,
@@ -354,5 +364,5 @@ def _box_ious(box: NDArray[np.float64], boxes: NDArray[np.int64]) -> NDArray[np.
 
 __all__ = [
     "TIE", "Comparison", "as_model", "blobs", "calibrate", "compare", "non_maximum_suppression", "run_meta",
-    "run_ours", "small_network",
+    "run_ours", "sample", "small_network",
 ]  # fmt: skip
