@@ -119,6 +119,18 @@ def test_tiles_that_fail_are_told_and_the_rest_is_done(image, tmp_path):
     assert len(pd.read_csv(tmp_path / "labels.objects.csv")) > 5
 
 
+@pytest.mark.parametrize("options", [{"tile": (64, 64)}, {"compression": "zlib"}, {}])
+def test_tiff_in_any_layout(image, tmp_path, options):
+    import tifffile
+
+    tifffile.imwrite(tmp_path / "in.tif", np.load(image), **options)
+    invoke(image, "--out", tmp_path / "expected.zarr", *SIZES)
+    done = invoke(tmp_path / "in.tif", "--out", tmp_path / "labels.zarr", *SIZES)
+    assert done.exit_code == 0, done.output
+    read = [(tmp_path / f"{name}.objects.csv").read_bytes() for name in ("expected", "labels")]
+    assert read[0] == read[1]
+
+
 def test_zarr_in_and_missing_chunks(image, tmp_path):
     array = zarr.create_array(tmp_path / "in.zarr", shape=(200, 300), chunks=(100, 100), dtype="uint8")
     array[:100] = np.load(image)[:100]
