@@ -74,3 +74,28 @@ def test_windows_are_resized_like_the_whole(size: tuple[int, int]) -> None:
         window = logits[slice(*rows), slice(*columns)].numpy()
         part = resize_window(window, (rows[0], columns[0]), axes, (y0, x0, y1, x1))
         np.testing.assert_allclose(part, full[y0:y1, x0:x1], rtol=0, atol=1e-5)
+
+
+def test_more_pixels_than_32_bits_count() -> None:
+    """Meta's generator looks for mask pixels with an index of 32 bits, on a GPU; ours makes none of them."""
+    logits = torch.full((2, 4, 4), 5.0)
+    logits[1] = -5.0
+    measures = Resizer((4, 4), (60_000, 40_000), 0.0, 1.0, torch.device("cpu")).measure(logits)
+    assert measures.area.tolist() == [60_000 * 40_000, 0]
+    assert 60_000 * 40_000 > 2**31
+    assert measures.boxes.tolist() == [[0, 0, 39_999, 59_999], [0, 0, 0, 0]]
+    assert measures.stability[0] == 1
+
+
+@pytest.mark.parametrize("place", [(0, 0), (0, 60), (60, 0), (60, 60), (30, 20)], ids=str)
+def test_small_masks_anywhere_are_measured_like_large_ones(place: tuple[int, int]) -> None:
+    """Masks are measured in the window that they reach; here it lies at each edge."""
+    logits = torch.full((1, 64, 64), -6.0)
+    logits[0, place[0] : place[0] + 4, place[1] : place[1] + 4] = torch.arange(16.0).view(4, 4) / 2 - 3
+    full = F.interpolate(logits[None], (150, 210), mode="bilinear", align_corners=False)[0]
+    measures = Resizer((64, 64), (150, 210), 0.0, 1.0, torch.device("cpu")).measure(logits)
+    ys, xs = (full[0] > 0).nonzero(as_tuple=True)
+    assert measures.area.item() == len(ys) > 0
+    assert measures.intersection.item() == (full > 1).sum() > 0
+    assert measures.union.item() == (full > -1).sum()
+    assert measures.boxes[0].tolist() == [xs.min(), ys.min(), xs.max(), ys.max()]
