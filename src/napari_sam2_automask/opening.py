@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -68,7 +69,10 @@ def _open_tiff(path: Path, level: int) -> tuple[Any, str]:
     import zarr
 
     store = tifffile.imread(path, aszarr=True, series=0, level=level)
-    return zarr.open(store, mode="r"), axes
+    array = zarr.open(store, mode="r")
+    # The store holds the file open; nobody else closes it.
+    weakref.finalize(array, store.close)
+    return array, axes
 
 
 def _open_zarr(path: Path, level: int) -> tuple[Any, str]:
