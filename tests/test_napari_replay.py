@@ -62,6 +62,9 @@ def test_python_repeats_the_run_from_the_file(make_napari_viewer, calls, tmp_pat
     ((image, settings, _), how) = calls[0]
     assert image.shape == (5, 6)
     assert settings == "balanced"
+    floor = widget.request().floor
+    assert floor.pred_iou < widget.form.settings.pred_iou_thresh
+    assert how.pop("floor") == (floor.pred_iou, floor.stability)
     assert how == {"rgb": False}
 
 
@@ -79,11 +82,14 @@ QUICK = {
     "renderings": "raw",
 }
 
+# Thresholds that drop some of the untrained network's masks, and leave some: numbers are ranks among all.
+BETTER_HALF = {"pred_iou_thresh": 0.505}
+
 
 @pytest.mark.parametrize(
     ("shape", "preset", "contrast", "changes"),
     [
-        ((40, 50), "sam2-defaults", "layer", QUICK),
+        ((40, 50), "sam2-defaults", "layer", {**QUICK, "points_per_side": 8, **BETTER_HALF}),
         ((40, 50), "coarse", "percentiles", {**QUICK, "overlap": "best_score", "min_area": 7}),
         ((3, 40, 50), "fine", "layer", {**QUICK, "crop_n_layers": 0, "use_m2m": True}),
         (

@@ -23,6 +23,7 @@ def propose(
     *,
     rgb: bool | None = None,
     contrast_limits: tuple[float, float] | None = None,
+    floor: tuple[float, float] | None = None,
     progress: ProgressCallback = no_progress,
 ) -> Candidates:
     """Run the model over an image and keep every mask that passes the settings' score thresholds.
@@ -39,6 +40,9 @@ def propose(
         Whether the last axis is colour. Left out, a uint8 array with a last axis of 3 or 4 counts as colour.
     contrast_limits : tuple of float, optional
         Values shown as black and white to the model, for gray images. Percentiles when left out.
+    floor : tuple of float, optional
+        The lowest predicted IoU and stability of candidates to keep, so that thresholds can be lowered
+        afterwards. An object's number is its rank among the candidates. The settings' own when left out.
     progress : callable
         Takes a `Progress` often; may raise `Cancelled` to stop.
 
@@ -54,6 +58,7 @@ def propose(
     Cancelled
         If `progress` raised it; its `candidates` are those found so far.
     """
+    from napari_sam2_automask.candidates import Floor
     from napari_sam2_automask.image import to_model_view
     from napari_sam2_automask.models import load_model
     from napari_sam2_automask.proposal import propose_view
@@ -61,7 +66,8 @@ def propose(
     view = to_model_view(image, rgb=rgb, contrast_limits=contrast_limits)
     model = load_model("bundled") if model is None else model
     resolved, _ = resolve_settings(settings, model.family)
-    return propose_view(view, resolved, model, progress=progress)
+    lowest = None if floor is None else Floor(*floor)
+    return propose_view(view, resolved, model, progress=progress, floor=lowest)
 
 
 def segment(
@@ -71,13 +77,14 @@ def segment(
     *,
     rgb: bool | None = None,
     contrast_limits: tuple[float, float] | None = None,
+    floor: tuple[float, float] | None = None,
     progress: ProgressCallback = no_progress,
 ) -> Segmentation:
     """Segment everything in an image.
 
     Parameters
     ----------
-    image, settings, model, rgb, contrast_limits, progress
+    image, settings, model, rgb, contrast_limits, floor, progress
         As for `propose`.
 
     Returns
@@ -101,6 +108,7 @@ def segment(
     >>> result.labels.max() > 0  # doctest: +SKIP
     True
     """
+    from napari_sam2_automask.candidates import Floor
     from napari_sam2_automask.image import to_model_view
     from napari_sam2_automask.models import load_model
     from napari_sam2_automask.painting import paint
@@ -112,6 +120,15 @@ def segment(
     view = to_model_view(image, rgb=rgb, contrast_limits=contrast_limits)
     model = load_model("bundled") if model is None else model
     resolved, preset = resolve_settings(settings, model.family)
-    masks = select(propose_view(view, resolved, model, progress=progress), resolved)
-    record = make_record(resolved, preset=preset, model=model, image=image, contrast_limits=contrast_limits)
+    lowest = None if floor is None else Floor(*floor)
+    candidates = propose_view(view, resolved, model, progress=progress, floor=lowest)
+    masks = select(candidates, resolved)
+    record = make_record(
+        resolved,
+        preset=preset,
+        model=model,
+        image=image,
+        contrast_limits=contrast_limits,
+        floor=[candidates.floor.pred_iou, candidates.floor.stability],
+    )
     return paint(masks, image=image, record=record)

@@ -146,6 +146,15 @@ def segment(
             show_default=False,
         ),
     ] = None,
+    floor: Annotated[
+        tuple[float, float] | None,
+        typer.Option(
+            metavar="PRED_IOU STABILITY",
+            help="Number the objects among all candidates with these scores at least, as the viewer does, "
+            "which keeps some below the thresholds. [default: the thresholds]",
+            show_default=False,
+        ),
+    ] = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Do images again whose results are there.")
     ] = False,
@@ -174,6 +183,7 @@ def segment(
                 lambda: load_model(model, device=device, progress=progress),
                 overwrite=overwrite,
                 contrast_limits=contrast_limits,
+                floor=floor,
                 progress=progress,
                 started=lambda job: progress.start(job.source.name),
             ):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_sam2_automask.candidates import Floor
 from napari_sam2_automask.channels import mix
 from napari_sam2_automask.errors import AutomaskError, ImageError, OutputError
 from napari_sam2_automask.image import contrast_range, image_hash, to_model_view
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_sam2_automask.candidates import Floor
     from napari_sam2_automask.models import Model
     from napari_sam2_automask.planning import Job
     from napari_sam2_automask.settings import AmgSettings
@@ -75,6 +75,7 @@ def run_jobs(
     *,
     overwrite: bool = False,
     contrast_limits: tuple[float, float] | None = None,
+    floor: tuple[float, float] | None = None,
     progress: ProgressCallback = no_progress,
     started: Callable[[Job], None] = lambda job: None,
 ) -> Iterator[FileResult]:
@@ -90,7 +91,7 @@ def run_jobs(
         Returns the model; called once, when the first image needs it.
     overwrite : bool
         Whether to do images again whose results are there.
-    contrast_limits : (float, float), optional
+    contrast_limits, floor : (float, float), optional
         As for `segment`.
     progress : callable
         Takes the progress within each image; may raise `Cancelled`.
@@ -132,7 +133,7 @@ def run_jobs(
             for folder in {job.paths.labels.parent for job in jobs}:
                 make_folder(folder)
             model = load()
-        yield _run(job, image, checksum, settings, model, contrast_limits, progress)
+        yield _run(job, image, checksum, settings, model, contrast_limits, floor, progress)
 
 
 def _read(job: Job) -> LoadedImage:
@@ -260,6 +261,7 @@ def _run(
     settings: AmgSettings | Preset | str,
     model: Model,
     contrast_limits: tuple[float, float] | None,
+    floor: tuple[float, float] | None,
     progress: ProgressCallback,
 ) -> FileResult:
     """Segment one image and write its results."""
@@ -272,6 +274,7 @@ def _run(
             model,
             name=job.source.name,
             contrast_limits=contrast_limits,
+            floor=None if floor is None else Floor(*floor),
             progress=progress,
             file=file,
             pick=None if job.pick is None else job.pick.to_json(),

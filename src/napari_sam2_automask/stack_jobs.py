@@ -168,6 +168,7 @@ def run_stacks(
     *,
     overwrite: bool = False,
     contrast_limits: tuple[float, float] | None = None,
+    floor: tuple[float, float] | None = None,
     contrast_of_stack: bool = False,
     progress: ProgressCallback = no_progress,
     started: Callable[[Job], None] = lambda job: None,
@@ -178,7 +179,7 @@ def run_stacks(
     ----------
     stacks : sequence of StackJob
         From `plan_stacks`.
-    settings, load, overwrite, contrast_limits, progress, started
+    settings, load, overwrite, contrast_limits, floor, progress, started
         As for `run_jobs`.
     contrast_of_stack : bool
         Take the percentiles of the contrast from the whole stack in place of each plane.
@@ -203,6 +204,7 @@ def run_stacks(
             load,
             overwrite=overwrite,
             contrast_limits=limits,
+            floor=floor,
             progress=progress,
             started=started,
         ):

@@ -48,6 +48,8 @@ def as_python(request: Request) -> str:
     arguments = [image, settings, f"load_model({model})", f"rgb={source.rgb}"]
     if not source.rgb and request.contrast_limits:
         arguments.append(f"contrast_limits={request.contrast_limits}")
+    if request.floor is not None:
+        arguments.append(f"floor={(request.floor.pred_iou, request.floor.stability)}")
     lines.insert(0, f"from napari_sam2_automask import {', '.join(imports)}\n")
     return "".join(lines) + f"result = segment({', '.join(arguments)})\n"
 
@@ -77,6 +79,8 @@ def as_command(request: Request, family: str) -> str:
         words += ["--plane", str(int(np.ravel_multi_index(request.indices[0], counts)))]
     if not source.rgb and request.contrast_limits:
         words += ["--contrast-limits", *(repr(limit) for limit in request.contrast_limits)]
+    if request.floor is not None:
+        words += ["--floor", repr(request.floor.pred_iou), repr(request.floor.stability)]
     for name, value in _changes(request.settings, PRESETS[request.preset].for_model(family)).items():
         if value is not None:  # point grids say by themselves that there are no points per side
             words += _option(name, value)

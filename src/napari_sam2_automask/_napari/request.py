@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from napari_sam2_automask.candidates import Floor
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -17,6 +19,9 @@ if TYPE_CHECKING:
     Index = tuple[int, ...]
 
 __all__ = ["Previous", "Request"]
+
+#: How far thresholds can be lowered after a run of an image of two axes.
+ROOM = 0.2
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,6 +88,21 @@ class Request:
         """The intensities shown as black and white, or None for percentiles of the plane."""
         low, high = self.source.contrast_limits
         return (low, high) if self.contrast == "layer" and low < high else None
+
+    @property
+    def floor(self) -> Floor | None:
+        """The lowest scores of candidates to keep; of an image of two axes lower than the thresholds.
+
+        So the thresholds can be lowered after the run.
+        """
+        if self.source.other_axes:
+            return None
+        settings = self.settings
+        lower = Floor(
+            round(max(0.0, settings.pred_iou_thresh - ROOM), 4),
+            round(max(0.0, settings.stability_score_thresh - ROOM), 4),
+        )
+        return lower.below(settings)
 
     def window(self, data: NDArray[Any]) -> NDArray[Any]:
         """Return what the model saw of an array (Y, X) in the image's axes, as a view in the plane's axes."""

@@ -14,14 +14,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_sam2_automask._napari.request import Request
-    from napari_sam2_automask.candidates import Candidates, Floor
+    from napari_sam2_automask.candidates import Candidates
     from napari_sam2_automask.models import Model
     from napari_sam2_automask.progress import ProgressCallback
 
 __all__ = ["EngineSegmenter", "engine_segmenter"]
-
-#: How far thresholds can be lowered after a run of a two-dimensional image.
-ROOM = 0.2
 
 
 class EngineSegmenter:
@@ -57,7 +54,7 @@ class EngineSegmenter:
             complete = True
             try:
                 candidates = propose_view(
-                    view, request.settings, model, progress=progress, floor=_floor(request)
+                    view, request.settings, model, progress=progress, floor=request.floor
                 )
             except Cancelled as cancelled:
                 candidates, complete = cancelled.candidates, False
@@ -118,17 +115,6 @@ def _choose_and_paint(
         device=str(model.device),
         live=live,
     )
-
-
-def _floor(request: Request) -> Floor | None:
-    """Return a floor that leaves room below the thresholds, where the result can be selected from again."""
-    if request.source.other_axes:
-        return None
-    from napari_sam2_automask.candidates import Floor
-
-    settings = request.settings
-    lower = Floor(max(0.0, settings.pred_iou_thresh - ROOM), max(0.0, settings.stability_score_thresh - ROOM))
-    return lower.below(settings)
 
 
 @cache
