@@ -3,8 +3,9 @@
     python benchmarks/presets.py --data DIR [--model NAME|FILE] [--limit N] [--json FILE]
 
 For each image and preset: number of objects, recall (IoU >= 0.5) of the smallest quarter of the annotated
-objects, and the median area of the labels. Then the share of images on which, from coarse to fine, the first
-two rise and the third falls; recall cannot rise above 1 nor fall below 0, so there "not lower" counts too.
+objects, the median area of the labels, and F1@0.5 where everything is annotated. Then the share of images on
+which, from coarse to fine, the first two rise and the third falls; recall cannot rise above 1 nor fall below
+0, so there "not lower" counts too.
 """
 
 from __future__ import annotations
@@ -43,6 +44,10 @@ class Row:
         Share of the smallest quarter of annotated objects with a label at IoU >= 0.5.
     median_area : float
         Of the labels, in pixels; NaN without any.
+    kind : str
+        Short name of the modality.
+    f1 : float
+        F1@0.5; NaN where not every object is annotated.
     """
 
     name: str
@@ -50,6 +55,8 @@ class Row:
     objects: int
     small_recall: float
     median_area: float
+    kind: str
+    f1: float
 
 
 def measure(item: Annotated, preset: str, model: Model) -> Row:
@@ -68,6 +75,8 @@ def measure(item: Annotated, preset: str, model: Model) -> Row:
         len(areas),
         float((small >= 0.5).mean()) if len(small) else float("nan"),
         float(np.median(areas)) if len(areas) else float("nan"),
+        item.kind,
+        score.f1(labels, item.truth) if item.complete else float("nan"),
     )
 
 
@@ -105,8 +114,14 @@ def main() -> None:
     for item in items:
         mine = [measure(item, preset, model) for preset in ORDER]
         rows += mine
-        figures = "".join(f"{r.objects:7} {r.small_recall:5.2f} {r.median_area:8.0f}" for r in mine)
+        figures = "".join(
+            f"{r.objects:7} {r.small_recall:5.2f} {r.median_area:8.0f} {r.f1:5.2f}" for r in mine
+        )
         print(f"{item.name:32}{figures}", flush=True)
+    for kind in sorted({r.kind for r in rows if not np.isnan(r.f1)}):
+        of_kind = [r for r in rows if r.kind == kind and not np.isnan(r.f1)]
+        each = [f"{p} {np.mean([r.f1 for r in of_kind if r.preset == p]):.3f}" for p in ORDER]
+        print(f"F1@0.5 {kind:33}{', '.join(each)} ({len(of_kind) // len(ORDER)} images)")
     result = shares(rows)
     for name, value in result.items():
         print(f"{name:40}{value:.2f}")
