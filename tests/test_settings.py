@@ -143,6 +143,16 @@ def test_point_prompts_agree_with_metas_grids():
         assert settings.point_prompts == sum(4**layer * len(grid) for layer, grid in enumerate(grids))
 
 
+def test_who_asks_for_points_or_crops_wants_those_and_not_a_fit():
+    fitted = AmgSettings(fit_objects=True, object_diameter=12)
+    for change in ({"points_per_side": 8}, {"crop_n_layers": 1}):
+        assert not fitted.adjusted(**change).fitted
+        assert fitted.replace(**change).fitted
+    assert fitted.adjusted(pred_iou_thresh=0.5).fitted
+    assert AmgSettings().adjusted(points_per_side=8, fit_objects=True).fitted
+    assert AmgSettings().adjusted(object_diameter=20).fitted
+
+
 def test_presets_go_from_coarse_to_fine():
     for family in ("sam2", "bundled"):
         coarse, balanced, fine = (PRESETS[n].for_model(family) for n in ("coarse", "balanced", "fine"))

@@ -78,7 +78,7 @@ def choose_settings(
     if file is not None:
         if preset is not None:
             raise SettingsError("--preset and --settings exclude each other: give one of them")
-        return settings_from(_read_json(file)).replace(**changes)
+        return settings_from(_read_json(file)).adjusted(**changes)
     name = preset or "balanced"
     if name not in PRESETS:
         raise SettingsError(f"no preset named {name!r}: choose from {', '.join(PRESETS)}")
@@ -89,8 +89,8 @@ def choose_settings(
         f"custom (from {base.name})",
         f"Custom (from {base.title})",
         base.purpose,
-        base.settings.replace(**changes),
-        {family: settings.replace(**changes) for family, settings in base.per_model.items()},
+        base.settings.adjusted(**changes),
+        {family: settings.adjusted(**changes) for family, settings in base.per_model.items()},
     )
 
 

@@ -368,6 +368,18 @@ class AmgSettings:
         refuse_unknown(changes)
         return dataclasses.replace(self, **changes)
 
+    def adjusted(self, **changes: Any) -> AmgSettings:
+        """Return a copy changed as people mean it: who asks for points or crops wants those, not a fit.
+
+        Raises
+        ------
+        SettingsError
+            If a name is unknown or a value out of range.
+        """
+        if changes.keys() & _GRID and not changes.keys() & _FIT:
+            changes |= {"fit_objects": False, "object_diameter": 0.0}
+        return self.replace(**changes)
+
     def to_json(self) -> dict[str, Any]:
         """Return the settings as a JSON-able dictionary that :meth:`from_json` reads back."""
         return dataclasses.asdict(self)
@@ -421,6 +433,13 @@ class AmgSettings:
         assert self.points_per_side is not None
         # Truncated like Meta's build_all_layer_point_grids.
         return int(self.points_per_side / self.crop_n_points_downscale_factor**layer) ** 2
+
+
+# What a fit to the size of the objects takes the place of, and what asks for one.
+_GRID = {
+    "points_per_side", "point_grids", "crop_n_layers", "crop_overlap_ratio", "crop_n_points_downscale_factor",
+}  # fmt: skip
+_FIT = {"fit_objects", "object_diameter"}
 
 
 def refuse_unknown(names: Mapping[str, Any]) -> None:

@@ -70,7 +70,7 @@ def settings_of_sweep(base: AmgSettings, parameter: str, values: Sequence[Any]) 
     if not len(values):
         raise SettingsError(f"no value of {parameter} to try: give at least one")
     info = next(info for info in AmgSettings.fields() if info.name == parameter)
-    return [base.replace(**{parameter: _read(info.kind, value)}) for value in values]
+    return [base.adjusted(**{parameter: _read(info.kind, value)}) for value in values]
 
 
 def sweep(

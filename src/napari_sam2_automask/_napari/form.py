@@ -127,7 +127,7 @@ class SettingsForm:
         if info.kind is float:
             value = round(float(value), DIGITS)
         try:
-            settings = self._settings.replace(**self._changes(info.name, value))
+            settings = self._settings.adjusted(**self._changes(info.name, value))
         except SettingsError as error:
             self.show(self._settings)
             self.refused.emit(str(error))
