@@ -53,9 +53,10 @@ _FINE = AmgSettings(
     use_m2m=True,
 )
 
-# The bundled model's thresholds gave the best mean F1 of those tried on held-out groups of its training data
-# (model_training/thresholds.py). Its mask prompts have no effect, so that refining with them would only cost
-# time. It knows how large objects are, so that points and magnification can follow.
+# The bundled model's thresholds gave the best mean F1 of those tried on held-out groups of its training data;
+# leniency in gaps left half as many objects there without a label (benchmarks/gaps.py). Its mask prompts have
+# no effect, so that refining with them would only cost time. It knows how large objects are, so that points
+# and magnification can follow.
 _BUNDLED = AmgSettings(
     pred_iou_thresh=0.6,
     stability_score_thresh=0.9,
