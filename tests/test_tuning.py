@@ -114,3 +114,12 @@ def test_a_search_can_be_stopped(scene):
     with pytest.raises(Stop):
         tune(scene[0], np.where(scene[1] <= 2, scene[1], 0), progress=stop)
     assert len(tune(scene[0], np.where(scene[1] <= 2, scene[1], 0), seconds=0).trials) == 1
+
+
+def test_leniency_in_gaps_stays_above_the_floor(scene):
+    candidates, truth = scene
+    start = candidates.settings.replace(gap_leniency=0.1)
+    tuned = tune(candidates, np.where(truth <= 2, truth, 0), start=start)
+    assert len(tuned.trials) > 10
+    for trial in tuned.trials:
+        select(candidates, trial.settings)  # all of them could be selected

@@ -210,10 +210,12 @@ class _Search:
         self._about = inside >= _ABOUT
         self._about[self._bad] = True
         self._sizes = objects.area.min() / _SMALLER, objects.area.max() * _LARGER
-        floor = candidates.floor
+        # In gaps thresholds count less, and the candidates must reach down to that.
+        spare_iou, spare_stability = start.gap_leniency, start.gap_leniency / 2
+        self._lowest = candidates.floor.pred_iou + spare_iou, candidates.floor.stability + spare_stability
         self._start = start.replace(
-            pred_iou_thresh=max(start.pred_iou_thresh, floor.pred_iou),
-            stability_score_thresh=max(start.stability_score_thresh, floor.stability),
+            pred_iou_thresh=min(max(start.pred_iou_thresh, self._lowest[0]), 1.0),
+            stability_score_thresh=min(max(start.stability_score_thresh, self._lowest[1]), 1.0),
         )
         self._seen: dict[AmgSettings, Trial] = {}
         self.trials: list[Trial] = []
@@ -240,9 +242,8 @@ class _Search:
         yield [{"nested": "keep"}] + [
             {"nested": "choose", "granularity": g} for g in (0.0, 0.25, 0.5, 0.75, 1.0)
         ]
-        floor = self._candidates.floor
-        yield [{"pred_iou_thresh": v} for v in _between(floor.pred_iou, 0.95)]
-        yield [{"stability_score_thresh": v} for v in _between(floor.stability, 0.98)]
+        yield [{"pred_iou_thresh": v} for v in _between(self._lowest[0], 0.95)]
+        yield [{"stability_score_thresh": v} for v in _between(self._lowest[1], 0.98)]
         yield [{"box_nms_thresh": v} for v in (0.3, 0.5, 0.7, 0.9)]
         yield [{"duplicate_iou": v} for v in (1.0, 0.8, 0.65, 0.5)]
 
@@ -283,7 +284,7 @@ class _Search:
 
 
 def _between(low: float, high: float) -> list[float]:
-    return [round(float(v), 3) for v in np.linspace(low, high, 9)]
+    return sorted({max(round(float(v), 3), low) for v in np.linspace(min(low, high), high, 9)})
 
 
 def _match(iou: NDArray[np.floating]) -> NDArray[np.int64]:

@@ -156,7 +156,7 @@ class LivePanel(QWidget):
         locked = len(self._layer.locked)
         shown = f"{len(objects)} objects of {len(self._layer.candidates)} candidates"
         self.count.setText(shown + (f", {locked} of them locked" if locked else ""))
-        parts = [f"{name} {count:,}" for name, count in self._layer.removed.items() if count]
+        parts = [f"{name} {count:,}" for name, count in self._layer.removed.items() if count > 0]
         self.removed.setText("Removed: " + ", ".join(parts) if parts else "")
         if with_histograms:
             self.quality.show_counts(*self._layer.live.histogram("predicted_iou", settings))
