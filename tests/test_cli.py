@@ -227,8 +227,20 @@ def test_chosen_settings():
     custom = choose_settings("fine", None, {"use_m2m": False, "crop_n_layers": 0})
     assert custom.name == "custom (from fine)"
     for family in ("bundled", "sam2"):
-        expected = PRESETS["fine"].for_model(family).replace(use_m2m=False, crop_n_layers=0)
+        expected = PRESETS["fine"].for_model(family)
+        expected = expected.replace(use_m2m=False, crop_n_layers=0, fit_objects=False, object_diameter=0.0)
         assert custom.for_model(family) == expected
+
+
+def test_a_grid_that_is_asked_for_is_not_fitted_to_the_objects():
+    for changes, fitted in (
+        ({"points_per_side": 9}, False),
+        ({"crop_n_layers": 1}, False),
+        ({"points_per_side": 9, "fit_objects": True}, True),
+        ({"pred_iou_thresh": 0.3}, True),
+        ({"points_per_side": 9, "object_diameter": 30.0}, True),
+    ):
+        assert choose_settings("balanced", None, changes).for_model("bundled").fitted is fitted
 
 
 def test_settings_from_a_file_can_be_changed(tmp_path):
