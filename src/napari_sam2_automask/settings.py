@@ -7,14 +7,13 @@ all made from :class:`AmgSettings` and the :class:`FieldInfo` of its fields.
 from __future__ import annotations
 
 import dataclasses
-import math
-import types
 import typing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
-from typing import Any, Literal, TypeAlias, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeAlias, get_type_hints
 
 from napari_sam2_automask.errors import SettingsError
+from napari_sam2_automask.fields import FieldInfo, PointGrids, field_info, fraction, param
 
 if typing.TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,116 +26,6 @@ Nested: TypeAlias = Literal["keep", "choose"]
 Renderings: TypeAlias = Literal[
     "raw", "raw+gamma", "raw+inverted", "raw+local", "raw+gradient", "raw+gamma+inverted"
 ]
-#: One grid of (x, y) points for each crop layer, in fractions (0 to 1) of the crop's width and height.
-PointGrids: TypeAlias = tuple[tuple[tuple[float, float], ...], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class FieldInfo:
-    """What is known about one parameter.
-
-    Attributes
-    ----------
-    name : str
-        The field's name in :class:`AmgSettings`, which is also Meta's name for it.
-    kind : type
-        ``int``, ``float``, ``bool``, ``str`` (one of `choices`) or ``tuple`` (point grids).
-    optional : bool
-        Whether ``None`` is a value.
-    default : object
-        The default, Meta's where the parameter is Meta's.
-    title, help, unit : str
-        Words for a form: a short title, an explanation in a sentence or two, the unit (may be empty).
-    group : str
-        ``"grid"``, ``"filter"``, ``"masks"``, ``"crops"`` or ``"output"``.
-    minimum, maximum, step : float or None
-        The closed range of allowed values and the step of a slider; None for fields without one.
-    choices : tuple of str
-        The allowed values of a ``str`` field.
-    """
-
-    name: str
-    kind: type
-    optional: bool
-    default: Any
-    title: str
-    help: str
-    group: str
-    unit: str = ""
-    minimum: float | None = None
-    maximum: float | None = None
-    step: float | None = None
-    choices: tuple[str, ...] = ()
-
-    @property
-    def range_text(self) -> str:
-        """The allowed values in words, for tooltips, option help and error messages."""
-        if self.choices:
-            return "one of " + ", ".join(self.choices)
-        if self.minimum is None or self.maximum is None:
-            return ""
-        return f"{self.minimum:g} to {self.maximum:g}" + (f" {self.unit}" if self.unit else "")
-
-    def check(self, value: Any) -> Any:
-        """Return `value` in the field's own type, or say why it cannot be.
-
-        Raises
-        ------
-        SettingsError
-            If the value has another type or lies outside the range; names the field, range and value.
-        """
-        if value is None and self.optional:
-            return None
-        if self.kind is bool:
-            if isinstance(value, bool):
-                return value
-            raise self._error(value, "true or false")
-        if self.kind is str:
-            if value in self.choices:
-                return value
-            raise self._error(value, self.range_text)
-        if self.kind is tuple:
-            return _check_point_grids(value)
-        return self._check_number(value)
-
-    def _check_number(self, value: Any) -> int | float:
-        # NumPy scalars and 8.0 for an integer are fine; True, "8" and 8.5 for an integer are not.
-        number = value.item() if hasattr(value, "item") else value
-        if isinstance(number, bool) or not isinstance(number, int | float) or not math.isfinite(number):
-            raise self._error(value, self.range_text)
-        if self.kind is int and number != int(number):
-            raise self._error(value, f"a whole number, {self.range_text}")
-        assert self.minimum is not None and self.maximum is not None
-        if not self.minimum <= number <= self.maximum:
-            raise self._error(value, self.range_text)
-        return int(number) if self.kind is int else float(number)
-
-    def _error(self, value: Any, allowed: str) -> SettingsError:
-        return SettingsError(f"{self.name} must be {allowed}, but is {value!r}: choose a value in that range")
-
-
-def _check_point_grids(value: Any) -> PointGrids:
-    """Turn nested sequences or arrays into :data:`PointGrids`, one (N, 2) grid for each crop layer."""
-    wrong = "point_grids must hold one list of (x, y) points for each crop layer, in fractions from 0 to 1"
-    try:
-        grids = tuple(tuple((float(x), float(y)) for x, y in grid) for grid in value)
-    except (TypeError, ValueError) as error:
-        raise SettingsError(f"{wrong}, but is {str(value)[:60]!r}") from error
-    if not grids or not all(grids):
-        raise SettingsError(f"{wrong}, but holds an empty grid: give every crop layer at least one point")
-    for x, y in (point for grid in grids for point in grid):
-        if not (0 <= x <= 1 and 0 <= y <= 1):
-            raise SettingsError(f"{wrong}, but holds ({x:g}, {y:g})")
-    return grids
-
-
-def _param(default: Any, title: str, text: str, group: str, **info: Any) -> Any:
-    """Declare a field of :class:`AmgSettings` with its explanation; see :class:`FieldInfo`."""
-    return field(default=default, metadata={"title": title, "help": text, "group": group, **info})
-
-
-def _fraction(default: float, title: str, text: str, group: str) -> Any:
-    return _param(default, title, text, group, minimum=0.0, maximum=1.0, step=0.01)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,166 +49,166 @@ class AmgSettings:
     21
     """
 
-    points_per_side: int | None = _param(
+    points_per_side: int | None = param(
         32, "Points per side",
         "The model is asked what lies under each point of a grid with this many points on each side. "
         "Denser grids find smaller objects, and hardly change the others; the cost grows with the square.",
         "grid", unit="points", minimum=1, maximum=256, step=1,
     )  # fmt: skip
-    points_per_batch: int = _param(
+    points_per_batch: int = param(
         64, "Points per batch",
         "The most points that the model takes at a time. Changes memory and speed, not the result.",
         "grid", unit="points", minimum=1, maximum=4096, step=1,
     )  # fmt: skip
-    pred_iou_thresh: float = _fraction(
+    pred_iou_thresh: float = fraction(
         0.8, "Predicted IoU threshold",
         "Masks that the model itself rates lower than this are dropped. Lower it to keep more masks.",
         "filter",
     )  # fmt: skip
-    stability_score_thresh: float = _fraction(
+    stability_score_thresh: float = fraction(
         0.95, "Stability threshold",
         "Masks that change by more than this allows when the mask threshold is shifted are dropped. "
         "Lower it where boundaries are soft.",
         "filter",
     )  # fmt: skip
-    stability_score_offset: float = _param(
+    stability_score_offset: float = param(
         1.0, "Stability offset",
         "How far the mask threshold is shifted up and down to measure stability.",
         "filter", unit="logits", minimum=0.0, maximum=10.0, step=0.1,
     )  # fmt: skip
-    mask_threshold: float = _param(
+    mask_threshold: float = param(
         0.0, "Mask threshold",
         "A pixel belongs to a mask where the model's output is above this. Higher values shrink masks.",
         "masks", unit="logits", minimum=-20.0, maximum=20.0, step=0.1,
     )  # fmt: skip
-    box_nms_thresh: float = _fraction(
+    box_nms_thresh: float = fraction(
         0.7, "Box NMS threshold",
         "Of two masks whose boxes overlap by more than this IoU, only the better is kept "
         "(non-maximum suppression). Lower it when objects are found twice.",
         "filter",
     )  # fmt: skip
-    crop_n_layers: int = _param(
+    crop_n_layers: int = param(
         0, "Crop layers",
         "The image is segmented again in 4 overlapping crops (1 layer), and 16 smaller ones (2), and so on, "
         "for small objects in large images: finds more of them, hardly changes outlines, and can cut large "
         "objects. n layers cost 1 + 4 + ... + 4^n passes of the encoder.",
         "crops", unit="layers", minimum=0, maximum=4, step=1,
     )  # fmt: skip
-    crop_nms_thresh: float = _fraction(
+    crop_nms_thresh: float = fraction(
         0.7, "Crop NMS threshold",
         "Of two masks from different crops whose boxes overlap by more than this IoU, only the one from "
         "the smaller crop is kept.",
         "crops",
     )  # fmt: skip
-    crop_overlap_ratio: float = _param(
+    crop_overlap_ratio: float = param(
         512 / 1500, "Crop overlap",
         "How much neighbouring crops overlap in the first crop layer, as a fraction of the image's shorter "
         "side; halved in each further layer.",
         "crops", minimum=0.0, maximum=0.9, step=0.01,
     )  # fmt: skip
-    crop_n_points_downscale_factor: int = _param(
+    crop_n_points_downscale_factor: int = param(
         1, "Points downscale in crops",
         "In crop layer i the points per side are divided by this to the power of i. With 2, each layer "
         "costs about as many points as the full image.",
         "crops", minimum=1, maximum=16, step=1,
     )  # fmt: skip
-    point_grids: PointGrids | None = _param(
+    point_grids: PointGrids | None = param(
         None, "Own point grids",
         "Points to ask instead of a regular grid, one list of (x, y) for each crop layer in fractions of the "
         "crop from 0 to 1. Excludes points per side.",
         "grid",
     )  # fmt: skip
-    min_mask_region_area: int = _param(
+    min_mask_region_area: int = param(
         0, "Smallest region",
         "Holes and islands smaller than this are filled and removed in every mask.",
         "masks", unit="pixels", minimum=0, maximum=1_000_000, step=1,
     )  # fmt: skip
-    output_mode: OutputMode = _param(
+    output_mode: OutputMode = param(
         "binary_mask", "Record format",
         "How the mask of each record is stored: as an array, as run lengths, or as COCO's compressed string.",
         "output",
     )  # fmt: skip
-    use_m2m: bool = _param(
+    use_m2m: bool = param(
         False, "Refine with mask prompts",
         "Each mask is given to the model once more together with its point, which often mends its boundary "
         "and doubles the cost (m2m, one step of refinement).",
         "masks",
     )  # fmt: skip
-    multimask_output: bool = _param(
+    multimask_output: bool = param(
         True, "Three masks per point",
         "The model answers each point with three masks (whole, part, subpart) instead of one.",
         "masks",
     )  # fmt: skip
-    overlap: Overlap = _param(
+    overlap: Overlap = param(
         "small_on_top", "Where objects overlap",
         "Which object gets the pixels that several masks share: the smaller, the larger, or the one with the "
         "better predicted IoU.",
         "output",
     )  # fmt: skip
-    min_area: int = _param(
+    min_area: int = param(
         0, "Smallest object",
         "Masks with fewer pixels than this are dropped.",
         "filter", unit="pixels", minimum=0, maximum=100_000_000, step=1,
     )  # fmt: skip
-    max_area: int = _param(
+    max_area: int = param(
         0, "Largest object",
         "Masks with more pixels than this are dropped; 0 for no limit.",
         "filter", unit="pixels", minimum=0, maximum=100_000_000, step=1,
     )  # fmt: skip
-    edge_objects: bool = _param(
+    edge_objects: bool = param(
         True, "Keep edge objects",
         "Masks that touch the edge of the image are kept. Turn off to measure only objects that are whole.",
         "filter",
     )  # fmt: skip
-    duplicate_iou: float = _fraction(
+    duplicate_iou: float = fraction(
         1.0, "Duplicate IoU",
         "Two masks that share at least this much (IoU of their pixels, not of their boxes) are the same "
         "object, and only the better is kept; 1 turns this off.",
         "filter",
     )  # fmt: skip
-    nested: Nested = _param(
+    nested: Nested = param(
         "keep", "Objects in objects",
         "Keep masks that lie inside others together with them, or choose between a whole and its parts by "
         "granularity, so that each object has one label.",
         "masks",
     )  # fmt: skip
-    granularity: float = _param(
+    granularity: float = param(
         0.5, "Granularity",
         "With nested objects to choose from: 0 gives the wholes, 1 the smallest parts, values between prefer "
         "masks of a size between, everywhere in the image.",
         "masks", minimum=0.0, maximum=1.0, step=0.01,
     )  # fmt: skip
 
-    fit_objects: bool = _param(
+    fit_objects: bool = param(
         False, "Fit to object size",
         "A first pass estimates how large typical objects are; points and magnification then fit them, and "
         "points per side and crop layers do not count.",
         "grid",
     )  # fmt: skip
-    object_diameter: float = _param(
+    object_diameter: float = param(
         0.0, "Object diameter",
         "How wide a typical object is, where it is known: points and magnification fit it, and points per "
         "side and crop layers do not count. 0 where it is not known.",
         "grid", unit="pixels", minimum=0.0, maximum=10_000.0, step=1.0,
     )  # fmt: skip
-    points_per_diameter: int = _param(
+    points_per_diameter: int = param(
         2, "Points per diameter",
         "With an object size: how many points stand side by side in a typical object.",
         "grid", unit="points", minimum=1, maximum=16, step=1,
     )  # fmt: skip
-    renderings: Renderings = _param(
+    renderings: Renderings = param(
         "raw", "Renderings",
         "What the model is shown: the image as it is, and other renderings of it (inverted, local contrast, "
         "gamma 0.5, gradient as colour), with the masks of all pooled. Each costs a whole pass.",
         "grid",
     )  # fmt: skip
-    fill_gaps: bool = _param(
+    fill_gaps: bool = param(
         False, "Ask again in gaps",
         "Where no mask lies after a first pass the model is asked again, at points twice as dense. Finds "
         "objects between the points of the grid.",
         "grid",
     )  # fmt: skip
-    gap_leniency: float = _param(
+    gap_leniency: float = param(
         0.0, "Leniency in gaps",
         "Where no other mask lies, masks may be rated this much below the predicted IoU threshold, and half "
         "as much below the stability threshold.",
@@ -355,7 +244,7 @@ class AmgSettings:
     def fields(cls) -> tuple[FieldInfo, ...]:
         """Return what is known about each parameter, in the order of definition."""
         hints = get_type_hints(cls)
-        return tuple(_field_info(item, hints[item.name]) for item in dataclasses.fields(cls))
+        return tuple(field_info(item, hints[item.name]) for item in dataclasses.fields(cls))
 
     def replace(self, **changes: Any) -> AmgSettings:
         """Return a copy with some values changed.
@@ -450,15 +339,3 @@ def refuse_unknown(names: Mapping[str, Any]) -> None:
         raise SettingsError(
             f"no parameter named {', '.join(map(repr, unknown))}: choose from {', '.join(known)}"
         )
-
-
-def _field_info(item: dataclasses.Field[Any], hint: Any) -> FieldInfo:
-    """Read a field's type from its annotation and the rest from its metadata."""
-    optional = get_origin(hint) in (types.UnionType, typing.Union) and type(None) in get_args(hint)
-    if optional:
-        (hint,) = (part for part in get_args(hint) if part is not type(None))
-    choices = get_args(hint) if get_origin(hint) is Literal else ()
-    kind = str if choices else (get_origin(hint) or hint)
-    return FieldInfo(
-        name=item.name, kind=kind, optional=optional, default=item.default, choices=choices, **item.metadata
-    )
