@@ -126,7 +126,10 @@ def _subject(arguments: dict[str, Any]) -> tuple[Model, NDArray[np.uint8], AmgSe
         points_per_batch=arguments["batch"],
         crop_n_layers=arguments["crops"],
     )
-    view = blobs(shape, seed=4, scale=0.15)
+    # Smoothing on the scale of a large image would take longer than segmenting it.
+    part = max(1, max(shape) // 1024)
+    view = blobs((shape[0] // part, shape[1] // part), seed=4, scale=0.15)
+    view = view.repeat(part, 0).repeat(part, 1)
     name = arguments["model"]
     if name == "bundled":
         return load_model("bundled", device="cpu"), sample(shape), settings
