@@ -270,6 +270,18 @@ def test_pixel_sizes_of_files(tmp_path):
         pixel_size_of(tmp_path / "u.tif")
 
 
+def test_a_summary_of_all_images(moving, body, tmp_path):
+    (tmp_path / "bad.tif").write_text("hello")
+    done = invoke(moving, body, tmp_path / "bad.tif", "--out", tmp_path / "o", "--planes", ":2",
+                  "--summary", tmp_path / "deep" / "summary.csv")  # fmt: skip
+    assert done.exit_code == 1
+    table = pd.read_csv(tmp_path / "deep" / "summary.csv")
+    assert table["status"].tolist() == ["done"] * 4 + ["failed"]
+    assert table["plane"].tolist()[:4] == [0, 1, 0, 1]
+    assert table["objects"].tolist() == [2, 2, 1, 1, 0]
+    assert table["image"].tolist()[4].endswith("bad.tif") and "bad.tif" in table["message"].tolist()[4]
+
+
 def test_the_error_is_one_line(body, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("sys.argv", ["sam2-automask", "segment", str(body), "--out", str(tmp_path / "o"),
                                      "--channel", "red"])  # fmt: skip

@@ -158,6 +158,10 @@ def segment(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Do images again whose results are there.")
     ] = False,
+    summary: Annotated[
+        Path | None,
+        typer.Option(help="A CSV file with a row for each image: what became of it.", show_default=False),
+    ] = None,
     **parameters: Any,
 ) -> None:
     """Segment images: for each a label image, an object table, COCO JSON and a record of how it was made.
@@ -171,11 +175,13 @@ def segment(
     pick = pick_of(plane, planes, project, channel, axes, link, spacing)
     from napari_sam2_automask.models import load_model
     from napari_sam2_automask.planning import find_images
+    from napari_sam2_automask.writing import write_summary
 
     images, useless = find_images(inputs)
     work, number, unfit = plan_work(images, out, plane, pick, of_stack, contrast is Contrast.stack)
     useless |= unfit
     counts, failures = {"done": 0, "skipped": 0, "failed": len(useless)}, list(useless.values())
+    results: list[Any] = []
     with WorkProgress(number) as progress:
         try:
             for result in work(
@@ -189,6 +195,7 @@ def segment(
             ):
                 progress.advance()
                 counts[result.status] += 1
+                results.append(result)
                 if result.status == "failed":
                     failures.append(result.message)
                 else:
@@ -199,6 +206,8 @@ def segment(
         finally:
             for failure in failures:
                 complain(f"error: {failure}")
+            if summary is not None:
+                write_summary(summary, results, useless)
             say(", ".join(f"{count} {status}" for status, count in counts.items()))
     if failures:
         raise typer.Exit(1)

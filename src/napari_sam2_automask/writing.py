@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import os
 from dataclasses import dataclass
@@ -11,14 +13,23 @@ from napari_sam2_automask.coco import to_coco
 from napari_sam2_automask.errors import OutputError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
 
+    from napari_sam2_automask.jobs import FileResult
     from napari_sam2_automask.painting import Segmentation
 
-__all__ = ["ResultPaths", "json_writer", "make_folder", "write_files", "write_labels", "write_results"]
+__all__ = [
+    "ResultPaths",
+    "json_writer",
+    "make_folder",
+    "write_files",
+    "write_labels",
+    "write_results",
+    "write_summary",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +109,45 @@ def write_results(
             paths.labels: lambda file: write_labels(file, segmentation.labels),
         }
     )
+
+
+def write_summary(path: Path, results: Sequence[FileResult], useless: Mapping[Path, str]) -> None:
+    """Write what became of many images as a CSV file.
+
+    Parameters
+    ----------
+    path : Path
+        The file; one that exists is replaced.
+    results : sequence of FileResult
+        A row each: ``image``, ``plane``, ``status``, ``objects``, ``seconds``, ``message``.
+    useless : mapping of Path to str
+        Inputs that gave no result, and why: rows of status ``failed``.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be written.
+    """
+    rows: list[tuple[Any, ...]] = [
+        (r.source, "" if r.plane is None else r.plane, r.status, r.objects, round(r.seconds, 3),
+         r.message or r.removed)
+        for r in results
+    ]  # fmt: skip
+    rows += [(source, "", "failed", 0, 0.0, why) for source, why in useless.items()]
+
+    def write(file: IO[bytes]) -> None:
+        text = io.TextIOWrapper(file, encoding="utf-8", newline="")
+        table = csv.writer(text)
+        table.writerow(("image", "plane", "status", "objects", "seconds", "message"))
+        table.writerows(rows)
+        text.flush()
+        text.detach()
+
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _output_error(path, error) from error
+    write_files({path: write})
 
 
 def write_files(writers: Mapping[Path, Callable[[IO[bytes]], None]]) -> None:
