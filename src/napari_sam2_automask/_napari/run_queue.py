@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from napari.layers import Image
 
     from napari_sam2_automask._napari.session import RunSession
@@ -23,13 +25,13 @@ class RunQueue:
 
     def __init__(self, session: RunSession) -> None:
         self._session = session
-        self._waiting: list[Image] = []
+        self._waiting: list[Image | None] = []
         self._counts: list[int] = []
         self._failed: list[str] = []
         session.ended.connect(self._on_ended)
 
-    def start(self, images: list[Image]) -> None:
-        """Run these images; only while nothing runs."""
+    def start(self, images: Sequence[Image | None]) -> None:
+        """Run these images, None for the one chosen; only while nothing runs."""
         if self._session.running:
             return
         self._waiting, self._counts, self._failed = list(images), [], []
@@ -44,7 +46,7 @@ class RunQueue:
             image = self._waiting.pop(0)
             if self._session.start(image):
                 return
-            self._failed.append(image.name)
+            self._failed.append("" if image is None else image.name)
 
     def _on_ended(self) -> None:
         last = self._session.last

@@ -207,10 +207,7 @@ class AutomaskWidget(QWidget):
     def run(self) -> None:
         """Start a run, as the button does: of all images selected in the layer list, if there are several."""
         images = self.images.selected()
-        if len(images) > 1:
-            self.queue.start(images)
-        else:
-            self.session.start()
+        self.queue.start(images if len(images) > 1 else [None])
 
     def cancel(self) -> None:
         """Stop the run and keep what it found, as the button does; images that wait are not run."""
