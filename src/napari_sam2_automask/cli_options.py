@@ -20,16 +20,6 @@ __all__ = ["choose_settings", "flag_of", "with_settings_options"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-# Parameters that have no say where points and crops are fitted to the objects, and those that fit them.
-_GRID = {
-    "points_per_side",
-    "point_grids",
-    "crop_n_layers",
-    "crop_n_points_downscale_factor",
-    "crop_overlap_ratio",
-}
-_FITTING = {"fit_objects", "object_diameter", "points_per_diameter"}
-
 _PANELS = {
     "grid": "Parameters: point grid",
     "filter": "Parameters: filters",
@@ -86,9 +76,6 @@ def choose_settings(
     changes = {name: _plain(name, value) for name, value in parameters.items() if value is not None}
     if "point_grids" in changes:
         changes.setdefault("points_per_side", None)
-    if _GRID & changes.keys() and not _FITTING & changes.keys():
-        # Who asks for a grid wants that grid, not one that is fitted to the objects.
-        changes |= {"fit_objects": False, "object_diameter": 0.0}
     if file is not None:
         if preset is not None:
             raise SettingsError("--preset and --settings exclude each other: give one of them")

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Step", "contact_sheet", "settings_of_sweep", "sweep"]
 
-_GRID = ("points_per_side", "crop_n_layers", "crop_n_points_downscale_factor", "crop_overlap_ratio")
 _MARGIN = 10
 _LINE = 26
 
@@ -70,9 +69,6 @@ def settings_of_sweep(base: AmgSettings, parameter: str, values: Sequence[Any]) 
     refuse_unknown({parameter: None})
     if not len(values):
         raise SettingsError(f"no value of {parameter} to try: give at least one")
-    if parameter in _GRID:
-        # Where points and crops are fitted to the objects, these have no say.
-        base = base.replace(fit_objects=False, object_diameter=0.0)
     info = next(info for info in AmgSettings.fields() if info.name == parameter)
     return [base.adjusted(**{parameter: _read(info.kind, value)}) for value in values]
 
