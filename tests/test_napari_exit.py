@@ -98,7 +98,7 @@ def visit():
         time.sleep(0.1)
     time.sleep(1)
     from superqt.utils import ensure_main_thread
-    look = ensure_main_thread(await_return=True)(look_around)
+    look = ensure_main_thread(await_return=True, timeout=100_000)(look_around)
     while not look():
         time.sleep(0.2)
 def look_around():
