@@ -16,6 +16,7 @@ from large_run import SIZES, Cheap
 
 from napari_sam2_automask.errors import OutputError
 from napari_sam2_automask.large.grid import Grid
+from napari_sam2_automask.large.output import publish
 from napari_sam2_automask.large.run import segment_large
 from napari_sam2_automask.large.source import FileSource
 
@@ -86,3 +87,12 @@ def test_a_second_run_on_the_same_output_is_refused_while_the_first_goes_on(imag
         process.communicate()
     # A dead process holds nothing.
     assert not segment_large(FileSource(str(image)), output, Cheap(), **SIZES).failed
+
+
+def test_a_chunk_cut_off_by_a_kill_is_not_published(tmp_path):
+    labels = tmp_path / "labels"
+    (labels / "c").mkdir(parents=True)
+    (labels / "c" / "0").write_bytes(b"whole")
+    (labels / "c" / "0.0123abcd.partial").write_bytes(b"ha")
+    publish(labels, tmp_path / "out.zarr")
+    assert [path.name for path in (tmp_path / "out.zarr" / "c").iterdir()] == ["0"]

@@ -79,6 +79,9 @@ def publish(labels: Path, output: Path) -> None:
     """Move the labels to their place; at no moment is half a result there."""
     before = labels.with_name("previous")
     with writing(output):
+        # Zarr writes each chunk under such a name first; a kill at that moment leaves it behind.
+        for left in labels.rglob("*.partial"):
+            left.unlink()
         for file in labels.rglob("*"):
             sync(file)
         shutil.rmtree(before, ignore_errors=True)
