@@ -97,6 +97,9 @@ def test_every_sample_is_offered_and_opens():
         assert image.shape[:2] == truth.shape
         assert image.dtype == np.uint8
         assert about["rgb"] == (image.ndim == 3)
+        if image.ndim == 2:
+            low, high = about["contrast_limits"]
+            assert image.min() <= low < high <= image.max()
         assert truth.max() > 1
 
 

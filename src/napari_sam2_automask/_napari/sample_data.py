@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from napari_sam2_automask.image import contrast_range
 from napari_sam2_automask.samples import samples
 
 if TYPE_CHECKING:
@@ -21,8 +22,12 @@ def open_sample(sample: Sample) -> list[LayerData]:
     """Return a sample image and its ground truth, hidden at first, as napari layer data."""
     source = {"attribution": sample.attribution, "licence": sample.licence, "source": sample.source}
     image = sample.image()
+    shown: dict[str, Any] = {"name": sample.title, "rgb": image.ndim == 3, "metadata": source}
+    if image.ndim == 2:
+        # napari would show 0 to 255, in which dim nuclei can hardly be seen, by people or by the model.
+        shown["contrast_limits"] = contrast_range(image)
     return [
-        (image, {"name": sample.title, "rgb": image.ndim == 3, "metadata": source}, "image"),
+        (image, shown, "image"),
         (sample.truth(), {"name": f"{sample.title} - ground truth", "visible": False}, "labels"),
     ]
 
