@@ -12,10 +12,10 @@ from typer.testing import CliRunner
 from napari_sam2_automask.candidates import Floor
 from napari_sam2_automask.cli import app
 from napari_sam2_automask.errors import AutomaskError, ImageError, ModelError, SettingsError
-from napari_sam2_automask.jobs import segment_loaded
 from napari_sam2_automask.models import load_model
 from napari_sam2_automask.reading import read_image
 from napari_sam2_automask.replay import replay
+from napari_sam2_automask.segmenting import segment_loaded
 from napari_sam2_automask.settings import AmgSettings
 
 ANYTHING = ["--points-per-side", "3", "--pred-iou-thresh", "0.1", "--stability-score-thresh", "0.1"]

@@ -12,7 +12,14 @@ from rich.table import Table
 from napari_sam2_automask import __version__
 from napari_sam2_automask.cli_large import large, runs_app
 from napari_sam2_automask.cli_models import models_app
-from napari_sam2_automask.cli_options import choose_settings, with_settings_options
+from napari_sam2_automask.cli_options import (
+    DeviceName,
+    ModelName,
+    PresetName,
+    SettingsFile,
+    choose_settings,
+    with_settings_options,
+)
 from napari_sam2_automask.cli_replay import replay_command
 from napari_sam2_automask.cli_stacks import STACKS, Along, Contrast, Projection, pick_of, plan_work
 from napari_sam2_automask.cli_sweep import sweep_command
@@ -70,15 +77,10 @@ def segment(
         list[Path], typer.Argument(metavar="INPUT...", help="Images (TIFF, PNG, JPEG) and folders of them.")
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the results; made if need be.")],
-    preset: Annotated[
-        str | None,
-        typer.Option(help=f"One of {', '.join(PRESETS)}. [default: balanced]", show_default=False),
-    ] = None,
-    settings: Annotated[
-        Path | None, typer.Option(help="A record or a JSON file of settings, in the preset's place.")
-    ] = None,
-    model: Annotated[str, typer.Option(help="A name from `models list`, or a file of weights.")] = "bundled",
-    device: Annotated[str, typer.Option(help="auto, cuda, mps or cpu.")] = "auto",
+    preset: PresetName = None,
+    settings: SettingsFile = None,
+    model: ModelName = "bundled",
+    device: DeviceName = "auto",
     plane: Annotated[
         int | None,
         typer.Option(

@@ -6,12 +6,18 @@ from typing import Annotated, Any
 
 import typer
 
-from napari_sam2_automask.cli_options import choose_settings, with_settings_options
+from napari_sam2_automask.cli_options import (
+    DeviceName,
+    ModelName,
+    PresetName,
+    SettingsFile,
+    choose_settings,
+    with_settings_options,
+)
 from napari_sam2_automask.cli_stacks import Along
 from napari_sam2_automask.console import WorkProgress, complain, say
 from napari_sam2_automask.errors import OutputError, SettingsError
 from napari_sam2_automask.pixel_sizes import UNITS
-from napari_sam2_automask.presets import PRESETS
 
 __all__ = ["large", "runs_app"]
 
@@ -27,15 +33,10 @@ def large(
         Path, typer.Argument(metavar="INPUT", help="A TIFF, OME-Zarr or Zarr array, or .npy file.")
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="The OME-Zarr to write, such as labels.zarr.")],
-    preset: Annotated[
-        str | None,
-        typer.Option(help=f"One of {', '.join(PRESETS)}. [default: balanced]", show_default=False),
-    ] = None,
-    settings: Annotated[
-        Path | None, typer.Option(help="A record or a JSON file of settings, in the preset's place.")
-    ] = None,
-    model: Annotated[str, typer.Option(help="A name from `models list`, or a file of weights.")] = "bundled",
-    device: Annotated[str, typer.Option(help="auto, cuda, mps or cpu.")] = "auto",
+    preset: PresetName = None,
+    settings: SettingsFile = None,
+    model: ModelName = "bundled",
+    device: DeviceName = "auto",
     axes: Annotated[
         str | None, typer.Option(help="One letter for each axis (T, Z, C, Y, X, S), if the file is wrong.")
     ] = None,

@@ -16,9 +16,28 @@ from napari_sam2_automask.presets import PRESETS, Preset
 from napari_sam2_automask.record import settings_from
 from napari_sam2_automask.settings import AmgSettings, FieldInfo
 
-__all__ = ["choose_settings", "flag_of", "with_settings_options"]
+__all__ = [
+    "DeviceName",
+    "ModelName",
+    "PresetName",
+    "SettingsFile",
+    "choose_settings",
+    "flag_of",
+    "with_settings_options",
+]
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+# Options that all commands which segment have.
+PresetName = Annotated[
+    str | None,
+    typer.Option(help=f"One of {', '.join(PRESETS)}. [default: balanced]", show_default=False),
+]
+SettingsFile = Annotated[
+    Path | None, typer.Option(help="A record or a JSON file of settings, in the preset's place.")
+]
+ModelName = Annotated[str, typer.Option(help="A name from `models list`, or a file of weights.")]
+DeviceName = Annotated[str, typer.Option(help="auto, cuda, mps or cpu.")]
 
 _PANELS = {
     "grid": "Parameters: point grid",

@@ -95,7 +95,8 @@ def plan_work(
         jobs = plan_jobs(images, out, plane)
         return partial(run_jobs, jobs), len(jobs), {}
     from napari_sam2_automask.pixel_sizes import short_unit
-    from napari_sam2_automask.stack_jobs import plan_stacks, run_stacks
+    from napari_sam2_automask.stack_jobs import run_stacks
+    from napari_sam2_automask.stack_planning import plan_stacks
     from napari_sam2_automask.stack_reading import Pick
 
     of_stack = {**of_stack, "unit": short_unit(of_stack["unit"])}

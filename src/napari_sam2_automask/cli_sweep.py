@@ -7,10 +7,16 @@ from typing import Annotated, Any
 
 import typer
 
-from napari_sam2_automask.cli_options import choose_settings, with_settings_options
+from napari_sam2_automask.cli_options import (
+    DeviceName,
+    ModelName,
+    PresetName,
+    SettingsFile,
+    choose_settings,
+    with_settings_options,
+)
 from napari_sam2_automask.console import WorkProgress, complain, say
 from napari_sam2_automask.errors import SettingsError
-from napari_sam2_automask.presets import PRESETS
 
 __all__ = ["sweep_command"]
 
@@ -28,15 +34,10 @@ def sweep_command(
     layers: Annotated[
         bool, typer.Option("--layers", help="Write the labels of each value as a TIFF, too.")
     ] = False,
-    preset: Annotated[
-        str | None,
-        typer.Option(help=f"One of {', '.join(PRESETS)}. [default: balanced]", show_default=False),
-    ] = None,
-    settings: Annotated[
-        Path | None, typer.Option(help="A record or a JSON file of settings, in the preset's place.")
-    ] = None,
-    model: Annotated[str, typer.Option(help="A name from `models list`, or a file of weights.")] = "bundled",
-    device: Annotated[str, typer.Option(help="auto, cuda, mps or cpu.")] = "auto",
+    preset: PresetName = None,
+    settings: SettingsFile = None,
+    model: ModelName = "bundled",
+    device: DeviceName = "auto",
     plane: Annotated[int | None, typer.Option(help="Which plane of a file with several.")] = None,
     contrast_limits: Annotated[
         tuple[float, float] | None,

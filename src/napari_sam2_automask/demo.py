@@ -10,13 +10,13 @@ from rich.table import Table
 
 from napari_sam2_automask.console import OUT, WorkProgress, say
 from napari_sam2_automask.image import to_model_view
-from napari_sam2_automask.jobs import segment_loaded
 from napari_sam2_automask.outlines import compare_with_truth
 from napari_sam2_automask.presets import PRESETS
 from napari_sam2_automask.progress import ProgressCallback, no_progress
 from napari_sam2_automask.reading import LoadedImage
 from napari_sam2_automask.samples import Sample, samples
 from napari_sam2_automask.score import f1
+from napari_sam2_automask.segmenting import segment_loaded
 from napari_sam2_automask.writing import ResultPaths, make_folder, write_results
 
 if TYPE_CHECKING:

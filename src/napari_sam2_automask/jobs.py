@@ -5,22 +5,18 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from napari_sam2_automask.candidates import Floor
-from napari_sam2_automask.channels import mix
 from napari_sam2_automask.errors import AutomaskError, ImageError, OutputError
-from napari_sam2_automask.image import contrast_range, image_hash, to_model_view
-from napari_sam2_automask.painting import Segmentation, paint
-from napari_sam2_automask.presets import Preset, resolve_settings
+from napari_sam2_automask.image import contrast_range
 from napari_sam2_automask.progress import ProgressCallback, no_progress
-from napari_sam2_automask.proposal import propose_view
 from napari_sam2_automask.reading import LoadedImage, read_image
-from napari_sam2_automask.record import make_record
+from napari_sam2_automask.segmenting import segment_loaded
 from napari_sam2_automask.stack_reading import open_stack
 from napari_sam2_automask.writing import make_folder, write_results
 
@@ -28,13 +24,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-    from numpy.typing import NDArray
-
     from napari_sam2_automask.models import Model
     from napari_sam2_automask.planning import Job
+    from napari_sam2_automask.presets import Preset
     from napari_sam2_automask.settings import AmgSettings
 
-__all__ = ["FileResult", "file_hash", "removed_text", "run_jobs", "segment_loaded"]
+__all__ = ["FileResult", "file_hash", "removed_text", "run_jobs"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,96 +135,6 @@ def _read(job: Job) -> LoadedImage:
     if job.pick is None:
         return read_image(job.source, job.plane)
     return open_stack(job.source, job.pick.axes).read(job.pick)
-
-
-def segment_loaded(
-    image: LoadedImage,
-    settings: AmgSettings | Preset | str,
-    model: Model,
-    *,
-    name: str,
-    contrast_limits: tuple[float, float] | None = None,
-    progress: ProgressCallback = no_progress,
-    proposal: AmgSettings | None = None,
-    floor: Floor | None = None,
-    preset: Preset | str | None = None,
-    **more: Any,
-) -> Segmentation:
-    """Segment an image that was read from a file, with a record that names it and can be replayed.
-
-    Parameters
-    ----------
-    image : LoadedImage
-        From `read_image`.
-    settings : AmgSettings, Preset or str
-        As for `segment`.
-    model : Model
-        From `load_model`.
-    name : str
-        The image's name for the record.
-    contrast_limits : (float, float), optional
-        As for `segment`.
-    progress : callable
-        As for `segment`.
-    proposal : AmgSettings, optional
-        The settings of the proposal, where `settings` are those of a later selection.
-    floor : Floor, optional
-        The floor of the proposal; it decides how many candidates there are, and so their numbers.
-    preset : Preset or str, optional
-        The preset for the record, where the settings do not tell.
-    **more
-        Further entries of the record.
-    """
-    import torch
-
-    from napari_sam2_automask.selection import select
-
-    resolved, own_preset = resolve_settings(settings, model.family)
-    view, *also = _views(image, contrast_limits)
-    candidates = propose_view(view, proposal or resolved, model, also=also, progress=progress, floor=floor)
-    record = make_record(
-        resolved,
-        preset=own_preset or preset,
-        model=model,
-        image=image.array,
-        image_name=name,
-        plane=image.plane,
-        contrast_limits=contrast_limits,
-        floor=[candidates.floor.pred_iou, candidates.floor.stability],
-        proposal=None if proposal in (None, resolved) else proposal.to_json(),
-        threads=torch.get_num_threads(),
-        **more,
-    )
-    done = paint(
-        select(candidates, resolved),
-        image=None if image.channels else image.array,
-        pixel_size=image.pixel_size,
-        unit=image.unit,
-        record=record,
-    )
-    if image.channels:
-        _measure_channels(done, image.array)
-    return replace(done, record={**done.record, "labels_sha256": image_hash(done.labels)})
-
-
-def _views(image: LoadedImage, limits: tuple[float, float] | None) -> list[NDArray[np.uint8]]:
-    """Return what the model is to see: one picture, or one for each channel."""
-    if image.channels is None:
-        return [to_model_view(image.array, rgb=image.rgb, contrast_limits=limits)]
-    channels = list(np.moveaxis(image.array, -1, 0))
-    if image.channels == "mix":
-        return [mix(channels, limits)]
-    return [to_model_view(one, rgb=False, contrast_limits=limits) for one in channels]
-
-
-def _measure_channels(done: Segmentation, array: NDArray[Any]) -> None:
-    """Add a column of mean intensities for each channel (Y, X, C)."""
-    from scipy import ndimage
-
-    index = done.table["index"].to_numpy()
-    for k, channel in enumerate(np.moveaxis(array, -1, 0)):
-        values = ndimage.mean(channel, done.labels, index) if len(index) else np.zeros(0)
-        done.table[f"mean_intensity_c{k}"] = np.asarray(values, np.float64)
 
 
 def file_hash(path: Path) -> str:

@@ -95,7 +95,7 @@ def _ask_gaps(
 ) -> Candidates:
     """Ask the model again where no mask lies, at denser points; return what is new there."""
     from napari_sam2_automask import engine
-    from napari_sam2_automask.engine.fitting import EDGE
+    from napari_sam2_automask.engine.fitting import tile
     from napari_sam2_automask.engine.grid import Crop
 
     found = pool(first)
@@ -108,9 +108,8 @@ def _ask_gaps(
     crops: list[Crop] = []
     for k in np.unique(owner).tolist():
         x0, y0, x1, y1 = boxes[k].tolist()
-        edge = max(1.0, EDGE * max(x1 - x0, y1 - y0)) if settings.fitted else 20.0
         mine = points[owner == k] - boxes[k, :2].astype(np.float32)
-        crops.append(Crop(len(crops), (x0, y0, x1, y1), mine, edge))
+        crops.append((tile if settings.fitted else Crop)(len(crops), (x0, y0, x1, y1), mine))
     # With an object size, models that can tell leave out points where there is nothing near.
     size = settings.object_diameter or found.object_diameter or max(1.0, typical_diameter(masks))
     fitted = settings.replace(object_diameter=size)

@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Any
 from napari_sam2_automask.candidates import Floor
 from napari_sam2_automask.errors import AutomaskError, ImageError, ModelError, SettingsError
 from napari_sam2_automask.image import image_hash
-from napari_sam2_automask.jobs import file_hash, segment_loaded
+from napari_sam2_automask.jobs import file_hash
 from napari_sam2_automask.progress import ProgressCallback, no_progress
 from napari_sam2_automask.proposal import part
 from napari_sam2_automask.reading import LoadedImage, count_planes, read_image
 from napari_sam2_automask.record import RECORD_FORMAT, package_versions, settings_from
+from napari_sam2_automask.segmenting import segment_loaded
 from napari_sam2_automask.settings import AmgSettings
-from napari_sam2_automask.stack_jobs import LinkPaths, StackJob, write_linked
+from napari_sam2_automask.stack_jobs import write_linked
+from napari_sam2_automask.stack_planning import LinkPaths, StackJob
 from napari_sam2_automask.stack_reading import Pick, open_stack
 from napari_sam2_automask.writing import ResultPaths, make_folder, write_results
 

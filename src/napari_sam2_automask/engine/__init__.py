@@ -7,6 +7,6 @@ avoid_triton_crash()
 
 from napari_sam2_automask.engine.cache import keep_features_in  # noqa: E402
 from napari_sam2_automask.engine.estimating import Estimate, estimate  # noqa: E402
-from napari_sam2_automask.engine.proposing import estimate_diameter, propose  # noqa: E402
+from napari_sam2_automask.engine.verbs import estimate_diameter, propose  # noqa: E402
 
 __all__ = ["Estimate", "estimate", "estimate_diameter", "keep_features_in", "propose"]

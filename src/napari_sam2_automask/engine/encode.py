@@ -48,7 +48,8 @@ class Features:
     @property
     def nbytes(self) -> int:
         """Memory in bytes."""
-        return sum(t.numel() * t.element_size() for t in (self.image_embed, *self.high_res))
+        tensors = [self.image_embed, *self.high_res, *([] if self.dense is None else [self.dense])]
+        return sum(t.numel() * t.element_size() for t in tensors)
 
 
 def model_input(view: NDArray[np.uint8], image_size: int) -> Tensor:

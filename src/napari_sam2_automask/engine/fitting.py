@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     Box = tuple[int, int, int, int]
 
-__all__ = ["Seen", "diameter_of_candidates", "diameter_of_dense", "object_points", "tiles"]
+__all__ = ["Seen", "diameter_of_candidates", "diameter_of_dense", "object_points", "tile", "tiles"]
 
 #: Objects that appear at least this wide, as a fraction of the model's input, need no magnification ...
 SMALLEST = 20 / 512
@@ -112,9 +112,14 @@ def tiles(shape: tuple[int, int], diameter: float, points_per_diameter: int) -> 
         for y0, y1, from_y, to_y in rows:
             mine_x, mine_y = x[(x >= from_x) & (x < to_x)] - x0, y[(y >= from_y) & (y < to_y)] - y0
             points = np.stack(np.meshgrid(mine_x, mine_y), -1).reshape(-1, 2).astype(np.float32)
-            edge = max(1.0, EDGE * max(x1 - x0, y1 - y0))
-            crops.append(Crop(len(crops), (x0, y0, x1, y1), points, edge))
+            crops.append(tile(len(crops), (x0, y0, x1, y1), points))
     return crops
+
+
+def tile(index: int, box: Box, points: NDArray[np.float32]) -> Crop:
+    """Return a crop of which only masks at its very edge count as cut off: objects may be small in it."""
+    x0, y0, x1, y1 = box
+    return Crop(index, box, points, max(1.0, EDGE * max(x1 - x0, y1 - y0)))
 
 
 def _spans(length: int, wanted: float, overlap: float) -> list[tuple[int, int, float, float]]:

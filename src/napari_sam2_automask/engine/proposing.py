@@ -15,13 +15,8 @@ from napari_sam2_automask.engine.asking import Answer, Asker
 from napari_sam2_automask.engine.cache import features_cache
 from napari_sam2_automask.engine.encode import Features, encode
 from napari_sam2_automask.engine.estimating import pace_of
-from napari_sam2_automask.engine.fitting import (
-    diameter_of_candidates,
-    diameter_of_dense,
-    object_points,
-    tiles,
-)
-from napari_sam2_automask.engine.grid import Crop, iter_crops
+from napari_sam2_automask.engine.fitting import object_points
+from napari_sam2_automask.engine.grid import Crop
 from napari_sam2_automask.engine.memory import (
     check_budget,
     copy_on_cpu,
@@ -32,18 +27,18 @@ from napari_sam2_automask.engine.memory import (
 )
 from napari_sam2_automask.engine.store import Store
 from napari_sam2_automask.engine.workers import in_order
-from napari_sam2_automask.errors import ImageError, MemoryBudgetError
-from napari_sam2_automask.progress import Cancelled, Progress, ProgressCallback, no_progress
-from napari_sam2_automask.settings import AmgSettings
+from napari_sam2_automask.errors import MemoryBudgetError
+from napari_sam2_automask.progress import Cancelled, Progress, ProgressCallback
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
     from napari_sam2_automask.models import Model
+    from napari_sam2_automask.settings import AmgSettings
 
-__all__ = ["estimate_diameter", "propose"]
+__all__ = ["Proposal"]
 
 # Prompts whose tokens are worked on together on a CPU: enough for efficient products, few enough for the
 # cache and for a quick answer to a cancel.
@@ -52,113 +47,8 @@ _TOO_SMALL = (
     "there is not enough memory even for one point at a time: close other programs, "
     "choose a smaller model or run on the CPU"
 )
-# The first pass of a model that cannot say itself how large objects are.
-_FIRST_PASS = AmgSettings(points_per_side=16)
 # Seconds between two reports of progress.
 _REPORT = 0.05
-
-
-def propose(
-    view: NDArray[np.uint8],
-    settings: AmgSettings,
-    model: Model,
-    *,
-    progress: ProgressCallback = no_progress,
-    floor: Floor | None = None,
-    crops: Sequence[Crop] | None = None,
-) -> Candidates:
-    """Find every mask above the floor, in the image and in its crops.
-
-    Parameters
-    ----------
-    view : (Y, X, 3) uint8 array
-        The image as the model sees it, red, green, blue.
-    settings : AmgSettings
-        Grid, crops, mask threshold and stability offset; thresholds as far as `floor` does not say otherwise.
-    model : Model
-        The model, on its device.
-    progress : callable
-        Told every twentieth of a second about encoder passes and point prompts done; may raise
-        :class:`Cancelled` to stop.
-    floor : Floor, optional
-        Keeps more candidates than `settings` would, so that thresholds can be lowered afterwards.
-    crops : sequence of Crop, optional
-        What to ask and where, in place of the grid and the crops of the settings.
-
-    Returns
-    -------
-    Candidates
-        Sorted by predicted IoU; possibly none.
-
-    Raises
-    ------
-    Cancelled
-        If `progress` raised it, with the candidates found so far.
-    ImageError
-        If `view` is not a (Y, X, 3) uint8 array with at least one pixel.
-    MemoryBudgetError
-        If memory does not suffice; said before anything starts where that can be told.
-    ModelError
-        If the model returns values that are not numbers.
-    """
-    if view.ndim != 3 or view.shape[2] != 3 or view.dtype != np.uint8 or 0 in view.shape:
-        raise ImageError(
-            f"an image for the model must have the shape (rows, columns, 3) and type uint8, not "
-            f"{view.shape} and {view.dtype}: make it with to_model_view"
-        )
-    with torch.inference_mode():
-        if crops is None and not settings.fitted:
-            crops = list(iter_crops((view.shape[0], view.shape[1]), settings))
-        if crops is not None:
-            return _Proposal(view, settings, model, progress, floor, list(crops)).run()
-        diameter = settings.object_diameter or _estimate(view, settings, model, progress)
-        return _Proposal(view, settings, model, progress, floor, *_fitted(view, settings, diameter)).run()
-
-
-def estimate_diameter(
-    view: NDArray[np.uint8], model: Model, *, progress: ProgressCallback = no_progress
-) -> float:
-    """Estimate how wide typical objects are.
-
-    Parameters
-    ----------
-    view : (Y, X, 3) uint8 array
-        The image as the model sees it.
-    model : Model
-        The model.
-    progress : callable
-        As for `propose`.
-
-    Returns
-    -------
-    float
-        The diameter in pixels; 0 if no object is seen.
-    """
-    with torch.inference_mode():
-        return _estimate(view, _FIRST_PASS, model, progress)
-
-
-def _fitted(view: NDArray[np.uint8], settings: AmgSettings, diameter: float) -> tuple[list[Crop], float]:
-    """Return the crops for objects of a diameter; the plain grid where none is known."""
-    shape = view.shape[0], view.shape[1]
-    if not diameter:
-        return list(iter_crops(shape, settings)), 0.0
-    return tiles(shape, diameter, settings.points_per_diameter), diameter
-
-
-def _estimate(
-    view: NDArray[np.uint8], settings: AmgSettings, model: Model, progress: ProgressCallback
-) -> float:
-    """Estimate the diameter of typical objects in pixels; 0 if none is seen."""
-    shape = view.shape[0], view.shape[1]
-    first = _Proposal(view, _FIRST_PASS, model, progress, None, list(iter_crops(shape, _FIRST_PASS)))
-    try:
-        if hasattr(model.network.image_encoder.trunk, "dense"):
-            return diameter_of_dense(shape, first.look, model.image_size)
-        return diameter_of_candidates(first.run())
-    except Cancelled as cancelled:
-        cancelled.candidates = None  # those of the first pass are not what was asked for
-        raise
 
 
 @dataclass(slots=True)
@@ -180,8 +70,18 @@ class _Reporter:
         self.tick()
 
 
-class _Proposal:
-    """One run of :func:`propose`."""
+class Proposal:
+    """One run of the model over the crops of an image.
+
+    Parameters
+    ----------
+    view, settings, model, progress, floor
+        As for `propose`.
+    crops : list of Crop
+        What to ask and where.
+    diameter : float
+        What the crops were fitted to, in pixels; 0 if they were not.
+    """
 
     def __init__(
         self,
@@ -210,6 +110,7 @@ class _Proposal:
         self._grid = side, side
 
     def run(self) -> Candidates:
+        """Ask everything; what was found until then travels on a `Cancelled`."""
         try:
             for crop in self._crops:
                 self._reporter.report("encoder", crop.index, len(self._crops))

@@ -1,0 +1,143 @@
+"""Which planes of which stacks are to be done, and where the linked objects go."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from napari_sam2_automask.errors import AutomaskError, ImageError
+from napari_sam2_automask.planning import Job, unique_stems
+from napari_sam2_automask.stack_reading import Pick, Stack, open_stack, parse_planes
+from napari_sam2_automask.writing import ResultPaths
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+__all__ = ["LinkPaths", "StackJob", "plan_stacks"]
+
+
+@dataclass(frozen=True, slots=True)
+class LinkPaths:
+    """Where the linked objects of a stack go: objects and tracks (CSV), record (JSON), labels (TIFF)."""
+
+    objects: Path
+    tracks: Path
+    record: Path
+    labels: Path
+
+    @classmethod
+    def of(cls, folder: Path, stem: str) -> LinkPaths:
+        """Return the paths for the stack called `stem`."""
+        names = ("objects.csv", "tracks.csv", "record.json", "labels.tif")
+        return cls(*(folder / f"{stem}_linked.{name}" for name in names))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StackJob:
+    """The planes to do of one file, and how to link them.
+
+    Attributes
+    ----------
+    source : Path
+        The file.
+    planes : tuple of Job
+        One for each plane.
+    link : {"z", "time"} or None
+        What the planes are.
+    spacing : (float, float, float) or None
+        Distance between planes, height and width of a pixel; None where it is not known.
+    unit : str
+        The short unit of length.
+    paths : LinkPaths
+        Where the linked objects go.
+    """
+
+    source: Path
+    planes: tuple[Job, ...]
+    link: str | None
+    spacing: tuple[float, float, float] | None
+    unit: str
+    paths: LinkPaths
+
+
+def plan_stacks(
+    sources: Sequence[Path],
+    folder: Path,
+    pick: Pick,
+    *,
+    planes: str | None = None,
+    link: str | None = None,
+    spacing: tuple[float, float, float] | None = None,
+    unit: str = "px",
+) -> tuple[list[StackJob], dict[Path, str]]:
+    """Say which planes of which files are to be done, without reading pixels.
+
+    Parameters
+    ----------
+    sources : sequence of Path
+        The files.
+    folder : Path
+        Where results go.
+    pick : Pick
+        What to take of each.
+    planes : str, optional
+        ``"all"`` or ``"A:B"``.
+    link : {"z", "time"}, optional
+        Link the objects of all planes.
+    spacing, unit
+        The voxel's size, in place of what the files say.
+
+    Returns
+    -------
+    stacks : list of StackJob
+        What can be done.
+    useless : dict of Path to str
+        Files that cannot, and why.
+    """
+    stacks, useless = [], {}
+    for source, stem in zip(sources, unique_stems(sources), strict=True):
+        try:
+            stack = open_stack(source, pick.axes)
+            numbers = _numbers(stack, pick, planes, link)
+            size = spacing or _spacing(stack, link)
+        except AutomaskError as error:
+            useless[source] = str(error)
+            continue
+        picks = [replace(pick, plane=number) for number in numbers]
+        jobs = [Job(source, ResultPaths.of(folder, stem + p.suffix), p.plane, p) for p in picks]
+        whole = stem + replace(pick, plane=None).suffix
+        own_unit = unit if spacing or stack.size is None else stack.size[3]
+        stacks.append(StackJob(source, tuple(jobs), link, size, own_unit, LinkPaths.of(folder, whole)))
+    return stacks, useless
+
+
+def _numbers(stack: Stack, pick: Pick, planes: str | None, link: str | None) -> list[int | None]:
+    axes, count = stack.plane_axes(pick), stack.count(pick)
+    if link is not None:
+        many = [axis for axis in axes if stack.array.shape[stack.axes.index(axis)] > 1]
+        expected = {"z": "Z", "time": "T"}[link]
+        if len(many) != 1 or (many[0] in "ZTC" and many[0] != expected):
+            shown = f"{stack.axes} {'x'.join(map(str, stack.array.shape))}"
+            raise ImageError(
+                f"the planes of {stack.path} ({shown}) are not {link} alone: --link {link} needs one axis of "
+                "planes; choose with --project or --channel, or name the axes with --axes"
+            )
+    if planes is not None:
+        return list(parse_planes(planes, count))
+    if pick.plane is not None:
+        if not 0 <= pick.plane < count:
+            raise ImageError(f"there is no plane {pick.plane} in {stack.path}: choose from 0 to {count - 1}")
+        return [pick.plane]
+    if count > 1 and link is None:
+        raise ImageError(
+            f"{stack.path} ({stack.axes}) holds {count} planes: choose with --plane N, --planes A:B or all, "
+            "or --project"
+        )
+    return list(range(count)) if axes and count > 1 else [None]
+
+
+def _spacing(stack: Stack, link: str | None) -> tuple[float, float, float] | None:
+    if stack.size is None or (stack.size[0] is None and link == "z"):
+        return None
+    return stack.size[0] or 1.0, stack.size[1], stack.size[2]
