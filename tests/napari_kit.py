@@ -70,6 +70,18 @@ class ObedientSegmenter:
             progress(Progress("points", done, POINTS))
 
 
+class Watcher(ObedientSegmenter):
+    """Remembers the planes that it was given."""
+
+    def __init__(self):
+        super().__init__()
+        self.planes = []
+
+    def __call__(self, plane, request, progress):
+        self.planes.append(np.array(plane))
+        return super().__call__(plane, request, progress)
+
+
 def _result(plane: np.ndarray, request: Any, objects: int, complete: bool = True) -> PlaneResult:
     bright = (plane if plane.ndim == 2 else plane[..., :3].max(-1)) > 0
     rows, columns = bright.shape

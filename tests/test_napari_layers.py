@@ -5,23 +5,11 @@ from __future__ import annotations
 import dask.array as da
 import numpy as np
 import pytest
-from napari_kit import ObedientSegmenter, dock, finish, half_way, labels_of, run
+from napari_kit import Watcher, dock, finish, half_way, labels_of, run
 
 from napari_sam2_automask._napari.result import LAYER_KEY, RECORD_KEY
 
 STACK = np.stack([np.full((20, 30), 10 * z, np.uint16) for z in range(5)])
-
-
-class Watcher(ObedientSegmenter):
-    """Remembers the planes that it was given."""
-
-    def __init__(self):
-        super().__init__()
-        self.planes = []
-
-    def __call__(self, plane, request, progress):
-        self.planes.append(np.array(plane))
-        return super().__call__(plane, request, progress)
 
 
 @pytest.fixture

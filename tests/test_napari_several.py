@@ -6,28 +6,24 @@ import shlex
 
 import numpy as np
 import pytest
-from napari_kit import ObedientSegmenter, copied, dock, finish, half_way, labels_of, live_result, run
+from napari_kit import Watcher, copied, dock, finish, half_way, labels_of, live_result, run
 
 from napari_sam2_automask.errors import ImageError
 
 
-class Watcher(ObedientSegmenter):
-    """Remembers the planes that it was given; fails for dark ones."""
-
-    def __init__(self):
-        super().__init__()
-        self.planes = []
+class Chooser(Watcher):
+    """Fails for dark planes."""
 
     def __call__(self, plane, request, progress):
-        self.planes.append(np.array(plane))
         if not plane.any():
+            self.planes.append(np.array(plane))
             raise ImageError("too dark to see: choose another image")
         return super().__call__(plane, request, progress)
 
 
 @pytest.fixture
 def watcher():
-    segmenter = Watcher()
+    segmenter = Chooser()
     yield segmenter
     segmenter.open.set()
 
