@@ -158,6 +158,11 @@ class _colours:
         tint = rng.random() < (0.5 if colour else 0.12)
         if colour and rng.random() < 0.12:
             self.order = rng.permutation(3)
+        # Other dyes and lamps: each channel a mixture of all three.
+        self.mix = None
+        if colour and rng.random() < 0.25:
+            mix = np.eye(3) + rng.normal(0, 0.25, (3, 3))
+            self.mix = (mix / mix.sum(1, keepdims=True).clip(0.4)).astype(np.float32)
         tables = []
         base = (rng.uniform(-0.12, 0.12), rng.uniform(0.55, 1.1)) if rng.random() < 0.6 else (0.0, 1.0)
         for _ in range(3):
@@ -171,6 +176,8 @@ class _colours:
     def __call__(self, patch: NDArray[np.uint8]) -> NDArray[np.uint8]:
         if patch.ndim == 2:
             return np.stack([t[patch] for t in self.tables], -1)
+        if self.mix is not None:
+            patch = np.clip(patch @ self.mix.T, 0, 255).astype(np.uint8)
         out = np.stack([t[patch[..., c]] for t, c in zip(self.tables, self.order, strict=True)], -1)
         if self.gray:
             out = np.repeat(out.mean(-1, keepdims=True), 3, -1).astype(np.uint8)

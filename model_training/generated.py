@@ -6,12 +6,26 @@ and gives an image and one or three label maps. They are made once and kept besi
 
 from __future__ import annotations
 
+from multiprocessing import Pool
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
 from scipy import ndimage as ndi
 
+from model_training.canvas import (
+    SIZE,
+    Array,
+    Canvas,
+    Labels,
+    Rng,
+    Scene,
+    background,
+    fill,
+    finish,
+    object_size,
+)
+from model_training.cells import bacteria, blood, droplets, tissue
 from model_training.records import Record
 from model_training.shapes import Stamp, blob, curve, noise, polygon, rod
 
@@ -19,95 +33,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from numpy.typing import NDArray
+
 __all__ = ["SCENES", "generate"]
-
-SIZE = 448
-Array = NDArray[np.float32]
-Labels = NDArray[np.int32]
-Scene = tuple[Array, list[Labels]]
-Rng = np.random.Generator
-
-
-class Canvas:
-    """Image and labels that shapes are put on."""
-
-    def __init__(self, background: Array) -> None:
-        self.image = background
-        self.labels = np.zeros((SIZE, SIZE), np.int32)
-        self.count = 0
-
-    def place(self, stamp: Stamp, y: float, x: float) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
-        """Windows of the canvas and of the stamp, centred at (y, x)."""
-        h, w = stamp.mask.shape
-        y0, x0 = int(y) - h // 2, int(x) - w // 2
-        top, left = max(0, -y0), max(0, -x0)
-        bottom, right = min(h, SIZE - y0), min(w, SIZE - x0)
-        bottom, right = max(bottom, top), max(right, left)
-        return (
-            (slice(y0 + top, y0 + bottom), slice(x0 + left, x0 + right)),
-            (slice(top, bottom), slice(left, right)),
-        )
-
-    def covered(self, stamp: Stamp, y: float, x: float) -> float:
-        """Share of the stamp that would lie on earlier ones."""
-        here, there = self.place(stamp, y, x)
-        mask = stamp.mask[there]
-        return float((self.labels[here][mask] > 0).mean()) if mask.any() else 1.0
-
-    def put(self, stamp: Stamp, y: float, x: float, value: Array, mix: float = 1.0) -> None:
-        """Draw and label one object; `mix` below 1 lets what lies below show through."""
-        here, there = self.place(stamp, y, x)
-        mask = stamp.mask[there]
-        self.count += 1
-        self.labels[here][mask] = self.count
-        view = self.image[here]
-        view[mask] = view[mask] * (1 - mix) + value[there][mask] * mix
-
-
-def _positions(rng: Rng, n: int, radius: float) -> list[tuple[float, float]]:
-    """Spread evenly, or in clusters."""
-    if rng.random() < 0.5:
-        return [tuple(rng.uniform(0, SIZE, 2)) for _ in range(n)]
-    hearts = rng.uniform(0, SIZE, (max(2, n // 10), 2))
-    width = radius * rng.uniform(2, 5)
-    return [tuple(hearts[rng.integers(len(hearts))] + rng.normal(0, width, 2)) for _ in range(n)]
-
-
-def _size(rng: Rng) -> float:
-    return float(np.exp(rng.uniform(np.log(6), np.log(48))))
-
-
-def _fill(
-    rng: Rng, canvas: Canvas, radius: float, shape: Callable[[float], Stamp], paint: Callable[[Stamp], Array],
-    overlap: float, mix: float = 1.0,
-) -> None:  # fmt: skip
-    """Try to place objects until the frame is as full as chance wants it."""
-    room = (SIZE / radius) ** 2 / 4
-    n = int(np.clip(room * rng.uniform(0.15, 1.6), 3, 500))
-    spread = rng.uniform(0.02, 0.35)
-    for y, x in _positions(rng, n, radius):
-        stamp = shape(radius * float(np.exp(rng.normal(0, spread))))
-        if canvas.covered(stamp, y, x) <= overlap:
-            canvas.put(stamp, y, x, paint(stamp), mix)
-
-
-def _background(rng: Rng, level: float, depth: float) -> Array:
-    kind = rng.random()
-    base = np.full((SIZE, SIZE), level, np.float32)
-    if kind < 0.35:
-        return base
-    return base + depth * (noise(rng, SIZE, rng.uniform(20, 200), 8 if kind < 0.7 else 1.5) - 0.5)
-
-
-def _finish(rng: Rng, image: Array, blur: float, grain: float) -> Array:
-    image = ndi.gaussian_filter(image, blur)
-    return image + rng.standard_normal(image.shape).astype(np.float32) * grain
 
 
 def nuclei(rng: Rng) -> Scene:
     """Bright blobs on a dark field, touching and overlapping, of unequal brightness."""
-    canvas = Canvas(_background(rng, 0.1, 0.12))
-    radius = _size(rng)
+    canvas = Canvas(background(rng, 0.1, 0.12))
+    radius = object_size(rng)
     rough, bumps = rng.uniform(0, 0.5), rng.uniform(0, 0.12)
     texture = noise(rng, SIZE, radius, 1.5)
 
@@ -117,7 +51,7 @@ def nuclei(rng: Rng) -> Scene:
         grain = np.resize(texture[y : y + h, x : x + w], (h, w))
         return (rng.uniform(0.3, 0.9) * (0.6 + 0.4 * stamp.dome) * (1 - rough * grain)).astype(np.float32)
 
-    _fill(
+    fill(
         rng,
         canvas,
         radius,
@@ -126,15 +60,15 @@ def nuclei(rng: Rng) -> Scene:
         rng.uniform(0, 0.35),
         rng.uniform(0.7, 1),
     )
-    return _finish(rng, canvas.image, rng.uniform(0.4, 2), rng.uniform(0, 0.04)), [canvas.labels]
+    return finish(rng, canvas.image, rng.uniform(0.4, 2), rng.uniform(0, 0.04)), [canvas.labels]
 
 
 def particles(rng: Rng) -> Scene:
     """Bodies as an electron microscope shows them: shaded, faceted or flat, piled up, on any ground."""
     transmission = rng.random() < 0.45
     ground = rng.uniform(0.6, 0.85) if transmission else rng.uniform(0.1, 0.5)
-    canvas = Canvas(_background(rng, ground, rng.uniform(0.05, 0.5)))
-    radius = max(9.0, _size(rng))
+    canvas = Canvas(background(rng, ground, rng.uniform(0.05, 0.5)))
+    radius = max(9.0, object_size(rng))
     kind = int(rng.integers(4))
     rim, light, relief = rng.uniform(0, 0.5), rng.uniform(0, 6.3), rng.uniform(0, 0.7)
     level = rng.uniform(0.05, 0.45) if transmission else rng.uniform(0.45, 0.9)
@@ -159,14 +93,14 @@ def particles(rng: Rng) -> Scene:
 
     piled = rng.uniform(0.0, 0.6)
     mix = rng.uniform(0.5, 0.9) if transmission else 1.0
-    _fill(rng, canvas, radius, shape, paint, piled, mix)
-    return _finish(rng, canvas.image, rng.uniform(0.3, 1.5), rng.uniform(0, 0.1)), [canvas.labels]
+    fill(rng, canvas, radius, shape, paint, piled, mix)
+    return finish(rng, canvas.image, rng.uniform(0.3, 1.5), rng.uniform(0, 0.1)), [canvas.labels]
 
 
 def phase(rng: Rng) -> Scene:
     """Cells or bacteria hardly different from the ground inside, with a dark or bright rim and a halo."""
-    canvas = Canvas(_background(rng, 0.5, 0.1))
-    radius = _size(rng)
+    canvas = Canvas(background(rng, 0.5, 0.1))
+    radius = object_size(rng)
     rods = rng.random() < 0.55
     inside, texture = rng.choice([-0.25, -0.12, 0.0, 0.12]), rng.uniform(0, 0.25)
 
@@ -179,7 +113,7 @@ def phase(rng: Rng) -> Scene:
         grain = ndi.gaussian_filter(rng.standard_normal(stamp.mask.shape).astype(np.float32), 1.0) * texture
         return np.asarray(0.5 + inside + grain, np.float32)
 
-    _fill(rng, canvas, radius, shape, paint, rng.uniform(0, 0.15))
+    fill(rng, canvas, radius, shape, paint, rng.uniform(0, 0.15))
     outside = ndi.distance_transform_edt(canvas.labels == 0).astype(np.float32)
     # Touching objects have rims too: distance to the nearest change of label.
     change = ndi.morphological_gradient(canvas.labels, size=3) > 0
@@ -187,12 +121,12 @@ def phase(rng: Rng) -> Scene:
     halo, rim, reach = rng.uniform(0.1, 0.4), rng.uniform(-0.4, 0.3), rng.uniform(2, 7)
     image = canvas.image + halo * np.exp(-outside / reach) * (canvas.labels == 0)
     image += rim * np.exp(-depth / rng.uniform(0.8, 3)) * (canvas.labels > 0)
-    return _finish(rng, image, rng.uniform(0.3, 1.2), rng.uniform(0, 0.05)), [canvas.labels]
+    return finish(rng, image, rng.uniform(0.3, 1.2), rng.uniform(0, 0.05)), [canvas.labels]
 
 
 def mosaic(rng: Rng) -> Scene:
     """Cells that fill the frame, parted by membranes; now and then with nuclei, or with gaps."""
-    radius = max(8.0, _size(rng))
+    radius = max(8.0, object_size(rng))
     n = int(np.clip((SIZE / (2 * radius)) ** 2, 6, 900))
     seeds = rng.uniform(0, SIZE, (n, 2))
     warp = [(noise(rng, SIZE, radius * 2, radius / 2) - 0.5) * radius for _ in range(2)]
@@ -219,12 +153,12 @@ def mosaic(rng: Rng) -> Scene:
                 canvas.put(stamp, cy, cx, np.full(stamp.mask.shape, rng.uniform(0.5, 0.9), np.float32), 0.8)
         image, parts = canvas.image, np.where(cells > 0, canvas.labels, 0)
     levels = [cells, cells, parts] if parts.any() else [cells]
-    return _finish(rng, image.astype(np.float32), rng.uniform(0.4, 1.5), rng.uniform(0, 0.06)), levels
+    return finish(rng, image.astype(np.float32), rng.uniform(0.4, 1.5), rng.uniform(0, 0.06)), levels
 
 
 def nested(rng: Rng) -> Scene:
     """Clusters of cells with nuclei: whole, object and part."""
-    canvas = Canvas(_background(rng, 0.15, 0.2))
+    canvas = Canvas(background(rng, 0.15, 0.2))
     nucleus = np.zeros_like(canvas.labels)
     cluster = np.zeros_like(canvas.labels)
     radius = rng.uniform(16, 48)
@@ -246,7 +180,7 @@ def nested(rng: Rng) -> Scene:
             mask = core.mask[there] & (canvas.labels[here] == canvas.count)
             nucleus[here][mask] = canvas.count
             canvas.image[here][mask] += inner
-    image = _finish(rng, canvas.image, rng.uniform(0.5, 1.5), rng.uniform(0, 0.05))
+    image = finish(rng, canvas.image, rng.uniform(0.5, 1.5), rng.uniform(0, 0.05))
     return image, [cluster, canvas.labels, nucleus]
 
 
@@ -258,7 +192,7 @@ def filaments(rng: Rng) -> Scene:
         line = curve(rng, SIZE, rng.uniform(2.0, 6.0))
         image[line] = image[line] * 0.2 + rng.uniform(0.3, 1.0) * 0.8
         labels[line] = labels.max() + 1
-    return _finish(rng, image, 0.7, 0.01), [labels]
+    return finish(rng, image, 0.7, 0.01), [labels]
 
 
 def textures(rng: Rng) -> Scene:
@@ -267,35 +201,65 @@ def textures(rng: Rng) -> Scene:
     b += rng.choice([-0.3, -0.15, 0.15, 0.3])
     canvas = Canvas(a)
     labels_only = Canvas(np.zeros_like(a))
-    radius = max(12.0, _size(rng))
-    _fill(rng, labels_only, radius, lambda r: (blob(rng, r, 2, 0.1), polygon(rng, r))[int(rng.integers(2))],
+    radius = max(12.0, object_size(rng))
+    fill(rng, labels_only, radius, lambda r: (blob(rng, r, 2, 0.1), polygon(rng, r))[int(rng.integers(2))],
           lambda s: s.depth, 0.1)  # fmt: skip
     image = np.where(labels_only.labels > 0, b, canvas.image)
     rim = ndi.morphological_gradient(labels_only.labels, size=3) > 0
     image = image + rng.uniform(-0.4, 0.4) * rim
-    return _finish(rng, image.astype(np.float32), rng.uniform(0.3, 1), 0.01), [labels_only.labels]
+    return finish(rng, image.astype(np.float32), rng.uniform(0.3, 1), 0.01), [labels_only.labels]
 
 
 SCENES: tuple[tuple[Callable[[Rng], Scene], float], ...] = (
-    (nuclei, 0.2),
-    (particles, 0.32),
-    (phase, 0.18),
+    (nuclei, 0.14),
+    (particles, 0.24),
+    (phase, 0.14),
     (mosaic, 0.1),
-    (nested, 0.08),
-    (filaments, 0.05),
-    (textures, 0.07),
+    (nested, 0.06),
+    (filaments, 0.04),
+    (textures, 0.05),
+    (droplets, 0.07),
+    (bacteria, 0.06),
+    (tissue, 0.06),
+    (blood, 0.04),
 )
+
+
+def _lettering(rng: Rng, image: NDArray[np.uint8], levels: list[Labels]) -> None:
+    """Put a scale bar and a panel letter on an image, as figures have them; they are no objects."""
+    value = int(rng.choice([0, 255]))
+    ink = Image.new("L", (SIZE, SIZE))
+    draw = ImageDraw.Draw(ink)
+    x, y, long = (int(v) for v in rng.integers([20, 380, 40], [200, 430, 160]))
+    draw.rectangle((x, y, x + long, y + int(rng.integers(2, 9))), fill=255)
+    font = ImageFont.load_default(float(rng.uniform(14, 40)))
+    draw.text((x, y - 45), f"{rng.integers(1, 500)} nm", fill=255, font=font)
+    if rng.random() < 0.6:
+        draw.text((10, 5), str(rng.choice(list("abcdefgh"))), fill=255, font=font)
+    mask = np.asarray(ink) > 127
+    image[mask] = value
+    for level in levels:
+        level[mask] = 0
 
 
 def _one(rng: Rng) -> tuple[NDArray[np.uint8], list[Labels]]:
     scenes, shares = zip(*SCENES, strict=True)
-    image, levels = scenes[rng.choice(len(scenes), p=np.array(shares))](rng)
+    scene = scenes[rng.choice(len(scenes), p=np.array(shares))]
+    image, levels = scene(rng)
     low, high = np.percentile(image, [0.2, 99.8])
     image = np.clip((image - low) / max(high - low, 1e-6), 0, 1)
-    if rng.random() < 0.3:
+    if image.ndim == 2 and rng.random() < 0.3:
         dark, bright = rng.uniform(0, 0.6, 3), rng.uniform(0.4, 1, 3)
         image = dark + (bright - dark) * image[..., None]
-    return (image * 255).astype(np.uint8), levels
+    pixels = (image * 255).astype(np.uint8)
+    if scene is particles and rng.random() < 0.3:
+        _lettering(rng, pixels, levels)
+    return pixels, levels
+
+
+def _numbered(key: tuple[int, int]) -> tuple[NDArray[np.uint8], NDArray[np.int16]]:
+    image, levels = _one(np.random.default_rng(key))
+    return image, np.stack(levels).astype(np.int16)
 
 
 def generate(n: int, seed: int, cache: Path) -> list[Record]:
@@ -311,9 +275,10 @@ def generate(n: int, seed: int, cache: Path) -> list[Record]:
     stored = np.load(cache) if cache.exists() else None
     if stored is None or int(stored["seed"]) != seed or int(stored["n"]) < n:
         arrays: dict[str, NDArray[Any]] = {"seed": np.array(seed), "n": np.array(n)}
-        for i in range(n):
-            image, levels = _one(np.random.default_rng((seed, i)))
-            arrays[f"image{i}"], arrays[f"levels{i}"] = image, np.stack(levels).astype(np.int16)
+        with Pool() as pool:
+            made = pool.imap(_numbered, ((seed, i) for i in range(n)), chunksize=8)
+            for i, (image, levels) in enumerate(made):
+                arrays[f"image{i}"], arrays[f"levels{i}"] = image, levels
         cache.parent.mkdir(parents=True, exist_ok=True)
         with cache.open("wb") as handle:
             np.savez(handle, **arrays)  # type: ignore[arg-type]

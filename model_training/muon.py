@@ -16,7 +16,7 @@ __all__ = ["Muon"]
 def orthogonalise(update: Tensor, steps: int = 5) -> Tensor:
     """Bring all singular values of a matrix near one, by a Newton-Schulz iteration of degree five."""
     a, b, c = 3.4445, -4.7750, 2.0315
-    x = update.to(torch.bfloat16)
+    x = update.to(torch.bfloat16 if torch.cpu._is_amx_tile_supported() else torch.float32)
     tall = x.shape[0] > x.shape[1]
     if tall:
         x = x.T

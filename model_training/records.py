@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 __all__ = ["SHARES", "Record", "load_records", "split"]
 
 SHARES = {
-    "fluorescence": 0.31,
-    "histology": 0.17,
-    "phase": 0.2,
-    "cytology": 0.08,
+    "fluorescence": 0.27,
+    "histology": 0.16,
+    "phase": 0.17,
+    "cytology": 0.06,
     "plant": 0.01,
     "facade": 0.02,
     "natural": 0.005,
-    "generated": 0.205,
+    "generated": 0.305,
 }
 """Share of the training windows taken from each kind."""
 

@@ -75,10 +75,10 @@ def polygon(rng: np.random.Generator, radius: float) -> Stamp:
     return _stamp(inside if inside.any() else np.hypot(y, x) < radius)
 
 
-def rod(rng: np.random.Generator, radius: float, length: float) -> Stamp:
-    """Draw a capsule, straight or bent; `radius` is half its width."""
+def rod(rng: np.random.Generator, radius: float, length: float, turn: float | None = None) -> Stamp:
+    """Draw a capsule, straight or bent; `radius` is half its width, `turn` its angle, random if None."""
     y, x = _frame(length / 2 + radius)
-    turn = rng.uniform(0, math.pi)
+    turn = rng.uniform(0, math.pi) if turn is None else turn
     u, v = x * math.cos(turn) + y * math.sin(turn), y * math.cos(turn) - x * math.sin(turn)
     v = v - rng.normal(0, 0.25) * (u**2 / max(length, 1) - length / 12)
     over = np.maximum(np.abs(u) - max(length / 2 - radius, 0), 0)
