@@ -1,45 +1,51 @@
 """Does tuning on five objects help with the others? F1 on the rest against the best fixed settings.
 
-Reads candidates that were saved with ``save_candidates`` (NAME.npz) and ground truth from an annotated folder
-(NAME.lab.png), so that no model runs. Of each image with at least 15 objects, five are drawn and given to
-`tune`; what is found is scored on the others, masks that lie in the five left out. The fixed settings are the
-best of a grid over all these images: better than anyone could choose beforehand.
+    python benchmarks/tuning.py --data DIR [--draws 10] [--stored-only]
 
-    python benchmarks/tuning.py CANDIDATES DATA --draws 10
+Of each completely annotated image with at least 15 objects (see folder.py), five are drawn and given to
+`tune`; what is found is scored on the others; masks that lie in the five are left out. The fixed settings are
+those that are best over all these images, of the presets and of a grid around the balanced one: better than
+anyone could choose beforehand. With `--stored-only` the model does not run again for the size of the five.
 """
 
 from __future__ import annotations
 
 import argparse
 import itertools
+import sys
 import time
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import Image
 
-from napari_sam2_automask import AmgSettings, paint, select
-from napari_sam2_automask.candidates_file import load_candidates
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from benchmarks.folder import read_folder
+from napari_sam2_automask import load_model, paint, select
+from napari_sam2_automask.candidates import Floor
+from napari_sam2_automask.image import to_model_view
+from napari_sam2_automask.presets import PRESETS
+from napari_sam2_automask.proposal import propose_view
 from napari_sam2_automask.score import f1
 from napari_sam2_automask.tuning import tune
 
 if TYPE_CHECKING:
     from napari_sam2_automask.candidates import Candidates
+    from napari_sam2_automask.settings import AmgSettings
 
 GIVEN, LEAST = 5, 15
+FLOOR = Floor(0.3, 0.5)
 
 
 def fixed_grid(own: AmgSettings) -> list[AmgSettings]:
-    """Return the fixed settings that are compared."""
-    grid = itertools.product((0.4, 0.5, 0.6, 0.7), (0.6, 0.8, 0.9), (0.5, 0.7), ("keep", "choose"))
+    """Return the settings around a preset that are compared."""
+    grid = itertools.product((0.5, 0.6, 0.7), (0.7, 0.8, 0.9), (0.3, 0.5, 0.7), ("keep", "choose"))
     return [
-        own.replace(
-            pred_iou_thresh=iou, stability_score_thresh=stability, box_nms_thresh=nms, nested=nested,
-            granularity=0.75,
-        )
+        own.replace(pred_iou_thresh=iou, stability_score_thresh=stability, box_nms_thresh=nms, nested=nested)
         for iou, stability, nms, nested in grid
-    ]  # fmt: skip
+    ]
 
 
 def score_on_the_rest(
@@ -58,46 +64,67 @@ def score_on_the_rest(
 def main() -> None:
     """Print each image and the mean gain with its 95 % interval over images."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("candidates", type=Path)
-    parser.add_argument("data", type=Path)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--model", default="bundled")
     parser.add_argument("--draws", type=int, default=10)
+    parser.add_argument("--every", type=int, default=1, help="take every Nth image")
+    parser.add_argument("--stored-only", action="store_true")
     options = parser.parse_args()
-    images = {}
-    for path in sorted(options.candidates.glob("*.npz")):
-        truth = np.asarray(Image.open(options.data / f"{path.stem}.lab.png"))
-        if len(np.unique(truth)) - 1 >= LEAST:
-            images[path.stem] = load_candidates(path), truth
+    model = load_model(options.model)
+    presets = [preset.for_model(model.family) for preset in PRESETS.values()]
+    balanced = PRESETS["balanced"].for_model(model.family)
+    fixed = fixed_grid(balanced)
     none = np.zeros(0, int)
-    grids = {name: fixed_grid(candidates.settings) for name, (candidates, _) in images.items()}
-    table = np.array(
-        [[score_on_the_rest(*pair[:1], s, pair[1], none) for s in grids[n]] for n, pair in images.items()]
-    )
-    best = int(table.mean(0).argmax())
-    shown = next(iter(grids.values()))[best]
+    images, rows = {}, []
+    complete = [item for item in read_folder(options.data) if item.complete]
+    for item in complete[:: options.every]:
+        if len(np.unique(item.truth)) - 1 < LEAST:
+            continue
+        view = to_model_view(item.image)
+        candidates = propose_view(view, balanced, model, floor=FLOOR)
+        if not len(candidates):
+            continue
+        scores = [f1(paint(select(propose_view(view, s, model), s)).labels, item.truth) for s in presets]
+        rows.append(scores + [score_on_the_rest(candidates, s, item.truth, none) for s in fixed])
+        images[item.name] = view, candidates, item.truth
+        print(f"{item.name} proposed", file=sys.stderr, flush=True)
+    means = np.array(rows).mean(0)
+    for name, mean in zip(PRESETS, means, strict=False):
+        print(f"preset {name}: mean F1 {mean:.3f}")
+    best = int(means.argmax())
+    own = (presets + fixed)[best]
     print(
-        f"best fixed: pred_iou_thresh={shown.pred_iou_thresh}, stability_score_thresh="
-        f"{shown.stability_score_thresh}, box_nms_thresh={shown.box_nms_thresh}, nested={shown.nested}; "
-        f"mean F1 {table[:, best].mean():.3f}"
+        f"best fixed: {[*PRESETS, *(['a variant of balanced'] * len(fixed))][best]}, pred_iou_thresh="
+        f"{own.pred_iou_thresh}, stability_score_thresh={own.stability_score_thresh}, box_nms_thresh="
+        f"{own.box_nms_thresh}, nested={own.nested}; mean F1 {means[best]:.3f}"
     )
     gains = []
-    for name, (candidates, truth) in images.items():
+    for name, (view, candidates, truth) in images.items():
+        if own not in fixed:
+            candidates = propose_view(view, own, model, floor=FLOOR)  # noqa: PLW2901
+        again = cache(lambda s, view=view: propose_view(view, s, model, floor=FLOOR))
         rng = np.random.default_rng(0)
-        mine, spans, own = [], [], grids[name][best]
+        mine, spans, sizes = [], [], set()
         for _ in range(options.draws):
             given = rng.choice(np.unique(truth)[1:], GIVEN, replace=False)
+            few = np.where(np.isin(truth, given), truth, 0)
             begun = time.thread_time()
-            tuned = tune(candidates, np.where(np.isin(truth, given), truth, 0), start=own, seconds=120)
+            more = None if options.stored_only else again
+            tuned = tune(candidates, few, start=own, again=more, seconds=120)
             spans.append(time.thread_time() - begun)
             before = score_on_the_rest(candidates, own, truth, given)
-            mine.append(score_on_the_rest(candidates, tuned.best.settings, truth, given) - before)
+            after = score_on_the_rest(tuned.candidates, tuned.best.settings, truth, given)
+            mine.append(after - before)
+            sizes.add(tuned.best.settings.object_diameter)
         gains.append(np.mean(mine))
         print(
-            f"{name:24} {len(candidates):5} candidates, gain {np.mean(mine):+.3f} "
-            f"({min(mine):+.3f} to {max(mine):+.3f}), {len(tuned.trials)} trials in {np.mean(spans):.1f} s",
+            f"{name:28} {len(candidates):5} candidates, gain {np.mean(mine):+.3f} ({min(mine):+.3f} to "
+            f"{max(mine):+.3f}), fitted to {candidates.object_diameter:.0f}, then {sorted(sizes)}, "
+            f"{len(tuned.trials)} trials in {np.mean(spans):.1f} s",
             flush=True,
         )
-    means = np.random.default_rng(0).choice(gains, (10_000, len(gains))).mean(1)
-    low, high = np.quantile(means, [0.025, 0.975])
+    draws = np.random.default_rng(0).choice(gains, (10_000, len(gains))).mean(1)
+    low, high = np.quantile(draws, [0.025, 0.975])
     print(
         f"mean gain {np.mean(gains):+.3f}, 95 % interval {low:+.3f} to {high:+.3f} over {len(gains)} images"
     )

@@ -1,23 +1,27 @@
 """Find settings from a few objects: the selection that fits them best, searched on stored candidates.
 
-No model runs. A few labelled objects say which masks are right where they lie, which are too many there, and
-how large objects are; they say nothing about the rest of the image. So the search starts from settings that
-work in general, and moves away from them only as far as the objects ask for.
+A few labelled objects say which masks are right where they lie, which are too many there, and how large
+objects are; they say nothing about the rest of the image. So the search starts from settings that work in
+general, and moves away from them only as far as the objects ask for. Only where they are of another size than
+the points and the magnification were fitted to does the model run again, if it may.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from pycocotools import mask
 
-from napari_sam2_automask.choosing import BoxTable, choose
 from napari_sam2_automask.errors import CandidatesError
+from napari_sam2_automask.tuning_search import Examples, Search, Trial
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -26,49 +30,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Trial", "Tuning", "tune"]
 
-# A mask and an object are a pair from this IoU on.
-_MATCH = 0.5
-# Masks that lie in labelled objects to this share are about those objects.
-_ABOUT = 0.5
-# How much a better outline counts beside an object found, and masks of other sizes than the objects'.
-_OUTLINE, _SIZE = 0.25, 0.15
-# What touching a parameter costs, in objects, and moving it through its whole range. Whether one of a few
-# objects is found says little beside settings that work in general: one more does not pay for a change.
-_TOUCH, _MOVE = 1.5, 0.2
-# The others may be this many times smaller or larger in area than the smallest and largest of a few.
-_SMALLER, _LARGER = 8.0, 20.0
-_SEARCHED = ("pred_iou_thresh", "stability_score_thresh", "box_nms_thresh", "duplicate_iou")
-
-
-@dataclass(frozen=True, slots=True)
-class Trial:
-    """Settings that were tried.
-
-    Attributes
-    ----------
-    settings : AmgSettings
-        The settings.
-    score : float
-        What is maximised: `f1` with small terms for outlines, sizes and the distance from the start.
-    f1 : float
-        F1 at IoU 0.5 in the labelled objects; masks elsewhere do not count.
-    found : int
-        Labelled objects that a mask matches.
-    mean_iou : float
-        Mean IoU of the labelled objects with the masks that match them; 0 where none does.
-    extra : int
-        Masks about labelled objects that match none.
-    objects : int
-        Masks in the whole image.
-    """
-
-    settings: AmgSettings
-    score: float
-    f1: float
-    found: int
-    mean_iou: float
-    extra: int
-    objects: int
+# Objects this many times larger or smaller than what the points were fitted to are worth another run.
+_OTHER_SIZE = 1.25
+# Boxes that overlap this much (IoU) are of the same object.
+_SAME_BOX = 0.6
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,11 +48,14 @@ class Tuning:
         The settings that the search began with.
     trials : tuple of Trial
         All that were tried, in this order.
+    candidates : Candidates
+        What the winner selects from: those given, or those of another run of the model.
     """
 
     best: Trial
     start: Trial
     trials: tuple[Trial, ...]
+    candidates: Candidates
 
     def table(self) -> list[dict[str, Any]]:
         """Return a dictionary for each trial: its scores and the parameters in which it departs."""
@@ -113,6 +81,7 @@ def tune(
     ids: Sequence[int] | None = None,
     bad: Sequence[int] = (),
     start: AmgSettings | None = None,
+    again: Callable[[AmgSettings], Candidates] | None = None,
     seconds: float = 8.0,
     progress: Callable[[int], None] | None = None,
 ) -> Tuning:
@@ -130,8 +99,12 @@ def tune(
         Labels of candidates (row plus one) that are wrong, such as results that a person clicked away.
     start : AmgSettings, optional
         Where to begin; the settings of the proposal when left out.
+    again : callable, optional
+        Proposes again, for example ``lambda settings: propose(image, settings, model)``. It is called at most
+        once, with the size of the labelled objects as `object_diameter`, if the candidates were not fitted to
+        that size. Left out, the model does not run.
     seconds : float
-        When to stop searching.
+        When to stop searching one set of candidates.
     progress : callable, optional
         Told the number of trials done; may raise to stop.
 
@@ -145,159 +118,54 @@ def tune(
     CandidatesError
         If there are no candidates, no labelled object, or the labels have another shape.
     """
-    objects = _objects(candidates, np.asarray(labels), ids)
-    search = _Search(candidates, objects, bad, start or candidates.settings, progress)
-    search.run(monotonic() + seconds)
-    best = max(search.trials, key=lambda trial: trial.score)
-    return Tuning(best, search.trials[0], tuple(search.trials))
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Objects:
-    """Areas (G,) of the labelled objects, and the pixels (N, G) that each candidate shares with each."""
-
-    area: NDArray[np.int64]
-    shared: NDArray[np.int64]
-
-
-def _objects(candidates: Candidates, labels: NDArray[np.integer], ids: Sequence[int] | None) -> _Objects:
     if not len(candidates):
         raise CandidatesError("there are no candidates to search: propose again with a lower floor")
+    labels = np.asarray(labels)
     if labels.shape != tuple(candidates.shape):
         raise CandidatesError(
             f"the labels have the shape {labels.shape}, the candidates were found in an image of "
             f"{tuple(candidates.shape)}: label objects of that image"
         )
-    wanted = np.unique(labels[labels > 0]) if ids is None else np.unique(np.asarray(ids))
-    number = np.zeros(int(max(labels.max(initial=0), wanted.max(initial=0))) + 1, np.int64)
-    number[wanted] = np.arange(1, len(wanted) + 1)
-    numbered = np.where(labels > 0, number[np.maximum(labels, 0)], 0)
-    area = np.bincount(numbered.ravel(), minlength=len(wanted) + 1)[1:]
-    if not area.any():
-        raise CandidatesError("no object is labelled: paint or pick a few objects first")
-    if not area.all():
-        raise CandidatesError(
-            f"label {wanted[area == 0][0]} is not in the labels: pick labels that are there"
-        )
-    shared = np.zeros((len(candidates), len(area) + 1), np.int64)
-    rows, columns = np.flatnonzero(numbered.any(1)), np.flatnonzero(numbered.any(0))
-    x0, y0, x1, y1 = candidates.boxes.T
-    near = (x0 <= columns[-1]) & (x1 >= columns[0]) & (y0 <= rows[-1]) & (y1 >= rows[0])
-    for row in np.flatnonzero(near):
-        window = numbered[y0[row] : y1[row] + 1, x0[row] : x1[row] + 1]
-        if window.any():
-            shared[row] = np.bincount(window[candidates.mask(int(row))[2]], minlength=len(area) + 1)
-    return _Objects(area, shared[:, 1:])
+    examples = Examples.of(labels, ids)
+    start = start or candidates.settings
+    wrong = np.asarray(bad, np.int64) - 1
+    first = Search(candidates, examples, wrong, start, progress)
+    first.run(monotonic() + seconds)
+    searched = [(first, candidates)]
+    size = float(f"{examples.diameter:.2g}")
+    if again is not None and _is_other_size(size, candidates):
+        other = again(start.replace(object_diameter=size))
+        if len(other):
+            settings = start.replace(object_diameter=size)
+            tell = None if progress is None else partial(_count_on, progress, len(first.trials))
+            second = Search(other, examples, _same(candidates, wrong, other), settings, tell)
+            second.run(monotonic() + seconds)
+            searched.append((second, other))
+    trials = [(trial, found) for search, found in searched for trial in search.trials]
+    best, its = max(trials, key=lambda pair: pair[0].score)
+    return Tuning(best, first.trials[0], tuple(trial for trial, _ in trials), its)
 
 
-class _Search:
-    """Coordinate ascent from one start, twice through all parameters."""
-
-    def __init__(
-        self,
-        candidates: Candidates,
-        objects: _Objects,
-        bad: Sequence[int],
-        start: AmgSettings,
-        progress: Callable[[int], None] | None,
-    ) -> None:
-        self._candidates, self._objects, self._progress = candidates, objects, progress
-        self._table = BoxTable(candidates) if len(candidates) <= BoxTable.LARGEST else None
-        self._bad = np.asarray(bad, np.int64) - 1
-        union = candidates.area[:, None] + objects.area - objects.shared
-        self._iou = objects.shared / union
-        inside = objects.shared.sum(1) / np.maximum(candidates.area, 1)
-        self._about = inside >= _ABOUT
-        self._about[self._bad] = True
-        self._sizes = objects.area.min() / _SMALLER, objects.area.max() * _LARGER
-        # In gaps thresholds count less, and the candidates must reach down to that.
-        spare_iou, spare_stability = start.gap_leniency, start.gap_leniency / 2
-        self._lowest = candidates.floor.pred_iou + spare_iou, candidates.floor.stability + spare_stability
-        self._start = start.replace(
-            pred_iou_thresh=min(max(start.pred_iou_thresh, self._lowest[0]), 1.0),
-            stability_score_thresh=min(max(start.stability_score_thresh, self._lowest[1]), 1.0),
-        )
-        self._seen: dict[AmgSettings, Trial] = {}
-        self.trials: list[Trial] = []
-
-    def run(self, until: float) -> None:
-        best = self._try(self._start)
-        for _ in range(2):
-            before = best
-            for steps in self._moves():
-                for settings in (best.settings.replace(**step) for step in steps):
-                    if monotonic() > until:
-                        return
-                    trial = self._try(settings)
-                    if trial.score > best.score:
-                        best = trial
-            if best is before:
-                return
-
-    def _moves(self) -> Iterator[list[dict[str, Any]]]:
-        """Yield the values to try of one parameter, or of two that go together, after another."""
-        smallest, largest = self._objects.area.min(), self._objects.area.max()
-        yield [{"min_area": int(smallest * f)} for f in (0, 0.5 / _SMALLER, 1 / _SMALLER)]
-        yield [{"max_area": int(largest * f)} for f in (0, _LARGER, 2 * _LARGER)]
-        yield [{"nested": "keep"}] + [
-            {"nested": "choose", "granularity": g} for g in (0.0, 0.25, 0.5, 0.75, 1.0)
-        ]
-        yield [{"pred_iou_thresh": v} for v in _between(self._lowest[0], 0.95)]
-        yield [{"stability_score_thresh": v} for v in _between(self._lowest[1], 0.98)]
-        yield [{"box_nms_thresh": v} for v in (0.3, 0.5, 0.7, 0.9)]
-        yield [{"duplicate_iou": v} for v in (1.0, 0.8, 0.65, 0.5)]
-
-    def _try(self, settings: AmgSettings) -> Trial:
-        known = self._seen.get(settings)
-        if known is None:
-            known = self._seen[settings] = self._score(settings)
-            self.trials.append(known)
-            if self._progress is not None:
-                self._progress(len(self.trials))
-        return known
-
-    def _score(self, settings: AmgSettings) -> Trial:
-        rows = choose(self._candidates, settings, table=self._table).rows
-        iou = self._iou[rows]
-        partner = _match(iou)
-        found = int((partner >= 0).sum())
-        best = (
-            np.where(partner >= 0, iou[np.maximum(partner, 0), np.arange(iou.shape[1])], 0.0)
-            if len(rows)
-            else 0
-        )
-        mean_iou = float(np.mean(best))
-        extra = int(self._about[rows].sum()) - int(self._about[rows[partner[partner >= 0]]].sum())
-        f1 = 2 * found / (found + iou.shape[1] + extra)
-        area = self._candidates.area[rows]
-        odd = float(np.mean((area < self._sizes[0]) | (area > self._sizes[1]))) if len(rows) else 0.0
-        score = f1 + _OUTLINE * mean_iou - _SIZE * odd - self._departure(settings)
-        return Trial(settings, score, f1, found, mean_iou, extra, len(rows))
-
-    def _departure(self, settings: AmgSettings) -> float:
-        """Return what it costs that settings are not the start; bounds of size are free."""
-        moved: list[float] = [abs(getattr(settings, name) - getattr(self._start, name)) for name in _SEARCHED]
-        if (settings.nested, settings.granularity) != (self._start.nested, self._start.granularity):
-            moved.append(0.05)
-        touch = _TOUCH / len(self._objects.area)
-        return sum(touch + _MOVE * distance for distance in moved if distance)
+def _count_on(progress: Callable[[int], None], before: int, done: int) -> None:
+    progress(before + done)
 
 
-def _between(low: float, high: float) -> list[float]:
-    return sorted({max(round(float(v), 3), low) for v in np.linspace(min(low, high), high, 9)})
+def _is_other_size(size: float, candidates: Candidates) -> bool:
+    fitted = candidates.object_diameter
+    return not fitted or abs(math.log(size / fitted)) > math.log(_OTHER_SIZE)
 
 
-def _match(iou: NDArray[np.floating]) -> NDArray[np.int64]:
-    """Return for each object the mask that matches it, one to one, the best pairs first; -1 for none."""
-    partner = np.full(iou.shape[1], -1, np.int64)
-    masks, objects = np.nonzero(iou >= _MATCH)
-    taken: set[int] = set()
-    for k in np.argsort(-iou[masks, objects], kind="stable"):
-        mask, thing = int(masks[k]), int(objects[k])
-        if partner[thing] < 0 and mask not in taken:
-            partner[thing] = mask
-            taken.add(mask)
-    return partner
+def _same(candidates: Candidates, rows: NDArray[np.int64], other: Candidates) -> NDArray[np.int64]:
+    """Return the rows of another set whose boxes are nearly those of some candidates."""
+    if not len(rows):
+        return rows
+    found = mask.iou(_sized(other.boxes), _sized(candidates.boxes[rows]), [0] * len(rows))
+    return np.flatnonzero((found >= _SAME_BOX).any(1))
+
+
+def _sized(boxes: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return boxes as x, y, width and height, as pycocotools wants them."""
+    return np.column_stack([boxes[:, :2], boxes[:, 2:] - boxes[:, :2] + 1]).astype(np.float64)
 
 
 def _differences(start: Trial, trial: Trial) -> list[str]:
