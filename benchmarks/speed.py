@@ -1,10 +1,11 @@
-"""Time and memory of our engine against Meta's generator, side by side.
+"""Time and memory of our engine against Meta's generator and transformers' pipeline, side by side.
 
-Two processes hold the same network with the same random weights, calibrated so that about half of the prompts
-pass predicted IoU. They run in turn, so that whatever else the machine does meets both. Time that Meta's
-generator spends on run lengths is measured and left out of the ratio. Memory is the peak resident size beyond
-that after loading the weights. Seconds of a stage are added up over the threads that work on it.
+Processes hold the same network with the same random weights, calibrated so that about half of the prompts
+pass predicted IoU. They run in turn, so that whatever else the machine does meets all. Time that the others
+spend on run lengths is measured and left out of the ratio. Memory is the peak resident size beyond that after
+loading the weights. Seconds of a stage are added up over the threads that work on it.
 
+    pip install transformers     # for that side only; without it the side is left out
     python benchmarks/speed.py --model tiny --image 1024 --points 32 --pairs 3 --threads 2 --json speed.json
 """
 
@@ -16,18 +17,18 @@ import multiprocessing
 import os
 import statistics
 import sys
-import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from unittest.mock import patch
 
 import floor
+import stopwatch
+import transformers_pipeline
+from sides import SIDES
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from multiprocessing.connection import Connection
 
     import numpy as np
@@ -37,14 +38,11 @@ if TYPE_CHECKING:
     from napari_sam2_automask.settings import AmgSettings
 
 
-_clock = time.perf_counter
-
-
 def main() -> None:
     arguments = _parse()
     context = multiprocessing.get_context("spawn")
     sides = {}
-    for side in ("ours", "meta") if not arguments.only else (arguments.only,):
+    for side in _chosen(arguments):
         here, there = context.Pipe()
         process = context.Process(target=_serve, args=(there, side, vars(arguments)), daemon=True)
         process.start()
@@ -80,7 +78,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument(
         "--floor", type=float, nargs=2, metavar=("IOU", "STABILITY"), help="keep more candidates"
     )
-    parser.add_argument("--only", choices=["ours", "meta"], help="run one side only")
+    parser.add_argument("--only", nargs="+", choices=list(SIDES), help="run some sides only")
     parser.add_argument("--clock", choices=["wall", "cpu"], default="wall", help="cpu for a busy machine")
     parser.add_argument(
         "--wait", choices=["passive", "active"], default="passive", help="how OpenMP's threads wait"
@@ -89,26 +87,40 @@ def _parse() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def _chosen(arguments: argparse.Namespace) -> list[str]:
+    """Return the sides to run, and say so where one cannot."""
+    names = arguments.only or [
+        name for name in SIDES if name != "transformers" or arguments.model != "bundled"
+    ]
+    if "transformers" in names and not transformers_pipeline.available():
+        print("without transformers' pipeline: it is not installed (pip install transformers)")
+        names = [name for name in names if name != "transformers"]
+    return names
+
+
 def _serve(connection: Connection, side: str, arguments: dict[str, Any]) -> None:
     """Load the model, then run whenever asked."""
     os.environ["OMP_NUM_THREADS"] = str(arguments["threads"])
     os.environ["OMP_WAIT_POLICY"] = arguments["wait"].upper()
     import torch
 
+    from napari_sam2_automask.candidates import Floor
+
     torch.set_num_threads(arguments["threads"])
-    global _clock
-    _clock = time.process_time if arguments["clock"] == "cpu" else time.perf_counter
+    if arguments["clock"] == "cpu":
+        stopwatch.use_processor_time()
     model, view, settings = _subject(arguments)
-    run = _ours if side == "ours" else _meta
-    warm = settings.replace(points_per_side=2, crop_n_layers=0)
-    run(model, view, warm, None)
-    connection.send(_floor(model, settings) if side == "ours" else {})
+    least = _floor(model, settings) if side == "ours" else {}
+    run = SIDES[side](model, view)
+    del model
+    run(settings.replace(points_per_side=2, crop_n_layers=0), None)
+    connection.send(least)
+    kept = Floor(*arguments["floor"]) if arguments["floor"] else None
     while connection.recv() == "run":
-        floor = arguments["floor"]
-        with _Peak() as peak:
-            start, cpu = _clock(), time.process_time()
-            report = run(model, view, settings, floor)
-            report["seconds"], report["cpu_seconds"] = _clock() - start, time.process_time() - cpu
+        with stopwatch.Peak() as peak:
+            start, cpu = stopwatch.now(), time.process_time()
+            report = run(settings, kept)
+            report["seconds"], report["cpu_seconds"] = stopwatch.now() - start, time.process_time() - cpu
         report["peak_bytes"] = peak.bytes
         connection.send(report)
 
@@ -138,138 +150,6 @@ def _subject(arguments: dict[str, Any]) -> tuple[Model, NDArray[np.uint8], AmgSe
     return model, view, settings
 
 
-def _ours(
-    model: Model, view: NDArray[np.uint8], settings: AmgSettings, floor: list[float] | None
-) -> dict[str, Any]:
-    from napari_sam2_automask.candidates import Floor
-    from napari_sam2_automask.engine import propose
-    from napari_sam2_automask.engine.cache import features_cache
-    from napari_sam2_automask.engine.upscaling import Upscaler
-    from napari_sam2_automask.selection import select
-
-    features_cache.clear()
-    spent: dict[str, float] = {}
-    upscaled = [0]
-    original = Upscaler.logits
-
-    def counted(self: Upscaler, prompts: list[Any], work: Any) -> Any:
-        upscaled[0] += len(prompts)
-        return original(self, prompts, work)
-
-    with (
-        patch.object(Upscaler, "logits", counted),
-        _timed(spent, "encoder", "napari_sam2_automask.engine.proposing", "encode"),
-        _timed(spent, "measure", "napari_sam2_automask.engine.lowres.Resizer", "measure"),
-        _timed(spent, "upscale", "napari_sam2_automask.engine.upscaling.Upscaler", "logits"),
-        _timed(spent, "transformer", "napari_sam2_automask.engine.decoder.LowRankDecoder", "_transform"),
-    ):
-        found = propose(view, settings, model, floor=Floor(*floor) if floor else None)
-    start = _clock()
-    masks = select(found, settings)
-    spent["select"] = _clock() - start
-    total = 3 * settings.point_prompts
-    passed = total - found.removed["predicted IoU"]
-    return {
-        "masks": len(masks),
-        "candidates": len(found),
-        "candidate_bytes": found.nbytes,
-        "masks_above_iou": passed,
-        "prompts": settings.point_prompts,
-        "upscaled": upscaled[0],
-        "removed": dict(masks.removed),
-        "stages": spent,
-    }
-
-
-def _meta(
-    model: Model, view: NDArray[np.uint8], settings: AmgSettings, floor: list[float] | None
-) -> dict[str, Any]:
-    import warnings
-
-    from napari_sam2_automask.models import meta_generator
-
-    spent: dict[str, float] = {}
-    amg = "sam2.automatic_mask_generator"
-    predictor = "sam2.sam2_image_predictor.SAM2ImagePredictor"
-    with (
-        warnings.catch_warnings(),
-        _timed(spent, "rle", amg, "mask_to_rle_pytorch"),
-        _timed(spent, "rle", amg, "rle_to_mask"),
-        _timed(spent, "rle", amg, "area_from_rle"),
-        _timed(spent, "encoder", predictor, "set_image"),
-        _timed(spent, "decoder", "sam2.modeling.sam.mask_decoder.MaskDecoder", "forward"),
-        _timed(spent, "resize", "sam2.utils.transforms.SAM2Transforms", "postprocess_masks"),
-        _timed(spent, "stability", amg, "calculate_stability_score"),
-        _timed(spent, "boxes", amg, "batched_mask_to_box"),
-    ):
-        warnings.simplefilter("ignore")
-        records = meta_generator(model, settings).generate(view)
-    return {"masks": len(records), "stages": spent}
-
-
-class _timed:
-    """Adds up the time spent in a function while the context lasts."""
-
-    def __init__(self, spent: dict[str, float], stage: str, owner: str, name: str) -> None:
-        self._spent, self._stage, self._owner, self._name = spent, stage, _resolve(owner), name
-
-    def __enter__(self) -> None:
-        self._function: Callable[..., Any] = vars(self._owner)[self._name]
-        setattr(self._owner, self._name, self._measure)
-
-    def __exit__(self, *_: object) -> None:
-        setattr(self._owner, self._name, self._function)
-
-    @property
-    def _measure(self) -> Callable[..., Any]:
-        def measured(*args: Any, **kwargs: Any) -> Any:
-            start = _clock()
-            try:
-                return self._function(*args, **kwargs)
-            finally:
-                self._spent[self._stage] = self._spent.get(self._stage, 0.0) + _clock() - start
-
-        return measured
-
-
-def _resolve(path: str) -> Any:
-    """Return a module or a class by its path."""
-    from importlib import import_module
-
-    try:
-        return import_module(path)
-    except ModuleNotFoundError:
-        module, name = path.rsplit(".", 1)
-        return getattr(import_module(module), name)
-
-
-class _Peak:
-    """Largest resident size while the context lasts, beyond that at its beginning."""
-
-    def __enter__(self) -> _Peak:
-        self._stop = threading.Event()
-        self._start = self._peak = _resident()
-        self._thread = threading.Thread(target=self._watch, daemon=True)
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join()
-
-    def _watch(self) -> None:
-        while not self._stop.wait(0.01):
-            self._peak = max(self._peak, _resident())
-
-    @property
-    def bytes(self) -> int:
-        return self._peak - self._start
-
-
-def _resident() -> int:
-    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-
-
 def _floor(model: Model, settings: AmgSettings) -> dict[str, float]:
     """Return the least time that the arithmetic takes: for the encoder, a prompt, and an upscaled prompt."""
     rate = floor.matrix_rate()
@@ -288,7 +168,7 @@ def _summary(
 ) -> dict[str, Any]:
     result: dict[str, Any] = {"arguments": vars(arguments), "runs": runs, "floor_seconds": floor}
     for side, reports in runs.items():
-        seconds = [r["seconds"] - r["stages"].get("rle", 0.0) for r in reports]
+        seconds = [_counted(report) for report in reports]
         result[side] = {
             "median_seconds": statistics.median(seconds),
             "range_seconds": [min(seconds), max(seconds)],
@@ -297,21 +177,47 @@ def _summary(
             ),
             "peak_bytes": max(r["peak_bytes"] for r in reports),
             "masks": reports[-1]["masks"],
+            "stages": {
+                stage: statistics.median(r["stages"][stage] for r in reports)
+                for stage in reports[0]["stages"]
+            },
         }
     if floor:
-        mine = runs["ours"][-1]
-        least = floor["encoder"] + mine["prompts"] * floor["prompt"]
-        least += mine["upscaled"] * floor["upscaled_prompt"]
-        result["floor_seconds"]["all"] = least
-        result["times_the_floor"] = result["ours"]["median_seconds"] / least
-    if len(runs) == 2:
-        result["ratio_by_pair"] = [
-            (m["seconds"] - m["stages"]["rle"]) / o["seconds"]
-            for o, m in zip(runs["ours"], runs["meta"], strict=True)
-        ]
-        result["cpu_ratio"] = result["meta"]["median_cpu_seconds"] / result["ours"]["median_cpu_seconds"]
-        result["memory_ratio"] = result["meta"]["peak_bytes"] / max(result["ours"]["peak_bytes"], 1)
+        result["times_the_floor"] = _times_the_floor(
+            result["ours"], runs["ours"][-1], floor, arguments.threads
+        )
+    for side in [name for name in runs if name != "ours" and "ours" in runs]:
+        mine, other = result["ours"], result[side]
+        result[f"against_{side}"] = {
+            "ratio_by_pair": [
+                _counted(o) / _counted(m) for m, o in zip(runs["ours"], runs[side], strict=True)
+            ],
+            "cpu_ratio": other["median_cpu_seconds"] / mine["median_cpu_seconds"],
+            "memory_ratio": other["peak_bytes"] / max(mine["peak_bytes"], 1),
+        }
     return result
+
+
+def _counted(report: dict[str, Any]) -> float:
+    return float(report["seconds"] - report["stages"].get("rle", 0.0))
+
+
+def _times_the_floor(
+    ours: dict[str, Any], run: dict[str, Any], floor: dict[str, float], threads: int
+) -> dict[str, float]:
+    """Compare the whole and its stages with the least time that the arithmetic takes.
+
+    Seconds of the prompts' stages are added up over threads, which share the rate of all.
+    """
+    prompts, upscaled = run["prompts"] * floor["prompt"], run["upscaled"] * floor["upscaled_prompt"]
+    floor["all"] = floor["encoder"] + prompts + upscaled
+    stages = ours["stages"]
+    return {
+        "all": ours["median_seconds"] / floor["all"],
+        "encoder": stages["encoder"] / floor["encoder"],
+        "transformer": stages["transformer"] / threads / prompts,
+        "upscale": stages["upscale"] / threads / max(upscaled, 1e-12),
+    }
 
 
 if __name__ == "__main__":
