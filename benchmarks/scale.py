@@ -24,12 +24,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_sam2_automask.large.distribute import DaskExecutor, local_cluster
 from napari_sam2_automask.large.grid import Grid
 from napari_sam2_automask.large.run import segment_large
 from napari_sam2_automask.large.segmenter import ModelSegmenter
 from napari_sam2_automask.large.source import FileSource
 from napari_sam2_automask.presets import resolve_settings
+from napari_sam2_automask.work.clusters import local_cluster
+from napari_sam2_automask.work.distribute import DaskExecutor
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from large_images import cells  # type: ignore[import-not-found]

@@ -6,12 +6,13 @@ from large_images import cells, tiled
 from large_run import SIZES, Cheap
 
 from napari_sam2_automask.errors import AutomaskError, SettingsError
-from napari_sam2_automask.large.distribute import DaskExecutor, connect, local_cluster, threads_for
 from napari_sam2_automask.large.grid import Grid
 from napari_sam2_automask.large.omezarr import open_levels
 from napari_sam2_automask.large.run import segment_large
 from napari_sam2_automask.large.source import ArraySource, FileSource
 from napari_sam2_automask.progress import Cancelled
+from napari_sam2_automask.work.clusters import connect, local_cluster, threads_for
+from napari_sam2_automask.work.distribute import DaskExecutor
 
 pytest.importorskip("distributed")
 

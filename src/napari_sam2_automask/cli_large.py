@@ -17,7 +17,7 @@ from napari_sam2_automask.cli_options import (
 from napari_sam2_automask.cli_stacks import Along
 from napari_sam2_automask.console import WorkProgress, complain, say
 from napari_sam2_automask.errors import OutputError, SettingsError
-from napari_sam2_automask.pixel_sizes import UNITS
+from napari_sam2_automask.units import UNITS
 
 __all__ = ["large", "runs_app"]
 
@@ -99,9 +99,9 @@ def large(
     chosen = choose_settings(preset, settings, parameters)
     if workers < 1 or threads < 0:
         raise SettingsError("--workers is 1 or more, --threads 0 or more: give such a number")
-    from napari_sam2_automask.large.segmenter import model_of
     from napari_sam2_automask.large.spec import LargeSpec
     from napari_sam2_automask.presets import resolve_settings
+    from napari_sam2_automask.work.worker import model_of
 
     size, long_unit = _sizes(image, spacing, unit, level)
     name = str(Path(model).absolute()) if Path(model).is_file() else model

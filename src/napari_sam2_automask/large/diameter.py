@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_sam2_automask.large.grid import Grid
-from napari_sam2_automask.large.segmenter import model_of
+from napari_sam2_automask.work.worker import model_of
 
 if TYPE_CHECKING:
     from napari_sam2_automask.large.source import Source

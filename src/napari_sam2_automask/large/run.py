@@ -23,8 +23,8 @@ from napari_sam2_automask.large.source import block_hashes
 from napari_sam2_automask.large.steps import Job
 from napari_sam2_automask.large.store import RunStore
 from napari_sam2_automask.large.table import write_table
-from napari_sam2_automask.large.work import Executor, Serial
 from napari_sam2_automask.progress import Progress, ProgressCallback, no_progress
+from napari_sam2_automask.work.executing import Executor, Serial
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -84,7 +84,7 @@ def segment_large(
     keep_tiles : bool
         Keep the folder of the run when it is finished.
     executor : Executor, optional
-        Who does the tasks; this process, one after the other, when left out. See `distribute.DaskExecutor`.
+        Who does the tasks; this process, one after the other, when left out. See `work.distribute`.
     progress : callable
         Takes a `Progress` at every task: of ``"signature"``, ``"tiles"``, ``"seams"``, ``"labels"`` and
         ``"pyramid"``. It may raise `Cancelled`; what is finished is kept.

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
-from functools import lru_cache
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+
+from napari_sam2_automask.work.stopping import check_stopped
+from napari_sam2_automask.work.worker import model_of, use_threads
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import NDArray
 
-    from napari_sam2_automask.models import Model
     from napari_sam2_automask.settings import AmgSettings
 
     #: Takes pixels (Y, X) or (Y, X, colours); returns labels (Y, X) and one score per label, in ascending
     #: order.
     SegmentTile: TypeAlias = Callable[[NDArray[Any]], tuple[NDArray[Any], NDArray[Any]]]
 
-__all__ = ["ModelSegmenter", "Segmenter", "model_of"]
+__all__ = ["ModelSegmenter", "Segmenter"]
 
 
 class Segmenter(Protocol):
@@ -81,30 +81,19 @@ class ModelSegmenter:
 
     def load(self) -> SegmentTile:
         """Load the model and return the function that segments a tile."""
-        # For libraries that start their threads later than this.
-        os.environ["OMP_NUM_THREADS"] = str(self.threads)
-        import torch
-
         from napari_sam2_automask.image import to_model_view
         from napari_sam2_automask.painting import paint
         from napari_sam2_automask.proposal import propose_view
         from napari_sam2_automask.selection import select
 
-        torch.set_num_threads(self.threads)
+        use_threads(self.threads)
         model = model_of(self.model, self.device)
 
         def segment_tile(pixels: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
             limits = self.contrast_limits
             view = to_model_view(pixels, rgb=self.rgb, contrast_limits=limits)
-            result = paint(select(propose_view(view, self.settings, model), self.settings))
+            candidates = propose_view(view, self.settings, model, progress=check_stopped)
+            result = paint(select(candidates, self.settings))
             return result.labels, result.table["predicted_iou"].to_numpy()
 
         return segment_tile
-
-
-@lru_cache(maxsize=1)
-def model_of(source: str, device: str) -> Model:
-    """Load a model, once for its description and for the work."""
-    from napari_sam2_automask.models import load_model
-
-    return load_model(source, device=device)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import json
 from dataclasses import dataclass
@@ -14,11 +13,10 @@ from napari_sam2_automask.progress import ProgressCallback, no_progress
 from napari_sam2_automask.settings import AmgSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from napari_sam2_automask.large.run import LargeResult
     from napari_sam2_automask.large.source import FileSource
-    from napari_sam2_automask.large.work import Executor
 
 __all__ = ["LargeSpec"]
 
@@ -123,10 +121,10 @@ class LargeSpec:
             Where everything lies.
         """
         from napari_sam2_automask.large.contrast import contrast_of
-        from napari_sam2_automask.large.distribute import threads_for
         from napari_sam2_automask.large.run import segment_large
         from napari_sam2_automask.large.segmenter import ModelSegmenter
         from napari_sam2_automask.large.source import FileSource
+        from napari_sam2_automask.work.clusters import threads_for, workers_of
 
         image = str(Path(self.image).absolute())
         source = FileSource(image, self.axes, self.channel, self.level, self.allow_missing)
@@ -135,7 +133,7 @@ class LargeSpec:
         threads = self.threads or threads_for(self.workers)
         settings = self._fitted(source, limits)
         segmenter = ModelSegmenter(settings, self.model, self._device(), limits, source.is_rgb, threads)
-        with self._executor() as executor:
+        with workers_of(self.workers, self.scheduler, self.gpus) as executor:
             return segment_large(
                 source,
                 Path(self.output),
@@ -175,17 +173,3 @@ class LargeSpec:
         from napari_sam2_automask.models import resolve_device
 
         return str(resolve_device("auto"))
-
-    @contextlib.contextmanager
-    def _executor(self) -> Iterator[Executor | None]:
-        from napari_sam2_automask.large.distribute import DaskExecutor, connect, local_cluster
-
-        resources = {"GPU": 1.0} if self.gpus else None
-        if self.scheduler:
-            with connect(self.scheduler) as client:
-                yield DaskExecutor(client, resources)
-        elif self.workers > 1:
-            with local_cluster(self.workers) as client:
-                yield DaskExecutor(client)
-        else:
-            yield None

@@ -5,18 +5,21 @@ from __future__ import annotations
 import traceback
 from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from itertools import chain
+from typing import TYPE_CHECKING, Any, Protocol
 
-from napari_sam2_automask.errors import OutputError
+from napari_sam2_automask.errors import ModelError, OutputError
 from napari_sam2_automask.progress import Cancelled
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable
+    from collections.abc import Callable, Generator, Iterable, Iterator
 
-__all__ = ["ATTEMPTS", "Executor", "Outcome", "Serial"]
+__all__ = ["ATTEMPTS", "FATAL", "Executor", "Outcome", "Serial", "describe"]
 
 #: How often a task is tried.
 ATTEMPTS = 3
+#: Errors that are not a task's but the run's: every other task would meet them, too.
+FATAL = (OutputError, ModelError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,28 +28,32 @@ class Outcome:
 
     Attributes
     ----------
-    index : int
-        The task.
+    index
+        What the task was given: a number, or anything else that says what to do.
     errors : tuple of str
         What went wrong at each attempt, the last line of each first; empty if it succeeded at once.
     done : bool
         Whether it succeeded in the end.
+    value
+        What the task returned.
     """
 
-    index: int
+    index: Any
     errors: tuple[str, ...] = ()
     done: bool = True
+    value: Any = None
 
 
 class Executor(Protocol):
     """Runs tasks, in any order, anywhere."""
 
     def run(
-        self, task: Callable[[int], None], indices: Iterable[int], *, heavy: bool = False
+        self, task: Callable[[Any], Any], indices: Iterable[Any], *, heavy: bool = False
     ) -> Generator[Outcome]:
         """Run a task for each index and yield each outcome as it comes; `heavy` ones need the model.
 
-        An `OutputError` is not a task's failure but the run's: it is raised.
+        Indices are taken as they are needed. One of the `FATAL` errors is not a task's failure but the run's:
+        it is raised.
         """
         ...
 
@@ -55,24 +62,29 @@ class Serial:
     """Runs tasks one after the other in this process."""
 
     def run(
-        self, task: Callable[[int], None], indices: Iterable[int], *, heavy: bool = False
+        self, task: Callable[[Any], Any], indices: Iterable[Any], *, heavy: bool = False
     ) -> Generator[Outcome]:
         """Run a task for each index and yield each outcome; what failed is tried again at the end."""
-        waiting: deque[tuple[int, tuple[str, ...]]] = deque((i, ()) for i in indices)
-        while waiting:
-            index, errors = waiting.popleft()
+        again: deque[tuple[Any, tuple[str, ...]]] = deque()
+        for index, errors in chain(((i, ()) for i in indices), popping(again)):
             try:
-                task(index)
-            except (OutputError, Cancelled):
+                value = task(index)
+            except (*FATAL, Cancelled):
                 raise
             except Exception as error:
                 errors = (*errors, describe(error))
                 if len(errors) < ATTEMPTS:
-                    waiting.append((index, errors))
+                    again.append((index, errors))
                 else:
                     yield Outcome(index, errors, done=False)
             else:
-                yield Outcome(index, errors)
+                yield Outcome(index, errors, value=value)
+
+
+def popping(queue: deque[Any]) -> Iterator[Any]:
+    """Yield what is in a queue from the left, also what is added meanwhile, until it is empty."""
+    while queue:
+        yield queue.popleft()
 
 
 def describe(error: BaseException) -> str:
