@@ -3,8 +3,8 @@
     python benchmarks/gaps.py --data DIR [--every N] [--kinds WORDS] [--change NAME=VALUE ...]
 
 Segments each completely annotated image of a folder (see folder.py) as a plain generator would, with the
-thresholds of a preset, and with each change: gray images, colour images, and colour images turned gray by themselves. A change is one or several
-settings joined by commas; without any, those that the docs report are measured.
+thresholds of a preset, and with each change: gray images, colour images, and colour images turned gray. A
+change is one or several settings joined by commas; without any, those that the docs report are measured.
 """
 
 from __future__ import annotations
@@ -103,8 +103,9 @@ def main() -> None:
     print(f"{'':70} {'kind':12}{'images':>7}{'objects':>8}{'no label':>9}{'two':>5}{'F1@0.5':>8}{'CPU s':>7}")
     for (change, kind), values in sorted(rows.items(), key=lambda r: (r[0][1], changes.index(r[0][0]))):
         missed, double, score, seconds, objects = np.array(values).T
+        name = change or "plain generator"
         print(
-            f"{change or 'plain generator':70} {kind:12}{len(values):7}{int(objects.sum()):8}{int(missed.sum()):9}"
+            f"{name:70} {kind:12}{len(values):7}{int(objects.sum()):8}{int(missed.sum()):9}"
             f"{int(double.sum()):5}{score.mean():8.3f}{seconds.mean():7.2f}"
         )
 
