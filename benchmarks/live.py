@@ -1,18 +1,23 @@
 """How fast labels follow a slider: time from new settings to repainted labels, slider by slider.
 
-Candidates are made of smooth blobs, without a model: an ordinary set of each size, and a crowded one whose
-boxes add up to 40 times the image with 20 masks over all of it. Wall time is what a person feels; the
-thread's own time is what it would be on an idle machine.
+Candidates come from the bundled model on the three sample images, mirrored to the size wanted, and are made
+of smooth blobs without a model: a crowded set whose boxes add up to 40 times the image with 20 masks over all
+of it. With `--viewer` the time runs until the layer of a napari window has been drawn again (on a machine
+without a display: under xvfb-run). Wall time is what a person feels; the thread's own time is what it would
+be on an idle machine.
 
-    python benchmarks/live.py --ticks 100
+    python benchmarks/live.py --ticks 100 [--viewer] [--only WORDS] [--json FILE]
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,8 +25,18 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from candidate_factory import Blob, make_candidates
 
+from napari_sam2_automask.candidates import Floor
+from napari_sam2_automask.image import to_model_view
 from napari_sam2_automask.live import LiveSelection
+from napari_sam2_automask.pooling import take
+from napari_sam2_automask.samples import Sample, samples
 from napari_sam2_automask.settings import AmgSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from napari_sam2_automask.candidates import Candidates
+    from napari_sam2_automask.live import Change
 
 BASE = AmgSettings(pred_iou_thresh=0.5, stability_score_thresh=0.3)
 START = BASE.replace(pred_iou_thresh=0.7, stability_score_thresh=0.7)
@@ -41,17 +56,28 @@ SLIDERS = {
 }
 
 
-def ordinary(side: int, count: int, seed: int = 0) -> list[Blob]:
-    """Objects with second looks and parts, as a grid of points finds them."""
-    rng = np.random.default_rng(seed)
-    blobs: list[Blob] = []
-    while len(blobs) < count:
-        ry, rx = side * np.exp(rng.uniform(np.log(0.008), np.log(0.06), 2))
-        y, x = rng.uniform(0, side, 2)
-        for scale in (1.0, rng.uniform(0.95, 1.05), rng.uniform(0.3, 0.7)):
-            shift = (1 - scale) * rx / 2
-            blobs.append(Blob(y, x + shift, ry * scale, rx * scale, rng.uniform(0.5, 1), rng.uniform(4, 40)))
-    return blobs[:count]
+def real(sample: Sample, side: int, count: int) -> Candidates:
+    """Return the best candidates of a sample, mirrored to a square."""
+    from napari_sam2_automask import load_model
+    from napari_sam2_automask.proposal import propose_view
+
+    image = sample.image()
+    rows, columns = (int(np.ceil(side / n)) for n in image.shape[:2])
+    strip = np.concatenate([image[:, :: (-1) ** k] for k in range(columns)], 1)
+    square = np.concatenate([strip[:: (-1) ** k] for k in range(rows)], 0)[:side, :side]
+    wide = BASE.replace(stability_score_offset=2.0)
+    settings = wide.replace(points_per_side=None, point_grids=[grid_of(count)])
+    view = to_model_view(np.ascontiguousarray(square))
+    found = propose_view(view, settings, load_model("bundled"), floor=Floor(0.5, 0.3))
+    kept = take(found, np.arange(min(count, len(found))))
+    return replace(kept, settings=wide)
+
+
+def grid_of(count: int) -> list[tuple[float, float]]:
+    """Return points enough for so many candidates."""
+    n = int(np.ceil(np.sqrt(2 * count)))
+    place = (np.arange(n) + 0.5) / n
+    return [(float(x), float(y)) for y in place for x in place]
 
 
 def crowded(side: int, count: int, seed: int = 0) -> list[Blob]:
@@ -71,21 +97,46 @@ def crowded(side: int, count: int, seed: int = 0) -> list[Blob]:
     return frames + blobs
 
 
-def measure(name: str, blobs: list[Blob], side: int, ticks: int) -> None:
-    """Print the time of preparing and of 100 ticks of each slider."""
-    candidates = make_candidates((side, side), blobs, grid=256, settings=BASE, noise=0.5, lowest=-2.0)
+def in_viewer(live: LiveSelection) -> Callable[[AmgSettings], Change]:
+    """Return what shows settings in a layer of a window and waits until it is drawn."""
+    import napari
+    from qtpy.QtWidgets import QApplication
+
+    from napari_sam2_automask._napari.live_layer import LiveLayer
+
+    viewer = napari.Viewer()
+    live.update(START)
+    layer = viewer.add_labels(live.labels.copy())
+    follower = LiveLayer(live, layer, lambda data: data, START)
+    canvas = viewer.window._qt_viewer.canvas.native
+
+    def show(settings: AmgSettings) -> Change:
+        change = follower.show(settings)
+        canvas.repaint()
+        QApplication.processEvents()
+        return change
+
+    show(START)
+    return show
+
+
+def measure(name: str, candidates: Candidates, ticks: int, viewer: bool) -> dict[str, Any]:
+    """Print and return the time of preparing and of the ticks of each slider."""
+    height, width = candidates.shape
     x0, y0, x1, y1 = candidates.boxes.T
-    boxes = float(((x1 - x0 + 1) * (y1 - y0 + 1)).sum()) / side**2
+    boxes = float(((x1 - x0 + 1) * (y1 - y0 + 1)).sum()) / (height * width)
     live = LiveSelection(candidates)
     start, own = time.perf_counter(), time.thread_time()
     live.prepare()
     wall, own = time.perf_counter() - start, time.thread_time() - own
-    print(f"\n{name}: {len(candidates)} candidates, {side} x {side}, boxes {boxes:.1f} x the image")
+    print(f"\n{name}: {len(candidates)} candidates, {height} x {width}, boxes {boxes:.1f} x the image")
     print(f"prepared in {wall:.1f} s ({own:.1f} s of its own)")
     print(f"{'slider':26}{'objects':>12}{'median':>9}{'95 %':>9}{'95 % own':>10}{'worst own':>11}   ms")
+    show = in_viewer(live) if viewer else live.update
     rng = np.random.default_rng(1)
+    rows = {}
     for slider, change in SLIDERS.items():
-        live.update(START)
+        show(START)
         spans, owns, shown = [], [], []
         # A slider moves in steps with some jumps in between.
         place = 0.5
@@ -94,31 +145,47 @@ def measure(name: str, blobs: list[Blob], side: int, ticks: int) -> None:
             place = rng.uniform() if jump else float(np.clip(place + rng.normal(0, 0.03), 0, 1))
             settings = START.replace(**change(place))
             start, begun = time.perf_counter(), time.thread_time()
-            done = live.update(settings)
+            done = show(settings)
             spans.append(1e3 * (time.perf_counter() - start))
             owns.append(1e3 * (time.thread_time() - begun))
             shown.append(len(done.rows))
+        rows[slider] = {
+            "median": float(np.median(spans)),
+            "p95": float(np.quantile(spans, 0.95)),
+            "p95_own": float(np.quantile(owns, 0.95)),
+            "worst_own": max(owns),
+        }
         print(
-            f"{slider:26}{f'{min(shown)}-{max(shown)}':>12}{np.median(spans):9.1f}"
-            f"{np.quantile(spans, 0.95):9.1f}{np.quantile(owns, 0.95):10.1f}{max(owns):11.1f}",
+            f"{slider:26}{f'{min(shown)}-{max(shown)}':>12}"
+            + "".join(f"{v:{w}.1f}" for v, w in zip(rows[slider].values(), (9, 9, 10, 11), strict=True)),
             flush=True,
         )
+    return {"candidates": len(candidates), "boxes": boxes, "prepared": wall, "sliders": rows}
 
 
 def main() -> None:
     """Measure all sets."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--ticks", type=int, default=100)
-    parser.add_argument("--only", default="")
+    parser.add_argument("--only", default="", help="sets whose name holds this")
+    parser.add_argument("--viewer", action="store_true", help="until a napari window has drawn the layer")
+    parser.add_argument("--json", type=Path)
     options = parser.parse_args()
-    for name, make, side, count in (
-        ("ordinary", ordinary, 1024, 1000),
-        ("crowded", crowded, 1024, 1000),
-        ("ordinary", ordinary, 2048, 3000),
-        ("crowded", crowded, 2048, 3000),
-    ):
-        if options.only in f"{name}-{side}":
-            measure(name, make(side, count), side, options.ticks)
+    document = {}
+    for side, count in ((1024, 1000), (2048, 3000)):
+        for sample in (*samples(), None):
+            full = f"{sample.name if sample else 'crowded'}-{side}"
+            if options.only not in full:
+                continue
+            if sample is None:
+                found = make_candidates(
+                    (side, side), crowded(side, count), grid=256, settings=BASE, noise=0.5, lowest=-2.0
+                )
+            else:
+                found = real(sample, side, count)
+            document[full] = measure(full, found, options.ticks, options.viewer)
+    if options.json:
+        options.json.write_text(json.dumps(document, indent=1) + "\n")
 
 
 if __name__ == "__main__":
