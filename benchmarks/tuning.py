@@ -101,7 +101,7 @@ def main() -> None:
     gains = []
     for name, (view, candidates, truth) in images.items():
         if own not in fixed:
-            candidates = propose_view(view, own, model, floor=FLOOR)  # noqa: PLW2901
+            candidates = propose_view(view, own, model, floor=FLOOR)
         again = cache(lambda s, view=view: propose_view(view, s, model, floor=FLOOR))
         rng = np.random.default_rng(0)
         mine, spans, sizes = [], [], set()
