@@ -8,6 +8,8 @@ from napari_sam2_automask.presets import PRESETS, Preset, resolve_settings
 from napari_sam2_automask.progress import ProgressCallback, no_progress
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy as np
 
     from napari_sam2_automask.candidates import Candidates
@@ -24,6 +26,7 @@ def propose(
     rgb: bool | None = None,
     contrast_limits: tuple[float, float] | None = None,
     floor: tuple[float, float] | None = None,
+    also: Sequence[np.ndarray[Any, Any]] = (),
     progress: ProgressCallback = no_progress,
 ) -> Candidates:
     """Run the model over an image and keep every mask that passes the settings' score thresholds.
@@ -43,6 +46,9 @@ def propose(
     floor : tuple of float, optional
         The lowest predicted IoU and stability of candidates to keep, so that thresholds can be lowered
         afterwards. An object's number is its rank among the candidates. The settings' own when left out.
+    also : sequence of ndarray
+        Other pictures of the same place, such as other channels, of the same kind as `image`; the model sees
+        each by itself, and the masks of all are pooled.
     progress : callable
         Takes a `Progress` often; may raise `Cancelled` to stop.
 
@@ -63,11 +69,11 @@ def propose(
     from napari_sam2_automask.models import load_model
     from napari_sam2_automask.proposal import propose_view
 
-    view = to_model_view(image, rgb=rgb, contrast_limits=contrast_limits)
+    view, *more = [to_model_view(one, rgb=rgb, contrast_limits=contrast_limits) for one in (image, *also)]
     model = load_model("bundled") if model is None else model
     resolved, _ = resolve_settings(settings, model.family)
     lowest = None if floor is None else Floor(*floor)
-    return propose_view(view, resolved, model, progress=progress, floor=lowest)
+    return propose_view(view, resolved, model, also=more, progress=progress, floor=lowest)
 
 
 def segment(
@@ -78,13 +84,14 @@ def segment(
     rgb: bool | None = None,
     contrast_limits: tuple[float, float] | None = None,
     floor: tuple[float, float] | None = None,
+    also: Sequence[np.ndarray[Any, Any]] = (),
     progress: ProgressCallback = no_progress,
 ) -> Segmentation:
     """Segment everything in an image.
 
     Parameters
     ----------
-    image, settings, model, rgb, contrast_limits, floor, progress
+    image, settings, model, rgb, contrast_limits, floor, also, progress
         As for `propose`.
 
     Returns
@@ -117,11 +124,11 @@ def segment(
     from napari_sam2_automask.selection import select
 
     # The image first: a wrong one is said at once, not after a model was loaded or downloaded.
-    view = to_model_view(image, rgb=rgb, contrast_limits=contrast_limits)
+    view, *more = [to_model_view(one, rgb=rgb, contrast_limits=contrast_limits) for one in (image, *also)]
     model = load_model("bundled") if model is None else model
     resolved, preset = resolve_settings(settings, model.family)
     lowest = None if floor is None else Floor(*floor)
-    candidates = propose_view(view, resolved, model, progress=progress, floor=lowest)
+    candidates = propose_view(view, resolved, model, also=more, progress=progress, floor=lowest)
     masks = select(candidates, resolved)
     record = make_record(
         resolved,

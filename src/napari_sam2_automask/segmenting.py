@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_sam2_automask.channels import mix
+from napari_sam2_automask.channels import measure_channels, mix
 from napari_sam2_automask.image import image_hash, to_model_view
 from napari_sam2_automask.painting import Segmentation, paint
 from napari_sam2_automask.presets import Preset, resolve_settings
@@ -92,7 +92,7 @@ def segment_loaded(
         record=record,
     )
     if image.channels:
-        _measure_channels(done, image.array)
+        measure_channels(done.table, done.labels, list(np.moveaxis(image.array, -1, 0)))
     return replace(done, record={**done.record, "labels_sha256": image_hash(done.labels)})
 
 
@@ -104,13 +104,3 @@ def _views(image: LoadedImage, limits: tuple[float, float] | None) -> list[NDArr
     if image.channels == "mix":
         return [mix(channels, limits)]
     return [to_model_view(one, rgb=False, contrast_limits=limits) for one in channels]
-
-
-def _measure_channels(done: Segmentation, array: NDArray[Any]) -> None:
-    """Add a column of mean intensities for each channel (Y, X, C)."""
-    from scipy import ndimage
-
-    index = done.table["index"].to_numpy()
-    for k, channel in enumerate(np.moveaxis(array, -1, 0)):
-        values = ndimage.mean(channel, done.labels, index) if len(index) else np.zeros(0)
-        done.table[f"mean_intensity_c{k}"] = np.asarray(values, np.float64)

@@ -58,15 +58,18 @@ def remember_rates(
     store.put(rates=rates)
 
 
-def cost_text(settings: AmgSettings, model: str, device: str, planes: int, store: Store) -> str:
-    """Return one line: passes, prompts, expected time."""
+def cost_text(
+    settings: AmgSettings, model: str, device: str, planes: int, store: Store, pictures: int = 1
+) -> str:
+    """Return one line: passes, prompts, expected time; `pictures` is how many the model sees of a plane."""
     seconds, measured = expected_seconds(settings, model, device, store)
     passes, points = settings.encoder_passes, settings.point_prompts
     text = f"{passes} encoder pass{'' if passes == 1 else 'es'}, {points:,} point prompts"
     if settings.fitted:
         text = "As many passes and points as the size of the objects asks for"
-    if planes > 1:
-        text += f" on each of {planes:,} planes"
-    return f"{text}: about {duration(max(1.0, seconds * planes))} here" + (
+    parts = [f"{n:,} {what}" for n, what in ((planes, "planes"), (pictures, "channels")) if n > 1]
+    if parts:
+        text += f" on each of {parts[0]}" + (f" in each of {parts[1]}" if len(parts) > 1 else "")
+    return f"{text}: about {duration(max(1.0, seconds * planes * pictures))} here" + (
         "" if measured else " (a guess until the first run)"
     )

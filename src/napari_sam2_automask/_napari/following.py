@@ -78,16 +78,18 @@ class Following(QObject):
         follower, finished = self._panel.live_layer, self.finished
         if follower is None or finished is None:
             return
-        source = finished.request.source
+        request, source = finished.request, finished.request.source
         labels = follower.window(np.asarray(follower.layer.data)).copy()
         names = [name for name in follower.layer.features if str(name).startswith("area_")]
         pixel_area = (names[0], source.pixel_size[0] * source.pixel_size[1]) if names else None
-        index, region = finished.request.indices[0], finished.request.region
+        index, region = request.indices[0], request.region
 
         def make(progress: Any) -> Any:
             image = source.plane(index)
             image = image if region is None else region.cut(image)
-            table = live_table(labels, follower.candidates, settings, image=image, pixel_area=pixel_area)
+            measured = image if source.channels is None else None
+            table = live_table(labels, follower.candidates, settings, image=measured, pixel_area=pixel_area)
+            request.measure(table, labels, image)
             return table if region is None else region.shifted(table)
 
         self._making = inference_thread().submit(make), follower, settings

@@ -1,4 +1,4 @@
-"""What is segmented: the image layer, its contrast, and which of its planes."""
+"""What is segmented: the image layer, its channels and contrast, and which of its planes."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from napari.layers import Image as ImageLayer
 from qtpy.QtWidgets import QComboBox, QHBoxLayout, QPushButton, QSizePolicy, QWidget
 
+from napari_sam2_automask._napari.channel_choice import ChannelChoice
 from napari_sam2_automask._napari.layer_choice import LayerChoice, unwrapped
 from napari_sam2_automask._napari.layout import Signal, choice_form, choice_label, roomy
 from napari_sam2_automask._napari.projection import project
@@ -41,6 +42,7 @@ class ImagePanel(QWidget):
         super().__init__()
         self._viewer = viewer
         self.layer_choice = LayerChoice(viewer)
+        self.channels = ChannelChoice()
         self.contrast_combo = QComboBox()
         self.contrast_combo.addItem("Layer's contrast limits", "layer")
         self.contrast_combo.addItem("Percentiles 0.5 to 99.5", "percentiles")
@@ -68,14 +70,17 @@ class ImagePanel(QWidget):
         contrast.addWidget(self.contrast_combo, 1)
         contrast.addWidget(self.view_button)
         self._planes_label, self._link_label = choice_label("Planes"), choice_label("Objects")
+        self._channels_label = choice_label("Channels")
         form = choice_form(self)
         form.addRow(choice_label("Image"), self.layer_choice)
+        form.addRow(self._channels_label, self.channels)
         form.addRow(choice_label("Contrast"), contrast)
         form.addRow(choice_label("Where"), self.where)
         form.addRow(self._planes_label, self.planes_combo)
         form.addRow(self._link_label, self.link_combo)
         self._planes = 1
         self.layer_choice.changed.connect(self._on_layer)
+        self.channels.activated.connect(self._on_layer)
         self.contrast_combo.activated.connect(self._emit)
         self.planes_combo.activated.connect(self._emit)
         self.planes_combo.currentIndexChanged.connect(self._show_link)
@@ -106,6 +111,17 @@ class ImagePanel(QWidget):
         return self._planes if self.all_planes else 1
 
     @property
+    def picture_count(self) -> int:
+        """How many pictures of each plane the model would see: one, or one for each channel."""
+        layer, axis = self.layer, self.channels.axis
+        if layer is None or self.channels.how != "pool":
+            return 1
+        if axis is not None:
+            data: Any = layer.data[0] if layer.multiscale else layer.data
+            return int(data.shape[axis])
+        return max(1, sum(bool(image.visible) and not image.rgb for image in self._images()))
+
+    @property
     def link(self) -> str:
         """``"z"`` or ``"t"`` if the objects of all planes are to be linked, else empty."""
         return str(self.link_combo.currentData()) if self._can_link() else ""
@@ -116,10 +132,15 @@ class ImagePanel(QWidget):
         return None if layer is None else self.where.region(layer, source)
 
     def selected(self) -> list[Image]:
-        """Return the images that Run segments: all that are selected in the list, else the chosen one."""
+        """Return the images that Run segments: all that are selected in the list, else the chosen one.
+
+        Channels are one image, however many of their layers are selected.
+        """
         chosen = self.layer
         if chosen is None:
             return []
+        if self.channels.how:
+            return [chosen]
         layers = [unwrapped(layer) for layer in self._viewer.layers if layer in self._viewer.layers.selection]
         images = [layer for layer in layers if isinstance(layer, ImageLayer)]
         pinned = self.layer_choice.pin.isChecked()
@@ -135,21 +156,30 @@ class ImagePanel(QWidget):
         Raises
         ------
         ImageError
-            If there is no image layer, or none with pixels.
+            If there is no image layer, or none with pixels, or its channels do not fit together.
         """
-        layer = layer or self.layer
+        layer = unwrapped(layer or self.layer)
         if layer is None:
             active = unwrapped(self._viewer.layers.selection.active)
             kind = f" ({active.name!r} is a {type(active).__name__} layer)" if active is not None else ""
             raise ImageError(f"There is no image to segment{kind}: open an image, or File > Open Sample.")
         dims = self._viewer.dims
         source = take_source(layer, tuple(dims.order), tuple(dims.point))
+        source = self.channels.apply(source, layer, self._images())
         wanted = self.planes_combo.currentData()
         return project(source, wanted) if source.other_axes and wanted in ("max", "mean") else source
 
-    def _on_layer(self) -> None:
+    def _images(self) -> list[Image]:
+        """Return the viewer's images, the lowest first."""
+        layers = [unwrapped(layer) for layer in self._viewer.layers]
+        return [layer for layer in layers if isinstance(layer, ImageLayer)]
+
+    def _on_layer(self, *_: Any) -> None:
         layer = self.layer
-        planes = 1 if layer is None else plane_count(layer)
+        self.channels.offer(layer, self._images())
+        for part in (self.channels, self._channels_label):
+            part.setVisible(self.channels.count() > 1)
+        planes = 1 if layer is None else plane_count(layer, self.channels.axis)
         if planes != self._planes or not self.planes_combo.count():
             self._planes = planes
             self.planes_combo.clear()
@@ -165,7 +195,8 @@ class ImagePanel(QWidget):
     def _can_link(self) -> bool:
         """Tell whether all planes are wanted and lie along one axis."""
         layer = self.layer
-        return layer is not None and self.all_planes and layer.ndim == 3
+        planes = 0 if layer is None else layer.ndim - 2 - (self.channels.axis is not None)
+        return self.all_planes and planes == 1
 
     def _show_link(self, *_: Any) -> None:
         for part in (self.link_combo, self._link_label):

@@ -14,8 +14,6 @@ from napari_sam2_automask._napari.stacking import stack_planes
 from napari_sam2_automask.progress import Cancelled, Progress
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from numpy.typing import NDArray
 
     from napari_sam2_automask._napari.outcome import PlaneResult, Segmenter
@@ -24,7 +22,7 @@ if TYPE_CHECKING:
 
     Index = tuple[int, ...]
 
-__all__ = ["model_view", "run_request"]
+__all__ = ["model_views", "run_request"]
 
 
 def run_request(request: Request, segmenter: Segmenter, progress: ProgressCallback) -> Outcome:
@@ -131,6 +129,7 @@ def _record(
         "planes": [list(index) for index in done],
         "complete": complete,
         "region": request.region and [request.region.name, *request.region.key],
+        "channels": request.source.channels and request.source.channels.record(request.contrast),
         "seconds": round(seconds, 3),
     }
     if len(results) > 1:
@@ -138,17 +137,17 @@ def _record(
     return record
 
 
-def model_view(
-    request: Request, to_view: Callable[..., NDArray[np.uint8]], progress: ProgressCallback
-) -> NDArray[np.uint8]:
+def model_views(request: Request, progress: ProgressCallback) -> list[NDArray[np.uint8]]:
     """Return what the model would be shown of the first requested plane.
 
     Returns
     -------
-    ndarray of uint8
-        The image's axes with every axis but rows and columns of length 1, then RGB.
+    list of ndarray of uint8
+        One picture, or one for each channel where these are shown by themselves: the image's axes with every
+        axis but rows and columns of length 1, then RGB.
     """
     source = request.source
-    plane = source.plane(request.indices[0])
-    view = source.oriented(to_view(plane, rgb=source.rgb, contrast_limits=request.contrast_limits))
-    return np.expand_dims(np.ascontiguousarray(view), source.other_axes)
+    return [
+        np.expand_dims(np.ascontiguousarray(source.oriented(view)), source.other_axes)
+        for view in request.views(source.plane(request.indices[0]))
+    ]

@@ -9,7 +9,7 @@ from qtpy.QtWidgets import QAbstractButton, QFormLayout, QLabel, QWidget
 __all__ = ["Signal", "choice_form", "choice_label", "roomy"]
 
 #: Width of the names of choices in pixels, the same in all parts so that they line up.
-LABEL_WIDTH = 64
+LABEL_WIDTH = 68
 
 
 def choice_form(parent: QWidget | None = None) -> QFormLayout:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_sam2_automask.errors import ImageError
+from napari_sam2_automask._napari.reducing import reduced
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -59,34 +58,10 @@ def project(source: ImageSource, kind: str) -> ImageSource:
     ImageError
         If the stack is rotated or sheared out of its planes, so that a picture has no place in it.
     """
-    axes = sorted(source.rows_columns)
-    others = list(source.other_axes)
-    transform = dict(source.transform)
-    for name in ("rotate", "shear", "affine"):
-        matrix = np.asarray(transform[name])
-        if matrix.ndim == 2 and (matrix[np.ix_(axes, others)].any() or matrix[np.ix_(others, axes)].any()):
-            raise ImageError(f"{source.name!r} is turned out of its planes: segment single planes of it")
-    shear = np.asarray(transform["shear"])
-    if shear.ndim == 1 and shear.any():
-        raise ImageError(f"{source.name!r} is sheared: segment single planes of it")
-    affine = np.asarray(transform["affine"])
-    corner = [*axes, affine.shape[0] - 1]
-    placed = {
-        "scale": np.asarray(transform["scale"])[axes],
-        "translate": np.asarray(transform["translate"])[axes],
-        "rotate": np.asarray(transform["rotate"])[np.ix_(axes, axes)],
-        "affine": affine[np.ix_(corner, corner)],
-        "units": tuple(transform["units"][axis] for axis in axes),
-        "axis_labels": tuple(transform["axis_labels"][axis] for axis in axes),
-    }
-    return replace(
+    return reduced(
         source,
+        sorted(source.rows_columns),
         name=f"{source.name}, {TITLES[kind]}",
         data=_Projection(source, kind),
-        shape=tuple(source.shape[axis] for axis in axes),
-        rows_columns=(0, 1) if source.rows_columns[0] < source.rows_columns[1] else (1, 0),
-        index=(),
-        transform=placed,
-        axis_labels=tuple(source.axis_labels[axis] for axis in axes) if source.axis_labels else (),
-        projected=(kind, tuple(others)),
+        projected=(kind, source.other_axes),
     )

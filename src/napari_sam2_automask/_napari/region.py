@@ -91,10 +91,10 @@ def region_in_view(image: Image, source: ImageSource) -> Region:
     ImageError
         If nothing of it is in view.
     """
-    corners = np.asarray(image.corner_pixels, float)[:, : len(source.shape)]
+    corners = np.asarray(image.corner_pixels, float)[:, : image.ndim]
     if image.multiscale:
-        corners = corners * np.asarray(image.downsample_factors)[image.data_level][: len(source.shape)]
-    low, high = corners[:, list(source.rows_columns)]
+        corners = corners * np.asarray(image.downsample_factors)[image.data_level][: image.ndim]
+    low, high = corners[:, list(source.layer_rows_columns)]
     return _boxed("field of view", np.stack([low, high + 1]), source, None)
 
 
@@ -113,7 +113,7 @@ def region_of_shapes(shapes: Shapes, image: Image, source: ImageSource) -> Regio
         for data, kind in zip(shapes.data, shapes.shape_type, strict=True)
         if kind in ("rectangle", "polygon", "ellipse")
     ]
-    outlines = [points[:, list(source.rows_columns)] for points in outlines]
+    outlines = [points[:, list(source.layer_rows_columns)] for points in outlines]
     if not outlines:
         raise ImageError(f"{shapes.name!r} holds no shape that encloses an area: draw a polygon or rectangle")
     whole = _boxed(shapes.name, np.concatenate(outlines), source, None)

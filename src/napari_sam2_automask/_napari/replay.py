@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_sam2_automask._napari.replay_arrays import channel_lines, first_plane
 from napari_sam2_automask.errors import ImageError
 from napari_sam2_automask.presets import PRESETS
 from napari_sam2_automask.settings import AmgSettings
@@ -20,38 +21,31 @@ __all__ = ["as_command", "as_python"]
 
 def as_python(request: Request) -> str:
     """Return Python that repeats the run on its first plane; for a script, or napari's console."""
-    source = request.source
-    imports = ["load_model", "segment"]
-    lines = []
-    if source.path:
-        lines.append("from skimage.io import imread\n")
-        image = f"imread({source.path!r})"
-    else:
-        image = f"viewer.layers[{source.layer_name!r}].data"
-    if source.other_axes:
-        cuts = source.slices(request.indices[0])
-        image += f"[{', '.join(':' if isinstance(cut, slice) else str(cut) for cut in cuts)}]"
-    if source.projected:
-        image += f".{source.projected[0]}({source.projected[1]})"
-    if source.rows_columns[0] > source.rows_columns[1]:
-        image += ".swapaxes(0, 1)"
-    if request.region is not None:
-        y0, x0, y1, x1 = request.region.box
-        image += f"[{y0}:{y1}, {x0}:{x1}]"
+    source, channels = request.source, request.source.channels
+    names = ["load_model", "segment"]
     model = repr(request.model) + (f", device={request.device!r}" if request.device != "auto" else "")
     if request.custom:
-        imports.insert(0, "AmgSettings")
+        names.insert(0, "AmgSettings")
         changed = _changes(request.settings, AmgSettings())
         settings = f"AmgSettings({', '.join(f'{name}={value!r}' for name, value in changed.items())})"
     else:
         settings = repr(request.preset)
-    arguments = [image, settings, f"load_model({model})", f"rgb={source.rgb}"]
-    if not source.rgb and request.contrast_limits:
-        arguments.append(f"contrast_limits={request.contrast_limits}")
+    arguments = [settings, f"load_model({model})"]
+    lines = [f"from napari_sam2_automask import {', '.join(names)}\n"]
+    made: list[str] = []
+    if channels is not None:
+        more, made, arrays = channel_lines(request)
+        lines += more
+        arguments = [arrays[0], *arguments, "rgb=True", *arrays[1:]]
+    else:
+        arguments = [first_plane(request, source.path, source.layer_name), *arguments, f"rgb={source.rgb}"]
+        if not source.rgb and request.contrast_limits:
+            arguments.append(f"contrast_limits={request.contrast_limits}")
+    if any("imread(" in text for text in (*made, arguments[0])):
+        lines.append("from skimage.io import imread\n")
     if request.floor is not None:
         arguments.append(f"floor={(request.floor.pred_iou, request.floor.stability)}")
-    lines.insert(0, f"from napari_sam2_automask import {', '.join(imports)}\n")
-    return "".join(lines) + f"result = segment({', '.join(arguments)})\n"
+    return "".join([*lines, *made, f"result = segment({', '.join(arguments)})\n"])
 
 
 def as_command(request: Request, family: str) -> str:
@@ -67,8 +61,16 @@ def as_command(request: Request, family: str) -> str:
     source = request.source
     if request.region is not None:
         raise ImageError("a part of an image cannot be told to the command line: copy as Python, or crop it")
+    channels = source.channels
+    if channels is not None and channels.axis is None:
+        raise ImageError(
+            "channels that are layers of their own cannot be told to the command line: copy as Python, or "
+            "save them as one file with an axis of channels"
+        )
     words = ["sam2-automask", "segment", source.path or f"{source.layer_name}.tif", "--out", "results"]
     words += ["--preset", request.preset, "--model", request.model, "--device", request.device]
+    if channels is not None:
+        words += ["--channel", channels.how, "--axes", channels.letters]
     if source.projected:
         words += ["--project", source.projected[0]]
     elif source.other_axes and len(request.indices) > 1:

@@ -5,11 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from napari_sam2_automask.candidates import Floor
+from napari_sam2_automask.channels import measure_channels
+from napari_sam2_automask.image import to_model_view
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    import pandas as pd
     from numpy.typing import NDArray
 
     from napari_sam2_automask._napari.region import Region
@@ -85,7 +90,10 @@ class Request:
 
     @property
     def contrast_limits(self) -> tuple[float, float] | None:
-        """The intensities shown as black and white, or None for percentiles of the plane."""
+        """The intensities shown as black and white; None for percentiles, or where channels have theirs."""
+        channels = self.source.channels
+        if channels is not None and channels.axis is None:
+            return None
         low, high = self.source.contrast_limits
         return (low, high) if self.contrast == "layer" and low < high else None
 
@@ -103,6 +111,23 @@ class Request:
             round(max(0.0, settings.stability_score_thresh - ROOM), 4),
         )
         return lower.below(settings)
+
+    @property
+    def pictures(self) -> int:
+        """How many pictures of each plane the model sees: one, or one for each channel."""
+        channels = self.source.channels
+        return len(channels.names) if channels is not None and channels.how == "pool" else 1
+
+    def views(self, plane: NDArray[Any]) -> list[NDArray[np.uint8]]:
+        """Return what the model is to see of a plane, or of a part of one: pictures (Y, X, 3)."""
+        if self.source.channels is not None:
+            return self.source.channels.views(plane, self.contrast)
+        return [to_model_view(plane, rgb=self.source.rgb, contrast_limits=self.contrast_limits)]
+
+    def measure(self, table: pd.DataFrame, labels: NDArray[Any], plane: NDArray[Any]) -> None:
+        """Add the mean intensity of each channel of a plane (Y, X, C), if it has channels, to a table."""
+        if self.source.channels is not None:
+            measure_channels(table, labels, list(np.moveaxis(plane, -1, 0)), self.source.channels.names)
 
     def window(self, data: NDArray[Any]) -> NDArray[Any]:
         """Return what the model saw of an array (Y, X) in the image's axes, as a view in the plane's axes."""

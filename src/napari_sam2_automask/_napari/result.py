@@ -28,7 +28,7 @@ TRACKS_KEY = "sam2_automask_tracks"
 
 def request_key(request: Request, image: Image) -> str:
     """Return what two runs have in common if the later may replace the result of the earlier."""
-    same = [
+    same: list[Any] = [
         str(image.unique_id),
         request.settings.to_json(),
         request.model,
@@ -37,6 +37,9 @@ def request_key(request: Request, image: Image) -> str:
         request.region and request.region.key,
         request.link,
     ]
+    channels = request.source.channels
+    if channels is not None:
+        same += [channels.how, channels.keys]
     return json.dumps(same, sort_keys=True, default=str)
 
 
@@ -69,8 +72,10 @@ def layer_name(request: Request, complete: bool = True) -> str:
     """Return the name of a result: the image, then what it was segmented with."""
     preset = f"custom (from {request.preset})" if request.custom else request.preset
     model = request.model.replace("\\", "/").rsplit("/", 1)[-1]
+    channels = request.source.channels
+    what = f", {channels.title}" if channels is not None else ""
     where = f", {request.region.name}" if request.region is not None else ""
-    return f"{request.source.name} - {preset}, {model}{where}" + ("" if complete else " (partial)")
+    return f"{request.source.name} - {preset}, {model}{what}{where}" + ("" if complete else " (partial)")
 
 
 def place_outcome(

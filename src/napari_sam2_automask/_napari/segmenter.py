@@ -38,7 +38,6 @@ class EngineSegmenter:
         load_torch()
         import torch
 
-        from napari_sam2_automask.image import to_model_view
         from napari_sam2_automask.pooling import take
         from napari_sam2_automask.proposal import propose_view
 
@@ -49,12 +48,12 @@ class EngineSegmenter:
             warm_up_drawing()
         with torch.inference_mode():
             model = self._load(request, progress)
-            view = to_model_view(plane, rgb=request.source.rgb, contrast_limits=request.contrast_limits)
+            view, *also = request.views(plane)
             candidates: Candidates | None
             complete = True
             try:
                 candidates = propose_view(
-                    view, request.settings, model, progress=progress, floor=request.floor
+                    view, request.settings, model, also=also, progress=progress, floor=request.floor
                 )
             except Cancelled as cancelled:
                 candidates, complete = cancelled.candidates, False
@@ -105,7 +104,9 @@ def _choose_and_paint(
         live.prepare()
         live.update(request.settings)
     physical = {"pixel_size": source.pixel_size, "unit": source.unit} if source.unit else {}
-    painted = paint(masks, image=plane, record=record, **physical)  # type: ignore[arg-type]
+    measured = None if source.channels is not None else plane
+    painted = paint(masks, image=measured, record=record, **physical)  # type: ignore[arg-type]
+    request.measure(painted.table, painted.labels, plane)
     return PlaneResult(
         labels=painted.labels,
         table=painted.table,

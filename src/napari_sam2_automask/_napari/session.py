@@ -11,12 +11,11 @@ from qtpy.QtCore import QObject, QTimer
 
 from napari_sam2_automask._napari.controller import Controller, explain
 from napari_sam2_automask._napari.costs import remember_rates
-from napari_sam2_automask._napari.job import model_view
+from napari_sam2_automask._napari.job import model_views
 from napari_sam2_automask._napari.layout import Signal
 from napari_sam2_automask._napari.messages import finished_text
 from napari_sam2_automask._napari.result import find_previous, place_outcome, previous_of, request_key
 from napari_sam2_automask._napari.thread import inference_thread
-from napari_sam2_automask.image import to_model_view
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -139,7 +138,7 @@ class RunSession(QObject):
         except Exception as error:
             self._fail(explain(error))
             return
-        self._view = inference_thread().submit(partial(model_view, request, to_model_view)), request
+        self._view = inference_thread().submit(partial(model_views, request)), request
         self._timer.start()
 
     def close(self) -> None:
@@ -207,7 +206,7 @@ class RunSession(QObject):
             if layer is not None:
                 self.placed.emit(finished, outcome, layer)
             if outcome is not None and outcome.complete:
-                planes = len(request.indices)
+                planes = len(request.indices) * request.pictures
                 remember_rates(
                     request.settings, request.model, request.device, finished.spent, planes, self._store
                 )
@@ -230,12 +229,15 @@ class RunSession(QObject):
             return
         (run, request), self._view = self._view, None
         try:
-            view = run.result()
+            views = run.result()
         except Exception as error:
             self._fail(explain(error))
             return
         place = request.source.plane_transform(request.indices[0])
-        self._viewer.add_image(view, name=f"{request.source.name} - model view", rgb=True, **place)
+        source = request.source
+        names = source.channels.names if source.channels is not None and len(views) > 1 else [source.name]
+        for view, name in zip(views, names, strict=True):
+            self._viewer.add_image(view, name=f"{name} - model view", rgb=True, **place)
 
     def _fail(self, message: str) -> None:
         self._panel.show_idle(message)

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from napari.layers import Image, Layer
     from numpy.typing import NDArray
 
+    from napari_sam2_automask._napari.channels import Channels
+
 __all__ = ["ImageSource", "layer_transform", "plane_count", "take_source"]
 
 
@@ -55,6 +57,10 @@ class ImageSource:
         The file that the layer was read from, if any.
     projected : (str, tuple of int) or None
         Of a projection: ``"max"`` or ``"mean"``, and the axes of the stack that it was taken over.
+    layer_axes : tuple of int
+        Of an image with fewer axes than its layer: which of the layer's they are; empty if it has them all.
+    channels : Channels or None
+        What the last axis of `data` holds, if these are channels.
     """
 
     name: str
@@ -70,11 +76,19 @@ class ImageSource:
     axis_labels: tuple[str, ...] = ()
     path: str | None = None
     projected: tuple[str, tuple[int, ...]] | None = None
+    layer_axes: tuple[int, ...] = ()
+    channels: Channels | None = None
 
     @property
     def layer_name(self) -> str:
         """The name of the layer; that of a projection has more to it."""
         return self.name.rsplit(", ", 1)[0] if self.projected else self.name
+
+    @property
+    def layer_rows_columns(self) -> tuple[int, int]:
+        """The axes of the layer that the viewer shows as rows and columns."""
+        rows, columns = self.rows_columns
+        return (self.layer_axes[rows], self.layer_axes[columns]) if self.layer_axes else (rows, columns)
 
     @property
     def other_axes(self) -> tuple[int, ...]:
@@ -102,7 +116,7 @@ class ImageSource:
         return tuple(position.get(axis, slice(None)) for axis in range(len(self.shape)))
 
     def plane(self, index: Sequence[int]) -> NDArray[Any]:
-        """Read one plane: (Y, X), or (Y, X, 3 or 4) for colour. Lazy data are computed here."""
+        """Read one plane: (Y, X), or (Y, X, colours or channels). Lazy data are computed here."""
         try:
             plane = np.asarray(self.data[self.slices(index)])
         except Exception as error:  # a lazy array raises whatever its reader raises
@@ -129,10 +143,11 @@ class ImageSource:
 MAX_PIXELS = 2**28
 
 
-def plane_count(layer: Image) -> int:
-    """Return how many planes an image layer has; 1 for a 2-D image."""
+def plane_count(layer: Image, channel_axis: int | None = None) -> int:
+    """Return how many planes an image layer has; 1 for a 2-D image. An axis of channels does not count."""
     shape = layer.data[0].shape if layer.multiscale else layer.data.shape
-    return math.prod(int(n) for n in (shape[:-3] if layer.rgb else shape[:-2]))
+    planes = shape[:-3] if layer.rgb else shape[:-2]
+    return math.prod(int(n) for axis, n in enumerate(planes) if axis != channel_axis)
 
 
 def take_source(layer: Image, order: Sequence[int], point: Sequence[float]) -> ImageSource:

@@ -167,7 +167,8 @@ class AutomaskWidget(QWidget):
 
     def _show_costs(self) -> None:
         text = cost_text(
-            self.form.settings, self.models.model, self.models.device, self.images.plane_count, self._store
+            self.form.settings, self.models.model, self.models.device, planes, self._store, pictures
+        planes, pictures = self.images.plane_count, self.images.picture_count
         )
         self.presets.cost.setText(text)
         self.run_panel.offer(len(self.images.selected()))
