@@ -1,6 +1,6 @@
 """What classical image analysis reaches on the same images: threshold, smooth, split by a distance watershed.
 
-`python benchmarks/baseline.py --data TRAIN` tunes the parameters for each kind and for all kinds together (used
+`python benchmarks/baseline.py --data TRAIN` tunes the parameters for each kind and for all together (used
 for kinds that are not in TRAIN), and prints the table `TUNED`. Run on the images that it is scored on, it
 prints the most that any of its parameters could reach there.
 """
