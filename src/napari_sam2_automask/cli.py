@@ -26,8 +26,8 @@ from napari_sam2_automask.cli_sweep import sweep_command
 from napari_sam2_automask.console import OUT, WorkProgress, complain, say
 from napari_sam2_automask.errors import AutomaskError
 from napari_sam2_automask.models.patience import wait_patiently
-from napari_sam2_automask.pixel_sizes import UNITS
 from napari_sam2_automask.presets import PRESETS
+from napari_sam2_automask.units import UNITS
 
 __all__ = ["app", "main"]
 
@@ -221,7 +221,8 @@ def _line(result: Any) -> str:
     if result.status == "skipped":
         return f"{name}: skipped, {result.message}"
     objects = f"{result.objects} objects" if result.objects else f"no objects ({result.removed})"
-    return f"{name}: {objects}, {result.seconds:.1f} s"
+    fitted = f", fitted to objects {result.width} wide" if result.width else ""
+    return f"{name}: {objects}, {result.seconds:.1f} s{fitted}"
 
 
 app.command("replay")(replay_command)

@@ -100,15 +100,18 @@ def large(
     if workers < 1 or threads < 0:
         raise SettingsError("--workers is 1 or more, --threads 0 or more: give such a number")
     from napari_sam2_automask.large.spec import LargeSpec
+    from napari_sam2_automask.physical import measured
     from napari_sam2_automask.presets import resolve_settings
+    from napari_sam2_automask.units import Pixel
     from napari_sam2_automask.work.worker import model_of
 
     size, long_unit = _sizes(image, spacing, unit, level)
+    in_pixels = measured(chosen, Pixel.known(size[1:], long_unit))
     name = str(Path(model).absolute()) if Path(model).is_file() else model
     spec = LargeSpec(
         image=str(image),
         output=str(out),
-        settings=resolve_settings(chosen, model_of(name, "cpu").family)[0],
+        settings=resolve_settings(in_pixels, model_of(name, "cpu").family)[0],
         model=name,
         device=device,
         axes=(axes or "").upper(),
@@ -139,7 +142,8 @@ def _sizes(
     image: Path, spacing: tuple[float, float, float] | None, unit: str, level: int
 ) -> tuple[tuple[float, float, float], str | None]:
     """Return the voxel's size and the long name of its unit, from the options or from the file."""
-    from napari_sam2_automask.pixel_sizes import long_unit, pixel_size_of
+    from napari_sam2_automask.pixel_sizes import pixel_size_of
+    from napari_sam2_automask.units import long_unit
 
     if spacing is not None:
         if min(spacing) <= 0:

@@ -12,9 +12,11 @@ from typing import Annotated, Any, TypeVar
 import typer
 
 from napari_sam2_automask.errors import SettingsError
+from napari_sam2_automask.physical import AUTO, Unmeasured, read_values
 from napari_sam2_automask.presets import PRESETS, Preset
 from napari_sam2_automask.record import settings_from
 from napari_sam2_automask.settings import AmgSettings, FieldInfo
+from napari_sam2_automask.units import Quantity
 
 __all__ = [
     "DeviceName",
@@ -74,7 +76,7 @@ def with_settings_options(function: F) -> F:
 
 def choose_settings(
     preset: str | None, file: Path | None, parameters: Mapping[str, Any]
-) -> AmgSettings | Preset:
+) -> AmgSettings | Preset | Unmeasured:
     """Return the settings that the options ask for.
 
     Parameters
@@ -87,31 +89,36 @@ def choose_settings(
         Values that change single parameters; None where an option was not given. One of the grid or the crops
         turns fitting them to the objects off, unless that is asked for too.
 
+    Returns
+    -------
+    AmgSettings, Preset or Unmeasured
+        The last if some are in physical units: `measured` turns them into pixels, for each image by itself.
+
     Raises
     ------
     SettingsError
         If a name or value is wrong, both a preset and a file are given, or the file cannot be read.
     """
-    changes = {name: _plain(name, value) for name, value in parameters.items() if value is not None}
+    changes = read_values(
+        {name: _plain(name, value) for name, value in parameters.items() if value is not None}
+    )
     if "point_grids" in changes:
         changes.setdefault("points_per_side", None)
     if file is not None:
         if preset is not None:
             raise SettingsError("--preset and --settings exclude each other: give one of them")
-        return settings_from(_read_json(file)).adjusted(**changes)
+        return _changed(settings_from(_read_json(file)), changes)
     name = preset or "balanced"
     if name not in PRESETS:
         raise SettingsError(f"no preset named {name!r}: choose from {', '.join(PRESETS)}")
-    base = PRESETS[name]
-    if not changes:
-        return base
-    return Preset(
-        f"custom (from {base.name})",
-        f"Custom (from {base.title})",
-        base.purpose,
-        base.settings.adjusted(**changes),
-        {family: settings.adjusted(**changes) for family, settings in base.per_model.items()},
-    )
+    return _changed(PRESETS[name], changes) if changes else PRESETS[name]
+
+
+def _changed(base: AmgSettings | Preset, changes: dict[str, Any]) -> AmgSettings | Preset | Unmeasured:
+    """Return changed settings; what is wrong with those in pixels is said before any image is read."""
+    plain = {name: value for name, value in changes.items() if not isinstance(value, Quantity)}
+    changed = base.adjusted(**plain)
+    return changed if len(plain) == len(changes) else Unmeasured(base, changes)
 
 
 def _option(info: FieldInfo) -> Any:
@@ -129,6 +136,12 @@ def _option(info: FieldInfo) -> Any:
         return Annotated[choices | None, typer.Option(flag_of(info), help=text, **details)]
     # The range is checked by AmgSettings, so that the message is the same everywhere; here it is only shown.
     details["help"] = f"{text} Range: {_number(info.minimum)} to {_number(info.maximum)}."
+    if info.power:
+        kind, example = ("AREA", "20 um2") if info.power == 2 else ("LENGTH", "8 um")
+        details["help"] += f" Or with a unit of length: '{example}'."
+        if info.name == "object_diameter":
+            details["help"] += f" {AUTO}: estimate it."
+        return Annotated[str | None, typer.Option(flag_of(info), metavar=f"PIXELS|{kind}", **details)]
     return Annotated[info.kind | None, typer.Option(flag_of(info), **details)]
 
 

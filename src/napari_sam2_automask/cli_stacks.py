@@ -88,20 +88,27 @@ def plan_work(
     useless : dict of Path to str
         Files of which nothing can be done, and why.
     """
-    if pick is None and not contrast_of_stack:
+    from napari_sam2_automask.reading import SUFFIXES
+    from napari_sam2_automask.units import Pixel, short_unit
+
+    spacing, unit = of_stack["spacing"], short_unit(of_stack["unit"])
+    if spacing is not None and min(spacing) <= 0:
+        raise SettingsError(f"--spacing is {spacing}: give three positive numbers")
+    whole = all(of_stack[option] is None for option in ("planes", "link"))
+    # A pick for the sake of the spacing alone leaves PNG and JPEG files what they are: no stacks.
+    plain = pick is None or (pick.is_plain and all(path.suffix.lower() in SUFFIXES for path in images))
+    if plain and whole and not contrast_of_stack:
         from napari_sam2_automask.jobs import run_jobs
         from napari_sam2_automask.planning import plan_jobs
 
-        jobs = plan_jobs(images, out, plane)
+        pixel = None if spacing is None else Pixel(spacing[1], spacing[2], unit)
+        jobs = plan_jobs(images, out, plane, pixel)
         return partial(run_jobs, jobs), len(jobs), {}
-    from napari_sam2_automask.pixel_sizes import short_unit
     from napari_sam2_automask.stack_jobs import run_stacks
     from napari_sam2_automask.stack_planning import plan_stacks
     from napari_sam2_automask.stack_reading import Pick
 
-    of_stack = {**of_stack, "unit": short_unit(of_stack["unit"])}
-    if of_stack["spacing"] is not None and min(of_stack["spacing"]) <= 0:
-        raise SettingsError(f"--spacing is {of_stack['spacing']}: give three positive numbers")
+    of_stack = {**of_stack, "unit": unit}
     stacks, useless = plan_stacks(images, out, pick or Pick(plane), **of_stack)
     number = sum(len(stack.planes) + (stack.link is not None) for stack in stacks)
     return partial(run_stacks, stacks, contrast_of_stack=contrast_of_stack), number, useless

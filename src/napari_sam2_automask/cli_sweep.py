@@ -60,25 +60,30 @@ def sweep_command(
         raise SettingsError("point_grids cannot be given as a list of values: sweep points_per_side instead")
     from napari_sam2_automask.image import to_model_view
     from napari_sam2_automask.models import load_model
+    from napari_sam2_automask.physical import measured, value_in_pixels
     from napari_sam2_automask.presets import resolve_settings
     from napari_sam2_automask.reading import read_image
     from napari_sam2_automask.sweep import contact_sheet, settings_of_sweep, sweep
     from napari_sam2_automask.sweep_table import step_rows
+    from napari_sam2_automask.units import Pixel
     from napari_sam2_automask.writing import make_folder, write_files, write_labels
 
     loaded = read_image(image, plane)
+    pixel = Pixel.known(loaded.pixel_size, loaded.unit)
+    plain = measured(chosen, pixel)
+    wanted = [value_in_pixels(name, value, pixel) for value in wanted]
     answer = None if truth is None else read_image(truth).array
     if answer is not None and answer.shape != loaded.array.shape[:2]:
         shape = loaded.array.shape[:2]
         raise SettingsError(f"{truth} has shape {answer.shape}, the image {shape}: give labels of that image")
     # What is wrong with a value is said before a model is loaded.
-    settings_of_sweep(resolve_settings(chosen, "bundled")[0], name, wanted)
+    settings_of_sweep(resolve_settings(plain, "bundled")[0], name, wanted)
     make_folder(out)
     with WorkProgress(len(wanted)) as progress:
         network = load_model(model, device=device, progress=progress)
         try:
             steps = sweep(
-                loaded.array, name, wanted, chosen, network,
+                loaded.array, name, wanted, plain, network,
                 rgb=loaded.rgb, contrast_limits=contrast_limits, progress=progress, done=progress.advance,
             )  # fmt: skip
         except KeyboardInterrupt:

@@ -39,6 +39,8 @@ class FieldInfo:
         The closed range of allowed values and the step of a slider; None for fields without one.
     choices : tuple of str
         The allowed values of a ``str`` field.
+    power : int
+        1 for a length in pixels and 2 for an area in pixels, which can be told in physical units too; else 0.
     """
 
     name: str
@@ -53,6 +55,7 @@ class FieldInfo:
     maximum: float | None = None
     step: float | None = None
     choices: tuple[str, ...] = ()
+    power: int = 0
 
     @property
     def range_text(self) -> str:

@@ -5,19 +5,21 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from napari_sam2_automask.candidates import Floor
-from napari_sam2_automask.errors import AutomaskError, ImageError, OutputError
+from napari_sam2_automask.errors import AutomaskError, ImageError, OutputError, SettingsError
 from napari_sam2_automask.image import contrast_range
+from napari_sam2_automask.physical import AnySettings, measured
 from napari_sam2_automask.progress import ProgressCallback, no_progress
 from napari_sam2_automask.reading import LoadedImage, read_image
 from napari_sam2_automask.segmenting import segment_loaded
 from napari_sam2_automask.stack_reading import open_stack
+from napari_sam2_automask.units import Pixel, width_text
 from napari_sam2_automask.writing import make_folder, write_results
 
 if TYPE_CHECKING:
@@ -52,6 +54,8 @@ class FileResult:
         What the filters removed, in words, for an image without objects.
     plane : int or None
         The plane of it.
+    width : str
+        How wide the objects are that points and magnification were fitted to, in words; empty without a fit.
     """
 
     source: Path
@@ -61,11 +65,12 @@ class FileResult:
     seconds: float = 0.0
     removed: str = ""
     plane: int | None = None
+    width: str = ""
 
 
 def run_jobs(
     jobs: Sequence[Job],
-    settings: AmgSettings | Preset | str,
+    settings: AnySettings,
     load: Callable[[], Model],
     *,
     overwrite: bool = False,
@@ -80,8 +85,8 @@ def run_jobs(
     ----------
     jobs : sequence of Job
         What to do, from `plan_jobs`.
-    settings : AmgSettings, Preset or str
-        As for `segment`.
+    settings : AmgSettings, Preset, str or Unmeasured
+        As for `segment`; values in physical units are turned into pixels for each image by itself.
     load : callable
         Returns the model; called once, when the first image needs it.
     overwrite : bool
@@ -121,6 +126,7 @@ def run_jobs(
                 yield _existing(job, checksum)
                 continue
             image = _read(job)
+            own_settings = _measured(settings, image, job)
         except AutomaskError as error:
             yield FileResult(job.source, "failed", str(error))
             continue
@@ -128,13 +134,25 @@ def run_jobs(
             for folder in {job.paths.labels.parent for job in jobs}:
                 make_folder(folder)
             model = load()
-        yield _run(job, image, checksum, settings, model, contrast_limits, floor, progress)
+        yield _run(job, image, checksum, own_settings, model, contrast_limits, floor, progress)
 
 
 def _read(job: Job) -> LoadedImage:
     if job.pick is None:
-        return read_image(job.source, job.plane)
-    return open_stack(job.source, job.pick.axes).read(job.pick)
+        image = read_image(job.source, job.plane)
+    else:
+        image = open_stack(job.source, job.pick.axes).read(job.pick)
+    if job.pixel is None:
+        return image
+    return replace(image, pixel_size=(job.pixel.height, job.pixel.width), unit=job.pixel.unit)
+
+
+def _measured(settings: AnySettings, image: LoadedImage, job: Job) -> AmgSettings | Preset | str:
+    """Return the settings for this image, whose pixels may have a size of their own."""
+    try:
+        return measured(settings, Pixel.known(image.pixel_size, image.unit))
+    except SettingsError as error:
+        raise SettingsError(f"{job.source}: {error}") from error
 
 
 def file_hash(path: Path) -> str:
@@ -196,7 +214,9 @@ def _run(
         return FileResult(job.source, "failed", f"{message}: please report it with this image")
     objects = len(done.table)
     removed = "" if objects else removed_text(done.record["removed"])
-    return FileResult(job.source, "done", "", objects, time.perf_counter() - start, removed, job.plane)
+    fitted = done.record.get("object_diameter")
+    width = width_text(fitted, Pixel.known(image.pixel_size, image.unit)) if fitted else ""
+    return FileResult(job.source, "done", "", objects, time.perf_counter() - start, removed, job.plane, width)
 
 
 def _existing(job: Job, checksum: str) -> FileResult:

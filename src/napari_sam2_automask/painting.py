@@ -9,6 +9,7 @@ import numpy as np
 
 from napari_sam2_automask.coco import compressed_rle, uncompressed_rle
 from napari_sam2_automask.errors import ImageError, SettingsError
+from napari_sam2_automask.units import known_unit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -20,13 +21,6 @@ if TYPE_CHECKING:
     from napari_sam2_automask.settings import AmgSettings
 
 __all__ = ["Segmentation", "label_dtype", "paint"]
-
-# One name for each unit of length, short enough for a column's name.
-_SHORT_UNITS = {
-    "micrometer": "um", "micrometre": "um", "micron": "um", "µm": "um", "μm": "um",
-    "nanometer": "nm", "nanometre": "nm", "millimeter": "mm", "millimetre": "mm",
-    "meter": "m", "metre": "m", "angstrom": "angstrom", "Å": "angstrom",
-}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -258,7 +252,7 @@ def _physical_area(
         raise SettingsError(
             f"pixel_size must be two positive numbers, but is {pixel_size!r}: give (height, width)"
         )
-    name = _SHORT_UNITS.get(unit or "", unit) or "unit"
+    name = known_unit(unit or "") or unit or "unit"
     return {f"area_{name}2": area.astype(np.float64) * (height * width)}
 
 

@@ -1,26 +1,17 @@
-"""How large a pixel is, as image files say it, and the names of the units of length."""
+"""How large a pixel is, as image files say it."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from napari_sam2_automask.errors import ImageError, SettingsError
+from napari_sam2_automask.units import known_unit, short_unit
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["UNITS", "PixelSize", "long_unit", "pixel_size_of", "short_unit"]
+__all__ = ["PixelSize", "pixel_size_in", "pixel_size_of"]
 
-#: Units of length: the short name, for columns of tables, and the one of UDUNITS-2, for OME-Zarr.
-UNITS = {
-    "angstrom": "angstrom", "nm": "nanometer", "um": "micrometer", "mm": "millimeter", "cm": "centimeter",
-    "m": "meter",
-}  # fmt: skip
-_OTHER_NAMES = {
-    "å": "angstrom", "nanometre": "nm", "µm": "um", "μm": "um", "\\u00b5m": "um", "micron": "um",
-    "microns": "um", "micrometre": "um", "millimetre": "mm", "centimetre": "cm", "metre": "m",
-}  # fmt: skip
-_SHORT = {long: short for short, long in UNITS.items()} | {short: short for short in UNITS} | _OTHER_NAMES
 # What files say that do not know their pixel size.
 _NO_UNIT = ("", "pixel", "pixels", "px", "null", "none", "inch")
 
@@ -28,23 +19,22 @@ _NO_UNIT = ("", "pixel", "pixels", "px", "null", "none", "inch")
 PixelSize = tuple[float | None, float, float, str]
 
 
-def short_unit(name: str) -> str:
-    """Return the short name of a unit of length.
+def pixel_size_in(tiff: Any) -> tuple[tuple[float, float] | None, str | None]:
+    """Return height and width of a pixel of an open `tifffile.TiffFile`, and their unit.
 
-    Raises
-    ------
-    SettingsError
-        If the unit is not known.
+    Both are None where the file does not tell; a unit that is not known is left as it is. OME and ImageJ
+    count: what other programs write as the resolution seldom means anything.
     """
-    found = _SHORT.get(name.strip().lower())
+    try:
+        found = _in_tiff(tiff)
+    except (ValueError, KeyError, TypeError):
+        return None, None
     if found is None:
-        raise SettingsError(f"unknown unit {name!r}: choose from {', '.join(UNITS)}")
-    return found
-
-
-def long_unit(name: str) -> str:
-    """Return the name of a unit of length in UDUNITS-2; SettingsError if it is not known."""
-    return UNITS[short_unit(name)]
+        return None, None
+    _, y, x, unit = found
+    if unit.strip().lower() in _NO_UNIT or min(y, x) <= 0:
+        return None, None
+    return (y, x), known_unit(unit) or unit
 
 
 def pixel_size_of(path: Path) -> PixelSize | None:
@@ -75,11 +65,17 @@ def _of_tiff(path: Path) -> tuple[float | None, float, float, str] | None:
 
     try:
         with tifffile.TiffFile(path) as tiff:
-            if tiff.ome_metadata:
-                return _of_ome(tifffile.xml2dict(tiff.ome_metadata))
-            return _of_imagej(tiff) if tiff.imagej_metadata else None
+            return _in_tiff(tiff)
     except (OSError, ValueError, KeyError, TypeError, tifffile.TiffFileError):
         return None
+
+
+def _in_tiff(tiff: Any) -> tuple[float | None, float, float, str] | None:
+    import tifffile
+
+    if tiff.ome_metadata:
+        return _of_ome(tifffile.xml2dict(tiff.ome_metadata))
+    return _of_imagej(tiff) if tiff.imagej_metadata else None
 
 
 def _of_ome(data: dict[str, Any]) -> tuple[float | None, float, float, str] | None:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from napari_sam2_automask.stack_reading import Pick
+    from napari_sam2_automask.units import Pixel
 
 __all__ = ["Job", "find_images", "plan_jobs", "unique_stems"]
 
@@ -32,12 +33,15 @@ class Job:
         The plane to take.
     pick : Pick or None
         What else to take of a stack, if more than a plane's number is to be said.
+    pixel : Pixel or None
+        How large a pixel is, in place of what the file says.
     """
 
     source: Path
     paths: ResultPaths
     plane: int | None = None
     pick: Pick | None = None
+    pixel: Pixel | None = None
 
 
 def find_images(inputs: Sequence[Path]) -> tuple[list[Path], dict[Path, str]]:
@@ -78,7 +82,9 @@ def _images_in(given: Path) -> list[Path]:
     return [given]
 
 
-def plan_jobs(sources: Sequence[Path], folder: Path, plane: int | None = None) -> list[Job]:
+def plan_jobs(
+    sources: Sequence[Path], folder: Path, plane: int | None = None, pixel: Pixel | None = None
+) -> list[Job]:
     """Give each image names for its results that no other image has.
 
     Parameters
@@ -89,6 +95,8 @@ def plan_jobs(sources: Sequence[Path], folder: Path, plane: int | None = None) -
         Where the results go.
     plane : int, optional
         The plane to take of each; it becomes part of the names.
+    pixel : Pixel, optional
+        How large a pixel is, in place of what the files say.
 
     Returns
     -------
@@ -99,7 +107,7 @@ def plan_jobs(sources: Sequence[Path], folder: Path, plane: int | None = None) -
     suffix = "" if plane is None else f"_plane{plane}"
     stems = unique_stems(sources)
     return [
-        Job(source, ResultPaths.of(folder, stem + suffix), plane)
+        Job(source, ResultPaths.of(folder, stem + suffix), plane, pixel=pixel)
         for source, stem in zip(sources, stems, strict=True)
     ]
 

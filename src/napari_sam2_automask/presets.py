@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from napari_sam2_automask.errors import SettingsError
 from napari_sam2_automask.settings import AmgSettings
@@ -40,6 +40,22 @@ class Preset:
     def for_model(self, family: str) -> AmgSettings:
         """Return the settings for a model family (``"bundled"`` or ``"sam2"``)."""
         return self.per_model.get(family, self.settings)
+
+    def adjusted(self, **changes: Any) -> Preset:
+        """Return a preset of one's own, changed for every model as :meth:`AmgSettings.adjusted` does.
+
+        Raises
+        ------
+        SettingsError
+            If a name is unknown or a value out of range.
+        """
+        return Preset(
+            f"custom (from {self.name})",
+            f"Custom (from {self.title})",
+            self.purpose,
+            self.settings.adjusted(**changes),
+            {family: settings.adjusted(**changes) for family, settings in self.per_model.items()},
+        )
 
 
 _FINE = AmgSettings(

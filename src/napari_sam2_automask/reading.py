@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_sam2_automask.errors import ImageError
+from napari_sam2_automask.pixel_sizes import pixel_size_in
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -121,7 +122,7 @@ def _read_tiff(path: Path, plane: int | None) -> LoadedImage:
         while index >= counts[series]:
             index, series = index - counts[series], series + 1
         array = _tiff_plane(path, tiff.series[series], index)
-        pixel_size, unit = _tiff_pixel_size(tiff)
+        pixel_size, unit = pixel_size_in(tiff)
     rgb = array.ndim == 3
     if rgb and array.shape[-1] not in (3, 4):
         raise ImageError(f"{path} has {array.shape[-1]} samples per pixel: save it as gray or RGB")
@@ -165,18 +166,6 @@ def _tiff_through_pillow(path: Path, index: int, reason: str) -> NDArray[Any]:
             f"cannot read {path} ({reason}): install it with `pip install imagecodecs`, or save the image "
             "without compression"
         ) from error
-
-
-def _tiff_pixel_size(tiff: Any) -> tuple[tuple[float, float] | None, str | None]:
-    """Return the pixel size that ImageJ wrote; other files seldom mean what their resolution says."""
-    unit = str((tiff.imagej_metadata or {}).get("unit", "")).replace("\\u00B5", "µ")
-    x, y = (tiff.pages[0].tags.get(name) for name in ("XResolution", "YResolution"))
-    if unit in ("", "pixel", "pixels", "inch", "null") or x is None or y is None:
-        return None, None
-    (x_pixels, x_length), (y_pixels, y_length) = x.value, y.value
-    if min(x_pixels, x_length, y_pixels, y_length) <= 0:
-        return None, None
-    return (y_length / y_pixels, x_length / x_pixels), unit
 
 
 def _read_other(path: Path, plane: int | None) -> LoadedImage:

@@ -121,7 +121,7 @@ class AmgSettings:
     min_mask_region_area: int = param(
         0, "Smallest region",
         "Holes and islands smaller than this are filled and removed in every mask.",
-        "masks", unit="pixels", minimum=0, maximum=1_000_000, step=1,
+        "masks", unit="pixels", power=2, minimum=0, maximum=1_000_000, step=1,
     )  # fmt: skip
     output_mode: OutputMode = param(
         "binary_mask", "Record format",
@@ -148,12 +148,12 @@ class AmgSettings:
     min_area: int = param(
         0, "Smallest object",
         "Masks with fewer pixels than this are dropped.",
-        "filter", unit="pixels", minimum=0, maximum=100_000_000, step=1,
+        "filter", unit="pixels", power=2, minimum=0, maximum=100_000_000, step=1,
     )  # fmt: skip
     max_area: int = param(
         0, "Largest object",
         "Masks with more pixels than this are dropped; 0 for no limit.",
-        "filter", unit="pixels", minimum=0, maximum=100_000_000, step=1,
+        "filter", unit="pixels", power=2, minimum=0, maximum=100_000_000, step=1,
     )  # fmt: skip
     edge_objects: bool = param(
         True, "Keep edge objects",
@@ -189,7 +189,7 @@ class AmgSettings:
         0.0, "Object diameter",
         "How wide a typical object is, where it is known: points and magnification fit it, and points per "
         "side and crop layers do not count. 0 where it is not known.",
-        "grid", unit="pixels", minimum=0.0, maximum=10_000.0, step=1.0,
+        "grid", unit="pixels", power=1, minimum=0.0, maximum=10_000.0, step=1.0,
     )  # fmt: skip
     points_per_diameter: int = param(
         2, "Points per diameter",

@@ -23,9 +23,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from napari_sam2_automask.models import Model
+    from napari_sam2_automask.physical import AnySettings
     from napari_sam2_automask.planning import Job
-    from napari_sam2_automask.presets import Preset
-    from napari_sam2_automask.settings import AmgSettings
     from napari_sam2_automask.stack import Linked
     from napari_sam2_automask.stack_planning import StackJob
 
@@ -37,7 +36,7 @@ _SAMPLED = 16
 
 def run_stacks(
     stacks: Sequence[StackJob],
-    settings: AmgSettings | Preset | str,
+    settings: AnySettings,
     load: Callable[[], Model],
     *,
     overwrite: bool = False,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from napari_sam2_automask.errors import AutomaskError, ImageError
 from napari_sam2_automask.planning import Job, unique_stems
 from napari_sam2_automask.stack_reading import Pick, Stack, open_stack, parse_planes
+from napari_sam2_automask.units import Pixel
 from napari_sam2_automask.writing import ResultPaths
 
 if TYPE_CHECKING:
@@ -105,7 +106,8 @@ def plan_stacks(
             useless[source] = str(error)
             continue
         picks = [replace(pick, plane=number) for number in numbers]
-        jobs = [Job(source, ResultPaths.of(folder, stem + p.suffix), p.plane, p) for p in picks]
+        pixel = None if spacing is None else Pixel(spacing[1], spacing[2], unit)
+        jobs = [Job(source, ResultPaths.of(folder, stem + p.suffix), p.plane, p, pixel) for p in picks]
         whole = stem + replace(pick, plane=None).suffix
         own_unit = unit if spacing or stack.size is None else stack.size[3]
         stacks.append(StackJob(source, tuple(jobs), link, size, own_unit, LinkPaths.of(folder, whole)))

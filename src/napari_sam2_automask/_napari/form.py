@@ -10,6 +10,7 @@ from qtpy.QtCore import QEvent, QObject, Qt
 from qtpy.QtWidgets import QAbstractSpinBox, QComboBox, QFormLayout, QLabel, QSlider, QVBoxLayout, QWidget
 
 from napari_sam2_automask._napari.grid_edit import PointGridEdit
+from napari_sam2_automask._napari.measure import Measure
 from napari_sam2_automask.errors import SettingsError
 from napari_sam2_automask.settings import AmgSettings, FieldInfo
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from magicgui.widgets.bases import BaseValueWidget
 
     from napari_sam2_automask.settings import PointGrids
+    from napari_sam2_automask.units import Pixel
 
 __all__ = ["SettingsForm", "ignore_stray_wheel"]
 
@@ -51,6 +53,8 @@ class SettingsForm:
     ----------
     widgets : dict of str to magicgui widget
         By field name.
+    measures : dict of str to Measure
+        What shows lengths and areas in the layer's unit too, by field name.
     native : QWidget
         What goes into a layout.
     changed : psygnal signal
@@ -66,6 +70,7 @@ class SettingsForm:
         self._settings = AmgSettings()
         self._showing = False
         self.widgets: dict[str, BaseValueWidget[Any]] = {}
+        self.measures: dict[str, Measure] = {}
         self.native = QWidget()
         layout = QVBoxLayout(self.native)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -95,6 +100,11 @@ class SettingsForm:
         finally:
             self._showing = False
 
+    def show_pixel(self, pixel: Pixel | None) -> None:
+        """Show lengths and areas in the unit of such pixels, too; in pixels only if it is None."""
+        for measure in self.measures.values():
+            measure.show_pixel(pixel)
+
     def _add_group(
         self, layout: QVBoxLayout, title: str, infos: Sequence[FieldInfo], pick_points: Callable[..., Any]
     ) -> None:
@@ -117,8 +127,15 @@ class SettingsForm:
             label.setToolTip(tooltip(info))
             label.setMinimumWidth(LABEL_WIDTH)
             widget.native.setToolTip(tooltip(info))
-            form.addRow(label, widget.native)
+            form.addRow(label, self._row(info, widget))
         layout.addLayout(form)
+
+    def _row(self, info: FieldInfo, widget: BaseValueWidget[Any]) -> QWidget:
+        """Return what stands beside a title: the widget, and one in the layer's unit if it has a size."""
+        if not info.power:
+            return cast("QWidget", widget.native)
+        self.measures[info.name] = Measure(widget, info)
+        return self.measures[info.name]
 
     def _take(self, info: FieldInfo, value: Any) -> None:
         """Take a value that a person gave; put the old one back if it cannot be."""

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_sam2_automask._napari.outcome import TracksData, digest
-from napari_sam2_automask.pixel_sizes import short_unit
 from napari_sam2_automask.stack import link_planes
 from napari_sam2_automask.tracks import tracks
+from napari_sam2_automask.units import short_unit
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from napari_sam2_automask._napari.tracker import duration
+from napari_sam2_automask.units import Pixel, width_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,7 +31,8 @@ def finished_text(finished: Finished, *, image_present: bool = True) -> str:
         return _nothing_found(name, outcome.removed)
     device = f" on {outcome.device}" if outcome.device else ""
     width = outcome.record.get("object_diameter")
-    fitted = f" Points and magnification fit objects {width:.3g} pixels wide." if width else ""
+    pixel = Pixel.known(finished.request.source.pixel_size, finished.request.source.unit)
+    fitted = f" Points and magnification fit objects {width_text(width, pixel)} wide." if width else ""
     return f"{objects} in {duration(outcome.seconds)}{device}.{fitted}" + gone
 
 

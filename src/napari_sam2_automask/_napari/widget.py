@@ -18,6 +18,7 @@ from napari_sam2_automask._napari.goto import go_to_selected
 from napari_sam2_automask._napari.image_panel import ImagePanel
 from napari_sam2_automask._napari.leaving import WindowWatch, let_go
 from napari_sam2_automask._napari.live_panel import LivePanel
+from napari_sam2_automask._napari.measure import LayerPixel
 from napari_sam2_automask._napari.model_choice import ModelChoice
 from napari_sam2_automask._napari.point_grid import grid_from_points
 from napari_sam2_automask._napari.preset_choice import PresetChoice
@@ -71,6 +72,7 @@ class AutomaskWidget(QWidget):
         self.models = ModelChoice()
         self.presets = PresetChoice()
         self.form = SettingsForm(self._points_from_layer)
+        self.pixel = LayerPixel(napari_viewer, self.images, self.form.show_pixel)
         self.live = LivePanel()
         self.following = Following(self.live)
         self.tuning = TunePanel(napari_viewer, self.live)
@@ -166,9 +168,9 @@ class AutomaskWidget(QWidget):
         self._show_costs()
 
     def _show_costs(self) -> None:
+        planes, pictures = self.images.plane_count, self.images.picture_count
         text = cost_text(
             self.form.settings, self.models.model, self.models.device, planes, self._store, pictures
-        planes, pictures = self.images.plane_count, self.images.picture_count
         )
         self.presets.cost.setText(text)
         self.run_panel.offer(len(self.images.selected()))
@@ -244,6 +246,7 @@ class AutomaskWidget(QWidget):
             self.images.layer_choice.connections,
             self.images.where.connections,
             self.tuning.connections,
+            self.pixel.connections,
         ]
 
     def _say_count(self) -> None:
