@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from candidate_factory import Blob, make_candidates
@@ -123,3 +125,52 @@ def test_leniency_in_gaps_stays_above_the_floor(scene):
     assert len(tuned.trials) > 10
     for trial in tuned.trials:
         select(candidates, trial.settings)  # all of them could be selected
+
+
+def discs(diameter, fitted):
+    """Discs found whole, or of each only a part, in a run fitted to objects of some diameter."""
+    places = [(y, x) for y in (25, 75, 125) for x in (30, 80, 130, 180)]
+    radius = diameter / 2
+    candidates = make_candidates(
+        SHAPE, [Blob(y, x, radius, radius, 0.8, 30) for y, x in places], settings=LOW
+    )
+    return replace(candidates, object_diameter=fitted)
+
+
+def test_examples_of_another_size_are_worth_another_run():
+    small, whole = discs(8, fitted=8.0), discs(30, fitted=30.0)
+    truth = paint(select(whole, LOW)).labels
+    asked = []
+
+    def again(settings):
+        asked.append(settings.object_diameter)
+        return replace(whole, settings=settings)
+
+    tuned = tune(small, np.where(truth <= 3, truth, 0), again=again)
+    assert asked == [30.0]
+    assert tuned.best.settings.object_diameter == 30.0
+    assert tuned.best.found == 3 > tuned.start.found
+    assert len(select(tuned.candidates, tuned.best.settings)) == len(whole)
+
+
+def test_examples_of_the_size_fitted_are_not():
+    def again(settings):
+        raise AssertionError("the model would run for nothing")
+
+    whole = discs(30, fitted=28.0)
+    truth = paint(select(whole, LOW)).labels
+    tuned = tune(whole, np.where(truth <= 3, truth, 0), again=again)
+    assert tuned.candidates is whole
+
+
+def test_what_was_rejected_is_known_in_another_run():
+    whole = discs(30, fitted=30.0)
+    first = replace(whole, object_diameter=8.0)
+    truth = paint(select(whole, LOW)).labels
+    good, bad = int(truth[25, 30]), int(truth[75, 80])
+    tuned = tune(
+        first, np.where(truth == good, truth, 0), bad=[bad], again=lambda s: replace(whole, settings=s)
+    )
+    second = [trial for trial in tuned.trials if trial.settings.object_diameter == 30.0]
+    assert second
+    assert all(trial.extra == 1 for trial in second if trial.objects == len(whole))

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from napari_sam2_automask.candidates import Candidates
     from napari_sam2_automask.choosing import Choice
+    from napari_sam2_automask.progress import ProgressCallback
     from napari_sam2_automask.settings import AmgSettings
 
 __all__ = ["Change", "LiveSelection", "needs_run"]
@@ -86,6 +87,8 @@ class LiveSelection:
     ----------
     change : Change or None
         What the last update did.
+    again : callable or None
+        Proposes again in the same picture; takes settings and a progress callback, returns Candidates.
     """
 
     def __init__(self, candidates: Candidates, *, limit: int = 256 << 20) -> None:
@@ -97,6 +100,7 @@ class LiveSelection:
         self._shown: dict[int, Placed] = {}
         self._overlap = ""
         self.change: Change | None = None
+        self.again: Callable[[AmgSettings, ProgressCallback], Candidates] | None = None
 
     @property
     def labels(self) -> NDArray[np.unsignedinteger]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -38,32 +39,37 @@ class EngineSegmenter:
         load_torch()
         import torch
 
-        from napari_sam2_automask.pooling import take
-        from napari_sam2_automask.proposal import propose_view
-
         if not self._threads_set:
             # Counts for the calling thread only, with OpenMP; so it is set on this one.
             torch.set_num_threads(torch_threads())
             self._threads_set = True
             warm_up_drawing()
         with torch.inference_mode():
-            model = self._load(request, progress)
-            view, *also = request.views(plane)
-            candidates: Candidates | None
             complete = True
             try:
-                candidates = propose_view(
-                    view, request.settings, model, also=also, progress=progress, floor=request.floor
-                )
+                candidates = self._propose(plane, request, progress)
             except Cancelled as cancelled:
-                candidates, complete = cancelled.candidates, False
-                if candidates is None:
+                if cancelled.candidates is None:
                     raise
-            if request.region is not None:
-                candidates = take(candidates, request.region.rows_inside(candidates))
+                candidates, complete = _within(request, cancelled.candidates), False
             if complete:
                 progress(Progress("select", 0, 1))
-            return _choose_and_paint(candidates, plane, request, model, complete)
+            result = _choose_and_paint(candidates, plane, request, self._load(request, progress), complete)
+            if result.live is not None:
+                result.live.again = lambda settings, report: self._propose(
+                    plane, replace(request, settings=settings), report
+                )
+            return result
+
+    def _propose(self, plane: NDArray[Any], request: Request, progress: ProgressCallback) -> Candidates:
+        from napari_sam2_automask.proposal import propose_view
+
+        model = self._load(request, progress)
+        view, *also = request.views(plane)
+        return _within(
+            request,
+            propose_view(view, request.settings, model, also=also, progress=progress, floor=request.floor),
+        )
 
     def _load(self, request: Request, progress: ProgressCallback) -> Model:
         key = (request.model, request.device)
@@ -74,6 +80,13 @@ class EngineSegmenter:
             self._model = load_model(request.model, device=request.device, progress=progress)
             self._key = key
         return self._model
+
+
+def _within(request: Request, candidates: Candidates) -> Candidates:
+    """Keep the candidates that lie in the region, if there is one."""
+    from napari_sam2_automask.pooling import take
+
+    return candidates if request.region is None else take(candidates, request.region.rows_inside(candidates))
 
 
 def _choose_and_paint(

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from napari_sam2_automask._napari.live_layer import LiveLayer
     from napari_sam2_automask._napari.live_panel import LivePanel
     from napari_sam2_automask._napari.thread import Run
+    from napari_sam2_automask.candidates import Candidates
     from napari_sam2_automask.settings import AmgSettings
     from napari_sam2_automask.tuning import Tuning
 
@@ -89,7 +90,8 @@ class TunePanel(QWidget):
         )
         self.search.setToolTip(
             "Try settings on the stored candidates, for at most 8 seconds, and keep those that fit the "
-            "examples best. The model does not run."
+            "examples best. Where the examples are of another size than the run was fitted to, the model "
+            "runs once more, fitted to theirs."
         )
         self.apply.setToolTip("Set the parameters to what was found. Undo brings yours back.")
         self.message.setWordWrap(True)
@@ -180,8 +182,14 @@ class TunePanel(QWidget):
         if run is None:
             return
         if not run.finished:
-            if run.latest is not None:
-                self.message.setText(f"Searching ... {run.latest.done} settings tried")
+            latest = run.latest
+            if latest is not None and latest.stage == "search":
+                self.message.setText(f"Searching ... {latest.done} settings tried")
+            elif latest is not None and latest.stage == "points":
+                self.message.setText(
+                    f"Running once more, fitted to the examples' size ... {latest.done:,} of "
+                    f"{latest.total:,} points"
+                )
             return
         self._stop()
         try:
@@ -220,6 +228,11 @@ class TunePanel(QWidget):
         self.message.setText(
             f"{tried} settings tried. In the examples F1 {start.f1:.2f} → {best.f1:.2f}, overlap (IoU) "
             f"{start.mean_iou:.2f} → {best.mean_iou:.2f}: {'; '.join(changes)}."
+            + (
+                " This needs another run."
+                if best.settings.object_diameter != start.settings.object_diameter
+                else ""
+            )
         )
 
     def _on_apply(self) -> None:
@@ -240,10 +253,22 @@ def _search(
     def report(tried: int) -> None:
         progress(Progress("search", tried, 0))
 
+    def again(changed: AmgSettings) -> Candidates:
+        assert propose is not None
+        return propose(changed, progress)
+
     report(0)
+    propose = follower.live.again
     known = tuple(label for label in bad if label <= len(follower.candidates))
     return tune(
-        follower.candidates, labels, ids=ids, bad=known, start=settings, seconds=SECONDS, progress=report
+        follower.candidates,
+        labels,
+        ids=ids,
+        bad=known,
+        start=settings,
+        again=None if propose is None else again,
+        seconds=SECONDS,
+        progress=report,
     )
 
 
