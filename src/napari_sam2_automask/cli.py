@@ -3,6 +3,7 @@
 # No `from __future__ import annotations`: typer reads the annotations at run time.
 import logging
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -23,7 +24,8 @@ from napari_sam2_automask.cli_options import (
 from napari_sam2_automask.cli_replay import replay_command
 from napari_sam2_automask.cli_stacks import STACKS, Along, Contrast, Projection, pick_of, plan_work
 from napari_sam2_automask.cli_sweep import sweep_command
-from napari_sam2_automask.console import OUT, WorkProgress, complain, say
+from napari_sam2_automask.cli_work import Gpus, Scheduler, Threads, Workers, check_work
+from napari_sam2_automask.console import OUT, complain, say
 from napari_sam2_automask.errors import AutomaskError
 from napari_sam2_automask.models.patience import wait_patiently
 from napari_sam2_automask.presets import PRESETS
@@ -164,6 +166,10 @@ def segment(
         Path | None,
         typer.Option(help="A CSV file with a row for each image: what became of it.", show_default=False),
     ] = None,
+    workers: Workers = 1,
+    scheduler: Scheduler = "",
+    gpus: Gpus = False,
+    threads: Threads = 0,
     **parameters: Any,
 ) -> None:
     """Segment images: for each a label image, an object table, COCO JSON and a record of how it was made.
@@ -172,57 +178,18 @@ def segment(
     does not stop the rest. Of stacks, planes are chosen, projected or linked to objects of several planes.
     Parameters that are not given come from the preset.
     """
+    check_work(workers, scheduler, gpus, threads)
     chosen = choose_settings(preset, settings, parameters)
     of_stack = {"planes": planes, "link": link and link.value, "spacing": spacing, "unit": unit}
     pick = pick_of(plane, planes, project, channel, axes, link, spacing)
-    from napari_sam2_automask.models import load_model
+    from napari_sam2_automask.cli_running import How, run_and_report
     from napari_sam2_automask.planning import find_images
-    from napari_sam2_automask.writing import write_summary
 
     images, useless = find_images(inputs)
-    work, number, unfit = plan_work(images, out, plane, pick, of_stack, contrast is Contrast.stack)
-    useless |= unfit
-    counts, failures = {"done": 0, "skipped": 0, "failed": len(useless)}, list(useless.values())
-    results: list[Any] = []
-    with WorkProgress(number) as progress:
-        try:
-            for result in work(
-                chosen,
-                lambda: load_model(model, device=device, progress=progress),
-                overwrite=overwrite,
-                contrast_limits=contrast_limits,
-                floor=floor,
-                progress=progress,
-                started=lambda job: progress.start(job.source.name),
-            ):
-                progress.advance()
-                counts[result.status] += 1
-                results.append(result)
-                if result.status == "failed":
-                    failures.append(result.message)
-                else:
-                    say(_line(result))
-        except KeyboardInterrupt:
-            failures.append("stopped from the keyboard: run the same command again to go on")
-            raise typer.Exit(130) from None
-        finally:
-            for failure in failures:
-                complain(f"error: {failure}")
-            if summary is not None:
-                write_summary(summary, results, useless)
-            say(", ".join(f"{count} {status}" for status, count in counts.items()))
-    if failures:
-        raise typer.Exit(1)
-
-
-def _line(result: Any) -> str:
-    """Say in a line what became of an image."""
-    name = f"{result.source}" if result.plane is None else f"{result.source} plane {result.plane}"
-    if result.status == "skipped":
-        return f"{name}: skipped, {result.message}"
-    objects = f"{result.objects} objects" if result.objects else f"no objects ({result.removed})"
-    fitted = f", fitted to objects {result.width} wide" if result.width else ""
-    return f"{name}: {objects}, {result.seconds:.1f} s{fitted}"
+    planned = plan_work(images, out, plane, pick, of_stack, contrast is Contrast.stack)
+    planned = replace(planned, useless=useless | planned.useless)
+    how = How(chosen, model, device, overwrite, contrast_limits, floor, workers, scheduler, gpus, threads)
+    run_and_report(images, planned, how, summary)
 
 
 app.command("replay")(replay_command)

@@ -15,6 +15,7 @@ from napari_sam2_automask.cli_options import (
     with_settings_options,
 )
 from napari_sam2_automask.cli_stacks import Along
+from napari_sam2_automask.cli_work import WORK, Gpus, Scheduler, Threads, Workers, check_work
 from napari_sam2_automask.console import WorkProgress, complain, say
 from napari_sam2_automask.errors import OutputError, SettingsError
 from napari_sam2_automask.units import UNITS
@@ -22,7 +23,7 @@ from napari_sam2_automask.units import UNITS
 __all__ = ["large", "runs_app"]
 
 runs_app = typer.Typer(help="Watch, stop and go on with large runs in the background.", add_completion=False)
-_TILES, _WORK = "Tiles", "Work"
+_TILES = "Tiles"
 # Tiles set aside that are told one by one.
 _TOLD = 10
 
@@ -70,22 +71,13 @@ def large(
     keep_tiles: Annotated[
         bool, typer.Option("--keep-tiles", help="Keep the tiles' results.", rich_help_panel=_TILES)
     ] = False,
-    workers: Annotated[int, typer.Option(help="Processes on this machine.", rich_help_panel=_WORK)] = 1,
-    scheduler: Annotated[
-        str, typer.Option(help="Address of a Dask scheduler, in their place.", rich_help_panel=_WORK)
-    ] = "",
-    gpus: Annotated[
-        bool,
-        typer.Option(
-            "--gpus", help="A tile takes one GPU of a Dask worker's resources.", rich_help_panel=_WORK
-        ),
-    ] = False,
-    threads: Annotated[
-        int, typer.Option(help="Threads in each process; 0 shares the cores.", rich_help_panel=_WORK)
-    ] = 0,
+    workers: Workers = 1,
+    scheduler: Scheduler = "",
+    gpus: Gpus = False,
+    threads: Threads = 0,
     background: Annotated[
         bool,
-        typer.Option("--background", help="Start it and return; see `runs`.", rich_help_panel=_WORK),
+        typer.Option("--background", help="Start it and return; see `runs`.", rich_help_panel=WORK),
     ] = False,
     **parameters: Any,
 ) -> None:
@@ -97,8 +89,7 @@ def large(
     if out.suffix != ".zarr":
         raise OutputError(f"{out} is to be an OME-Zarr: give it a name that ends in .zarr")
     chosen = choose_settings(preset, settings, parameters)
-    if workers < 1 or threads < 0:
-        raise SettingsError("--workers is 1 or more, --threads 0 or more: give such a number")
+    check_work(workers, scheduler, gpus, threads)
     from napari_sam2_automask.large.spec import LargeSpec
     from napari_sam2_automask.physical import measured
     from napari_sam2_automask.presets import resolve_settings

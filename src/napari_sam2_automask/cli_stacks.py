@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from napari_sam2_automask.errors import SettingsError
@@ -13,9 +13,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from napari_sam2_automask.jobs import FileResult
+    from napari_sam2_automask.models import Model
+    from napari_sam2_automask.physical import AnySettings
     from napari_sam2_automask.stack_reading import Pick
 
-__all__ = ["STACKS", "Along", "Contrast", "Projection", "pick_of", "plan_work"]
+__all__ = ["STACKS", "Along", "Contrast", "Planned", "Projection", "pick_of", "plan_work"]
 
 #: Under this heading the help lists the options.
 STACKS = "Stacks"
@@ -69,6 +71,42 @@ def pick_of(
     return Pick(plane, project and project.value, parse_channel(channel), axes or "")
 
 
+@dataclass(frozen=True)
+class Planned:
+    """What `segment` has to do.
+
+    Attributes
+    ----------
+    work : list of Job, or list of StackJob
+        Of which every image and plane is done by itself.
+    stacks : bool
+        Which of the two.
+    useless : dict of Path to str
+        Files of which nothing can be done, and why.
+    contrast_of_stack : bool
+        Whether stacks have one contrast for all planes.
+    """
+
+    work: Any
+    stacks: bool
+    useless: dict[Path, str]
+    contrast_of_stack: bool = False
+
+    @property
+    def number(self) -> int:
+        """How many results there will be."""
+        return sum(len(one.planes) + (one.link is not None) if self.stacks else 1 for one in self.work)
+
+    def run(self, settings: AnySettings, load: Callable[[], Model], **more: Any) -> Iterator[FileResult]:
+        """Do it in this process; takes what `run_jobs` takes after the jobs."""
+        from napari_sam2_automask.jobs import run_jobs
+        from napari_sam2_automask.stack_jobs import run_stacks
+
+        if not self.stacks:
+            return run_jobs(self.work, settings, load, **more)
+        return run_stacks(self.work, settings, load, contrast_of_stack=self.contrast_of_stack, **more)
+
+
 def plan_work(
     images: Sequence[Path],
     out: Path,
@@ -76,17 +114,13 @@ def plan_work(
     pick: Pick | None,
     of_stack: dict[str, Any],
     contrast_of_stack: bool,
-) -> tuple[Callable[..., Iterator[FileResult]], int, dict[Path, str]]:
-    """Plan what `segment` has to do.
+) -> Planned:
+    """Plan what `segment` has to do: images, or planes of stacks.
 
-    Returns
-    -------
-    work : callable
-        Takes the settings and the rest of what `run_jobs` takes.
-    number : int
-        How many results it will yield.
-    useless : dict of Path to str
-        Files of which nothing can be done, and why.
+    Raises
+    ------
+    SettingsError
+        If the voxel's size or its unit is none.
     """
     from napari_sam2_automask.reading import SUFFIXES
     from napari_sam2_automask.units import Pixel, short_unit
@@ -98,17 +132,13 @@ def plan_work(
     # A pick for the sake of the spacing alone leaves PNG and JPEG files what they are: no stacks.
     plain = pick is None or (pick.is_plain and all(path.suffix.lower() in SUFFIXES for path in images))
     if plain and whole and not contrast_of_stack:
-        from napari_sam2_automask.jobs import run_jobs
         from napari_sam2_automask.planning import plan_jobs
 
         pixel = None if spacing is None else Pixel(spacing[1], spacing[2], unit)
-        jobs = plan_jobs(images, out, plane, pixel)
-        return partial(run_jobs, jobs), len(jobs), {}
-    from napari_sam2_automask.stack_jobs import run_stacks
+        return Planned(plan_jobs(images, out, plane, pixel), False, {})
     from napari_sam2_automask.stack_planning import plan_stacks
     from napari_sam2_automask.stack_reading import Pick
 
     of_stack = {**of_stack, "unit": unit}
     stacks, useless = plan_stacks(images, out, pick or Pick(plane), **of_stack)
-    number = sum(len(stack.planes) + (stack.link is not None) for stack in stacks)
-    return partial(run_stacks, stacks, contrast_of_stack=contrast_of_stack), number, useless
+    return Planned(stacks, True, useless, contrast_of_stack)

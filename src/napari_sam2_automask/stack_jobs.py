@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from napari_sam2_automask.stack import Linked
     from napari_sam2_automask.stack_planning import StackJob
 
-__all__ = ["link_records", "run_stacks", "write_linked"]
+__all__ = ["limits_of", "link_records", "link_stack", "run_stacks", "write_linked"]
 
 # Planes from which the contrast of a whole stack is taken.
 _SAMPLED = 16
@@ -67,7 +67,7 @@ def run_stacks(
         limits, failed = contrast_limits, 0
         if contrast_of_stack and limits is None:
             try:
-                limits = _limits(stack)
+                limits = limits_of(stack)
             except AutomaskError as error:
                 yield FileResult(stack.source, "failed", str(error))
                 continue
@@ -84,10 +84,10 @@ def run_stacks(
             failed += result.status == "failed"
             yield result
         if stack.link is not None:
-            yield _link(stack, failed, overwrite, progress)
+            yield link_stack(stack, failed, overwrite, progress)
 
 
-def _limits(stack: StackJob) -> tuple[float, float] | None:
+def limits_of(stack: StackJob) -> tuple[float, float] | None:
     """Return the contrast limits of some planes together; None for colours that are shown as they are."""
     chosen = np.unique(np.linspace(0, len(stack.planes) - 1, _SAMPLED).astype(int))
     first = stack.planes[0].pick
@@ -99,7 +99,7 @@ def _limits(stack: StackJob) -> tuple[float, float] | None:
     return contrast_range(np.stack([image.array.reshape(len(image.array), -1) for image in images], axis=1))
 
 
-def _link(stack: StackJob, failed: int, overwrite: bool, progress: ProgressCallback) -> FileResult:
+def link_stack(stack: StackJob, failed: int, overwrite: bool, progress: ProgressCallback) -> FileResult:
     """Link the planes whose results are on disk, unless that was done."""
     begun, name = time.perf_counter(), stack.paths.labels
     if failed:

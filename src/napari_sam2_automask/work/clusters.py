@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["connect", "local_cluster", "threads_for", "workers_of"]
 
 # Seconds that the workers of this machine have to stop; after 0.8 of them they are killed.
-_LEAVE = 1.0
+_LEAVE = 0.6
 
 
 @contextlib.contextmanager
@@ -123,8 +123,10 @@ def local_cluster(workers: int, memory_limit: str | float | None = "auto") -> It
     # Whatever the tasks load must not start a thread for every core in each of the processes.
     threads = {name: str(threads_for(workers)) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")}
     with warnings.catch_warnings():
-        # That making its folders took a second on a busy machine is nobody's concern.
+        # That making its folders took a second on a busy machine, or that another cluster has the usual port,
+        # is nobody's concern.
         warnings.filterwarnings("ignore", message="Creating scratch directories")
+        warnings.filterwarnings("ignore", message=r"\s*Port \d+ is already in use")
         cluster = distributed.LocalCluster(
             n_workers=workers,
             threads_per_worker=1,
@@ -146,7 +148,7 @@ def local_cluster(workers: int, memory_limit: str | float | None = "auto") -> It
 
 async def _end(nannies: list[Any]) -> None:
     """End worker processes within about a second."""
-    await asyncio.gather(*(nanny.kill(timeout=_LEAVE) for nanny in nannies), return_exceptions=True)
+    await asyncio.gather(*(nanny.close(timeout=_LEAVE) for nanny in nannies), return_exceptions=True)
 
 
 def _offered(client: Any, resource: str) -> bool:

@@ -6,6 +6,8 @@ import contextlib
 import pickle
 from collections import deque
 from dataclasses import dataclass
+from importlib import import_module
+from threading import Thread
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -27,6 +29,8 @@ __all__ = ["DaskExecutor"]
 _AHEAD = 4
 # A task is a few hundred bytes; more than this means that it carries pixels.
 _TASK_BYTES = 1 << 20
+# Seconds in which workers that listen have been told that their run is stopped.
+_TOLD = 0.3
 
 
 class DaskExecutor:
@@ -57,11 +61,13 @@ class DaskExecutor:
         When the generator is left, tasks that wait are cancelled and those under way are told to stop, see
         `stopping.check_stopped`.
         """
-        import distributed
-
+        # Any: it is typed in part only.
+        distributed: Any = import_module("distributed")
         _check_size(task)
         resources = self.resources if heavy else None
         again: deque[tuple[Any, tuple[str, ...]]] = deque()
+        # The scheduler blames every task that a worker has when it dies: the last try is for one at a time.
+        suspects: deque[tuple[Any, tuple[str, ...]]] = deque()
         fresh = ((i, ()) for i in indices)
         running: dict[Any, tuple[Any, tuple[str, ...]]] = {}
         finished: Any = distributed.as_completed(loop=self.client.loop)
@@ -70,9 +76,12 @@ class DaskExecutor:
         def feed() -> None:
             ahead = _AHEAD * max(1, sum(self.client.nthreads().values()))
             while len(running) < ahead:
-                index, errors = next(fresh, None) or (again.popleft() if again else (None, None))
-                if errors is None:
+                given = next(fresh, None) or (again.popleft() if again else None)
+                if given is None and suspects and not running:
+                    given = suspects.popleft()
+                if given is None:
                     return
+                index, errors = given
                 future = self.client.submit(_attempt, task, index, name, pure=False, resources=resources)
                 running[future] = index, errors
                 finished.add(future)
@@ -87,16 +96,19 @@ class DaskExecutor:
                 elif len(errors) + 1 >= (2 if killed else ATTEMPTS):
                     yield Outcome(index, (*errors, error), done=False)
                 else:
-                    again.append((index, (*errors, error)))
+                    (suspects if killed else again).append((index, (*errors, error)))
                 future.release()
                 feed()
         finally:
             # Whatever stopped the run, the cluster must not go on with it.
-            with contextlib.suppress(Exception):
-                self._stop(name, list(running))
+            if running:
+                # A worker that is busy starting up may not answer for a while; nobody waits for it.
+                teller = Thread(target=self._stop, args=(name, list(running)), daemon=True)
+                teller.start()
+                teller.join(_TOLD)
 
     def _stop(self, name: str, running: list[Any]) -> None:
-        if running:
+        with contextlib.suppress(Exception):
             self.client.cancel(running)
             self.client.run(stop, name, on_error="ignore")
 
@@ -130,8 +142,7 @@ def _result(future: Any) -> tuple[Any, str | None, bool]:
             raise value.fatal(value.text)
         return None, value.text, False
     error = future.exception() if future.status == "error" else None
-    # The scheduler has given the task to several workers by then, and all of them died. It blames all tasks that
-    # a worker has when it dies; those who are not to blame succeed when they are tried at the end.
+    # The scheduler has given the task to several workers by then, and all of them died.
     killed = type(error).__name__ == "KilledWorker"
     text = f"{type(error).__name__}: {error}\n" if error else f"the task was {future.status}\n"
     return None, text, killed
