@@ -12,13 +12,14 @@ import numpy as np
 from napari_sam2_automask.errors import ImageError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from numpy.typing import NDArray
 
     from napari_sam2_automask.painting import Segmentation
+    from napari_sam2_automask.selection import Masks
 
-__all__ = ["CocoObjects", "compressed_rle", "from_coco", "to_coco", "uncompressed_rle"]
+__all__ = ["CocoObjects", "compressed_rle", "from_coco", "meta_records", "to_coco", "uncompressed_rle"]
 
 
 def uncompressed_rle(y0: int, x0: int, mask: NDArray[np.bool_], shape: tuple[int, int]) -> dict[str, Any]:
@@ -61,6 +62,31 @@ def compressed_rle(y0: int, x0: int, mask: NDArray[np.bool_], shape: tuple[int, 
 
     rle = coco_mask.frPyObjects(uncompressed_rle(y0, x0, mask, shape), *shape)
     return {"size": [int(size) for size in rle["size"]], "counts": rle["counts"].decode("ascii")}
+
+
+def meta_records(masks: Masks, output_mode: str) -> Iterator[dict[str, Any]]:
+    """Yield whole masks as Meta's generator returns them; see `Segmentation.records`."""
+    shape = (int(masks.shape[0]), int(masks.shape[1]))
+    for k, (box, array) in enumerate(zip(masks.boxes, masks.arrays, strict=True)):
+        x0, y0, x1, y1 = (int(value) for value in box)
+        segmentation: Any
+        if output_mode == "binary_mask":
+            segmentation = np.zeros(shape, dtype=bool)
+            segmentation[y0 : y1 + 1, x0 : x1 + 1] = array
+        elif output_mode == "uncompressed_rle":
+            segmentation = uncompressed_rle(y0, x0, array, shape)
+        else:
+            segmentation = compressed_rle(y0, x0, array, shape)
+        crop_x0, crop_y0, crop_x1, crop_y1 = (int(value) for value in masks.crop_boxes[k])
+        yield {
+            "segmentation": segmentation,
+            "area": int(masks.areas[k]),
+            "bbox": [x0, y0, x1 - x0, y1 - y0],
+            "predicted_iou": float(masks.predicted_iou[k]),
+            "point_coords": [[float(value) for value in masks.points[k]]],
+            "stability_score": float(masks.stability_score[k]),
+            "crop_box": [crop_x0, crop_y0, crop_x1 - crop_x0, crop_y1 - crop_y0],
+        }
 
 
 def to_coco(

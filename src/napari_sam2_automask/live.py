@@ -245,12 +245,12 @@ class LiveSelection:
         }
 
     def _order(self, shown: dict[int, Placed], overlap: str) -> NDArray[np.int64]:
-        """Return the rows from the lowest to the topmost, as they are painted."""
+        """Return the rows from the lowest to the topmost, as they are painted; of all levels small on top."""
         rows = np.array(list(shown), np.int64)
         if overlap == "best_score":
             return np.sort(rows)[::-1]
         area = np.array([placed.area for placed in shown.values()], np.int64)
-        return rows[np.lexsort((-rows, -area if overlap == "small_on_top" else area))]
+        return rows[np.lexsort((-rows, area if overlap == "large_on_top" else -area))]
 
     def _repaint(self, shown: dict[int, Placed], order: NDArray[np.int64]) -> list[tuple[int, int, int, int]]:
         self._canvas.rank(order + 1)

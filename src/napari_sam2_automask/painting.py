@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from napari_sam2_automask.coco import compressed_rle, uncompressed_rle
+from napari_sam2_automask.coco import meta_records
 from napari_sam2_automask.errors import ImageError, SettingsError
+from napari_sam2_automask.levels import Levels, paint_levels
+from napari_sam2_automask.mask_store import Placed
+from napari_sam2_automask.settings import ALL_LEVELS
 from napari_sam2_automask.units import known_unit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping, Sequence
 
     import pandas as pd
     from numpy.typing import ArrayLike, NDArray
@@ -33,13 +36,17 @@ class Segmentation:
         0 for background, otherwise the object's id: its rank by predicted IoU among the candidates, so that
         ids are not consecutive and stay the same when filters change. uint32 only where an id exceeds 65535.
     table : pandas.DataFrame
-        One row per object that is visible in `labels`, in order of its id, see `paint`.
+        One row per object that is visible in `labels`, or in `levels`, in order of its id, see `paint`.
     settings : AmgSettings
         The settings used.
     record : dict
         How it was made, ready for JSON; see `napari_sam2_automask.record.make_record`.
     masks : Masks
         The whole masks, which may overlap.
+    levels : ndarray of the labels' dtype, shape (L, Y, X), or None
+        With the overlap policy ``"all_levels"`` every mask whole, with its id: the wholes on level 0, what
+        lies in them on level 1, and so on, see `napari_sam2_automask.levels`. `labels` then shows them
+        flattened, small ones on top.
     """
 
     labels: NDArray[np.unsignedinteger[Any]]
@@ -47,6 +54,7 @@ class Segmentation:
     settings: AmgSettings
     record: dict[str, Any]
     masks: Masks
+    levels: NDArray[np.unsignedinteger[Any]] | None = None
 
     def records(self, output_mode: str | None = None) -> list[dict[str, Any]]:
         """Return the masks as ``SAM2AutomaticMaskGenerator.generate`` does.
@@ -70,7 +78,7 @@ class Segmentation:
             If there is no such output mode.
         """
         settings = self.settings.replace(output_mode=output_mode or self.settings.output_mode)
-        return list(_meta_records(self.masks, settings.output_mode))
+        return list(meta_records(self.masks, settings.output_mode))
 
 
 def paint(
@@ -88,9 +96,9 @@ def paint(
     ----------
     masks : Masks
         The chosen masks.
-    overlap : {"small_on_top", "large_on_top", "best_score"}, optional
+    overlap : {"small_on_top", "large_on_top", "best_score", "all_levels"}, optional
         Which of several masks a pixel goes to: the smallest, the largest, or the one of the best predicted
-        IoU. The settings' `overlap` when left out.
+        IoU; or every mask whole on one of several levels. The settings' `overlap` when left out.
     image : array_like, shape (Y, X) or (Y, X, C), optional
         The image as measured; gives the column ``mean_intensity``. Colours are averaged, alpha left out.
     pixel_size : (float, float), optional
@@ -110,7 +118,9 @@ def paint(
         ``bbox_x0``, ``bbox_y1``, ``bbox_x1`` (of the label, the last row and column excluded as in
         regionprops), ``point_y``, ``point_x`` (the point prompt), ``crop_y0``, ``crop_x0``, ``crop_y1``,
         ``crop_x1`` (the crop it was found in) and ``mean_intensity`` (with `image`; NaN and infinite pixels
-        left out). Objects that others cover wholly are not in the table; the record counts them.
+        left out). Objects that others cover wholly are not in the table; the record counts them. With all
+        levels no object is covered: each is measured whole on its level, and has the columns ``level`` and
+        ``parent`` (the label of the smallest object that contains it, 0 for none).
 
     Raises
     ------
@@ -121,7 +131,11 @@ def paint(
     """
     settings = masks.settings if overlap is None else masks.settings.replace(overlap=overlap)
     labels = _paint_labels(masks, settings.overlap)
-    table = _measure(labels, masks, _intensity(image, masks.shape), pixel_size, unit)
+    levels = _paint_levels(masks, labels.dtype.type) if settings.overlap == ALL_LEVELS else None
+    shown = [labels] * len(masks.ids) if levels is None else _images_of(levels, masks)
+    table = _measure(shown, masks, _intensity(image, masks.shape), pixel_size, unit)
+    if levels is not None:
+        levels.tell(table)
     covered = len(masks.ids) - len(table)
     removed = {**masks.removed, "covered by others": covered} if covered else dict(masks.removed)
     full = {**(record or {}), "objects": len(table), "removed": {k: int(n) for k, n in removed.items()}}
@@ -129,7 +143,8 @@ def paint(
         full["object_diameter"] = round(masks.candidates.object_diameter, 2)
     if pixel_size is not None:
         full |= {"pixel_size": [float(size) for size in pixel_size], "unit": unit}
-    return Segmentation(labels=labels, table=table, settings=settings, record=full, masks=masks)
+    images = None if levels is None else levels.labels
+    return Segmentation(labels, table, settings, full, masks, images)
 
 
 def label_dtype(largest: int) -> type[np.uint16] | type[np.uint32]:
@@ -142,11 +157,25 @@ def _paint_labels(masks: Masks, overlap: str) -> NDArray[np.unsignedinteger[Any]
     labels = np.zeros(masks.shape, dtype=label_dtype(int(ids.max(initial=0))))
     areas = np.asarray(masks.areas, dtype=np.int64)
     # The last painted lies on top. A lower id is a better score and settles ties.
-    keys = {"small_on_top": -areas, "large_on_top": areas, "best_score": np.zeros_like(areas)}[overlap]
+    keys = {"large_on_top": areas, "best_score": np.zeros_like(areas)}.get(overlap, -areas)
     for k in np.lexsort((-ids, keys)):
         window = labels[_window(masks.boxes[k])]
         window[masks.arrays[k]] = ids[k]
     return labels
+
+
+def _paint_levels(masks: Masks, dtype: type[np.unsignedinteger[Any]]) -> Levels:
+    corners = masks.boxes[:, [1, 0]].tolist()
+    placed = {
+        int(label): Placed(y0, x0, array, int(area))
+        for label, (y0, x0), array, area in zip(masks.ids, corners, masks.arrays, masks.areas, strict=True)
+    }
+    return paint_levels(masks.shape, placed, dtype)
+
+
+def _images_of(levels: Levels, masks: Masks) -> list[NDArray[np.unsignedinteger[Any]]]:
+    """Return the label image that each mask is in."""
+    return [levels.labels[n] for n in levels.level[np.searchsorted(levels.ids, masks.ids)]]
 
 
 def _window(box: NDArray[np.integer[Any]]) -> tuple[slice, slice]:
@@ -168,16 +197,16 @@ def _intensity(image: ArrayLike | None, shape: tuple[int, int]) -> NDArray[Any] 
 
 
 def _measure(
-    labels: NDArray[np.unsignedinteger[Any]],
+    shown: Sequence[NDArray[np.unsignedinteger[Any]]],
     masks: Masks,
     image: NDArray[Any] | None,
     pixel_size: tuple[float, float] | None,
     unit: str | None,
 ) -> pd.DataFrame:
-    """Return the table of what is visible of each mask."""
+    """Return the table of what is visible of each mask in its label image."""
     import pandas as pd
 
-    parts = _visible_parts(labels, masks, image)
+    parts = _visible_parts(shown, masks, image)
     kept = np.array([part.row for part in parts], dtype=np.int64)
     area = np.array([part.area for part in parts], dtype=np.int64)
     crops = np.asarray(masks.crop_boxes, dtype=np.int64).reshape(-1, 4)[kept]
@@ -209,13 +238,13 @@ class _Part(NamedTuple):
 
 
 def _visible_parts(
-    labels: NDArray[np.unsignedinteger[Any]], masks: Masks, image: NDArray[Any] | None
+    shown: Sequence[NDArray[np.unsignedinteger[Any]]], masks: Masks, image: NDArray[Any] | None
 ) -> list[_Part]:
     """Measure every mask that is visible, in order of the ids, looking at no pixel outside its box."""
     parts = []
     for k in np.argsort(np.asarray(masks.ids, dtype=np.int64)):
         rows, columns = _window(masks.boxes[k])
-        visible = labels[rows, columns] == masks.ids[k]
+        visible = shown[k][rows, columns] == masks.ids[k]
         ys, xs = np.flatnonzero(visible.any(axis=1)), np.flatnonzero(visible.any(axis=0))
         if ys.size == 0:
             continue
@@ -254,27 +283,3 @@ def _physical_area(
         )
     name = known_unit(unit or "") or unit or "unit"
     return {f"area_{name}2": area.astype(np.float64) * (height * width)}
-
-
-def _meta_records(masks: Masks, output_mode: str) -> Iterator[dict[str, Any]]:
-    shape = (int(masks.shape[0]), int(masks.shape[1]))
-    for k, (box, array) in enumerate(zip(masks.boxes, masks.arrays, strict=True)):
-        x0, y0, x1, y1 = (int(value) for value in box)
-        segmentation: Any
-        if output_mode == "binary_mask":
-            segmentation = np.zeros(shape, dtype=bool)
-            segmentation[y0 : y1 + 1, x0 : x1 + 1] = array
-        elif output_mode == "uncompressed_rle":
-            segmentation = uncompressed_rle(y0, x0, array, shape)
-        else:
-            segmentation = compressed_rle(y0, x0, array, shape)
-        crop_x0, crop_y0, crop_x1, crop_y1 = (int(value) for value in masks.crop_boxes[k])
-        yield {
-            "segmentation": segmentation,
-            "area": int(masks.areas[k]),
-            "bbox": [x0, y0, x1 - x0, y1 - y0],
-            "predicted_iou": float(masks.predicted_iou[k]),
-            "point_coords": [[float(value) for value in masks.points[k]]],
-            "stability_score": float(masks.stability_score[k]),
-            "crop_box": [crop_x0, crop_y0, crop_x1 - crop_x0, crop_y1 - crop_y0],
-        }

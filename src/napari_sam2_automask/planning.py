@@ -113,7 +113,7 @@ def plan_jobs(
 
 
 def _is_image(path: Path) -> bool:
-    own = path.name.lower().endswith(".labels.tif")
+    own = path.name.lower().endswith((".labels.tif", ".levels.tif"))
     return path.suffix.lower() in SUFFIXES and not own and not path.name.startswith(".") and path.is_file()
 
 

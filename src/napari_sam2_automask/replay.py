@@ -111,8 +111,8 @@ def replay(
         paths = ResultPaths.of(folder, _stem(path, source))
         write_results(results[0], paths, source.name)
         now, labels = results[0].record, paths.labels
-    before = record.get("labels_sha256")
-    same = None if before is None else before == now["labels_sha256"]
+    hashes = [name for name in ("labels_sha256", "levels_sha256") if record.get(name) is not None]
+    same = all(record[name] == now.get(name) for name in hashes) if hashes else None
     return Replay(labels, now["objects"], same, tuple(_differences(record, now)))
 
 

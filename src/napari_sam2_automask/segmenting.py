@@ -92,8 +92,13 @@ def segment_loaded(
         record=record,
     )
     if image.channels:
-        measure_channels(done.table, done.labels, list(np.moveaxis(image.array, -1, 0)))
-    return replace(done, record={**done.record, "labels_sha256": image_hash(done.labels)})
+        shown = done.labels if done.levels is None else done.levels
+        channels = [np.broadcast_to(one, shown.shape) for one in np.moveaxis(image.array, -1, 0)]
+        measure_channels(done.table, shown, channels)
+    hashes = {"labels_sha256": image_hash(done.labels)}
+    if done.levels is not None:
+        hashes["levels_sha256"] = image_hash(done.levels)
+    return replace(done, record={**done.record, **hashes})
 
 
 def _views(image: LoadedImage, limits: tuple[float, float] | None) -> list[NDArray[np.uint8]]:

@@ -18,10 +18,14 @@ from napari_sam2_automask.fields import FieldInfo, PointGrids, field_info, fract
 if typing.TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["AmgSettings", "FieldInfo", "Nested", "OutputMode", "Overlap", "PointGrids", "Renderings"]
+__all__ = [
+    "ALL_LEVELS", "AmgSettings", "FieldInfo", "Nested", "OutputMode", "Overlap", "PointGrids", "Renderings",
+]  # fmt: skip
 
 OutputMode: TypeAlias = Literal["binary_mask", "uncompressed_rle", "coco_rle"]
-Overlap: TypeAlias = Literal["small_on_top", "large_on_top", "best_score"]
+Overlap: TypeAlias = Literal["small_on_top", "large_on_top", "best_score", "all_levels"]
+#: The overlap policy that keeps every mask whole.
+ALL_LEVELS = "all_levels"
 Nested: TypeAlias = Literal["keep", "choose"]
 Renderings: TypeAlias = Literal[
     "raw", "raw+gamma", "raw+inverted", "raw+local", "raw+gradient", "raw+gamma+inverted"
@@ -142,7 +146,8 @@ class AmgSettings:
     overlap: Overlap = param(
         "small_on_top", "Where objects overlap",
         "Which object gets the pixels that several masks share: the smaller, the larger, or the one with the "
-        "better predicted IoU.",
+        "better predicted IoU. All levels keeps every mask whole, in a label image for the wholes, one for "
+        "what lies in them, and so on; objects in objects are kept then.",
         "output",
     )  # fmt: skip
     min_area: int = param(
@@ -227,6 +232,11 @@ class AmgSettings:
                 f"point_grids holds {len(self.point_grids)} grids, but crop_n_layers={self.crop_n_layers} "
                 f"needs {self.crop_n_layers + 1}: give one grid for the image and one for each crop layer"
             )
+        if self.overlap == ALL_LEVELS and self.nested == "choose":
+            raise SettingsError(
+                f"overlap={ALL_LEVELS} keeps objects in objects, and nested=choose leaves one of each: set "
+                "nested to keep, or overlap to another value"
+            )
         if 0 < self.max_area < self.min_area:
             raise SettingsError(
                 f"max_area={self.max_area} is less than min_area={self.min_area}, which leaves no object: "
@@ -258,7 +268,10 @@ class AmgSettings:
         return dataclasses.replace(self, **changes)
 
     def adjusted(self, **changes: Any) -> AmgSettings:
-        """Return a copy changed as people mean it: who asks for points or crops wants those, not a fit.
+        """Return a copy changed as people mean it.
+
+        Who asks for points or crops wants those, not a fit; who asks for all levels wants nested objects
+        kept, and who chooses between nested objects has but one level.
 
         Raises
         ------
@@ -267,6 +280,10 @@ class AmgSettings:
         """
         if changes.keys() & _GRID and not changes.keys() & _FIT:
             changes |= {"fit_objects": False, "object_diameter": 0.0}
+        if changes.get("overlap") == ALL_LEVELS:
+            changes.setdefault("nested", "keep")
+        elif changes.get("nested") == "choose" and self.overlap == ALL_LEVELS:
+            changes.setdefault("overlap", "small_on_top")
         return self.replace(**changes)
 
     def to_json(self) -> dict[str, Any]:

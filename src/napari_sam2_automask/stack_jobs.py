@@ -146,7 +146,7 @@ def link_records(stack: StackJob, records: list[dict[str, Any]]) -> dict[str, An
     }
 
 
-_OF_A_PLANE = ("plane", "objects", "removed", "labels_sha256", "image", "pick")
+_OF_A_PLANE = ("plane", "objects", "removed", "labels_sha256", "levels_sha256", "image", "pick")
 
 
 def _signature(record: dict[str, Any]) -> Any:

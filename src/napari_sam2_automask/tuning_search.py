@@ -11,6 +11,7 @@ import numpy as np
 
 from napari_sam2_automask.choosing import BoxTable, choose
 from napari_sam2_automask.errors import CandidatesError
+from napari_sam2_automask.settings import ALL_LEVELS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -193,9 +194,10 @@ class Search:
         smallest, largest = self._objects.area.min(), self._objects.area.max()
         yield [{"min_area": int(smallest * f)} for f in (0, 0.5 / _SMALLER, 1 / _SMALLER)]
         yield [{"max_area": int(largest * f)} for f in (0, _LARGER, 2 * _LARGER)]
-        yield [{"nested": "keep"}] + [
-            {"nested": "choose", "granularity": g} for g in (0.0, 0.25, 0.5, 0.75, 1.0)
-        ]
+        if self._start.overlap != ALL_LEVELS:  # which keeps nested objects
+            yield [{"nested": "keep"}] + [
+                {"nested": "choose", "granularity": g} for g in (0.0, 0.25, 0.5, 0.75, 1.0)
+            ]
         yield [{"pred_iou_thresh": v} for v in _between(self._lowest[0], 0.95)]
         yield [{"stability_score_thresh": v} for v in _between(self._lowest[1], 0.98)]
         yield [{"box_nms_thresh": v} for v in (0.3, 0.5, 0.7, 0.9)]

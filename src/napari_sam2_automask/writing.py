@@ -41,12 +41,15 @@ class ResultPaths:
     table, coco, record, labels : Path
         Object table (CSV), COCO JSON, record (JSON) and labels (TIFF). The labels come last: where they are,
         the others are complete.
+    levels : Path
+        The levels (TIFF), if there are any.
     """
 
     table: Path
     coco: Path
     record: Path
     labels: Path
+    levels: Path
 
     @classmethod
     def of(cls, folder: Path, stem: str) -> ResultPaths:
@@ -56,6 +59,7 @@ class ResultPaths:
             coco=folder / f"{stem}.coco.json",
             record=folder / f"{stem}.record.json",
             labels=folder / f"{stem}.labels.tif",
+            levels=folder / f"{stem}.levels.tif",
         )
 
 
@@ -82,7 +86,7 @@ def write_results(
     image_name: str,
     more: Mapping[Path, Callable[[IO[bytes]], None]] | None = None,
 ) -> None:
-    """Write labels, table, COCO JSON and record of one image.
+    """Write labels, table, COCO JSON and record of one image, and the levels if there are any.
 
     Parameters
     ----------
@@ -100,15 +104,21 @@ def write_results(
     OutputError
         If anything cannot be written; then files that were there before are still there.
     """
+    files = dict(more or {})
+    levels = segmentation.levels
+    if levels is not None:
+        files[paths.levels] = lambda file: write_labels(file, levels, axes="QYX")
     write_files(
         {
-            **(more or {}),
+            **files,
             paths.table: lambda file: segmentation.table.to_csv(file, index=False),
             paths.coco: json_writer(to_coco(segmentation, image_name), indent=None),
             paths.record: json_writer(segmentation.record),
             paths.labels: lambda file: write_labels(file, segmentation.labels),
         }
     )
+    if levels is None:  # those of an earlier run do not belong to these labels
+        paths.levels.unlink(missing_ok=True)
 
 
 def write_summary(path: Path, results: Sequence[FileResult], useless: Mapping[Path, str]) -> None:
@@ -196,11 +206,11 @@ def json_writer(data: Any, indent: int | None = 1) -> Callable[[IO[bytes]], None
     return write
 
 
-def write_labels(file: IO[bytes], labels: NDArray[Any]) -> None:
-    """Write a label image (Y, X) as a compressed TIFF that ImageJ, QuPath and napari open."""
+def write_labels(file: IO[bytes], labels: NDArray[Any], axes: str = "YX") -> None:
+    """Write a label image with these axes as a compressed TIFF that ImageJ, QuPath and napari open."""
     import tifffile
 
-    tifffile.imwrite(file, labels, compression="zlib", photometric="minisblack", metadata={"axes": "YX"})
+    tifffile.imwrite(file, labels, compression="zlib", photometric="minisblack", metadata={"axes": axes})
 
 
 def _sync_folder(folder: Path) -> None:

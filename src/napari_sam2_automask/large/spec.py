@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_sam2_automask.errors import SettingsError
 from napari_sam2_automask.progress import ProgressCallback, no_progress
-from napari_sam2_automask.settings import AmgSettings
+from napari_sam2_automask.settings import ALL_LEVELS, AmgSettings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -61,6 +61,11 @@ class LargeSpec:
         Threads of torch in each process; 0 shares the machine's cores among the workers.
     keep_tiles : bool
         Keep the results of the tiles when all is done.
+
+    Raises
+    ------
+    SettingsError
+        If the settings ask for all levels: one label image is written.
     """
 
     image: str
@@ -83,6 +88,13 @@ class LargeSpec:
     gpus: bool = False
     threads: int = 0
     keep_tiles: bool = False
+
+    def __post_init__(self) -> None:
+        if self.settings.overlap == ALL_LEVELS:
+            raise SettingsError(
+                f"overlap={ALL_LEVELS} gives several label images, a large run writes one: choose "
+                "another overlap"
+            )
 
     def to_json(self) -> dict[str, Any]:
         """Return JSON-able values, for `from_json`."""
