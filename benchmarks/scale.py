@@ -129,15 +129,16 @@ def sizes(options: argparse.Namespace) -> None:
     print("| megapixels | workers | seconds | tiles s | seams s | labels s | objects | peak MB a process |")
     print("|---|---|---|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as folder:
-        for side in (1024, 2048, 4096, 8192)[: options.largest]:
+        for k in range(options.largest):
+            side = options.first << k
             image = Path(folder) / f"{side}.npy"
             write_image(image, side)
-            for workers in (1, 2, 4) if side > 1024 else (1,):
+            for workers in (1, 2, 4) if k else (1,):
                 output = Path(folder) / f"{side}_{workers}.zarr"
                 r = measured(image, output, "--workers", str(workers), *model_options(options))
                 s = r["stages"]
                 drawn = s.get("labels", 0) + s.get("pyramid", 0)
-                row = [f"{side * side / 2**20:.0f}", str(workers), f"{r['seconds']:.1f}"]
+                row = [f"{side * side / 2**20:.3g}", str(workers), f"{r['seconds']:.1f}"]
                 row += [f"{s.get('tiles', 0):.1f}", f"{s.get('seams', 0):.1f}", f"{drawn:.1f}"]
                 row += [str(r["objects"]), f"{r['peak'] / 2**20:.0f}"]
                 print(f"| {' | '.join(row)} |", flush=True)
@@ -235,7 +236,8 @@ def main() -> None:
     parser.add_argument("--tile", type=int, default=1024)
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--side", type=int, default=16384)
-    parser.add_argument("--largest", type=int, default=4, help="how many of the four sizes")
+    parser.add_argument("--first", type=int, default=1024, help="side of the smallest image of `sizes`")
+    parser.add_argument("--largest", type=int, default=4, help="how many sizes, each of twice the side")
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--span", type=float, default=0.6, help="kill within so many seconds after the start")
     parser.add_argument("--seed", type=int, default=0)
