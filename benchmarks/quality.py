@@ -45,8 +45,8 @@ class Row:
     double, missed : float
         Objects given two masks; annotated objects without a label.
     recall50, recall75, best_iou : float
-        Share of objects with a candidate of at least that IoU, and mean best IoU, before suppression and
-        painting.
+        Share of objects with a candidate of at least that IoU, and mean best IoU, of all candidates that are
+        kept for the sliders, before thresholds, suppression and painting.
     seconds : float
         Wall time of proposing, selecting and painting.
     """
@@ -96,6 +96,7 @@ def score_image(item: Annotated, labels: NDArray[np.integer], masks: Any, second
 def model_segmenter(model_name: str, preset: str, changes: dict[str, Any]) -> Segmenter:
     """Segment with a model and a preset, as `napari_sam2_automask.segment` does."""
     from napari_sam2_automask.api import propose
+    from napari_sam2_automask.candidates import Floor
     from napari_sam2_automask.models import load_model
     from napari_sam2_automask.painting import paint
     from napari_sam2_automask.presets import resolve_settings
@@ -104,10 +105,11 @@ def model_segmenter(model_name: str, preset: str, changes: dict[str, Any]) -> Se
     model = load_model(model_name)
     settings, _ = resolve_settings(preset, model.family)
     settings = settings.replace(**changes)
+    floor = Floor.with_room(settings)  # what the viewer keeps: selection is as without it
 
     def segment(image: NDArray[np.uint8]) -> tuple[NDArray[np.integer], Any, float]:
         start = time.perf_counter()
-        candidates = propose(image, settings, model)
+        candidates = propose(image, settings, model, floor=(floor.pred_iou, floor.stability))
         if not len(candidates):
             return np.zeros(image.shape[:2], np.int32), [], time.perf_counter() - start
         labels = paint(select(candidates, settings)).labels

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Candidates", "Floor", "LogitWindows"]
 
+#: How far thresholds can be lowered after a proposal that leaves room for it.
+ROOM = 0.2
+
 
 @dataclass(frozen=True, slots=True)
 class Floor:
@@ -41,6 +44,15 @@ class Floor:
     def of(cls, settings: AmgSettings) -> Floor:
         """Return the floor that keeps what these settings keep, and nothing more."""
         return cls(*settings.lowest_scores)
+
+    @classmethod
+    def with_room(cls, settings: AmgSettings) -> Floor:
+        """Return the floor that lets thresholds be lowered by `ROOM` afterwards."""
+        lower = cls(
+            round(max(0.0, settings.pred_iou_thresh - ROOM), 4),
+            round(max(0.0, settings.stability_score_thresh - ROOM), 4),
+        )
+        return lower.below(settings)
 
     def below(self, settings: AmgSettings) -> Floor:
         """Return the lower of this floor and the settings' own thresholds."""

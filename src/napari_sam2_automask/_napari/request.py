@@ -25,9 +25,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Previous", "Request"]
 
-#: How far thresholds can be lowered after a run of an image of two axes.
-ROOM = 0.2
-
 
 @dataclass(frozen=True, eq=False)
 class Previous:
@@ -103,14 +100,7 @@ class Request:
 
         So the thresholds can be lowered after the run.
         """
-        if self.source.other_axes:
-            return None
-        settings = self.settings
-        lower = Floor(
-            round(max(0.0, settings.pred_iou_thresh - ROOM), 4),
-            round(max(0.0, settings.stability_score_thresh - ROOM), 4),
-        )
-        return lower.below(settings)
+        return None if self.source.other_axes else Floor.with_room(self.settings)
 
     @property
     def pictures(self) -> int:
