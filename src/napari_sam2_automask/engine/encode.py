@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from sam2.modeling.sam2_base import SAM2Base
 
-__all__ = ["Features", "check_finite", "encode", "model_input"]
+__all__ = ["Features", "check_finite", "encode", "model_input", "ticking"]
 
 # The constants of sam2's SAM2Transforms.
 _MEAN = [0.485, 0.456, 0.406]
@@ -93,7 +93,7 @@ def encode(network: SAM2Base, view: NDArray[np.uint8], tick: Callable[[], None])
         If the features hold NaN or infinity.
     """
     inputs = model_input(view, network.image_size).to(network.device)
-    with _ticking(network, tick), _without_positions(network):
+    with ticking(network, tick), _without_positions(network):
         backbone = network.forward_image(inputs)
     levels = list(backbone["backbone_fpn"][-network.num_feature_levels :])
     if network.directly_add_no_mem_embed:
@@ -119,7 +119,7 @@ def check_finite(part: str, *tensors: Tensor) -> None:
 
 
 @contextmanager
-def _ticking(network: SAM2Base, tick: Callable[[], None]) -> Iterator[None]:
+def ticking(network: SAM2Base, tick: Callable[[], None]) -> Iterator[None]:
     """Call `tick` before every layer of the encoder, whatever its architecture, while the context lasts."""
     layers = [module for module in network.image_encoder.modules() if not list(module.children())]
     hooks = [layer.register_forward_pre_hook(lambda *_: tick()) for layer in layers]
