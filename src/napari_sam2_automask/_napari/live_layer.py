@@ -11,6 +11,7 @@ from napari_sam2_automask._napari import whole_masks
 from napari_sam2_automask._napari.outcome import digest
 from napari_sam2_automask._napari.result import LAYER_KEY, RECORD_KEY, request_key
 from napari_sam2_automask.mask_store import Placed
+from napari_sam2_automask.settings import ALL_LEVELS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -45,7 +46,7 @@ class LiveLayer:
     change : Change
         What the last update did.
     objects : (K,) int array
-        The labels that show, locked ones included.
+        The labels that show, locked ones included; of all levels those too that others cover.
     """
 
     def __init__(
@@ -60,7 +61,7 @@ class LiveLayer:
         self.change: Change = (
             change if change is not None and change.settings == settings else live.update(settings)
         )
-        self.objects = live.visible()
+        self.objects = self._objects()
         self._locked: set[int] = set()
         self._accepted: set[int] = set()
         self._rejected: set[int] = set()
@@ -143,7 +144,7 @@ class LiveLayer:
         """
         self._take_edits()
         self.change = self.live.update(settings)
-        self.objects = self.live.visible()
+        self.objects = self._objects()
         if len(self.change.boxes):
             labels = self.live.labels
             if self.layer.data.dtype.itemsize < labels.dtype.itemsize:
@@ -154,6 +155,11 @@ class LiveLayer:
                 self.window(self.layer.data)[...] = labels
                 self.layer.refresh()
         return self.change
+
+    def _objects(self) -> NDArray[np.int64]:
+        visible = self.live.visible()
+        whole = self.change.settings.overlap == ALL_LEVELS
+        return np.union1d(visible, self.change.rows + 1) if whole else visible
 
     def _take_edits(self) -> None:
         """Lock every label that a person gave pixels to or took pixels from, in whatever way."""

@@ -10,6 +10,7 @@ from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidge
 from napari_sam2_automask._napari.histogram import Histogram
 from napari_sam2_automask._napari.layout import Signal
 from napari_sam2_automask.live import needs_run
+from napari_sam2_automask.settings import ALL_LEVELS
 
 if TYPE_CHECKING:
     from napari_sam2_automask._napari.live_layer import LiveLayer
@@ -21,6 +22,7 @@ __all__ = ["LivePanel"]
 SETTLED = 300
 REMEMBERED = 100
 BEFORE = "Before (as it ran)"
+LEVELS_WAIT = "The layers of the levels follow when the sliders rest."
 
 
 class LivePanel(QWidget):
@@ -90,6 +92,7 @@ class LivePanel(QWidget):
         self.end()
         self._layer, self._ran, self._shown = layer, settings, settings
         self._history = [settings]
+        self._say(None, settings)
         self._draw(settings, with_histograms=True)
         self.setVisible(True)
         self.begun.emit()
@@ -133,9 +136,7 @@ class LivePanel(QWidget):
         if self._layer is None or settings is None or settings == self._shown:
             return
         reason = needs_run(self._layer.candidates, settings)
-        self.message.setText(reason or "")
-        self.message.setVisible(reason is not None)
-        self.again.setVisible(reason is not None)
+        self._say(reason, settings)
         if reason is not None:
             return
         before = self._shown
@@ -149,6 +150,13 @@ class LivePanel(QWidget):
         )
         self._draw(settings, with_histograms=moved)
         self._rest.start()
+
+    def _say(self, reason: str | None, settings: AmgSettings) -> None:
+        """Say why another run is needed, or what does not follow at once."""
+        text = reason or (LEVELS_WAIT if settings.overlap == ALL_LEVELS else "")
+        self.message.setText(text)
+        self.message.setVisible(bool(text))
+        self.again.setVisible(reason is not None)
 
     def _draw(self, settings: AmgSettings, *, with_histograms: bool) -> None:
         assert self._layer is not None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from napari_sam2_automask._napari.tracker import duration
+from napari_sam2_automask.settings import ALL_LEVELS
 from napari_sam2_automask.units import Pixel, width_text
 
 if TYPE_CHECKING:
@@ -33,7 +34,17 @@ def finished_text(finished: Finished, *, image_present: bool = True) -> str:
     width = outcome.record.get("object_diameter")
     pixel = Pixel.known(finished.request.source.pixel_size, finished.request.source.unit)
     fitted = f" Points and magnification fit objects {width_text(width, pixel)} wide." if width else ""
-    return f"{objects} in {duration(outcome.seconds)}{device}.{fitted}" + gone
+    levels = _levels_text(finished.request.settings.overlap, live=outcome.live is not None)
+    return f"{objects} in {duration(outcome.seconds)}{device}.{fitted}{levels}" + gone
+
+
+def _levels_text(overlap: str, *, live: bool) -> str:
+    """Say where the levels are, or that there are none."""
+    if overlap != ALL_LEVELS:
+        return ""
+    if live:
+        return " Each level is a layer of its own, hidden below the result."
+    return " Levels are kept for images of two axes only; here small objects lie on top."
 
 
 def _nothing_found(name: str, removed: Mapping[str, int]) -> str:

@@ -74,7 +74,7 @@ class AutomaskWidget(QWidget):
         self.form = SettingsForm(self._points_from_layer)
         self.pixel = LayerPixel(napari_viewer, self.images, self.form.show_pixel)
         self.live = LivePanel()
-        self.following = Following(self.live)
+        self.following = Following(napari_viewer, self.live)
         self.tuning = TunePanel(napari_viewer, self.live)
         self.preset_files = PresetFiles(lambda: self.form.settings)
         self.parameters = QCollapsible("All parameters", expandedIcon="▾", collapsedIcon="▸")
@@ -225,7 +225,7 @@ class AutomaskWidget(QWidget):
     def shut_down(self) -> None:
         """Cancel what is running and let go of the viewer; the widget is of no use afterwards."""
         self.remembered.save_if_pending()
-        self.following.end()
+        self.following.close()
         self.queue.clear()
         self.session.close()
         let_go(self.session.controller, self._connections())
