@@ -122,6 +122,16 @@ class ImagePanel(QWidget):
         return max(1, sum(bool(image.visible) and not image.rgb for image in self._images()))
 
     @property
+    def plane_shape(self) -> tuple[int, int]:
+        """Rows and columns of the chosen image; (0, 0) without one."""
+        layer = self.layer
+        if layer is None:
+            return 0, 0
+        data: Any = layer.data[0] if layer.multiscale else layer.data
+        rows, columns = data.shape[-3:-1] if layer.rgb else data.shape[-2:]
+        return int(rows), int(columns)
+
+    @property
     def link(self) -> str:
         """``"z"`` or ``"t"`` if the objects of all planes are to be linked, else empty."""
         return str(self.link_combo.currentData()) if self._can_link() else ""
@@ -150,8 +160,15 @@ class ImagePanel(QWidget):
         """Show a remembered choice."""
         self.contrast_combo.setCurrentIndex(max(0, self.contrast_combo.findData(contrast)))
 
-    def source(self, layer: Image | None = None) -> ImageSource:
+    def source(self, layer: Image | None = None, *, any_size: bool = False) -> ImageSource:
         """Return a snapshot of an image, the chosen one if left out, as the viewer shows it now.
+
+        Parameters
+        ----------
+        layer : Image, optional
+            The image.
+        any_size : bool
+            Take planes of any size, because they will not be read whole.
 
         Raises
         ------
@@ -164,7 +181,7 @@ class ImagePanel(QWidget):
             kind = f" ({active.name!r} is a {type(active).__name__} layer)" if active is not None else ""
             raise ImageError(f"There is no image to segment{kind}: open an image, or File > Open Sample.")
         dims = self._viewer.dims
-        source = take_source(layer, tuple(dims.order), tuple(dims.point))
+        source = take_source(layer, tuple(dims.order), tuple(dims.point), any_size=any_size)
         source = self.channels.apply(source, layer, self._images())
         wanted = self.planes_combo.currentData()
         return project(source, wanted) if source.other_axes and wanted in ("max", "mean") else source

@@ -42,11 +42,15 @@ class RunPanel(QWidget):
         self.status.setWordWrap(True)
         self.status.setMinimumHeight(self.status.fontMetrics().lineSpacing() * 2)
         self.status.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.MinimumExpanding)
+        self.hint = QLabel()
+        self.hint.setWordWrap(True)
+        self.hint.setVisible(False)
         row = QHBoxLayout()
         row.addWidget(self.bar, 1)
         row.addWidget(self.time_left)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self.hint)
         layout.addWidget(self.button)
         layout.addWidget(self.status)
         layout.addLayout(row)
@@ -72,6 +76,11 @@ class RunPanel(QWidget):
         self._offer = "Run" if images < 2 else f"Run on {images} images"
         if self._idle:
             self.button.setText(self._offer)
+
+    def suggest(self, text: str) -> None:
+        """Suggest something else than Run, or nothing if the text is empty."""
+        self.hint.setText(text)
+        self.hint.setVisible(bool(text))
 
     def show_running(self, image_name: str) -> None:
         """Offer Cancel, with an empty progress bar here and in napari's activity dock."""

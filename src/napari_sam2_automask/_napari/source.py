@@ -150,7 +150,9 @@ def plane_count(layer: Image, channel_axis: int | None = None) -> int:
     return math.prod(int(n) for axis, n in enumerate(planes) if axis != channel_axis)
 
 
-def take_source(layer: Image, order: Sequence[int], point: Sequence[float]) -> ImageSource:
+def take_source(
+    layer: Image, order: Sequence[int], point: Sequence[float], *, any_size: bool = False
+) -> ImageSource:
     """Take a snapshot of an image layer as the viewer shows it.
 
     Parameters
@@ -161,11 +163,13 @@ def take_source(layer: Image, order: Sequence[int], point: Sequence[float]) -> I
         The viewer's axis order, `viewer.dims.order`.
     point : sequence of float
         The viewer's position in world coordinates, `viewer.dims.point`.
+    any_size : bool
+        Take planes of any size, because they will not be read whole.
 
     Raises
     ------
     ImageError
-        If the layer holds no pixels or has fewer than two axes.
+        If the layer holds no pixels, has fewer than two axes, or its planes are too large to be read whole.
     """
     data = layer.data[0] if layer.multiscale else layer.data
     rgb = bool(layer.rgb)
@@ -184,7 +188,8 @@ def take_source(layer: Image, order: Sequence[int], point: Sequence[float]) -> I
         for axis in range(len(shape))
         if axis not in (rows, columns)
     )
-    _check_size(layer.name, shape[rows], shape[columns])
+    if not any_size:
+        _check_size(layer.name, shape[rows], shape[columns])
     units = tuple(str(unit) for unit in layer.units)
     scale = tuple(abs(float(s)) for s in layer.scale)
     same_unit = units[rows] == units[columns] and units[rows] not in ("pixel", "")
@@ -210,7 +215,7 @@ def _check_size(name: str, rows: int, columns: int) -> None:
         side = math.isqrt(MAX_PIXELS)
         raise ImageError(
             f"{name!r} has {rows:,} x {columns:,} pixels, more than {side:,} x {side:,} at once: crop it, or "
-            "segment it in tiles with Python (napari_sam2_automask.large)"
+            "segment it tile by tile, with Large images in the background"
         )
 
 

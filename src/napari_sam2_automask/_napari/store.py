@@ -27,13 +27,18 @@ class Store:
     def __init__(self, path: Path | None = None) -> None:
         self._path = path
         self._values: dict[str, Any] = {}
-        if path is not None:
-            try:
-                values = json.loads(path.read_text("utf-8"))
-            except (OSError, ValueError):
-                values = None
-            if isinstance(values, dict):
-                self._values = values
+        self.reload()
+
+    def reload(self) -> None:
+        """Read the file again: another widget may have written there."""
+        if self._path is None:
+            return
+        try:
+            values = json.loads(self._path.read_text("utf-8"))
+        except (OSError, ValueError):
+            return
+        if isinstance(values, dict):
+            self._values = values
 
     def get(self, name: str, default: Any = None) -> Any:
         """Return a value, or `default` if there is none."""
@@ -43,6 +48,7 @@ class Store:
         """Remember values."""
         if all(name in self._values and self._values[name] == value for name, value in values.items()):
             return
+        self.reload()  # what others remembered meanwhile is kept
         self._values.update(values)
         if self._path is None:
             return

@@ -10,6 +10,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QApplication, QScrollArea, QVBoxLayout, QWidget
 from superqt import QCollapsible
 
+from napari_sam2_automask._napari.background_fold import BackgroundFold, large_hint
 from napari_sam2_automask._napari.copying import CopyRow
 from napari_sam2_automask._napari.costs import cost_text
 from napari_sam2_automask._napari.following import Following
@@ -79,6 +80,9 @@ class AutomaskWidget(QWidget):
         self.preset_files = PresetFiles(lambda: self.form.settings)
         self.parameters = QCollapsible("All parameters", expandedIcon="▾", collapsedIcon="▸")
         self.run_panel = RunPanel()
+        self.background = BackgroundFold(
+            napari_viewer, self._store, partial(self.request, any_size=True), lambda: self.images.layer
+        )
         self.session = RunSession(
             napari_viewer,
             self.run_panel,
@@ -108,6 +112,7 @@ class AutomaskWidget(QWidget):
         choices.setSpacing(10)
         for part in (self.images, self.models, self.presets, self.live, self.tuning, self.parameters):
             choices.addWidget(part)
+        choices.addWidget(self.background)
         choices.addStretch(1)
         self._wheel_guard = ignore_stray_wheel(inner)
         scroll = QScrollArea()
@@ -124,6 +129,7 @@ class AutomaskWidget(QWidget):
 
     def _connect(self) -> None:
         self.images.changed.connect(self._show_costs)
+        self.images.changed.connect(self.background.show_image)
         self.images.view_wanted.connect(self.session.show_model_view)
         self.session.wanted.connect(self.run)
         self.session.ended.connect(self._on_ended)
@@ -174,6 +180,7 @@ class AutomaskWidget(QWidget):
         )
         self.presets.cost.setText(text)
         self.run_panel.offer(len(self.images.selected()))
+        self.run_panel.suggest(large_hint(*self.images.plane_shape))
         self.remembered.save_soon()
 
     def _points_from_layer(self) -> PointGrids | None:
@@ -185,15 +192,17 @@ class AutomaskWidget(QWidget):
 
     # -- running
 
-    def request(self, image: Image | None = None) -> Request:
+    def request(self, image: Image | None = None, *, any_size: bool = False) -> Request:
         """Return what Run would do now with an image, the chosen one if left out.
+
+        With `any_size`, of an image too large for Run as well: for a run in the background.
 
         Raises
         ------
         AutomaskError
             If there is no image to segment, or nothing of it where to look.
         """
-        source = self.images.source(image)
+        source = self.images.source(image, any_size=any_size)
         return Request(
             source=source,
             settings=self.form.settings,
@@ -227,6 +236,7 @@ class AutomaskWidget(QWidget):
         self.remembered.save_if_pending()
         self.following.close()
         self.queue.clear()
+        self.background.close_down()
         self.session.close()
         let_go(self.session.controller, self._connections())
 
