@@ -146,7 +146,7 @@ def _subject(arguments: dict[str, Any]) -> tuple[Model, NDArray[np.uint8], AmgSe
     if name == "bundled":
         return load_model("bundled", device="cpu"), sample(shape), settings
     model = as_model(small_network(0)) if name == "small-random" else build_official(name, seed=0)
-    calibrate(model.network, view, points=4, covered=0.03)
+    calibrate(model.network, view)
     return model, view, settings
 
 
