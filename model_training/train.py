@@ -31,7 +31,7 @@ from model_training.records import Record, load_records, split
 from model_training.wiring import wire
 from napari_sam2_automask.models.bundled import build_bundled
 
-AMX = torch.cpu._is_amx_tile_supported()  # type: ignore[no-untyped-call]
+AMX = torch.cpu._is_amx_tile_supported()
 """Whether products in bfloat16 are quicker than in single precision; without AMX they take twice as long."""
 COLUMNS = ("stage", "step", "seconds", "here", "offset", "radius", "mask", "iou", "best", "gap")
 
