@@ -22,7 +22,15 @@ from napari_sam2_automask.cli_options import (
     with_settings_options,
 )
 from napari_sam2_automask.cli_replay import replay_command
-from napari_sam2_automask.cli_stacks import STACKS, Along, Contrast, Projection, pick_of, plan_work
+from napari_sam2_automask.cli_stacks import (
+    STACKS,
+    Along,
+    Contrast,
+    Projection,
+    pick_of,
+    plan_work,
+    propagation_of,
+)
 from napari_sam2_automask.cli_sweep import sweep_command
 from napari_sam2_automask.cli_work import Gpus, Scheduler, Threads, Workers, check_work
 from napari_sam2_automask.console import OUT, complain, say
@@ -125,6 +133,29 @@ def segment(
             rich_help_panel=STACKS,
         ),
     ] = None,
+    propagate: Annotated[
+        bool,
+        typer.Option(
+            "--propagate",
+            help="With --link: find objects on one plane and carry them through the others by a SAM 2.1 "
+            "model's memory, in place of segmenting every plane.",
+            rich_help_panel=STACKS,
+        ),
+    ] = False,
+    start: Annotated[
+        str,
+        typer.Option(
+            metavar="first|middle|last|N",
+            help="The plane to propagate from, counted among those taken.",
+            rich_help_panel=STACKS,
+        ),
+    ] = "middle",
+    new_every: Annotated[
+        int,
+        typer.Option(
+            help="Look for further objects on every so many planes; 0 for never.", rich_help_panel=STACKS
+        ),
+    ] = 0,
     spacing: Annotated[
         tuple[float, float, float] | None,
         typer.Option(
@@ -180,7 +211,13 @@ def segment(
     """
     check_work(workers, scheduler, gpus, threads)
     chosen = choose_settings(preset, settings, parameters)
-    of_stack = {"planes": planes, "link": link and link.value, "spacing": spacing, "unit": unit}
+    of_stack: dict[str, Any] = {
+        "planes": planes,
+        "link": link and link.value,
+        "spacing": spacing,
+        "unit": unit,
+        "propagate": propagation_of(propagate, start, new_every, link),
+    }
     pick = pick_of(plane, planes, project, channel, axes, link, spacing)
     from napari_sam2_automask.cli_running import How, run_and_report
     from napari_sam2_automask.planning import find_images

@@ -15,9 +15,10 @@ if TYPE_CHECKING:
     from napari_sam2_automask.jobs import FileResult
     from napari_sam2_automask.models import Model
     from napari_sam2_automask.physical import AnySettings
+    from napari_sam2_automask.propagation import Propagation
     from napari_sam2_automask.stack_reading import Pick
 
-__all__ = ["STACKS", "Along", "Contrast", "Planned", "Projection", "pick_of", "plan_work"]
+__all__ = ["STACKS", "Along", "Contrast", "Planned", "Projection", "pick_of", "plan_work", "propagation_of"]
 
 #: Under this heading the help lists the options.
 STACKS = "Stacks"
@@ -71,6 +72,25 @@ def pick_of(
     return Pick(plane, project and project.value, parse_channel(channel), axes or "")
 
 
+def propagation_of(propagate: bool, start: str, new_every: int, link: Along | None) -> Propagation | None:
+    """Return how objects are to be carried through stacks; None if they are linked.
+
+    Raises
+    ------
+    SettingsError
+        If a value is out of its range, or nothing says what the planes are.
+    """
+    if not propagate:
+        if (start, new_every) != ("middle", 0):
+            raise SettingsError("--start and --new-every are for propagated objects: give --propagate")
+        return None
+    if link is None:
+        raise SettingsError("--propagate needs to know what the planes are: give --link z or --link time")
+    from napari_sam2_automask.propagation import Propagation
+
+    return Propagation(int(start) if start.isdecimal() else start, new_every)
+
+
 @dataclass(frozen=True)
 class Planned:
     """What `segment` has to do.
@@ -95,7 +115,7 @@ class Planned:
     @property
     def number(self) -> int:
         """How many results there will be."""
-        return sum(len(one.planes) + (one.link is not None) if self.stacks else 1 for one in self.work)
+        return sum(one.results if self.stacks else 1 for one in self.work)
 
     def run(self, settings: AnySettings, load: Callable[[], Model], **more: Any) -> Iterator[FileResult]:
         """Do it in this process; takes what `run_jobs` takes after the jobs."""

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,12 +15,13 @@ from napari_sam2_automask.jobs import FileResult, run_jobs
 from napari_sam2_automask.progress import ProgressCallback, no_progress
 from napari_sam2_automask.stack_jobs import limits_of, link_stack
 from napari_sam2_automask.stack_planning import StackJob
+from napari_sam2_automask.stack_propagation import propagate_stack
 from napari_sam2_automask.work.stopping import check_stopped
 from napari_sam2_automask.work.worker import model_of, use_threads
-from napari_sam2_automask.writing import ResultPaths
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     from napari_sam2_automask.models import Model
     from napari_sam2_automask.planning import Job
@@ -55,14 +55,12 @@ class JobTask:
 
     def __call__(self, item: _Item) -> FileResult:
         """Do one job."""
+        job = item.job
+        more: dict[str, Any] = {"contrast_limits": item.contrast_limits, "progress": check_stopped}
+        if isinstance(job, StackJob):
+            return propagate_stack(job, self.settings, self._load, overwrite=self.overwrite, **more)
         (result,) = run_jobs(
-            [item.job],
-            self.settings,
-            self._load,
-            overwrite=self.overwrite,
-            contrast_limits=item.contrast_limits,
-            floor=self.floor,
-            progress=check_stopped,
+            [job], self.settings, self._load, overwrite=self.overwrite, floor=self.floor, **more
         )
         return result
 
@@ -76,7 +74,7 @@ class _Item:
     """A job on its way to a worker: the number of the file it is of, and the contrast of its stack."""
 
     number: int
-    job: Job
+    job: Job | StackJob
     contrast_limits: tuple[float, float] | None
 
 
@@ -140,19 +138,22 @@ def run_on_workers(
             yield result
             left[number] -= 1
             failed[number] += result.status == "failed"
-            if left[number] == 0 and isinstance(one, StackJob) and one.link is not None:
+            planes = isinstance(one, StackJob) and one.propagate is None
+            if left[number] == 0 and isinstance(one, StackJob) and planes and one.link is not None:
                 yield link_stack(one, failed[number], task.overwrite, progress)
     yield from useless
 
 
-def _jobs_of(one: Job | StackJob) -> Sequence[Job]:
-    return one.planes if isinstance(one, StackJob) else [one]
+def _jobs_of(one: Job | StackJob) -> Sequence[Job | StackJob]:
+    """Return what can be done by itself: objects are carried from plane to plane by one worker."""
+    return one.planes if isinstance(one, StackJob) and one.propagate is None else [one]
 
 
-def _absolute(job: Job) -> Job:
+def _absolute(job: Job | StackJob) -> Job | StackJob:
     """Return a job for a process that may run in another folder."""
-    paths = {name: Path(getattr(job.paths, name)).absolute() for name in ResultPaths.__slots__}
-    return replace(job, source=job.source.absolute(), paths=ResultPaths(**paths))
+    named = {field.name: getattr(job.paths, field.name).absolute() for field in fields(job.paths)}
+    paths: Any = type(job.paths)(**named)
+    return replace(job, source=job.source.absolute(), paths=paths)
 
 
 def _result(outcome: Outcome, source: Path) -> FileResult:
@@ -165,4 +166,6 @@ def _result(outcome: Outcome, source: Path) -> FileResult:
         message = "the workers that tried it died (out of memory, perhaps): give fewer --workers"
     else:
         message = f"it failed on the workers ({reason}): please report it with this image"
-    return FileResult(source, "failed", f"{source}: {message}", plane=outcome.index.job.plane)
+    return FileResult(
+        source, "failed", f"{source}: {message}", plane=getattr(outcome.index.job, "plane", None)
+    )

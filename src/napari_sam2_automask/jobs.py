@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from napari_sam2_automask.presets import Preset
     from napari_sam2_automask.settings import AmgSettings
 
-__all__ = ["FileResult", "file_hash", "removed_text", "run_jobs"]
+__all__ = ["FileResult", "file_hash", "read_job", "removed_text", "run_jobs"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +125,7 @@ def run_jobs(
             if job.paths.labels.exists() and not overwrite:
                 yield _existing(job, checksum)
                 continue
-            image = _read(job)
+            image = read_job(job)
             own_settings = _measured(settings, image, job)
         except AutomaskError as error:
             yield FileResult(job.source, "failed", str(error))
@@ -137,7 +137,8 @@ def run_jobs(
         yield _run(job, image, checksum, own_settings, model, contrast_limits, floor, progress)
 
 
-def _read(job: Job) -> LoadedImage:
+def read_job(job: Job) -> LoadedImage:
+    """Read the picture that a job is of, with the size of its pixels if the job says it."""
     if job.pick is None:
         image = read_image(job.source, job.plane)
     else:

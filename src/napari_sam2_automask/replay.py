@@ -132,6 +132,11 @@ def read_record(path: Path) -> dict[str, Any]:
         raise SettingsError(f"{path} is no JSON ({error}): give a record of a run") from error
     if not isinstance(record, dict) or record.get("format") != RECORD_FORMAT:
         raise SettingsError(f"{path} is no record of a run: give a .record.json file that `segment` wrote")
+    if "propagate" in record:
+        raise SettingsError(
+            f"{path} is of objects that were propagated, which replay cannot do: run `segment` with "
+            "--propagate again"
+        )
     planes = record.get("planes") if "link" in record else [record]
     whole = isinstance(planes, list) and len(planes) > 0 and isinstance(record.get("model"), dict)
     if not whole or not all(isinstance(p, dict) and isinstance(p.get("image"), dict) for p in planes or []):

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from napari_sam2_automask.reading import LoadedImage
     from napari_sam2_automask.settings import AmgSettings
 
-__all__ = ["segment_loaded"]
+__all__ = ["segment_loaded", "views_of"]
 
 
 def segment_loaded(
@@ -69,7 +69,7 @@ def segment_loaded(
     from napari_sam2_automask.selection import select
 
     resolved, own_preset = resolve_settings(settings, model.family)
-    view, *also = _views(image, contrast_limits)
+    view, *also = views_of(image, contrast_limits)
     candidates = propose_view(view, proposal or resolved, model, also=also, progress=progress, floor=floor)
     record = make_record(
         resolved,
@@ -101,7 +101,7 @@ def segment_loaded(
     return replace(done, record={**done.record, **hashes})
 
 
-def _views(image: LoadedImage, limits: tuple[float, float] | None) -> list[NDArray[np.uint8]]:
+def views_of(image: LoadedImage, limits: tuple[float, float] | None) -> list[NDArray[np.uint8]]:
     """Return what the model is to see: one picture, or one for each channel."""
     if image.channels is None:
         return [to_model_view(image.array, rgb=image.rgb, contrast_limits=limits)]

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["Event", "Linked", "link_planes"]
+__all__ = ["Event", "Linked", "link_planes", "number_planes"]
 
 Axis: TypeAlias = Literal["z", "t"]
 
@@ -114,6 +114,41 @@ def link_planes(
     return Linked(
         _paint(planes, offsets, nodes["number"]), _table(nodes, events, axis, spacing, unit), events, nodes
     )
+
+
+def number_planes(
+    labels: ArrayLike | Sequence[ArrayLike],
+    *,
+    axis: Axis = "z",
+    spacing: tuple[float, float, float] | None = None,
+    unit: str = "px",
+) -> Linked:
+    """Describe labels in which each object has one number in all planes already, as `link_planes` does.
+
+    Parameters
+    ----------
+    labels : array_like of int, shape (P, Y, X)
+        0 for background. Objects are numbered anew, in the order of first appearance.
+    axis, spacing, unit
+        As for `link_planes`.
+
+    Returns
+    -------
+    Linked
+        Without splits and merges.
+
+    Raises
+    ------
+    ImageError, SettingsError
+        As `link_planes` does.
+    """
+    _check(axis, 0, 0.0, 0.0, spacing)
+    planes = _planes(labels)
+    offsets = np.concatenate([[0], np.cumsum([len(p) for p in planes])]).astype(np.intp)
+    nodes = _nodes(planes)
+    _, first, which = np.unique(nodes["label"], return_index=True, return_inverse=True)
+    nodes["number"] = (np.argsort(np.argsort(first)) + 1)[which]
+    return Linked(_paint(planes, offsets, nodes["number"]), _table(nodes, (), axis, spacing, unit), (), nodes)
 
 
 def _check(

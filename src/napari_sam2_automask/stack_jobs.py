@@ -5,27 +5,25 @@ from __future__ import annotations
 import json
 import time
 from functools import cache
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from napari_sam2_automask.errors import AutomaskError, OutputError, SettingsError
-from napari_sam2_automask.image import contrast_range, image_hash
+from napari_sam2_automask.image import contrast_range
 from napari_sam2_automask.jobs import FileResult, run_jobs
 from napari_sam2_automask.progress import Progress, ProgressCallback, no_progress
 from napari_sam2_automask.stack import link_planes
+from napari_sam2_automask.stack_propagation import propagate_stack
 from napari_sam2_automask.stack_reading import open_stack
-from napari_sam2_automask.tracks import tracks
-from napari_sam2_automask.writing import json_writer, write_files
+from napari_sam2_automask.stack_writing import write_objects
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from pathlib import Path
 
     from napari_sam2_automask.models import Model
     from napari_sam2_automask.physical import AnySettings
     from napari_sam2_automask.planning import Job
-    from napari_sam2_automask.stack import Linked
     from napari_sam2_automask.stack_planning import StackJob
 
 __all__ = ["limits_of", "link_records", "link_stack", "run_stacks", "write_linked"]
@@ -71,6 +69,11 @@ def run_stacks(
             except AutomaskError as error:
                 yield FileResult(stack.source, "failed", str(error))
                 continue
+        if stack.propagate is not None:
+            yield propagate_stack(
+                stack, settings, load, overwrite=overwrite, contrast_limits=limits, progress=progress
+            )
+            continue
         for result in run_jobs(
             stack.planes,
             settings,
@@ -158,39 +161,4 @@ def write_linked(stack: StackJob, records: list[dict[str, Any]], planes: Any) ->
     """Link planes and write labels, table, tracks (for time) and record; return the record."""
     axis: Any = "t" if stack.link == "time" else "z"
     linked = link_planes(planes, axis=axis, spacing=stack.spacing, unit=stack.unit)
-    events = [f"{e.kind} at plane {e.plane}: {e.other} and {e.number}" for e in linked.events]
-    record = link_records(stack, records) | {
-        "objects": len(linked.table),
-        "events": events,
-        "labels_sha256": image_hash(linked.labels),
-    }
-    files: dict[Path, Callable[[IO[bytes]], None]] = {
-        stack.paths.objects: lambda file: linked.table.to_csv(file, index=False)
-    }
-    if axis == "t":
-        files[stack.paths.tracks] = lambda file: _tracks_csv(file, linked)
-    files[stack.paths.record] = json_writer(record)
-    files[stack.paths.labels] = lambda file: _write_stack(file, linked.labels, axis)
-    write_files(files)
-    return record
-
-
-def _tracks_csv(file: IO[bytes], linked: Linked) -> None:
-    """Write the tracks as napari's Tracks layer takes them, with the tracks that each comes from."""
-    import pandas as pd
-
-    found = tracks(linked)
-    table = pd.DataFrame(found.data, columns=["track", "t", "y", "x"])
-    table[["track", "t"]] = table[["track", "t"]].astype(np.int64)
-    for name, values in found.features.items():
-        table[name] = values
-    table["parents"] = [" ".join(map(str, found.graph.get(track, []))) for track in table["track"]]
-    table.to_csv(file, index=False)
-
-
-def _write_stack(file: IO[bytes], labels: np.ndarray[Any, Any], axis: str) -> None:
-    import tifffile
-
-    tifffile.imwrite(
-        file, labels, compression="zlib", photometric="minisblack", metadata={"axes": f"{axis.upper()}YX"}
-    )
+    return write_objects(stack, linked, link_records(stack, records))

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from napari_sam2_automask.propagation import Propagation
+
 __all__ = ["LinkPaths", "StackJob", "plan_stacks"]
 
 
@@ -52,6 +54,8 @@ class StackJob:
         The short unit of length.
     paths : LinkPaths
         Where the linked objects go.
+    propagate : Propagation or None
+        Carry objects from one plane to the others, in place of segmenting every plane and linking.
     """
 
     source: Path
@@ -60,6 +64,12 @@ class StackJob:
     spacing: tuple[float, float, float] | None
     unit: str
     paths: LinkPaths
+    propagate: Propagation | None = None
+
+    @property
+    def results(self) -> int:
+        """How many results there will be."""
+        return 1 if self.propagate is not None else len(self.planes) + (self.link is not None)
 
 
 def plan_stacks(
@@ -71,6 +81,7 @@ def plan_stacks(
     link: str | None = None,
     spacing: tuple[float, float, float] | None = None,
     unit: str = "px",
+    propagate: Propagation | None = None,
 ) -> tuple[list[StackJob], dict[Path, str]]:
     """Say which planes of which files are to be done, without reading pixels.
 
@@ -88,6 +99,8 @@ def plan_stacks(
         Link the objects of all planes.
     spacing, unit
         The voxel's size, in place of what the files say.
+    propagate : Propagation, optional
+        How objects are carried through the planes, which needs `link`.
 
     Returns
     -------
@@ -110,7 +123,9 @@ def plan_stacks(
         jobs = [Job(source, ResultPaths.of(folder, stem + p.suffix), p.plane, p, pixel) for p in picks]
         whole = stem + replace(pick, plane=None).suffix
         own_unit = unit if spacing or stack.size is None else stack.size[3]
-        stacks.append(StackJob(source, tuple(jobs), link, size, own_unit, LinkPaths.of(folder, whole)))
+        stacks.append(
+            StackJob(source, tuple(jobs), link, size, own_unit, LinkPaths.of(folder, whole), propagate)
+        )
     return stacks, useless
 
 

@@ -9,7 +9,7 @@ objects is the caller's.
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import torch
@@ -19,7 +19,7 @@ from napari_sam2_automask.engine.encode import model_input, ticking
 from napari_sam2_automask.errors import ModelError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from numpy.typing import NDArray
     from sam2.modeling.sam2_base import SAM2Base
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from napari_sam2_automask.models import Model
 
-__all__ = ["Follower", "check_memory"]
+__all__ = ["Follower", "Views", "check_memory"]
 
 # The only object of a state; each object has a state of its own.
 _ONLY = 1
@@ -49,6 +49,14 @@ def check_memory(model: Model) -> None:
         )
 
 
+class Views(Protocol):
+    """The planes of a stack as the model is to see them, (Y, X, 3) uint8: a list, or read when needed."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, plane: int, /) -> NDArray[np.uint8]: ...
+
+
 class Follower:
     """Carries masks of objects through a stack.
 
@@ -67,9 +75,7 @@ class Follower:
         If the model has no memory.
     """
 
-    def __init__(
-        self, model: Model, views: Sequence[NDArray[np.uint8]], tick: Callable[[], None] = lambda: None
-    ) -> None:
+    def __init__(self, model: Model, views: Views, tick: Callable[[], None] = lambda: None) -> None:
         check_memory(model)
         self._predictor = _Predictor.of(model.network, tick)
         self._frames = _Frames(views, model.image_size)
@@ -146,7 +152,7 @@ class Follower:
 class _Frames:
     """The planes as the network takes them, prepared when they are asked for."""
 
-    def __init__(self, views: Sequence[NDArray[np.uint8]], image_size: int) -> None:
+    def __init__(self, views: Views, image_size: int) -> None:
         self._views, self._size = views, image_size
 
     def __len__(self) -> int:
