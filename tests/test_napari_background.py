@@ -17,7 +17,6 @@ from napari_sam2_automask._napari.known_runs import KEY
 from napari_sam2_automask._napari.large_spec import checked, default_output, large_spec
 from napari_sam2_automask._napari.store import Store
 from napari_sam2_automask.errors import ImageError
-from napari_sam2_automask.large import background
 from napari_sam2_automask.settings import AmgSettings
 
 IMAGE = cells((150, 300), seed=1, large=0)[0]
@@ -39,7 +38,6 @@ def messages():
 
 def unfold(widget):
     widget.background.expand(animate=False)
-    widget.background._on_toggled(True)
     return widget.background.panel
 
 
@@ -300,8 +298,16 @@ def test_large_images_get_a_hint_and_are_no_obstacle(make_napari_viewer, tmp_pat
     assert widget.request(any_size=True).source.shape == (20_000, 20_000)
 
 
-def test_it_is_made_when_it_is_unfolded(make_napari_viewer, store):
-    widget = dock(make_napari_viewer(), store=store)
-    assert widget.background._panel is None
-    assert unfold(widget) is widget.background.panel
-    assert background.status  # the machinery is there
+@pytest.mark.display
+def test_it_is_made_when_it_is_unfolded_and_shows_whole(make_napari_viewer, qtbot, store):
+    run = {"image": "a.tif", "shape": [9, 9], "transform": {}}
+    store.put(**{KEY: [run | {"output": f"{k}.zarr"} for k in range(3)]})
+    widget = dock(make_napari_viewer(show=True), store=store)
+    fold = widget.background
+    assert fold._panel is None
+    fold.toggleButton().click()
+    until(qtbot, fold.panel, "unknown")
+    last = fold.panel.rows[-1]
+    qtbot.waitUntil(lambda: last.height() >= last.minimumSizeHint().height(), timeout=WAIT)
+    assert last.geometry().bottom() < fold.panel.height() <= fold.content().height()
+    assert all(row.forget.isVisible() for row in fold.panel.rows)

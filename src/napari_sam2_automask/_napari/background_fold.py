@@ -77,6 +77,11 @@ class BackgroundFold(QCollapsible):
             self.addWidget(self._panel)
         return self._panel
 
+    def expand(self, animate: bool = True) -> None:
+        """Unfold it."""
+        _ = self.panel  # there before its height is asked for
+        super().expand(animate)
+
     def show_image(self) -> None:
         """Take note that another image is chosen."""
         if self._panel is not None and self.isExpanded():
@@ -88,5 +93,5 @@ class BackgroundFold(QCollapsible):
             self._panel.close_down()
 
     def _on_toggled(self, unfolded: bool) -> None:
-        if unfolded or self._panel is not None:
-            self.panel.watch(unfolded)
+        if self._panel is not None:
+            self._panel.watch(unfolded)
