@@ -115,10 +115,10 @@ def write_results(
             paths.coco: json_writer(to_coco(segmentation, image_name), indent=None),
             paths.record: json_writer(segmentation.record),
             paths.labels: lambda file: write_labels(file, segmentation.labels),
-        }
+        },
+        # Those of an earlier run do not belong to these labels.
+        stale=paths.levels if levels is None else None,
     )
-    if levels is None:  # those of an earlier run do not belong to these labels
-        paths.levels.unlink(missing_ok=True)
 
 
 def write_summary(path: Path, results: Sequence[FileResult], useless: Mapping[Path, str]) -> None:
@@ -160,7 +160,7 @@ def write_summary(path: Path, results: Sequence[FileResult], useless: Mapping[Pa
     write_files({path: write})
 
 
-def write_files(writers: Mapping[Path, Callable[[IO[bytes]], None]]) -> None:
+def write_files(writers: Mapping[Path, Callable[[IO[bytes]], None]], stale: Path | None = None) -> None:
     """Write files that belong together, all of them or none; the last one last.
 
     Each is written under a temporary name in its folder and renamed when all of them are safely on disk. The
@@ -170,6 +170,8 @@ def write_files(writers: Mapping[Path, Callable[[IO[bytes]], None]]) -> None:
     ----------
     writers : mapping of Path to callable
         What writes each file, given an open binary file.
+    stale : Path, optional
+        A file that does not belong to the new ones and goes when they come.
 
     Raises
     ------
@@ -186,6 +188,8 @@ def write_files(writers: Mapping[Path, Callable[[IO[bytes]], None]]) -> None:
                 file.flush()
                 os.fsync(file.fileno())
         last.unlink(missing_ok=True)
+        if stale is not None and stale.exists():
+            stale.unlink()
         for current, draft in temporary.items():
             os.replace(draft, current)
         _sync_folder(last.parent)
