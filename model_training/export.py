@@ -15,7 +15,7 @@ from torch import Tensor
 from model_training.train import read_weights
 from napari_sam2_automask.models.bundled import MAX_BYTES, build_bundled
 
-__all__ = ["export", "sharpen"]
+__all__ = ["export", "mean", "sharpen"]
 
 
 def sharpen(weights: dict[str, Tensor], factor: float) -> dict[str, Tensor]:
@@ -29,6 +29,15 @@ def sharpen(weights: dict[str, Tensor], factor: float) -> dict[str, Tensor]:
         if "output_hypernetworks_mlps" in name and ".layers.2." in name:
             out[name] = value * factor
     return out
+
+
+def mean(one: dict[str, Tensor], other: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Average the weights of two trainings, of which one went on from the other.
+
+    A training that goes on with other images forgets some of what it knew; half-way between start and end
+    both are known, often better than at either end.
+    """
+    return {name: (value + other[name]) / 2 for name, value in one.items()}
 
 
 def export(weights: dict[str, Tensor], path: Path, factor: float = 1.0) -> int:
@@ -75,8 +84,12 @@ def main() -> None:
     parser.add_argument("weights", type=Path, help="weights.pt of a training")
     parser.add_argument("out", type=Path)
     parser.add_argument("--sharpen", type=float, default=1.0, help="factor on the mask logits")
+    parser.add_argument("--mean-with", type=Path, help="take the mean with these weights, not yet sharpened")
     args = parser.parse_args()
-    print(f"{export(read_weights(args.weights), args.out, args.sharpen)} bytes")
+    weights = read_weights(args.weights)
+    if args.mean_with:
+        weights = mean(weights, read_weights(args.mean_with))
+    print(f"{export(weights, args.out, args.sharpen)} bytes")
 
 
 if __name__ == "__main__":
