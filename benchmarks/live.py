@@ -66,18 +66,12 @@ def real(sample: Sample, side: int, count: int) -> Candidates:
     strip = np.concatenate([image[:, :: (-1) ** k] for k in range(columns)], 1)
     square = np.concatenate([strip[:: (-1) ** k] for k in range(rows)], 0)[:side, :side]
     wide = BASE.replace(stability_score_offset=2.0)
-    settings = wide.replace(points_per_side=None, point_grids=[grid_of(count)])
+    # Magnified as the objects need it, with points enough for so many candidates.
+    settings = wide.replace(fit_objects=True, points_per_diameter=4)
     view = to_model_view(np.ascontiguousarray(square))
     found = propose_view(view, settings, load_model("bundled"), floor=Floor(0.5, 0.3))
     kept = take(found, np.arange(min(count, len(found))))
     return replace(kept, settings=wide)
-
-
-def grid_of(count: int) -> list[tuple[float, float]]:
-    """Return points enough for so many candidates."""
-    n = int(np.ceil(np.sqrt(2 * count)))
-    place = (np.arange(n) + 0.5) / n
-    return [(float(x), float(y)) for y in place for x in place]
 
 
 def crowded(side: int, count: int, seed: int = 0) -> list[Blob]:
