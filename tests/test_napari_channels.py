@@ -177,6 +177,19 @@ def test_pooled_channels_are_asked_one_by_one_and_measured(make_napari_viewer, q
     check()
 
 
+def test_the_cost_follows_the_eyes_of_the_channels(make_napari_viewer):
+    viewer = make_napari_viewer()
+    nuclei, membrane = open_channels(viewer)
+    viewer.add_image(NUCLEI, name="third", blending="additive", scale=(0.5, 0.25), translate=(3, -4))
+    widget = dock(viewer)
+    choose(widget, "pooled")
+    for visible, words in ((False, "each of 2 channels"), (True, "each of 3 channels")):
+        nuclei.visible = visible
+        assert words in widget.presets.cost.text()
+    nuclei.visible = membrane.visible = False
+    assert "channels" not in widget.presets.cost.text()
+
+
 def test_what_the_model_sees_is_shown(make_napari_viewer, qtbot):
     viewer = make_napari_viewer()
     open_channels(viewer)

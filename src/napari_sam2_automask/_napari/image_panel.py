@@ -80,6 +80,7 @@ class ImagePanel(QWidget):
         form.addRow(self._link_label, self.link_combo)
         self._planes = 1
         self.layer_choice.changed.connect(self._on_layer)
+        self.layer_choice.eye.connect(self._on_eye)
         self.channels.activated.connect(self._on_layer)
         self.contrast_combo.activated.connect(self._emit)
         self.planes_combo.activated.connect(self._emit)
@@ -208,6 +209,10 @@ class ImagePanel(QWidget):
         self._planes_label.setVisible(planes > 1)
         self._show_link()
         self.changed.emit()
+
+    def _on_eye(self) -> None:
+        if self.channels.how and self.channels.axis is None:  # the channels are the layers that show
+            self.changed.emit()
 
     def _can_link(self) -> bool:
         """Tell whether all planes are wanted and lie along one axis."""

@@ -30,11 +30,16 @@ class LayerChoice(QWidget):
 
     Attributes
     ----------
+    changed : Qt signal
+        Another image is chosen, or the list is another.
+    eye : Qt signal
+        One of the images was shown or hidden.
     connections : list of (event emitter, callback)
         What to disconnect when the widget goes.
     """
 
     changed = Signal()
+    eye = Signal()
 
     def __init__(self, viewer: Viewer) -> None:
         super().__init__()
@@ -86,7 +91,7 @@ class LayerChoice(QWidget):
         layers = [unwrapped(layer) for layer in self._viewer.layers]
         # The topmost layer first, as in the layer list.
         images = [layer for layer in reversed(layers) if isinstance(layer, Image)]
-        self._watch_names(images)
+        self._watch_new(images)
         self._layers = images
         self.combo.blockSignals(True)
         self.combo.clear()
@@ -99,11 +104,18 @@ class LayerChoice(QWidget):
             self._follow()
         self.changed.emit()
 
-    def _watch_names(self, images: list[Image]) -> None:
+    def _watch_new(self, images: list[Image]) -> None:
         for layer in images:
             if layer not in self._layers:
-                layer.events.name.connect(self._refresh)
-                self.connections.append((layer.events.name, self._refresh))
+                for event, callback in (
+                    (layer.events.name, self._refresh),
+                    (layer.events.visible, self._on_eye),
+                ):
+                    event.connect(callback)
+                    self.connections.append((event, callback))
+
+    def _on_eye(self, event: Any = None) -> None:
+        self.eye.emit()
 
     def _follow(self, event: Any = None) -> None:
         if self.pin.isChecked():
