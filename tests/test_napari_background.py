@@ -97,6 +97,9 @@ def test_a_run_is_stopped_picked_up_by_another_widget_and_opened(
     row.stop.click()
     row = until(qtbot, panel, "stopped")
     assert "Stopped" in row.state.text()
+    panel._do(row, "open")  # too early: said, with counts
+    qtbot.waitUntil(lambda: "nothing to open. Stopped" in row.state.text(), timeout=WAIT)
+    assert not labels_of(viewer)
     settings = json.loads((tmp_path / "slide_labels.ome.zarr.run" / "spec.json").read_text())["settings"]
     assert settings == QUICK.to_json()
     # Napari is closed and opened again, with the image elsewhere.
@@ -111,6 +114,7 @@ def test_a_run_is_stopped_picked_up_by_another_widget_and_opened(
     row.open.click()
     qtbot.waitUntil(lambda: len(labels_of(viewer)) == 1, timeout=WAIT)
     (labels,) = labels_of(viewer)
+    assert row.state.text() == f"Finished, {len(labels.features):,} objects"
     assert labels.data.shape == IMAGE.shape
     assert np.asarray(labels.data).max() == len(labels.features) > 0
     assert type(labels.data).__module__.startswith("dask")

@@ -85,8 +85,32 @@ def test_what_is_done_is_not_done_again_and_not_mixed_up(body, tmp_path):
     linked = message(body, "--out", tmp_path / "out", "--link", "z")
     assert "is of other planes" in linked
     assert "1 done" in invoke(*given, "--start", "last", "--overwrite").output
-    with pytest.raises(AutomaskError, match="replay cannot do"):
-        replay(tmp_path / "out" / "body_linked.record.json", tmp_path / "again")
+
+
+@pytest.mark.parametrize(
+    ("axes", "link", "options"),
+    [
+        ("ZYX", "z", ["--start", "1", "--new-every", "2"]),
+        ("TYX", "time", ["--planes", "1:", "--contrast-limits", "20", "220"]),
+    ],
+)
+def test_a_record_of_propagated_objects_is_replayed_byte_for_byte(body, tmp_path, axes, link, options):
+    given = ["--axes", axes, "--link", link, "--propagate", *options]
+    done = invoke(body, "--out", tmp_path / "out", *given)
+    assert done.exit_code == 0, done.output
+    record = tmp_path / "out" / "body_linked.record.json"
+    again = replay(record, tmp_path / "again")
+    assert again.same is True and again.objects > 0 and not again.differences
+    names = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert names == sorted(path.name for path in (tmp_path / "again").iterdir())
+    for name in names:
+        if not name.endswith(".json"):
+            assert (tmp_path / "again" / name).read_bytes() == (tmp_path / "out" / name).read_bytes()
+    first, second = (json.loads((tmp_path / f / record.name).read_text()) for f in ("out", "again"))
+    assert {name for name in first if first[name] != second.get(name)} <= {"time", "preset"}
+    record.write_text(json.dumps(first | {"propagate": {"start": 0}}))
+    with pytest.raises(AutomaskError, match="damaged"):
+        replay(record, tmp_path / "third")
 
 
 def test_time_gives_tracks(body, tmp_path):

@@ -11,7 +11,9 @@ from napari_sam2_automask.candidates import Floor
 from napari_sam2_automask.errors import AutomaskError, ImageError, ModelError, SettingsError
 from napari_sam2_automask.image import image_hash
 from napari_sam2_automask.jobs import file_hash
+from napari_sam2_automask.planning import Job
 from napari_sam2_automask.progress import ProgressCallback, no_progress
+from napari_sam2_automask.propagation import Propagation
 from napari_sam2_automask.proposal import part
 from napari_sam2_automask.reading import LoadedImage, count_planes, read_image
 from napari_sam2_automask.record import RECORD_FORMAT, package_versions, settings_from
@@ -19,6 +21,7 @@ from napari_sam2_automask.segmenting import segment_loaded
 from napari_sam2_automask.settings import AmgSettings
 from napari_sam2_automask.stack_jobs import write_linked
 from napari_sam2_automask.stack_planning import LinkPaths, StackJob
+from napari_sam2_automask.stack_propagation import propagate_again
 from napari_sam2_automask.stack_reading import Pick, open_stack
 from napari_sam2_automask.writing import ResultPaths, make_folder, write_results
 
@@ -93,6 +96,8 @@ def replay(
         written; nothing is written then.
     """
     record = read_record(path)
+    if "propagate" in record:
+        return _replay_propagated(record, path, folder, image, model, device, progress)
     planes = record["planes"] if "link" in record else [record]
     source = _find_image(record, path, image)
     loaded = [_load_image(one, source) for one in planes[:1]]
@@ -111,6 +116,11 @@ def replay(
         paths = ResultPaths.of(folder, _stem(path, source))
         write_results(results[0], paths, source.name)
         now, labels = results[0].record, paths.labels
+    return _told(record, now, labels)
+
+
+def _told(record: dict[str, Any], now: dict[str, Any], labels: Path) -> Replay:
+    """Compare what came out with the record."""
     hashes = [name for name in ("labels_sha256", "levels_sha256") if record.get(name) is not None]
     same = all(record[name] == now.get(name) for name in hashes) if hashes else None
     return Replay(labels, now["objects"], same, tuple(_differences(record, now)))
@@ -132,12 +142,7 @@ def read_record(path: Path) -> dict[str, Any]:
         raise SettingsError(f"{path} is no JSON ({error}): give a record of a run") from error
     if not isinstance(record, dict) or record.get("format") != RECORD_FORMAT:
         raise SettingsError(f"{path} is no record of a run: give a .record.json file that `segment` wrote")
-    if "propagate" in record:
-        raise SettingsError(
-            f"{path} is of objects that were propagated, which replay cannot do: run `segment` with "
-            "--propagate again"
-        )
-    planes = record.get("planes") if "link" in record else [record]
+    planes = record.get("planes") if "link" in record and "propagate" not in record else [record]
     whole = isinstance(planes, list) and len(planes) > 0 and isinstance(record.get("model"), dict)
     if not whole or not all(isinstance(p, dict) and isinstance(p.get("image"), dict) for p in planes or []):
         raise SettingsError(f"{path} does not say which image and model it is of: replay needs both")
@@ -258,6 +263,46 @@ def _link(
         raise SettingsError("the record's link is damaged: use a record that was not edited") from error
     done = write_linked(stack, [one.record for one in results], [one.labels for one in results])
     return done, paths.labels
+
+
+def _replay_propagated(
+    record: dict[str, Any],
+    path: Path,
+    folder: Path,
+    image: Path | None,
+    model: str | None,
+    device: str | None,
+    progress: ProgressCallback,
+) -> Replay:
+    """Carry the objects of a stack from plane to plane once more."""
+    source = _find_image(record, path, image)
+    stem = _stem(path, source).removesuffix("_linked")
+    try:
+        how, link = dict(record["propagate"]), record["link"]
+        numbers, pick = how.pop("planes"), Pick.from_json(record["pick"] or {"axes": ""})
+        # Planes have no results of their own; their paths are names only.
+        jobs = [
+            Job(source, ResultPaths.of(folder, stem), number, replace(pick, plane=number))
+            for number in numbers
+        ]
+        spacing = None if link["spacing"] is None else tuple(float(s) for s in link["spacing"])
+        stack = StackJob(
+            source,
+            tuple(jobs),
+            link["along"],
+            spacing,  # type: ignore[arg-type]
+            link["unit"],
+            LinkPaths.of(folder, stem),
+            Propagation(**how),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        if isinstance(error, AutomaskError):
+            raise
+        raise SettingsError(f"the record is damaged ({error}): use a record that was not edited") from error
+    make_folder(folder)
+    found = _load_model(record, model, device, progress)
+    _set_threads(record)
+    return _told(record, propagate_again(stack, record, found, progress), stack.paths.labels)
 
 
 def _stem(path: Path, source: Path) -> str:

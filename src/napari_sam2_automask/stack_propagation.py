@@ -12,7 +12,7 @@ from napari_sam2_automask.jobs import FileResult, file_hash, read_job
 from napari_sam2_automask.physical import measured
 from napari_sam2_automask.presets import resolve_settings
 from napari_sam2_automask.propagation import propagate_planes
-from napari_sam2_automask.record import json_ready, make_record
+from napari_sam2_automask.record import json_ready, make_record, settings_from
 from napari_sam2_automask.segmenting import views_of
 from napari_sam2_automask.stack_writing import write_objects
 from napari_sam2_automask.units import Pixel
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from napari_sam2_automask.progress import ProgressCallback
     from napari_sam2_automask.stack_planning import StackJob
 
-__all__ = ["propagate_stack"]
+__all__ = ["propagate_again", "propagate_stack"]
 
 
 def propagate_stack(
@@ -74,7 +74,7 @@ def propagate_stack(
             )
         views = _Views(stack, contrast_limits)
         make_folder(name.parent)
-        objects = _propagate(stack, settings, load(), views, asked, progress)
+        objects = _propagate(stack, settings, load(), views, asked, progress)["objects"]
     except (OutputError, ModelError):
         raise
     except (AutomaskError, OSError, ValueError, KeyError, MemoryError) as error:
@@ -89,7 +89,7 @@ def _propagate(
     views: _Views,
     asked: dict[str, Any],
     progress: ProgressCallback,
-) -> int:
+) -> dict[str, Any]:
     import torch
 
     first = read_job(stack.planes[0])
@@ -114,8 +114,29 @@ def _propagate(
         **{key: value for key, value in asked.items() if key != "file"},
         file=asked["file"] | {"path": str(stack.source.absolute())},
     )
-    written: int = write_objects(stack, linked, record)["objects"]
-    return written
+    return write_objects(stack, linked, record)
+
+
+def propagate_again(
+    stack: StackJob, record: dict[str, Any], model: Model, progress: ProgressCallback
+) -> dict[str, Any]:
+    """Do what a record of propagated objects says and write the results; return their record.
+
+    Parameters
+    ----------
+    stack : StackJob
+        The planes and the way of the record.
+    record : dict
+        Of the objects that were propagated.
+    model : Model
+        That of the record.
+    progress : callable
+        As for `propagate_planes`.
+    """
+    limits = record.get("contrast_limits")
+    limits = None if limits is None else (float(limits[0]), float(limits[1]))
+    asked, settings = _asked(stack, limits), settings_from(record)
+    return _propagate(stack, settings, model, _Views(stack, limits), asked, progress)
 
 
 def _asked(stack: StackJob, contrast_limits: tuple[float, float] | None) -> dict[str, Any]:

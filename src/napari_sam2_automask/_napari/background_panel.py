@@ -5,16 +5,17 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from napari.layers import Labels as LabelsLayer
 from napari.utils.notifications import show_error
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QLabel, QLineEdit, QPushButton, QVBoxLayout, QWidget
 
 from napari_sam2_automask._napari.background_row import BackgroundRow
-from napari_sam2_automask._napari.background_work import look_at, resume_run, start_run, stop_run
+from napari_sam2_automask._napari.background_work import look_at, open_run, resume_run, start_run, stop_run
 from napari_sam2_automask._napari.collecting import CollectionsWait
 from napari_sam2_automask._napari.controller import explain
 from napari_sam2_automask._napari.known_runs import KnownRun, as_lists
-from napari_sam2_automask._napari.large_result import find_result, place_of, read_result
+from napari_sam2_automask._napari.large_result import find_result, place_of
 from napari_sam2_automask._napari.large_spec import default_output, large_spec
 from napari_sam2_automask._napari.layout import choice_label, roomy
 from napari_sam2_automask._napari.waiting import Errands
@@ -227,17 +228,20 @@ class BackgroundPanel(QWidget):
                 row.enable()
                 return
             self._collections.begin()
-            work = partial(read_result, run, place_of(self._viewer, run))
-            self._errands.send(work, partial(self._add, row), partial(self._fail, row=row))
+            read = partial(open_run, run, place_of(self._viewer, run))
+            self._errands.send(read, partial(self._add, row), partial(self._fail, row=row))
         else:
-            work = partial(stop_run if what == "stop" else resume_run, run.output)
-            self._errands.send(work, lambda _: self._look(), partial(self._fail, row=row))
+            act = partial(stop_run if what == "stop" else resume_run, run.output)
+            self._errands.send(act, lambda _: self._look(), partial(self._fail, row=row))
 
-    def _add(self, row: BackgroundRow, layer: Labels) -> None:
-        try:
-            self._viewer.add_layer(layer)
-        except Exception as error:
-            self._fail(error)
+    def _add(self, row: BackgroundRow, found: Labels | Status) -> None:
+        if isinstance(found, LabelsLayer):
+            try:
+                self._viewer.add_layer(found)
+            except Exception as error:
+                self._fail(error)
+        else:
+            row.show_unfinished(found)
         self._collections.end()
         row.enable()
 

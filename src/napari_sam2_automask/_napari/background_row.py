@@ -110,6 +110,11 @@ class BackgroundRow(QFrame):
         self.open.setEnabled(True)
         self.forget.setVisible(not running)
 
+    def show_unfinished(self, status: Status) -> None:
+        """Say that there is nothing to open yet, and how far the run is."""
+        self.show_status(status)
+        self.state.setText(f"Not finished yet, so there is nothing to open. {state_text(status)}")
+
     def enable(self) -> None:
         """Offer its buttons again."""
         for button in (self.stop, self.resume, self.open):

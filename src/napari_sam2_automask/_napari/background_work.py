@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from napari_sam2_automask._napari.large_result import read_result
 from napari_sam2_automask._napari.large_spec import checked
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from napari.layers import Labels
+
+    from napari_sam2_automask._napari.known_runs import KnownRun
     from napari_sam2_automask._napari.source import ImageSource
     from napari_sam2_automask.large.background import Status
     from napari_sam2_automask.large.spec import LargeSpec
 
-__all__ = ["look_at", "resume_run", "start_run", "stop_run"]
+__all__ = ["look_at", "open_run", "resume_run", "start_run", "stop_run"]
 
 
 def look_at(outputs: list[str]) -> dict[str, Status]:
@@ -20,6 +26,15 @@ def look_at(outputs: list[str]) -> dict[str, Status]:
     from napari_sam2_automask.large.background import status
 
     return {output: status(Path(output)) for output in outputs}
+
+
+def open_run(run: KnownRun, place: Mapping[str, Any]) -> Labels | Status:
+    """Return a layer of the labels, see `read_result`; how the run is doing if it has none yet."""
+    from napari_sam2_automask.large.background import status
+
+    found = status(Path(run.output))
+    # Half a result is never where the whole one will be: before the end there is nothing to open.
+    return read_result(run, place) if found.state == "finished" else found
 
 
 def start_run(spec: LargeSpec, source: ImageSource) -> None:

@@ -15,6 +15,7 @@ from filelock import FileLock, Timeout
 
 from napari_sam2_automask.errors import AutomaskError, OutputError
 from napari_sam2_automask.large.files import write_atomic
+from napari_sam2_automask.large.omezarr import RECORD
 from napari_sam2_automask.large.spec import LargeSpec
 from napari_sam2_automask.large.store import Results, run_folder
 from napari_sam2_automask.progress import Cancelled, Progress
@@ -46,7 +47,7 @@ class Status:
     done, total : int
         Of that stage.
     message : str
-        Why it failed, or how many tiles were set aside.
+        Why it failed; or how many objects there are, and how many tiles were set aside.
     """
 
     state: Literal["running", "stopped", "failed", "finished", "unknown"]
@@ -123,7 +124,8 @@ def status(output: Path) -> Status:
         return Status("failed", message=note["error"], **counted)
     if output.exists():
         failed = len(Results(folder).failures())
-        return Status("finished", message=f"{failed} tiles were set aside" if failed else "")
+        told = [_objects(output), f"{failed} tiles were set aside" if failed else ""]
+        return Status("finished", message=", ".join(filter(None, told)))
     return Status("stopped", **counted) if (folder / "spec.json").exists() else Status("unknown")
 
 
@@ -163,6 +165,17 @@ def main(path: Path) -> LargeResult:
     except AutomaskError as error:
         _write(folder, last | {"error": str(error)})
         raise
+
+
+def _objects(output: Path) -> str:
+    """Say how many objects a finished output holds; nothing if it does not tell."""
+    # Its attributes are JSON: zarr would be imported for every look.
+    try:
+        attributes = json.loads((output / "zarr.json").read_text(encoding="utf-8"))["attributes"]
+        count = int(attributes[RECORD]["objects"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
+    return f"{count:,} object{'' if count == 1 else 's'}"
 
 
 def _write(folder: Path, note: dict[str, Any]) -> None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["Pyramid", "open_levels", "read_attributes"]
+__all__ = ["RECORD", "Pyramid", "open_levels", "read_attributes"]
 
 #: Under this name the record of the run lies in the attributes of the group.
 RECORD = "sam2_automask"
