@@ -194,8 +194,9 @@ def test_a_plane_of_a_stack_and_no_objects(folder_run, tmp_path, weights):
 @pytest.mark.skipif(os.name != "posix", reason="signals are of POSIX systems")
 @pytest.mark.parametrize("name", ["SIGINT", "SIGKILL"])
 def test_stopped_in_the_middle_nothing_is_half_written(tmp_path, image, weights, name):
-    for k in range(4):
-        (image.parent / f"{k}.tif").write_bytes(image.read_bytes())
+    # So many that a busy machine cannot be done with all before the signal comes.
+    for k in range(40):
+        (image.parent / f"{k:02}.tif").write_bytes(image.read_bytes())
     out = tmp_path / "out"
     arguments = ["segment", str(image.parent), "--out", str(out), "--model", str(weights), *ANYTHING]
     process = subprocess.Popen(
@@ -207,14 +208,16 @@ def test_stopped_in_the_middle_nothing_is_half_written(tmp_path, image, weights,
     process.send_signal(getattr(signal, name))
     _, error = process.communicate(timeout=60)
     complete = list(out.glob("*.labels.tif"))
-    assert 1 <= len(complete) < 5
+    assert 1 <= len(complete) < 41
     for path in complete:
         stem = path.name.removesuffix(".labels.tif")
         labels = tifffile.imread(path)
         table = pd.read_csv(out / f"{stem}.table.csv")
         assert [(labels == i).sum() for i in table["index"]] == table["area"].tolist()
         assert json.loads((out / f"{stem}.record.json").read_text())["objects"] == len(table)
-    assert len(list(out.glob("[!.]*"))) % 4 == 0
+    # Labels come last: of the image that was just being written the others may be there.
+    begun = {path.name.split(".")[0] for path in out.glob("[!.]*")}
+    assert len(begun) - len(complete) in (0, 1)
     if name == "SIGINT":
         assert process.returncode == 130
         assert "Traceback" not in error and "run the same command again" in error

@@ -12,6 +12,7 @@ from napari_kit import copied, dock, labels_of, run
 
 from napari_sam2_automask._napari.outcome import PlaneResult
 from napari_sam2_automask._napari.result import RECORD_KEY
+from napari_sam2_automask.errors import ImageError
 
 PLANES = 4
 
@@ -86,3 +87,18 @@ def test_bodies_have_volumes(make_napari_viewer, qtbot, order):
     for label, volume in volumes.items():
         assert volume == pytest.approx(np.count_nonzero(labels.data == label) * 16)
     assert not [layer for layer in viewer.layers if isinstance(layer, Tracks)]
+
+
+@pytest.mark.parametrize("name", ["pos", "Position", "P"])
+def test_positions_are_neither_linked_nor_projected(make_napari_viewer, name):
+    viewer = make_napari_viewer()
+    viewer.add_image(np.ones((3, 20, 30)), axis_labels=(name, "y", "x"))
+    widget = dock(viewer)
+    combo = widget.images.planes_combo
+    combo.setCurrentIndex(combo.findData("all"))
+    assert widget.images.link_combo.isHidden()
+    widget.images.link_combo.setCurrentIndex(1)
+    assert widget.request().link == ""
+    combo.setCurrentIndex(combo.findData("max"))
+    with pytest.raises(ImageError, match="not projected on each other"):
+        widget.request()

@@ -240,6 +240,34 @@ def test_a_linked_stack_is_replayed(moving, tmp_path):
         assert after.read_bytes() == before.read_bytes()
 
 
+@pytest.fixture
+def plate(tmp_path):
+    """Write two positions of three moments: an object at the same place of both, drifting."""
+    pixels = np.stack([np.stack([spots((10 + 8 * p, 10 + k)) for k in range(3)]) for p in range(2)])
+    np.save(tmp_path / "plate.npy", pixels)
+    return tmp_path / "plate.npy"
+
+
+def test_positions_are_stacks_of_their_own(plate, tmp_path):
+    done = invoke(plate, "--out", tmp_path / "out", "--axes", "PTYX", "--link", "time")
+    assert done.exit_code == 0, done.output
+    assert "8 done, 0 skipped, 0 failed" in done.output
+    for p in range(2):
+        labels = tifffile.imread(tmp_path / "out" / f"plate_pos{p}_linked.labels.tif")
+        assert labels.shape == (3, *SHAPE) and set(np.unique(labels)) == {0, 1}
+        for k, plane in enumerate(labels):
+            np.testing.assert_allclose(np.argwhere(plane).mean(0), (10 + 8 * p, 10 + k), atol=0.5)
+        again = replay(tmp_path / "out" / f"plate_pos{p}_linked.record.json", tmp_path / "again")
+        assert again.same is True
+    # An axis of positions alone is nothing to link, and is never projected.
+    flat = tmp_path / "flat.npy"
+    np.save(flat, np.load(plate)[:, 0])
+    for link in ("z", "time"):
+        assert "needs one axis" in message(flat, "--out", tmp_path / "o", "--axes", "PYX", "--link", link)
+    assert "to project" in message(flat, "--out", tmp_path / "o", "--axes", "PYX", "--project", "max")
+    assert not (tmp_path / "o").exists()
+
+
 def test_a_pooled_projection_is_replayed(channels, tmp_path):
     invoke(channels, "--out", tmp_path / "out", "--channel", "pool")
     assert replay(tmp_path / "out" / "two_pool.record.json", tmp_path / "again").same is True

@@ -33,9 +33,16 @@ pytest.importorskip("distributed")
 
 
 @pytest.fixture(scope="module")
-def client():
+def cluster():
     with local_cluster(2) as client:
         yield client
+
+
+@pytest.fixture
+def client(cluster):
+    # Workers that the test before has killed are started again, which takes a while on a busy machine.
+    cluster.wait_for_workers(2, timeout=120)
+    return cluster
 
 
 @pytest.fixture

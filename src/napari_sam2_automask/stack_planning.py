@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from napari_sam2_automask.errors import AutomaskError, ImageError
 from napari_sam2_automask.planning import Job, unique_stems
-from napari_sam2_automask.stack_reading import Pick, Stack, open_stack, parse_planes
+from napari_sam2_automask.stack_reading import POSITIONS, Pick, Stack, open_stack, parse_planes
 from napari_sam2_automask.units import Pixel
 from napari_sam2_automask.writing import ResultPaths
 
@@ -123,16 +123,22 @@ def plan_stacks(
         jobs = [Job(source, ResultPaths.of(folder, stem + p.suffix), p.plane, p, pixel) for p in picks]
         whole = stem + replace(pick, plane=None).suffix
         own_unit = unit if spacing or stack.size is None else stack.size[3]
-        stacks.append(
-            StackJob(source, tuple(jobs), link, size, own_unit, LinkPaths.of(folder, whole), propagate)
-        )
+        # Objects of one position have nothing to do with those of another.
+        groups: dict[int | None, list[Job]] = {}
+        for job in jobs:
+            position = stack.position_of(job.plane, pick) if link is not None else None
+            groups.setdefault(position, []).append(job)
+        for position, own in groups.items():
+            name = whole if position is None else f"{whole}_pos{position}"
+            paths = LinkPaths.of(folder, name)
+            stacks.append(StackJob(source, tuple(own), link, size, own_unit, paths, propagate))
     return stacks, useless
 
 
 def _numbers(stack: Stack, pick: Pick, planes: str | None, link: str | None) -> list[int | None]:
     axes, count = stack.plane_axes(pick), stack.count(pick)
     if link is not None:
-        many = [axis for axis in axes if stack.array.shape[stack.axes.index(axis)] > 1]
+        many = [a for a in axes if stack.array.shape[stack.axes.index(a)] > 1 and a not in POSITIONS]
         expected = {"z": "Z", "time": "T"}[link]
         if len(many) != 1 or (many[0] in "ZTC" and many[0] != expected):
             shown = f"{stack.axes} {'x'.join(map(str, stack.array.shape))}"

@@ -18,10 +18,12 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["Channel", "Pick", "Stack", "open_stack", "parse_channel", "parse_planes"]
+__all__ = ["POSITIONS", "Channel", "Pick", "Stack", "open_stack", "parse_channel", "parse_planes"]
 
 Channel: TypeAlias = int | Literal["mix", "pool"]
 _PROJECTIONS = ("max", "mean")
+#: Axes of positions (fields, wells): each is a stack of its own; nothing is linked or projected over them.
+POSITIONS = "PR"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +82,8 @@ class Stack:
     array : array_like
         Its pixels, read as they are sliced.
     axes : str
-        One letter for each axis: Y, X, S (colours), C (channels), Z, T; others are planes of unknown kind.
+        One letter for each axis: Y, X, S (colours), C (channels), Z, T, P or R (positions); others are planes
+        of unknown kind.
     size : PixelSize or None
         Distance between planes, height and width of a pixel, unit; None where the file does not tell.
     """
@@ -169,6 +172,7 @@ class Stack:
         return np.transpose(pixels, [left.index(axis) for axis in "YXS" if axis in left])
 
     def _projected(self, left: str) -> str | None:
+        left = "".join(axis for axis in left if axis not in POSITIONS)
         return "Z" if "Z" in left else left if len(left) == 1 else None
 
     def _channel(self, number: int) -> int:
@@ -177,6 +181,18 @@ class Stack:
                 f"there is no channel {number} in {self._told()}: choose from 0 to {self._length('C') - 1}"
             )
         return number
+
+    def position_of(self, plane: int | None, pick: Pick) -> int | None:
+        """Return at which position a plane of a pick is, counted over all axes of positions; None without."""
+        axes = self.plane_axes(pick)
+        if not set(axes) & set(POSITIONS):
+            return None
+        where = np.unravel_index(plane or 0, [self._length(axis) for axis in axes])
+        found = 0
+        for axis, place in zip(axes, where, strict=True):
+            if axis in POSITIONS:
+                found = found * self._length(axis) + int(place)
+        return found
 
     def _length(self, axis: str) -> int:
         return int(self.array.shape[self.axes.index(axis)])

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from napari_sam2_automask._napari.reducing import reduced
-from napari_sam2_automask._napari.source import layer_transform
+from napari_sam2_automask._napari.source import POSITIONS, layer_transform
 from napari_sam2_automask.channels import Look, compose, default_colours
 from napari_sam2_automask.errors import ImageError
 from napari_sam2_automask.image import to_model_view
@@ -29,7 +29,7 @@ __all__ = ["Channels", "along_axis", "channel_axes", "from_layers", "lie_togethe
 #: What the axis of channels is called, in lower case.
 NAMES = ("c", "ch", "channel", "channels")
 #: What axes are called that are certainly no channels.
-OTHERS = ("z", "t", "y", "x", "time", "depth", "position")
+OTHERS = ("z", "t", "y", "x", "time", "depth", *POSITIONS)
 #: Letters for axes whose names do not tell; the command line projects along Z.
 _FREE_LETTERS = "ZTPABDEFGHIJKLMNOQRUVW"
 #: An axis that has no name may hold channels if it is no longer than this.

@@ -11,7 +11,7 @@ from napari_sam2_automask._napari.channel_choice import ChannelChoice
 from napari_sam2_automask._napari.layer_choice import LayerChoice, unwrapped
 from napari_sam2_automask._napari.layout import Signal, choice_form, choice_label, roomy
 from napari_sam2_automask._napari.projection import project
-from napari_sam2_automask._napari.source import ImageSource, plane_count, take_source
+from napari_sam2_automask._napari.source import POSITIONS, ImageSource, plane_count, take_source
 from napari_sam2_automask._napari.where_choice import WhereChoice
 from napari_sam2_automask.errors import ImageError
 
@@ -215,10 +215,13 @@ class ImagePanel(QWidget):
             self.changed.emit()
 
     def _can_link(self) -> bool:
-        """Tell whether all planes are wanted and lie along one axis."""
+        """Tell whether all planes are wanted and lie along one axis, which is none of positions."""
         layer = self.layer
-        planes = 0 if layer is None else layer.ndim - 2 - (self.channels.axis is not None)
-        return self.all_planes and planes == 1
+        if layer is None:
+            return False
+        planes = [axis for axis in range(layer.ndim - 2) if axis != self.channels.axis]
+        names = [str(layer.axis_labels[axis]).lower() for axis in planes]
+        return self.all_planes and len(planes) == 1 and names[0] not in POSITIONS
 
     def _show_link(self, *_: Any) -> None:
         for part in (self.link_combo, self._link_label):

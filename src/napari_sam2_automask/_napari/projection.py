@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_sam2_automask._napari.reducing import reduced
+from napari_sam2_automask._napari.source import POSITIONS
+from napari_sam2_automask.errors import ImageError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -56,8 +58,15 @@ def project(source: ImageSource, kind: str) -> ImageSource:
     Raises
     ------
     ImageError
-        If the stack is rotated or sheared out of its planes, so that a picture has no place in it.
+        If the stack is rotated or sheared out of its planes, so that a picture has no place in it, or its
+        planes are positions, which lie on each other in no picture.
     """
+    names = [source.axis_labels[axis] for axis in source.other_axes if source.axis_labels]
+    if positions := [name for name in names if name.lower() in POSITIONS]:
+        raise ImageError(
+            f"axis {positions[0]} of {source.name!r} is of positions, which are not projected on each other: "
+            "choose the current plane or all planes"
+        )
     return reduced(
         source,
         sorted(source.rows_columns),

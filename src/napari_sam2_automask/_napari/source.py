@@ -22,7 +22,11 @@ if TYPE_CHECKING:
 
     from napari_sam2_automask._napari.channels import Channels
 
-__all__ = ["ImageSource", "layer_transform", "plane_count", "take_source"]
+__all__ = ["POSITIONS", "ImageSource", "layer_transform", "plane_count", "take_source"]
+
+
+#: What axes of positions are called, in lower case: objects of one have nothing to do with those of another.
+POSITIONS = ("p", "pos", "position", "positions", "field", "fields", "well", "scene", "series")
 
 
 @dataclass(frozen=True, eq=False)

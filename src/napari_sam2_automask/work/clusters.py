@@ -22,6 +22,8 @@ __all__ = ["connect", "local_cluster", "threads_for", "workers_of"]
 
 # Seconds that the workers of this machine have to stop; after 0.8 of them they are killed.
 _LEAVE = 0.6
+# Seconds that a cluster without workers is given: one that lost them starts others.
+_COMING = 10.0
 
 
 @contextlib.contextmanager
@@ -89,6 +91,8 @@ def connect(address: str, timeout: float = 30.0) -> Iterator[Client]:
     except (OSError, TimeoutError, ValueError) as error:
         raise AutomaskError(f"no Dask scheduler answers at {address}: {error}") from error
     with client:
+        with contextlib.suppress(TimeoutError):
+            client.wait_for_workers(1, timeout=_COMING)
         if not client.nthreads():
             raise AutomaskError(f"the Dask scheduler at {address} has no workers; start some and run again")
         yield client
