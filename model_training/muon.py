@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor
@@ -14,17 +15,21 @@ __all__ = ["Muon"]
 
 
 def orthogonalise(update: Tensor, steps: int = 5) -> Tensor:
-    """Bring all singular values of a matrix near one, by a Newton-Schulz iteration of degree five."""
+    """Bring all singular values of matrices (B, rows, columns) near one.
+
+    A Newton-Schulz iteration of degree five, on all matrices together.
+    """
     a, b, c = 3.4445, -4.7750, 2.0315
-    x = update.to(torch.bfloat16 if torch.cpu._is_amx_tile_supported() else torch.float32)
-    tall = x.shape[0] > x.shape[1]
+    half = update.is_cuda or torch.cpu._is_amx_tile_supported()
+    x = update.to(torch.bfloat16 if half else torch.float32)
+    tall = x.shape[1] > x.shape[2]
     if tall:
-        x = x.T
-    x = x / (x.norm() + 1e-7)
+        x = x.mT
+    x = x / (x.norm(dim=(1, 2), keepdim=True) + 1e-7)
     for _ in range(steps):
-        gram = x @ x.T
+        gram = x @ x.mT
         x = a * x + (b * gram + c * gram @ gram) @ x
-    out: Tensor = (x.T if tall else x).to(update.dtype)
+    out: Tensor = (x.mT if tall else x).to(update.dtype)
     return out
 
 
@@ -50,15 +55,24 @@ class Muon(torch.optim.Optimizer):
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
         """Take one step; `closure` is not used."""
         for group in self.param_groups:
+            # Matrices of one shape at a time: many small products would mostly wait for their start.
+            alike: dict[tuple[int, int], list[Tensor]] = defaultdict(list)
             for p in group["params"]:
-                if p.grad is None:
-                    continue
-                state = self.state[p]
-                if not state:
-                    state["momentum"] = torch.zeros_like(p)
-                buffer = state["momentum"].lerp_(p.grad, 1 - group["momentum"])
-                update = p.grad.lerp(buffer, group["momentum"])
-                matrix = orthogonalise(update.reshape(p.shape[0], -1))
-                size = 0.2 * max(matrix.shape) ** 0.5
-                p.mul_(1 - group["lr"] * group["weight_decay"])
-                p.add_(matrix.view(p.shape), alpha=-group["lr"] * size)
+                if p.grad is not None:
+                    alike[p.shape[0], p[0].numel()].append(p)
+            for shape, params in alike.items():
+                self._step_alike(params, shape, group)
+
+    def _step_alike(self, params: list[Tensor], shape: tuple[int, int], group: dict[str, Any]) -> None:
+        for p in params:
+            if not self.state[p]:
+                self.state[p]["momentum"] = torch.zeros_like(p)
+        buffers = [self.state[p]["momentum"] for p in params]
+        grads = [cast("Tensor", p.grad) for p in params]
+        torch._foreach_lerp_(buffers, grads, 1 - group["momentum"])
+        updates = torch._foreach_lerp(grads, buffers, group["momentum"])
+        matrices = orthogonalise(torch.stack([u.reshape(shape) for u in updates]))
+        torch._foreach_mul_(params, 1 - group["lr"] * group["weight_decay"])
+        size = 0.2 * max(shape) ** 0.5
+        steps = [m.view(p.shape) for m, p in zip(matrices, params, strict=True)]
+        torch._foreach_add_(params, steps, alpha=-group["lr"] * size)

@@ -14,7 +14,7 @@ import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.distributed as dist
@@ -31,8 +31,9 @@ from model_training.records import Record, load_records, split
 from model_training.wiring import wire
 from napari_sam2_automask.models.bundled import build_bundled
 
-AMX = torch.cpu._is_amx_tile_supported()
-"""Whether products in bfloat16 are quicker than in single precision; without AMX they take twice as long."""
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 COLUMNS = ("stage", "step", "seconds", "here", "offset", "radius", "mask", "iou", "best", "gap")
 
 
@@ -69,9 +70,13 @@ class Trainer:
     def __init__(self, args: argparse.Namespace, rank: int) -> None:
         torch.manual_seed(args.seed)
         self.args, self.rank = args, rank
-        self.model = build_bundled().to(memory_format=torch.channels_last)
+        self.device = torch.device(args.device)
+        # On a CPU without AMX products in bfloat16 take twice as long as in single precision.
+        self.half = self.device.type != "cpu" or torch.cpu._is_amx_tile_supported()
         self.stage, self.step, self.seconds = 0, 0, 0.0
+        self.model = build_bundled()
         wire(self.model)
+        self.model.to(self.device, memory_format=torch.channels_last)
         self.mean = {k: v.clone() for k, v in self.model.state_dict().items()}
         self.params = [p for p in self.model.parameters() if p.requires_grad]
         trunk = set(self.model.image_encoder.trunk.parameters())
@@ -101,7 +106,7 @@ class Trainer:
         """Go on from OUT/state.pt, or start from the weights given with --init."""
         path = self.args.out / "state.pt"
         if path.exists():
-            state = torch.load(path, weights_only=True)
+            state = torch.load(path, weights_only=True, map_location=self.device)
             self.model.load_state_dict(state["model"])
             self.mean = state["mean"]
             self.stage, self.step, self.seconds = state["stage"], state["step"], state["seconds"]
@@ -123,33 +128,33 @@ class Trainer:
             "optimisers": [o.state_dict() for o in self.optimisers],
             **{"stage": self.stage, "step": self.step, "seconds": self.seconds},
         }
-        for name, what in (("state.pt", state), ("weights.pt", self.mean)):
+        mean = {k: v.cpu() for k, v in self.mean.items()}
+        for name, what in (("state.pt", state), ("weights.pt", mean)):
             torch.save(what, self.args.out / (name + ".part"))
             os.replace(self.args.out / (name + ".part"), self.args.out / name)
 
-    def losses(self, batch: dict[str, Tensor], masks: bool) -> tuple[Tensor, dict[str, float]]:
+    def losses(self, batch: dict[str, Tensor], masks: bool) -> tuple[Tensor, dict[str, Tensor]]:
         """Loss of one batch and what to log."""
-        model = self.model
-        with torch.autocast("cpu", torch.bfloat16, enabled=AMX), sdpa_kernel(SDPBackend.MATH):
+        model, half = self.model, self.half
+        batch = {k: v.to(self.device, non_blocking=True) for k, v in batch.items()}
+        # With so few tokens of the prompts the plain attention is quickest on a CPU.
+        kernels = [SDPBackend.MATH] if self.device.type == "cpu" else _ANY
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=half), sdpa_kernel(kernels):
             if masks:
                 features = encode(model, batch["image"], batch["origin"])
-                logits, iou = masks_of(model, features, batch["points"][..., :2], batch["origin"], half=AMX)
+                logits, iou = masks_of(model, features, batch["points"][..., :2], batch["origin"], half=half)
                 dense_out = model.image_encoder.trunk.dense
             else:
                 dense_out = model.image_encoder.trunk.features(normalise(batch["image"]))[3].float()
         dense = dense_loss(dense_out, batch["dense"], batch["negatives"])
-        log = {"here": dense.here.item(), "offset": dense.offset.item(), "radius": dense.radius.item()}
-        if not masks:
-            return dense.total, log
-        ids = batch["points"][..., 2:].int()
-        mask = mask_loss(logits, iou, batch["maps"].int(), ids, batch["negatives"])
-        log |= {
-            "mask": mask.mask.item(),
-            "iou": mask.iou.item(),
-            "best": mask.best.item(),
-            "gap": mask.gap.item(),
-        }
-        return 0.5 * dense.total + mask.total, log
+        log = {"here": dense.here, "offset": dense.offset, "radius": dense.radius}
+        total = dense.total
+        if masks:
+            ids = batch["points"][..., 2:].int()
+            mask = mask_loss(logits, iou, batch["maps"].int(), ids, batch["negatives"])
+            log |= {"mask": mask.mask, "iou": mask.iou, "best": mask.best, "gap": mask.gap}
+            total = 0.5 * total + mask.total
+        return total, {name: value.detach() for name, value in log.items()}
 
     def update(self, loss: Tensor, lr: float) -> None:
         """One step with the gradient averaged over the processes."""
@@ -161,22 +166,25 @@ class Trainer:
         if dist.is_initialized():
             dist.all_reduce(flat)
             flat /= dist.get_world_size()
-        flat *= (10.0 / (flat.norm() + 1e-6)).clamp(max=1.0).nan_to_num(0.0)
-        if not torch.isfinite(flat).all():
-            return
-        for g, part in zip(grads, flat.split([g.numel() for g in grads]), strict=True):  # type: ignore[no-untyped-call]
-            g.copy_(part.view_as(g))
+        norm = flat.norm()
+        # Where it is not finite this step only goes on with the momentum; to ask would be to wait for a GPU.
+        flat = torch.where(norm.isfinite(), flat * (10.0 / (norm + 1e-6)).clamp(max=1.0), 0.0)
+        parts = flat.split([g.numel() for g in grads])  # type: ignore[no-untyped-call]
+        torch._foreach_copy_(grads, [part.view_as(g) for g, part in zip(grads, parts, strict=True)])
         for optimiser in self.optimisers:
             for group in optimiser.param_groups:
-                group["lr"] = lr * group["factor"]
+                group["lr"] = lr * self.args.rate * group["factor"]
             optimiser.step()
 
     @torch.no_grad()
     def average(self, total: int) -> None:
         """Exponential mean of the weights over the last few hundred steps."""
         keep = min(0.997, total / (total + 20))
-        for name, value in self.model.state_dict().items():
-            self.mean[name].lerp_(value, 1 - keep)
+        state = self.model.state_dict()
+        torch._foreach_lerp_([self.mean[name] for name in state], list(state.values()), 1 - keep)
+
+
+_ANY = [SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
@@ -192,6 +200,8 @@ def run(rank: int, args: argparse.Namespace, records: list[Record]) -> None:
     """Train in one process."""
     torch.set_num_threads(args.threads)
     torch.set_flush_denormal(True)
+    torch.set_float32_matmul_precision("high")  # of a GPU, where something is left in single precision
+    torch.backends.cudnn.benchmark = True
     if args.processes > 1:
         dist.init_process_group(
             "gloo", init_method=f"tcp://127.0.0.1:{args.port}", rank=rank, world_size=args.processes
@@ -214,11 +224,15 @@ def train_stage(trainer: Trainer, stage: Stage, records: list[Record], log_path:
     args = trainer.args
     seed = hash((args.seed, trainer.rank, trainer.stage, trainer.step)) % 2**31
     varied = not args.overfit
-    windows = Windows(records, stage.size, stage.batch, stage.prompts, seed, varied)
-    batches = iter(torch.utils.data.DataLoader(windows, None, num_workers=1, prefetch_factor=6))
-    extra = Windows(records, 256, max(stage.more, 1), 1, seed + 1, varied)
-    others = iter(torch.utils.data.DataLoader(extra, None, num_workers=int(stage.more > 0)))
-    recent: list[dict[str, float]] = []
+    windows = Windows(
+        records, stage.size, stage.batch * args.factor, args.prompts or stage.prompts, seed, varied
+    )
+    extra = Windows(records, 256, max(stage.more, 1) * args.factor, 1, seed + 1, varied)
+    # Windows of a quarter of the size: three take about as long to cut as one.
+    helpers = args.workers // 3 if stage.more and args.workers > 1 else int(stage.more > 0)
+    batches = _loaded(windows, max(args.workers - helpers, 1), trainer.device)
+    others = _loaded(extra, helpers, trainer.device)
+    recent: list[dict[str, Tensor]] = []
     start, saved = time.time() - trainer.seconds, time.time()
     first = trainer.step
     while trainer.step < stage.steps:
@@ -240,7 +254,8 @@ def train_stage(trainer: Trainer, stage: Stage, records: list[Record], log_path:
         trainer.seconds = time.time() - start
         recent.append(log)
         if trainer.rank == 0 and trainer.step % 25 == 0:
-            row: dict[str, Any] = {k: f"{sum(r[k] for r in recent) / len(recent):.4f}" for k in recent[0]}
+            means = {k: torch.stack([r[k] for r in recent]).mean().item() for k in recent[0]}
+            row: dict[str, Any] = {k: f"{mean:.4f}" for k, mean in means.items()}
             row |= {"stage": stage.name, "step": trainer.step, "seconds": round(trainer.seconds)}
             with log_path.open("a", newline="") as handle:
                 csv.DictWriter(handle, COLUMNS, restval="").writerow(row)
@@ -248,7 +263,17 @@ def train_stage(trainer: Trainer, stage: Stage, records: list[Record], log_path:
         if trainer.rank == 0 and time.time() - saved > args.save_seconds:
             trainer.save()
             saved = time.time()
-    del batches
+
+
+def _loaded(windows: Windows, workers: int, device: torch.device) -> Iterator[dict[str, Tensor]]:
+    """Cut windows in processes of their own, in as many as there are workers."""
+    ahead = 6 if workers else None
+    pinned = device.type == "cuda"
+    return iter(
+        torch.utils.data.DataLoader(
+            windows, None, num_workers=workers, prefetch_factor=ahead, pin_memory=pinned
+        )
+    )
 
 
 def _agreed(value: float) -> float:
@@ -275,6 +300,11 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, help="end the last stage after this long")
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--threads", type=int, default=1, help="threads of each process")
+    parser.add_argument("--device", default="cpu", help="cpu or cuda; with cuda one process is enough")
+    parser.add_argument("--workers", type=int, default=1, help="processes that cut windows, for each process")
+    parser.add_argument("--factor", type=int, default=1, help="batches so many times as large")
+    parser.add_argument("--prompts", type=int, help="points asked in each window, instead of the stage's")
+    parser.add_argument("--rate", type=float, default=1.0, help="factor on the learning rate")
     parser.add_argument("--port", type=int, default=29511)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--save-seconds", type=float, default=180.0)
