@@ -46,6 +46,7 @@ def main() -> None:
     parser.add_argument("--shapes", nargs="+", default=["200x260"], help="rows x columns")
     parser.add_argument("--only", nargs="+", help="names of the settings to compare")
     parser.add_argument("--threads", type=int, default=2, help="torch threads")
+    parser.add_argument("--device", default="cpu", help="cpu or cuda, for both sides")
     parser.add_argument("--json", help="write the result here")
     arguments = parser.parse_args()
     rows = []
@@ -64,11 +65,13 @@ def _rows(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
     from parity_kit import blobs, compare, run_ours, sample  # type: ignore[import-not-found]
 
     torch.set_num_threads(arguments.threads)
+    # cuDNN rounds the factors of convolutions by itself, on both sides, but not alike for all batch sizes.
+    torch.backends.cudnn.allow_tf32 = False
     for name in arguments.models:
         for shape in arguments.shapes:
             size = tuple(int(side) for side in shape.split("x"))
             view = sample(size) if name == "bundled" else blobs(size, seed=1, scale=0.15)
-            model = _model(name, view, arguments.points)
+            model = _model(name, view, arguments.points, arguments.device)
             for title, settings in _settings(arguments.points, name).items():
                 if arguments.only and title not in arguments.only:
                     continue
@@ -81,6 +84,7 @@ def _rows(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
                 found = compare(records, ours)
                 row = {
                     "model": name,
+                    "device": model.description()["device_description"],
                     "shape": shape,
                     "settings": title,
                     "equal": found.equal,
@@ -163,16 +167,16 @@ def _records(model: Model, view: Any, settings: AmgSettings, ours: Any) -> list[
         return []
 
 
-def _model(name: str, view: NDArray[np.uint8], points: int) -> Model:
-    from random_networks import as_model, calibrate, small_network  # type: ignore[import-not-found]
+def _model(name: str, view: NDArray[np.uint8], points: int, device: str) -> Model:
+    from random_networks import as_model, calibrate, on_device, small_network  # type: ignore[import-not-found]
 
     from napari_sam2_automask.models import build_official, load_model
 
     if name == "bundled":
-        return load_model("bundled", device="cpu")
+        return load_model("bundled", device=device)
     model: Model = as_model(small_network(0)) if name == "small-random" else build_official(name, seed=0)  # type: ignore[arg-type]
-    calibrate(model.network, view, points=min(points, _CALIBRATED))
-    return model
+    calibrate(model.network, view, points=min(points, _CALIBRATED), device=device)
+    return on_device(model, device)
 
 
 def _settings(points: int, model: str) -> dict[str, AmgSettings]:

@@ -75,6 +75,8 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--crops", type=int, default=0, help="crop layers")
     parser.add_argument("--pairs", type=int, default=1, help="runs of each side")
     parser.add_argument("--threads", type=int, default=2, help="torch threads")
+    parser.add_argument("--device", default="cpu", help="cpu or cuda, for all sides")
+    parser.add_argument("--half", action="store_true", help="half precision, for our side only")
     parser.add_argument(
         "--floor", type=float, nargs=2, metavar=("IOU", "STABILITY"), help="keep more candidates"
     )
@@ -92,6 +94,9 @@ def _chosen(arguments: argparse.Namespace) -> list[str]:
     names = arguments.only or [
         name for name in SIDES if name != "transformers" or arguments.model != "bundled"
     ]
+    if arguments.device != "cpu":
+        # Its processing of masks runs on the CPU.
+        names = [name for name in names if name != "transformers"]
     if "transformers" in names and not transformers_pipeline.available():
         print("without transformers' pipeline: it is not installed (pip install transformers)")
         names = [name for name in names if name != "transformers"]
@@ -110,14 +115,14 @@ def _serve(connection: Connection, side: str, arguments: dict[str, Any]) -> None
     if arguments["clock"] == "cpu":
         stopwatch.use_processor_time()
     model, view, settings = _subject(arguments)
-    least = _floor(model, settings) if side == "ours" else {}
+    least = _floor(model, settings) if side == "ours" and arguments["device"] == "cpu" else {}
     run = SIDES[side](model, view)
     del model
     run(settings.replace(points_per_side=2, crop_n_layers=0), None)
     connection.send(least)
     kept = Floor(*arguments["floor"]) if arguments["floor"] else None
     while connection.recv() == "run":
-        with stopwatch.Peak() as peak:
+        with stopwatch.Peak(arguments["device"]) as peak:
             start, cpu = stopwatch.now(), time.process_time()
             report = run(settings, kept)
             report["seconds"], report["cpu_seconds"] = stopwatch.now() - start, time.process_time() - cpu
@@ -127,16 +132,18 @@ def _serve(connection: Connection, side: str, arguments: dict[str, Any]) -> None
 
 def _subject(arguments: dict[str, Any]) -> tuple[Model, NDArray[np.uint8], AmgSettings]:
     from parity_kit import as_model, blobs, calibrate, sample, small_network  # type: ignore[import-not-found]
+    from random_networks import on_device  # type: ignore[import-not-found]
 
     from napari_sam2_automask.models import build_official, load_model
     from napari_sam2_automask.settings import AmgSettings
 
-    size = arguments["image"]
+    size, device = arguments["image"], arguments["device"]
     shape = (size[0], size[-1])
     settings = AmgSettings(
         points_per_side=arguments["points"],
         points_per_batch=arguments["batch"],
         crop_n_layers=arguments["crops"],
+        half_precision=arguments["half"],
     )
     # Smoothing on the scale of a large image would take longer than segmenting it.
     part = max(1, max(shape) // 1024)
@@ -144,10 +151,10 @@ def _subject(arguments: dict[str, Any]) -> tuple[Model, NDArray[np.uint8], AmgSe
     view = view.repeat(part, 0).repeat(part, 1)
     name = arguments["model"]
     if name == "bundled":
-        return load_model("bundled", device="cpu"), sample(shape), settings
+        return load_model("bundled", device=device), sample(shape), settings
     model = as_model(small_network(0)) if name == "small-random" else build_official(name, seed=0)
-    calibrate(model.network, view)
-    return model, view, settings
+    calibrate(model.network, view, device=device)
+    return on_device(model, device), view, settings
 
 
 def _floor(model: Model, settings: AmgSettings) -> dict[str, float]:

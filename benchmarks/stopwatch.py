@@ -73,9 +73,24 @@ def _resolve(path: str) -> Any:
 
 
 class Peak:
-    """Largest resident size while the context lasts, beyond that at its beginning."""
+    """Largest memory in use while the context lasts, beyond that at its beginning.
+
+    Parameters
+    ----------
+    device : str
+        The resident size of the process for "cpu", what torch has allocated for "cuda".
+    """
+
+    def __init__(self, device: str = "cpu") -> None:
+        self._on_gpu = device != "cpu"
 
     def __enter__(self) -> Peak:
+        if self._on_gpu:
+            import torch
+
+            torch.cuda.synchronize()
+            torch.cuda.reset_peak_memory_stats()
+            self._before = torch.cuda.memory_allocated()
         self._stop = threading.Event()
         self._start = self._peak = _resident()
         self._thread = threading.Thread(target=self._watch, daemon=True)
@@ -93,6 +108,10 @@ class Peak:
     @property
     def bytes(self) -> int:
         """Bytes."""
+        if self._on_gpu:
+            import torch
+
+            return torch.cuda.max_memory_allocated() - self._before
         return self._peak - self._start
 
 

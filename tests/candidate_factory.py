@@ -9,6 +9,7 @@ import numpy as np
 from napari_sam2_automask.bilinear import Axis, resize_window
 from napari_sam2_automask.candidates import Candidates, Floor, LogitWindows
 from napari_sam2_automask.settings import AmgSettings
+from napari_sam2_automask.windows import halve
 
 
 @dataclass(frozen=True)
@@ -25,9 +26,12 @@ class Blob:
 
 
 def make_candidates(
-    shape, blobs, *, grid=64, settings=None, floor=None, crops=None, noise=0.0, seed=0, lowest=None
+    shape, blobs, *, grid=64, settings=None, floor=None, crops=None, noise=0.0, seed=0, lowest=None, half=True
 ):
-    """Make `Candidates` of ellipses with a little smooth noise on their logits; best predicted IoU first."""
+    """Make `Candidates` of ellipses with a little smooth noise on their logits; best predicted IoU first.
+
+    With `half` their logits are stored as the engine stores them, else as files of the first version do.
+    """
     settings = settings or AmgSettings(pred_iou_thresh=0.5, stability_score_thresh=0.5)
     crops = np.array(crops or [(0, 0, shape[1], shape[0])], np.int64)
     lowest = settings.mask_threshold - settings.stability_score_offset if lowest is None else lowest
@@ -36,7 +40,9 @@ def make_candidates(
     rows = [row for row in made if row is not None]
     order = np.argsort(-np.array([row[0].iou for row in rows], np.float32), kind="stable")
     rows = [rows[i] for i in order]
-    windows = [row[2] for row in rows]
+    windows, repairs = [row[2] for row in rows], np.zeros((0, 3), np.int32)
+    if half:
+        windows, repairs = _halved(rows, crops, grid, settings.mask_threshold)
     return Candidates(
         shape=shape,
         predicted_iou=np.array([row[0].iou for row in rows], np.float32),
@@ -51,14 +57,27 @@ def make_candidates(
             origins=np.array([row[1] for row in rows], np.int32).reshape(-1, 2),
             sizes=np.array([w.shape for w in windows], np.int32).reshape(-1, 2),
             offsets=np.concatenate([[0], np.cumsum([w.size for w in windows])]).astype(np.int64),
-            values=np.concatenate([w.ravel() for w in windows]) if windows else np.zeros(0, np.float32),
+            values=np.concatenate([w.ravel() for w in windows]) if windows else np.zeros(0, np.float16),
             lowest=lowest,
+            repairs=repairs,
         ),
         settings=settings,
         floor=floor or Floor.of(settings),
         model={"name": "blobs"},
         prompts=(len(blobs), len(blobs)),
     )
+
+
+def _halved(rows, crops, grid, threshold):
+    """Half-precision windows of all candidates, and the pixels that their rounding moves."""
+    windows, repairs = [], [np.zeros((0, 3), np.int32)]
+    for k, row in enumerate(rows):
+        x0, y0, x1, y1 = (int(v) for v in crops[row[0].crop])
+        axes = Axis.make(grid, y1 - y0), Axis.make(grid, x1 - x0)
+        (window,), (moved,) = halve([row[2]], [row[1]], axes, threshold)
+        windows.append(window)
+        repairs.append(np.insert(moved + np.array([y0, x0]), 0, k, axis=1).astype(np.int32))
+    return windows, np.concatenate(repairs)
 
 
 def random_candidates(shape, n, seed=0, *, grid=64, sizes=(4, 40), holes=False, **more):

@@ -7,6 +7,7 @@ of the prompts passes predicted IoU, and most masks are stable. Everything befor
 
 from __future__ import annotations
 
+import dataclasses
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from sam2.modeling.sam2_base import SAM2Base
 
-__all__ = ["as_model", "blobs", "calibrate", "small_network"]
+__all__ = ["as_model", "blobs", "calibrate", "on_device", "small_network"]
 
 # Radii of the single mask and of the three, in parts of the image's side.
 _RADII = 0.08, 0.05, 0.08, 0.12
@@ -75,6 +76,12 @@ def as_model(network: SAM2Base, name: str = "random") -> Model:
     return Model(name=name, network=network, device=torch.device("cpu"))
 
 
+def on_device(model: Model, device: str) -> Model:
+    """The same model on another device; the network is moved."""
+    model.network.to(device)
+    return dataclasses.replace(model, device=torch.device(device))
+
+
 def blobs(shape: tuple[int, int], seed: int = 0, scale: float = 0.06) -> NDArray[np.uint8]:
     """A smooth random colour image, (Y, X, 3) uint8."""
     from scipy.ndimage import gaussian_filter
@@ -96,6 +103,7 @@ def calibrate(
     share: float = 0.5,
     covered: float = 0.01,
     stability: float = 0.95,
+    device: str = "cpu",
 ) -> None:
     """Fit the last layers to an image and a grid of prompts.
 
@@ -113,10 +121,13 @@ def calibrate(
         Share of the image that a typical mask covers.
     stability : float
         Stability that four in five masks reach on this image.
+    device : str
+        Where to run the network meanwhile; it is on the CPU afterwards.
     """
     _place(network)
     decoder = network.sam_mask_decoder
-    answers = _ask(network, view, points)
+    answers = _ask(network.to(device), view, points)
+    network.cpu()
     shared = answers.pixels.mean(0)
     for layer, hidden, radius in zip(_last_layers(decoder), answers.hidden, _RADII, strict=True):
         weight, bias = _fit(hidden, shared, answers.wanted(radius))
@@ -251,7 +262,10 @@ def _ask(network: SAM2Base, view: NDArray[np.uint8], points: int) -> _Answers:
     side = (torch.arange(points) + 0.5) / points
     grid = torch.stack(torch.meshgrid(side, side, indexing="xy"), -1).reshape(-1, 2)
     sparse, dense = network.sam_prompt_encoder(
-        points=(grid[:, None] * network.image_size, torch.ones(len(grid), 1, dtype=torch.int)),
+        points=(
+            grid[:, None].to(network.device) * network.image_size,
+            torch.ones(len(grid), 1, dtype=torch.int, device=network.device),
+        ),
         boxes=None,
         masks=None,
     )
@@ -266,7 +280,7 @@ def _ask(network: SAM2Base, view: NDArray[np.uint8], points: int) -> _Answers:
                 repeat_image=True,
                 high_res_features=list(features.high_res),
             )
-            ratings.append(rating)
+            ratings.append(rating.cpu())
     some = torch.cat(pixels)
     return _Answers(
         grid, [torch.cat(parts) for parts in hidden], some.flatten(2), torch.cat(ratings), some.shape[-1]
@@ -280,13 +294,13 @@ def _recorded(decoder: Any) -> Iterator[tuple[list[list[Tensor]], list[Tensor]]]
     hidden: list[list[Tensor]] = [[] for _ in last]
     pixels: list[Tensor] = []
     hooks = [
-        layer.register_forward_pre_hook(lambda _m, given, mine=mine: mine.append(given[0]))
+        layer.register_forward_pre_hook(lambda _m, given, mine=mine: mine.append(given[0].cpu()))
         for layer, mine in zip(last, hidden, strict=True)
     ]
     half = _STRIDE // 2
     hooks.append(
         decoder.output_upscaling[4].register_forward_hook(
-            lambda _m, _i, out: pixels.append(out[:, :, half::_STRIDE, half::_STRIDE].clone())
+            lambda _m, _i, out: pixels.append(out[:, :, half::_STRIDE, half::_STRIDE].cpu().clone())
         )
     )
     try:

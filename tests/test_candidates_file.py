@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from candidate_factory import make_candidates, random_candidates
 
-from napari_sam2_automask import AmgSettings, select
+from napari_sam2_automask import AmgSettings, candidates_file, select
 from napari_sam2_automask.candidates_file import load_candidates, save_candidates
 from napari_sam2_automask.errors import CandidatesError, OutputError
 
@@ -57,6 +57,32 @@ def test_what_is_read_is_what_was_saved(saved):
     assert read.mask(0, threshold=1.0)[2].sum() < read.area[0]
 
 
+def test_files_of_the_first_version_are_read_and_written_as_such(tmp_path):
+    candidates = random_candidates((90, 120), 25, seed=3, half=False)
+    path = save_candidates(candidates, tmp_path / "old.candidates.npz")
+    with np.load(path) as data:
+        assert json.loads(data["header"].tobytes())["version"] == 1
+        assert "repairs" not in data.files
+    read = load_candidates(path)
+    assert read.windows.values.dtype == np.float32
+    new = random_candidates((90, 120), 25, seed=3)
+    assert new.nbytes < 0.7 * read.nbytes
+    for k in range(len(read)):
+        np.testing.assert_array_equal(read.mask(k)[2], new.mask(k)[2])
+
+
+def test_repairs_of_candidates_that_are_not_there_are_refused(saved):
+    _, path = saved
+    with np.load(path) as data:
+        entries = {name: data[name] for name in data.files}
+    entries["repairs"] = np.array([[99, 0, 0]], np.int32)
+    header = json.loads(entries.pop("header").tobytes())
+    header["sha256"] = candidates_file._digest(entries, header)
+    np.savez(path, header=np.frombuffer(json.dumps(header).encode(), np.uint8), **entries)
+    with pytest.raises(CandidatesError, match="do not fit: repairs"):
+        load_candidates(path)
+
+
 def test_no_candidates_and_point_grids_survive(tmp_path):
     settings = AmgSettings(points_per_side=None, point_grids=(((0.25, 0.5),),))
     empty = make_candidates((8, 9), [], settings=settings)
@@ -94,8 +120,8 @@ def test_other_files_are_refused(tmp_path):
 
 def test_a_newer_version_is_named(saved):
     _, path = saved
-    rewritten(path, with_header(version=2))
-    with pytest.raises(CandidatesError, match=r"version 2.*update"):
+    rewritten(path, with_header(version=3))
+    with pytest.raises(CandidatesError, match=r"version 3.*update"):
         load_candidates(path)
 
 

@@ -8,6 +8,7 @@ from parity_kit import blobs, small_network
 
 from napari_sam2_automask.engine.decoder import LowRankDecoder, fits
 from napari_sam2_automask.engine.encode import Features, encode
+from napari_sam2_automask.engine.heads import by_head, shared_matmul
 from napari_sam2_automask.engine.plain import PlainDecoder
 
 VIEW = blobs((90, 120), scale=0.1)
@@ -27,13 +28,15 @@ def _decode(decoder, sparse: torch.Tensor, floor: float = float("-inf")):
     )
 
 
-@pytest.mark.parametrize("chunk", [1, 3, 11])
+@pytest.mark.parametrize(("chunk", "whole"), [(1, False), (3, False), (11, False), (11, True)])
 @pytest.mark.parametrize("multimask", [True, False])
 @pytest.mark.parametrize(
     "options", [{}, {"object_scores": False}, {"high_res": False, "image_size": 128}], ids=str
 )
 @torch.inference_mode()
-def test_same_as_stock_in_double_precision(options: dict[str, bool], multimask: bool, chunk: int) -> None:
+def test_same_as_stock_in_double_precision(
+    options: dict[str, bool], multimask: bool, chunk: int, whole: bool
+) -> None:
     """In double precision only rounding remains, so that no term can hide below single precision."""
     network = small_network(1, **options).double()
     for parameter in network.parameters():
@@ -50,7 +53,8 @@ def test_same_as_stock_in_double_precision(options: dict[str, bool], multimask: 
     dense_pe = network.sam_prompt_encoder.get_dense_pe().double()
     network.sam_prompt_encoder.double()
     network.sam_prompt_encoder.get_dense_pe = lambda: dense_pe
-    prompt, iou, logits = _decode(LowRankDecoder(network, features, multimask=multimask, chunk=chunk), sparse)
+    decoder = LowRankDecoder(network, features, multimask=multimask, chunk=chunk, whole=whole)
+    prompt, iou, logits = _decode(decoder, sparse)
     stock_prompt, stock_iou, stock_logits = _decode(
         PlainDecoder(network, features, multimask=multimask, chunk=11), sparse
     )
@@ -60,12 +64,13 @@ def test_same_as_stock_in_double_precision(options: dict[str, bool], multimask: 
     torch.testing.assert_close(logits.float(), stock_logits, rtol=1e-6, atol=1e-6)
 
 
+@pytest.mark.parametrize("whole", [False, True])
 @torch.inference_mode()
-def test_floor_of_predicted_iou_only_drops_masks() -> None:
+def test_floor_of_predicted_iou_only_drops_masks(whole: bool) -> None:
     network = small_network(1)
     features = encode(network, VIEW, lambda: None)
     sparse = _prompts(network, 13)
-    decoder = LowRankDecoder(network, features, multimask=True, chunk=1)
+    decoder = LowRankDecoder(network, features, multimask=True, chunk=1, whole=whole)
     prompt, iou, logits = _decode(decoder, sparse)
     floor = float(iou.median())
     some = _decode(decoder, sparse, floor)
@@ -74,6 +79,18 @@ def test_floor_of_predicted_iou_only_drops_masks() -> None:
     assert torch.equal(some[0], prompt[keep])
     assert torch.equal(some[1], iou[keep])
     torch.testing.assert_close(some[2], logits[keep], rtol=1e-5, atol=1e-6)
+    assert not list(decoder.decode(sparse, 1.0, lambda: None))
+
+
+@pytest.mark.parametrize("add", [False, True])
+def test_products_by_head_and_by_prompt_are_the_same(add: bool) -> None:
+    generator = torch.Generator().manual_seed(0)
+    tokens = torch.randn(5, 3, 7, 4, generator=generator).transpose(1, 2).contiguous().transpose(1, 2)
+    table = torch.randn(3, 4, 11, generator=generator)
+    out = torch.randn(5, 3, 7, 11, generator=generator) if add else torch.full((5, 3, 7, 11), torch.nan)
+    right = torch.matmul(tokens, table) + (out if add else 0)
+    torch.testing.assert_close(by_head(tokens, table, out.clone(), add=add), right)
+    torch.testing.assert_close(shared_matmul(tokens, table, out.clone(), add=add), right)
 
 
 def test_unusual_decoders_are_left_to_the_plain_one() -> None:

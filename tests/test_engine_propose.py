@@ -11,8 +11,8 @@ import pytest
 import torch
 from parity_kit import as_model, blobs, calibrate, run_meta, run_ours, small_network
 
-from napari_sam2_automask.candidates import Candidates, Floor
-from napari_sam2_automask.engine import asking, estimate, memory, propose, proposing
+from napari_sam2_automask.candidates import BEYOND_MEMORY, Candidates, Floor
+from napari_sam2_automask.engine import asking, estimate, memory, precision, propose, proposing
 from napari_sam2_automask.engine.cache import FeatureCache, features_cache
 from napari_sam2_automask.engine.decoder import LowRankDecoder
 from napari_sam2_automask.engine.encode import Features
@@ -77,6 +77,72 @@ def test_another_batch_size_gives_the_same_masks(model: Model, batch: int) -> No
     for k in range(len(whole)):
         a, b = whole.full(k), other.full(k)
         assert (a & b).sum() / (a | b).sum() >= 0.999
+
+
+@pytest.mark.parametrize("changes", [{}, {"multimask_output": False}, {"use_m2m": True}], ids=str)
+def test_the_way_of_a_gpu_gives_the_same_masks(
+    model: Model, changes: dict[str, bool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = BASE.replace(crop_n_layers=1, **changes)
+    expected = propose(VIEW, settings, model)
+    batches, original = [], Upscaler.batch
+    monkeypatch.setattr(asking, "is_cpu", lambda device: False)
+    monkeypatch.setattr(Upscaler, "batch", lambda *args: batches.append(len(args[-1])) or original(*args))
+    found = propose(VIEW, settings, model)
+    assert len(found) == len(expected) > 0
+    assert 1 < max(batches) <= 16
+    np.testing.assert_allclose(found.predicted_iou, expected.predicted_iou, rtol=0, atol=1e-5)
+    np.testing.assert_allclose(np.sort(found.area), np.sort(expected.area), atol=3)
+    assert found.removed == expected.removed
+
+
+@pytest.mark.filterwarnings("ignore:CUDA is not available")
+def test_half_precision_is_for_cuda_only_and_falls_back(
+    model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = propose(VIEW, BASE, model)
+    assert _same(propose(VIEW, BASE.replace(half_precision=True), model), expected)
+    assert precision.is_half(BASE.replace(half_precision=True), torch.device("cuda"))
+    assert not precision.is_half(BASE, torch.device("cuda"))
+    half = Features(torch.ones(1, 2, 3, 3).half(), (torch.ones(1, 2, 6, 6).half(),), None)
+    single = precision.encode_in_half(lambda: half)
+    assert single.image_embed.dtype == single.high_res[0].dtype == torch.float32
+    answers: list[Any] = [ModelError("not numbers"), half]
+
+    def encode() -> Features:
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    assert precision.encode_in_half(encode) is half  # the second time, in whatever precision it came
+    keys: list[str] = []
+    original = FeatureCache.get
+    monkeypatch.setattr(proposing, "is_half", lambda settings, device: settings.half_precision)
+    monkeypatch.setattr(proposing, "encode_in_half", lambda run: run())
+    monkeypatch.setattr(
+        FeatureCache, "get", lambda self, *args: keys.append(args[-1]) or original(self, *args)
+    )
+    for settings in (BASE, BASE.replace(half_precision=True)):
+        propose(VIEW, settings, model)
+    assert keys == ["", "half"]
+
+
+def test_what_exceeds_the_memory_for_candidates_is_left_out_whatever_the_batch(model: Model) -> None:
+    settings = BASE.replace(crop_n_layers=1, pred_iou_thresh=0.0, stability_score_thresh=0.0)
+    whole = propose(VIEW, settings, model)
+    limit = int(whole.windows.counts.sum() // 3)
+    found = []
+    for batch in (3, 64):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(proposing, "most_bytes", lambda settings: limit)
+            found.append(propose(VIEW, settings.replace(points_per_batch=batch), model))
+    for some in found:
+        assert 0 < len(some) < len(whole)
+        assert some.windows.counts.sum() <= limit
+        assert some.removed[BEYOND_MEMORY] == len(whole) - len(some)
+        np.testing.assert_allclose(some.predicted_iou, whole.predicted_iou[: len(some)], atol=1e-5)
+    assert len(found[0]) == len(found[1])
 
 
 def test_rank_is_by_predicted_iou(model: Model) -> None:

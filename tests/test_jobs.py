@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,8 @@ import pytest
 import tifffile
 from mask_factory import make_masks, rectangle
 
-from napari_sam2_automask import jobs
+from napari_sam2_automask import cli_running, jobs
+from napari_sam2_automask.candidates import BEYOND_MEMORY
 from napari_sam2_automask.errors import ModelError, OutputError
 from napari_sam2_automask.painting import paint
 from napari_sam2_automask.planning import find_images, plan_jobs
@@ -64,6 +66,17 @@ def test_a_folder_gives_its_images_in_order_without_hidden_files_results_and_sub
     images, useless = find_images([tmp_path])
     assert [path.name for path in images] == ["a.PNG", "b.tif", "c.jpeg"]
     assert not useless
+
+
+def test_masks_that_did_not_fit_into_memory_are_told_of(tmp_path, fake):
+    def segment(image, *args, **more):
+        done = fake_segment(image, *args, **more)
+        return replace(done, record={**done.record, "removed": {BEYOND_MEMORY: 1200}})
+
+    fake.setattr(jobs, "segment_loaded", segment)
+    (result,) = run([save(tmp_path / "a.tif", 3)], tmp_path / "out")
+    assert result.status == "done" and "1,200 masks did not fit into candidate_memory" in result.message
+    assert result.message in cli_running._line(result)
 
 
 def test_an_image_given_twice_is_done_once(tmp_path):

@@ -110,6 +110,11 @@ def finished(objects, complete=True, removed=None, **more):
     [
         (finished(1), "1 object in 2.5 s on cpu."),
         (finished(1234), "1,234 objects in 2.5 s on cpu."),
+        (
+            finished(2, removed={"beyond memory": 1500}),
+            "2 objects in 2.5 s on cpu. 1,500 masks did not fit into candidate_memory and were left out: "
+            "raise it to keep them.",
+        ),
         (finished(3, complete=False), "Cancelled: 3 objects found so far, in a layer named (partial)."),
         (finished(0, complete=False), "Cancelled before any object was found."),
         (

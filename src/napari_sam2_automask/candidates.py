@@ -10,18 +10,41 @@ import numpy as np
 
 from napari_sam2_automask.bilinear import Axis, resize_window
 from napari_sam2_automask.errors import CandidatesError
+from napari_sam2_automask.windows import LogitWindows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from numpy.typing import NDArray
 
     from napari_sam2_automask.settings import AmgSettings
 
-__all__ = ["Candidates", "Floor", "LogitWindows"]
+__all__ = ["BEYOND_MEMORY", "Candidates", "Floor", "LogitWindows", "left_out_text", "most_bytes"]
+
+#: Under this name `Candidates.removed` counts what did not fit into `candidate_memory`.
+BEYOND_MEMORY = "beyond memory"
 
 #: How far thresholds can be lowered after a proposal that leaves room for it.
 ROOM = 0.2
+
+
+def most_bytes(settings: AmgSettings) -> int:
+    """Return how many bytes of logits may be kept at these settings."""
+    return settings.candidate_memory * 1_000_000
+
+
+def left_out_text(removed: Mapping[str, int]) -> str:
+    """Say how many masks did not fit into the memory for candidates; nothing where all did.
+
+    Parameters
+    ----------
+    removed : mapping of str to int
+        How many masks each filter removed.
+    """
+    count = removed.get(BEYOND_MEMORY, 0)
+    if not count:
+        return ""
+    return f"{count:,} masks did not fit into candidate_memory and were left out: raise it to keep them"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,41 +81,6 @@ class Floor:
         """Return the lower of this floor and the settings' own thresholds."""
         pred_iou, stability = settings.lowest_scores
         return Floor(min(self.pred_iou, pred_iou), min(self.stability, stability))
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class LogitWindows:
-    """The part of each candidate's low-resolution logits that its mask is made of.
-
-    Attributes
-    ----------
-    grid : (int, int)
-        Rows and columns of the whole logits of a crop, such as 256 x 256.
-    origins : (N, 2) int32 array
-        Row and column of each window's first sample.
-    sizes : (N, 2) int32 array
-        Rows and columns of each window.
-    offsets : (N + 1,) int64 array
-        Window i lies in ``values[offsets[i]:offsets[i + 1]]``, row by row.
-    values : float32 array
-        All windows, one after another.
-    lowest : float
-        Logits above this are inside the windows.
-    """
-
-    grid: tuple[int, int]
-    origins: NDArray[np.int32]
-    sizes: NDArray[np.int32]
-    offsets: NDArray[np.int64]
-    values: NDArray[np.float32]
-    lowest: float
-
-    def __len__(self) -> int:
-        return len(self.sizes)
-
-    def window(self, i: int) -> NDArray[np.float32]:
-        """Return the logits of candidate i, (rows, columns) float32, a view."""
-        return self.values[self.offsets[i] : self.offsets[i + 1]].reshape(self.sizes[i])
 
 
 @dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
@@ -158,10 +146,7 @@ class Candidates:
     @property
     def nbytes(self) -> int:
         """Memory of the arrays in bytes."""
-        return sum(array.nbytes for array in self._arrays())
-
-    def _arrays(self) -> Iterator[NDArray[Any]]:
-        yield from (
+        columns = (
             self.predicted_iou,
             self.stability_score,
             self.points,
@@ -169,7 +154,7 @@ class Candidates:
             self.area,
             self.crop_index,
         )
-        yield from (self.windows.origins, self.windows.sizes, self.windows.offsets, self.windows.values)
+        return sum(array.nbytes for array in columns) + self.windows.nbytes
 
     def mask(self, i: int, threshold: float | None = None) -> tuple[int, int, NDArray[np.bool_]]:
         """Return a candidate's mask inside its box.
@@ -235,7 +220,9 @@ class Candidates:
         else:
             y0, x0, y1, x1 = pixels[0] - cy0, pixels[1] - cx0, pixels[2] - cy0, pixels[3] - cx0
         resized = resize_window(self.windows.window(i), (oy, ox), (rows, columns), (y0, x0, y1, x1))
-        return cy0 + y0, cx0 + x0, resized
+        corner = cy0 + y0, cx0 + x0
+        self.windows.repair(i, resized, corner, np.float32(self.settings.mask_threshold))
+        return *corner, resized
 
 
 @lru_cache(maxsize=64)

@@ -21,6 +21,7 @@ import numpy as np
 from napari_sam2_automask.candidates import Candidates, Floor, LogitWindows
 from napari_sam2_automask.errors import CandidatesError, OutputError, SettingsError
 from napari_sam2_automask.settings import AmgSettings
+from napari_sam2_automask.windows import STORED
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["load_candidates", "save_candidates"]
 
 _FORMAT = "sam2-automask-candidates"
-_VERSION = 1
+_VERSION = 2
 # Name, type and number of dimensions of each array in the file.
 _ARRAYS: dict[str, tuple[type, int]] = {
     "predicted_iou": (np.float32, 1),
@@ -41,9 +42,14 @@ _ARRAYS: dict[str, tuple[type, int]] = {
     "origins": (np.int32, 2),
     "sizes": (np.int32, 2),
     "offsets": (np.int64, 1),
-    "values": (np.float32, 1),
+    "values": (STORED, 1),
+    "repairs": (np.int32, 2),
 }
-_COLUMNS = {"points": 2, "boxes": 4, "crop_boxes": 4, "origins": 2, "sizes": 2}
+# Files of the first version hold logits in single precision, which need no repairs.
+_FIRST = {**{name: kind for name, kind in _ARRAYS.items() if name != "repairs"}, "values": (np.float32, 1)}
+_LAYOUTS = {1: _FIRST, _VERSION: _ARRAYS}
+_COLUMNS = {"points": 2, "boxes": 4, "crop_boxes": 4, "origins": 2, "sizes": 2, "repairs": 3}
+_WINDOWS = ("origins", "sizes", "offsets", "values", "repairs")
 _PER_CANDIDATE = (
     "predicted_iou", "stability_score", "points", "boxes", "area", "crop_index", "origins", "sizes",
 )  # fmt: skip
@@ -113,7 +119,7 @@ def load_candidates(path: str | os.PathLike[str]) -> Candidates:
         raise CandidatesError(
             f"{path.name} is damaged (its checksum does not fit): save the candidates again"
         )
-    _check_arrays(path, arrays)
+    _check_arrays(path, arrays, _LAYOUTS[header["version"]])
     try:
         return _candidates(header, arrays)
     except (KeyError, TypeError, ValueError, SettingsError) as error:
@@ -124,17 +130,25 @@ def load_candidates(path: str | os.PathLike[str]) -> Candidates:
 
 def _arrays(candidates: Candidates) -> dict[str, NDArray[Any]]:
     windows = candidates.windows
-    own = ("origins", "sizes", "offsets", "values")
     return {
-        name: np.ascontiguousarray(getattr(windows if name in own else candidates, name), dtype=kind)
-        for name, (kind, _) in _ARRAYS.items()
+        name: np.ascontiguousarray(getattr(windows if name in _WINDOWS else candidates, name), dtype=kind)
+        for name, (kind, _) in _layout(candidates).items()
     }
+
+
+def _layout(candidates: Candidates) -> dict[str, tuple[type, int]]:
+    """Return the arrays of a file of these candidates: what was read from an old file is written as one."""
+    return _LAYOUTS[_version(candidates)]
+
+
+def _version(candidates: Candidates) -> int:
+    return 1 if candidates.windows.values.dtype == np.float32 else _VERSION
 
 
 def _header(candidates: Candidates) -> dict[str, Any]:
     return {
         "format": _FORMAT,
-        "version": _VERSION,
+        "version": _version(candidates),
         "shape": [int(n) for n in candidates.shape],
         "grid": [int(n) for n in candidates.windows.grid],
         "lowest": float(candidates.windows.lowest),
@@ -181,20 +195,21 @@ def _entries(data: Any, name: str, foreign: str) -> tuple[dict[str, Any], dict[s
     header = json.loads(data["header"].tobytes())
     if not isinstance(header, dict) or header.get("format") != _FORMAT:
         raise CandidatesError(foreign)
-    if header.get("version") != _VERSION:
+    layout = _LAYOUTS.get(header.get("version", 0))
+    if layout is None:
         raise CandidatesError(
             f"{name} is in version {header.get('version')} of the format, this is version {_VERSION}: "
             "update napari-sam2-automask, or propose again"
         )
-    return header, {array: data[array] for array in _ARRAYS}
+    return header, {array: data[array] for array in layout}
 
 
-def _check_arrays(path: Path, arrays: dict[str, NDArray[Any]]) -> None:
+def _check_arrays(path: Path, arrays: dict[str, NDArray[Any]], layout: dict[str, tuple[type, int]]) -> None:
     """Refuse arrays that do not fit one another: a checksum protects from damage, not from other writers."""
     n = len(arrays["predicted_iou"])
     wrong = [
         name
-        for name, (kind, dimensions) in _ARRAYS.items()
+        for name, (kind, dimensions) in layout.items()
         if arrays[name].dtype != kind
         or arrays[name].ndim != dimensions
         or (dimensions == 2 and arrays[name].shape[1] != _COLUMNS[name])
@@ -209,23 +224,27 @@ def _check_arrays(path: Path, arrays: dict[str, NDArray[Any]]) -> None:
             arrays["crop_boxes"]
         ):
             wrong = ["crop_index"]
+        elif "repairs" in arrays and not _sorted_within(arrays["repairs"][:, 0], n):
+            wrong = ["repairs"]
     if wrong:
         raise CandidatesError(f"{path.name} holds arrays that do not fit: {', '.join(wrong)}: save again")
+
+
+def _sorted_within(owners: NDArray[np.int32], n: int) -> bool:
+    """Tell whether each repair belongs to one of n candidates, in their order."""
+    return not len(owners) or bool(owners[0] >= 0 and owners[-1] < n and (np.diff(owners) >= 0).all())
 
 
 def _candidates(header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Candidates:
     rows, columns = header["shape"]
     grid_rows, grid_columns = header["grid"]
-    own = {name: arrays[name] for name in _ARRAYS if name not in ("origins", "sizes", "offsets", "values")}
+    own = {name: array for name, array in arrays.items() if name not in _WINDOWS}
     return Candidates(
         shape=(int(rows), int(columns)),
         **own,
         windows=LogitWindows(
             grid=(int(grid_rows), int(grid_columns)),
-            origins=arrays["origins"],
-            sizes=arrays["sizes"],
-            offsets=arrays["offsets"],
-            values=arrays["values"],
+            **{name: array for name, array in arrays.items() if name in _WINDOWS},
             lowest=float(header["lowest"]),
         ),
         settings=AmgSettings.from_json(header["settings"]),

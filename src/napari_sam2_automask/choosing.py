@@ -29,12 +29,14 @@ __all__ = [
     "filter_scores",
     "merge_and_cut",
     "suppression_order",
+    "touches_edge",
 ]
 
 _PROPOSAL_ONLY = (
     "points_per_side", "point_grids", "crop_n_layers", "crop_overlap_ratio",
     "crop_n_points_downscale_factor", "use_m2m", "multimask_output",
     "fit_objects", "object_diameter", "points_per_diameter", "renderings", "fill_gaps",
+    "half_precision",
 )  # fmt: skip
 
 # A mask of which no more than this share lies in others is in a gap.
@@ -52,11 +54,14 @@ class Choice(NamedTuple):
         How many each filter removed, those of the proposal included.
     measures : Measures
         Areas and boxes of all candidates at the settings' mask threshold.
+    decisive : (N,) bool array
+        Those that passed the scores and that no box suppressed: without any other the choice is the same.
     """
 
     rows: NDArray[np.int64]
     removed: dict[str, int]
     measures: Measures
+    decisive: NDArray[np.bool_]
 
 
 class BoxTable:
@@ -124,6 +129,7 @@ def choose(
     check_settings(candidates, settings)
     measures = lookups(candidates).measures(settings)
     removed = dict(candidates.removed)
+    decisive = np.zeros(len(candidates), bool)
     if table is not None and settings.mask_threshold != candidates.settings.mask_threshold:
         table = None
 
@@ -135,6 +141,7 @@ def choose(
             alive = table.suppress(alive, settings, removed)
         else:
             alive = _suppress(candidates, settings, measures.boxes, alive, removed)
+        decisive[alive] = True
         return merge_and_cut(candidates, settings, measures, alive, removed)
 
     alive = one_round(filter_scores(candidates, settings, measures, removed), removed)
@@ -147,7 +154,7 @@ def choose(
         removed["taken back in gaps"] = -int(filled.sum())
         alive = alive | filled
     order = suppression_order(candidates)
-    return Choice(order[alive[order]], removed, measures)
+    return Choice(order[alive[order]], removed, measures, decisive)
 
 
 def check_settings(candidates: Candidates, settings: AmgSettings) -> None:
@@ -200,7 +207,7 @@ def filter_scores(
     drop("empty", lambda: measures.area > 0, measures.area is not candidates.area)
     drop("smallest object", lambda: measures.area >= settings.min_area, settings.min_area > 0)
     drop("largest object", lambda: measures.area <= settings.max_area, settings.max_area > 0)
-    drop("edge objects", lambda: ~_touches_edge(measures.boxes, candidates.shape), not settings.edge_objects)
+    drop("edge objects", lambda: ~touches_edge(measures.boxes, candidates.shape), not settings.edge_objects)
     return alive
 
 
@@ -246,7 +253,8 @@ def suppression_order(candidates: Candidates) -> NDArray[np.int64]:
     return np.lexsort((rows, candidates.crop_index, -size))
 
 
-def _touches_edge(boxes: NDArray[np.int64], shape: tuple[int, int]) -> NDArray[np.bool_]:
+def touches_edge(boxes: NDArray[np.int64], shape: tuple[int, int]) -> NDArray[np.bool_]:
+    """Tell which boxes touch the edge of an image of some rows and columns, (N,) bool."""
     x0, y0, x1, y1 = boxes.T
     touches: NDArray[np.bool_] = (x0 <= 0) | (y0 <= 0) | (x1 >= shape[1] - 1) | (y1 >= shape[0] - 1)
     return touches

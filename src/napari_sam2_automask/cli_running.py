@@ -130,4 +130,5 @@ def _line(result: FileResult) -> str:
         return f"{name}: skipped, {result.message}"
     objects = f"{result.objects} objects" if result.objects else f"no objects ({result.removed})"
     fitted = f", fitted to objects {result.width} wide" if result.width else ""
-    return f"{name}: {objects}, {result.seconds:.1f} s{fitted}"
+    left_out = f"; {result.message}" if result.message else ""
+    return f"{name}: {objects}, {result.seconds:.1f} s{fitted}{left_out}"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_sam2_automask.candidates import Floor
+from napari_sam2_automask.candidates import Floor, left_out_text
 from napari_sam2_automask.errors import AutomaskError, ImageError, OutputError, SettingsError
 from napari_sam2_automask.image import contrast_range
 from napari_sam2_automask.physical import AnySettings, measured
@@ -217,7 +217,8 @@ def _run(
     removed = "" if objects else removed_text(done.record["removed"])
     fitted = done.record.get("object_diameter")
     width = width_text(fitted, Pixel.known(image.pixel_size, image.unit)) if fitted else ""
-    return FileResult(job.source, "done", "", objects, time.perf_counter() - start, removed, job.plane, width)
+    left_out, seconds = left_out_text(done.record["removed"]), time.perf_counter() - start
+    return FileResult(job.source, "done", left_out, objects, seconds, removed, job.plane, width)
 
 
 def _existing(job: Job, checksum: str) -> FileResult:

@@ -54,6 +54,10 @@ class Lookups:
         """Use a ladder that was made elsewhere."""
         self._ladder = ladder
 
+    def adopt_pairs(self, pairs: Pairs) -> None:
+        """Use pairs that were made elsewhere, all that will be asked for."""
+        self._pairs = pairs
+
     @property
     def ladder(self) -> Ladder:
         """Areas and boxes at every threshold."""

@@ -58,7 +58,11 @@ class Pairs:
         return sum(a.nbytes for a in (self.small, self.large, self.inside, self.iou))
 
 
-def make_pairs(candidates: Candidates, tick: Callable[[], None] | None = None) -> Pairs:
+def make_pairs(
+    candidates: Candidates,
+    tick: Callable[[], None] | None = None,
+    among: NDArray[np.bool_] | None = None,
+) -> Pairs:
     """Measure how much every two candidates share.
 
     Parameters
@@ -67,6 +71,8 @@ def make_pairs(candidates: Candidates, tick: Callable[[], None] | None = None) -
         The candidates; their masks at the proposal's mask threshold are compared.
     tick : callable, optional
         Called after each candidate; may raise to stop.
+    among : (N,) bool array, optional
+        Leaves out the pairs of which neither candidate is one of these.
 
     Returns
     -------
@@ -77,7 +83,7 @@ def make_pairs(candidates: Candidates, tick: Callable[[], None] | None = None) -
     strides = _strides(area)
     found = []
     for stride in np.unique(strides):
-        found += _pairs_at(candidates, int(stride), strides, tick)
+        found += _pairs_at(candidates, int(stride), strides, tick, among)
     if not found:
         nothing = np.zeros(0, np.int32)
         return Pairs(nothing, nothing, nothing.astype(np.float32), nothing.astype(np.float32))
@@ -96,22 +102,33 @@ def _strides(area: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def _pairs_at(
-    candidates: Candidates, stride: int, strides: NDArray[np.int64], tick: Callable[[], None] | None
+    candidates: Candidates,
+    stride: int,
+    strides: NDArray[np.int64],
+    tick: Callable[[], None] | None,
+    among: NDArray[np.bool_] | None,
 ) -> list[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]]:
     """Compare the masks that belong to one lattice with those and all larger ones."""
     mine, others = np.flatnonzero(strides == stride), np.flatnonzero(strides >= stride)
     samples = _sample(candidates, others, stride, tick)
-    cover = np.asarray(samples.sum(axis=0)).ravel()
     position = np.searchsorted(others, mine)
-    area = candidates.area
+    area, counts = candidates.area, np.diff(samples.indptr)
+    everyone = np.arange(len(others))
+    if among is None:
+        sides = [(position, everyone)]
+    else:
+        wanted = among[mine]
+        sides = [(position[wanted], everyone), (position[~wanted], np.flatnonzero(among[others]))]
     found = []
-    for rows in _batches(samples, position, cover):
-        product = (samples[rows] @ samples.T).tocoo()
-        a, b = others[rows][product.row], others[product.col]
-        sizes = np.maximum(np.diff(samples.indptr)[rows][product.row], 1)
-        inside = product.data / sizes
-        keep = (inside >= _LEAST) & ((area[a] < area[b]) | ((area[a] == area[b]) & (a > b)))
-        found.append((a[keep], b[keep], inside[keep]))
+    for own, partners in sides:
+        against = samples if len(partners) == len(others) else samples[partners]
+        cover = np.asarray(against.sum(axis=0)).ravel()
+        for rows in _batches(samples, own, cover):
+            product = (samples[rows] @ against.T).tocoo()
+            a, b = others[rows][product.row], others[partners[product.col]]
+            inside = product.data / np.maximum(counts[rows][product.row], 1)
+            keep = (inside >= _LEAST) & ((area[a] < area[b]) | ((area[a] == area[b]) & (a > b)))
+            found.append((a[keep], b[keep], inside[keep]))
     return found
 
 

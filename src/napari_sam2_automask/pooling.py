@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_sam2_automask.windows import LogitWindows
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from napari_sam2_automask.candidates import Candidates, LogitWindows
+    from napari_sam2_automask.candidates import Candidates
 
 __all__ = ["pool", "take"]
 
@@ -54,7 +56,7 @@ def pool(parts: Sequence[Candidates]) -> Candidates:
         **columns,
         crop_index=crop_index.astype(np.int32),
         crop_boxes=np.array(list(crops), np.int64).reshape(-1, 4),
-        windows=_windows([p.windows for p in parts]),
+        windows=LogitWindows.pool([p.windows for p in parts]),
         complete=all(p.complete for p in parts),
         removed=dict(removed),
         prompts=(sum(p.prompts[0] for p in parts), sum(p.prompts[1] for p in parts)),
@@ -64,31 +66,5 @@ def pool(parts: Sequence[Candidates]) -> Candidates:
 
 def take(candidates: Candidates, rows: NDArray[np.integer]) -> Candidates:
     """Return some candidates, in the order of `rows`, as a set of their own."""
-    windows = candidates.windows
-    sizes = windows.sizes[rows]
-    values = [windows.values[windows.offsets[i] : windows.offsets[i + 1]] for i in rows]
     changed: dict[str, Any] = {name: getattr(candidates, name)[rows] for name in (*_COLUMNS, "crop_index")}
-    return replace(
-        candidates,
-        **changed,
-        windows=replace(
-            windows,
-            origins=windows.origins[rows],
-            sizes=sizes,
-            offsets=np.concatenate([[0], np.cumsum(sizes.astype(np.int64).prod(1))]).astype(np.int64),
-            values=np.concatenate(values) if values else windows.values[:0],
-        ),
-    )
-
-
-def _windows(parts: Sequence[LogitWindows]) -> LogitWindows:
-    starts = np.cumsum([0, *(len(p.values) for p in parts)])
-    offsets = [p.offsets[:-1] + start for p, start in zip(parts, starts, strict=False)]
-    return replace(
-        parts[0],
-        origins=np.concatenate([p.origins for p in parts]),
-        sizes=np.concatenate([p.sizes for p in parts]),
-        offsets=np.concatenate([*offsets, starts[-1:]]).astype(np.int64),
-        values=np.concatenate([p.values for p in parts]),
-        lowest=max(p.lowest for p in parts),
-    )
+    return replace(candidates, **changed, windows=candidates.windows.take(rows))

@@ -7,26 +7,31 @@ widget, Python verbs and the tiles of large images all have it.
 from __future__ import annotations
 
 from dataclasses import replace
+from time import monotonic
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_sam2_automask.candidates import Candidates, Floor
 from napari_sam2_automask.gaps import covered_pixels, gap_points, in_gaps, nearest_crop, typical_diameter
 from napari_sam2_automask.pooling import pool, take
 from napari_sam2_automask.progress import Cancelled, Progress, ProgressCallback, no_progress
 from napari_sam2_automask.renderings import render
 from napari_sam2_automask.selection import select
+from napari_sam2_automask.thinning import merge_near_duplicates, within_memory
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
-    from napari_sam2_automask.candidates import Candidates, Floor
     from napari_sam2_automask.models import Model
     from napari_sam2_automask.settings import AmgSettings
 
 __all__ = ["part", "propose_view"]
+
+# Seconds between two reports of progress.
+_PATIENCE = 0.05
 
 
 def propose_view(
@@ -53,12 +58,13 @@ def propose_view(
     progress : callable
         Takes a `Progress` often; may raise `Cancelled` to stop.
     floor : Floor, optional
-        Keeps more candidates than `settings` would, so that thresholds can be lowered afterwards.
+        Keeps more candidates than `settings` would, so that thresholds can be lowered afterwards. Of those
+        that show the same, one is kept then, see `napari_sam2_automask.thinning`.
 
     Returns
     -------
     Candidates
-        Sorted by predicted IoU; possibly none.
+        Sorted by predicted IoU; possibly none. No more than fit into the settings' `candidate_memory`.
 
     Raises
     ------
@@ -82,7 +88,28 @@ def propose_view(
             found.append(cancelled.candidates)
         cancelled.candidates = replace(pool(found), complete=False) if found else None
         raise
-    return pool(found)
+    pooled = within_memory(pool(found), settings)
+    if pooled.floor == Floor.of(settings):
+        return pooled
+    try:
+        return merge_near_duplicates(pooled, settings, _ticking(progress, pooled.prompts))
+    except Cancelled as cancelled:
+        cancelled.candidates = pooled
+        raise
+
+
+def _ticking(progress: ProgressCallback, prompts: tuple[int, int]) -> Callable[[], None]:
+    """Return a function that may be called thousands of times a second, so that one can still cancel."""
+    last = 0.0
+
+    def tick() -> None:
+        nonlocal last
+        now = monotonic()
+        if now - last >= _PATIENCE:
+            last = now
+            progress(Progress("points", *prompts))
+
+    return tick
 
 
 def _ask_gaps(

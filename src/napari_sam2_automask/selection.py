@@ -106,7 +106,7 @@ def select(candidates: Candidates, settings: AmgSettings) -> Masks:
         If `settings` ask for more than the candidates hold: another grid or crop, or a threshold below the
         floor.
     """
-    rows, removed, measures = choose(candidates, settings)
+    rows, removed, measures, _ = choose(candidates, settings)
     arrays, boxes = _masks(candidates, rows, settings.mask_threshold, measures.boxes)
     if settings.min_mask_region_area > 0:
         mended = [mend(array, settings.min_mask_region_area) for array in arrays]

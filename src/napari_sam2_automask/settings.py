@@ -213,6 +213,18 @@ class AmgSettings:
         "objects between the points of the grid.",
         "grid",
     )  # fmt: skip
+    half_precision: bool = param(
+        False, "Half precision",
+        "On an NVIDIA graphics card the image encoder computes in half precision, which is quicker on small "
+        "cards; outlines move by single pixels. A CPU computes in single precision all the same.",
+        "grid",
+    )  # fmt: skip
+    candidate_memory: int = param(
+        1000, "Memory for candidates",
+        "The most memory that the masks found may take before they are selected from. Beyond it the worst "
+        "rated are left out, and their number is told.",
+        "grid", unit="MB", minimum=1, maximum=1_000_000, step=100,
+    )  # fmt: skip
     gap_leniency: float = param(
         0.0, "Leniency in gaps",
         "Where no other mask lies, masks may be rated this much below the predicted IoU threshold, and half "

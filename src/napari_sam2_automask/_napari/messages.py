@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from napari_sam2_automask._napari.tracker import duration
+from napari_sam2_automask.candidates import left_out_text
 from napari_sam2_automask.settings import ALL_LEVELS
 from napari_sam2_automask.units import Pixel, width_text
 
@@ -35,7 +36,9 @@ def finished_text(finished: Finished, *, image_present: bool = True) -> str:
     pixel = Pixel.known(finished.request.source.pixel_size, finished.request.source.unit)
     fitted = f" Points and magnification fit objects {width_text(width, pixel)} wide." if width else ""
     levels = _levels_text(finished.request.settings.overlap, live=outcome.live is not None)
-    return f"{objects} in {duration(outcome.seconds)}{device}.{fitted}{levels}" + gone
+    left_out = left_out_text(outcome.removed)
+    left_out = f" {left_out}." if left_out else ""
+    return f"{objects} in {duration(outcome.seconds)}{device}.{fitted}{levels}{left_out}" + gone
 
 
 def _levels_text(overlap: str, *, live: bool) -> str:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from contextlib import contextmanager
 from dataclasses import dataclass
+from threading import local
 from typing import TYPE_CHECKING
 
 import torch
@@ -11,6 +13,7 @@ from torch import Tensor
 
 from napari_sam2_automask.engine.decoder import LowRankDecoder, fits
 from napari_sam2_automask.engine.lowres import Resizer
+from napari_sam2_automask.engine.memory import is_cpu
 from napari_sam2_automask.engine.plain import Decoded, PlainDecoder
 from napari_sam2_automask.engine.store import Store
 
@@ -89,16 +92,19 @@ class Asker:
         self._network, self._settings, self._floor = network, settings, floor
         self._crop, self._shape, self._device = crop, shape, device
         self._resizer = Resizer((side, side), crop.shape, settings.mask_threshold, offset, device)
-        on_cpu, multimask = device.type == "cpu", settings.multimask_output
+        on_cpu, multimask = is_cpu(device), settings.multimask_output
         chunk, plain = (min(size, most) if on_cpu else size for most in (_CPU_CHUNK, _CPU_PLAIN))
         self._first = (
-            LowRankDecoder(network, features, multimask=multimask, chunk=chunk)
+            LowRankDecoder(network, features, multimask=multimask, chunk=chunk, whole=not on_cpu)
             if fits(network)
             else PlainDecoder(network, features, multimask=multimask, chunk=plain)
         )
         self._again = (
             PlainDecoder(network, features, multimask=False, chunk=plain) if settings.use_m2m else None
         )
+        self._local = local()
+        if device.type == "cuda":
+            self._made = torch.cuda.current_stream(device).record_event()
 
     def ask(self, points: NDArray[np.float32], tick: Callable[[], None]) -> Answer:
         """Ask some points.
@@ -117,14 +123,28 @@ class Asker:
         """
         store = Store(lowest=self._settings.mask_threshold - self._settings.stability_score_offset)
         found = 0
-        for decoded in self._decode(self._embed(points), tick):
-            for start in range(0, len(decoded.logits), _MEASURED):
-                part = slice(start, start + _MEASURED)
-                some = Decoded(decoded.prompt[part], decoded.predicted_iou[part], decoded.logits[part])
-                self._keep(points, some, store)
-                found += len(some.logits)
-                tick()
+        with self._lane():
+            for decoded in self._decode(self._embed(points), tick):
+                for start in range(0, len(decoded.logits), _MEASURED):
+                    part = slice(start, start + _MEASURED)
+                    some = Decoded(decoded.prompt[part], decoded.predicted_iou[part], decoded.logits[part])
+                    self._keep(points, some, store)
+                    found += len(some.logits)
+                    tick()
         return Answer(len(points), found, store)
+
+    @contextmanager
+    def _lane(self) -> Iterator[None]:
+        """Give each thread a CUDA stream of its own, so that it waits for its own work only."""
+        if self._device.type != "cuda":
+            yield
+            return
+        if not hasattr(self._local, "stream"):
+            self._local.stream = torch.cuda.Stream(self._device)  # type: ignore[no-untyped-call]
+            # The tables were made on another one.
+            self._local.stream.wait_event(self._made)
+        with torch.cuda.stream(self._local.stream):
+            yield
 
     def _embed(self, points: NDArray[np.float32]) -> Tensor:
         """Embed point prompts, in the arithmetic of SAM2Transforms.transform_coords."""
@@ -148,7 +168,8 @@ class Asker:
 
     def _keep(self, points: NDArray[np.float32], decoded: Decoded, store: Store) -> None:
         """Measure masks and keep those that are stable and not cut off by the crop."""
-        measures = self._resizer.measure(decoded.logits)
+        # What follows is small and waits for the device once.
+        measures = self._resizer.measure(decoded.logits).cpu()
         keep = measures.area > 0
         store.remove("empty", int(len(keep) - keep.sum()))
         if self._floor.stability > 0:
@@ -157,8 +178,10 @@ class Asker:
             keep &= stable
         cut = _near_crop_edge(measures.boxes, self._crop, self._shape)
         store.remove("crop edge", int((keep & cut).sum()))
+        keep &= ~cut
         own = points[decoded.prompt.cpu().numpy()]
-        store.add(self._crop, own, decoded.predicted_iou, measures, decoded.logits, keep & ~cut)
+        logits = decoded.logits[keep.to(self._device)].cpu()
+        store.add(self._crop, own, decoded.predicted_iou, measures, logits, keep, self._resizer)
 
 
 def _near_crop_edge(boxes: Tensor, crop: Crop, shape: tuple[int, int]) -> Tensor:

@@ -47,7 +47,9 @@ class FeatureCache:
         self._digests: WeakKeyDictionary[SAM2Base, tuple[_State, bytes]] = WeakKeyDictionary()
         self.folder: FeatureFolder | None = None
 
-    def get(self, network: SAM2Base, view: NDArray[np.uint8], compute: Callable[[], Features]) -> Features:
+    def get(
+        self, network: SAM2Base, view: NDArray[np.uint8], compute: Callable[[], Features], how: str = ""
+    ) -> Features:
         """Return kept features, or compute and keep them.
 
         Parameters
@@ -58,9 +60,11 @@ class FeatureCache:
             The crop.
         compute : callable
             Computes the features.
+        how : str
+            Features computed in another way are not found.
         """
         state = _state(network)
-        pixels = _pixels_digest(view)
+        pixels = _pixels_digest(view) + how.encode()
         key = pixels + repr(state).encode()
         with self._lock:
             mine = self._kept.setdefault(network, OrderedDict())

@@ -29,7 +29,7 @@ from napari_sam2_automask.engine.heads import centred, join, split, value_rows
 from napari_sam2_automask.engine.image_side import ImageSide, State
 from napari_sam2_automask.engine.plain import Decoded
 from napari_sam2_automask.engine.tables import make_tables
-from napari_sam2_automask.engine.upscaling import Asked, Upscaler
+from napari_sam2_automask.engine.upscaling import TILE, Asked, Upscaler
 from napari_sam2_automask.engine.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -43,7 +43,11 @@ if TYPE_CHECKING:
 
 __all__ = ["LowRankDecoder", "fits"]
 
+# Prompts upscaled at a time: masks are large, and a cancel should not wait for a whole batch.
 _UPSCALED = 8
+_UPSCALED_GPU = 16
+# Image tokens worked on at a time on a CPU.
+_TILE = 1024
 
 
 def fits(network: SAM2Base) -> bool:
@@ -72,20 +76,24 @@ class LowRankDecoder:
         Of the image.
     multimask : bool
         Three masks for each prompt instead of one.
-    chunk, tile : int
-        Prompts and image tokens whose image side is worked on at a time.
+    chunk : int
+        Prompts whose image side is worked on at a time.
+    whole : bool
+        Work on all image tokens and on many masks at once, as a GPU likes it, instead of in tiles.
     """
 
     def __init__(
-        self, network: SAM2Base, features: Features, *, multimask: bool, chunk: int = 2, tile: int = 1024
+        self, network: SAM2Base, features: Features, *, multimask: bool, chunk: int = 2, whole: bool = False
     ) -> None:
         decoder: MaskDecoder = network.sam_mask_decoder
         prompts = network.sam_prompt_encoder
         dense = prompts.no_mask_embed.weight.reshape(1, -1, 1, 1)
         self._decoder = decoder
         tables = make_tables(decoder, features, dense, prompts.get_dense_pe())
-        self._image = ImageSide(decoder, tables.tiles(tile), chunk)
-        self._upscaler = Upscaler(decoder, features, tables.last, decoder.transformer.layers[1].norm4.bias)
+        self._whole = whole
+        self._image = ImageSide(decoder, tables.tiles(tables.size if whole else _TILE), chunk)
+        shift, tile = decoder.transformer.layers[1].norm4.bias, tables.size if whole else TILE
+        self._upscaler = Upscaler(decoder, features, tables.last, shift, tile)
         self._local, self._like = local(), tables.last
         self._fallback = not multimask and decoder.dynamic_multimask_via_stability
         every = range(decoder.num_mask_tokens)
@@ -114,20 +122,30 @@ class LowRankDecoder:
         """
         hidden, state, rows = self._transform(self._tokens(sparse), tick)
         iou = self._decoder.iou_prediction_head(hidden[:, 0])[:, self._mask_ids]
-        check_finite("mask decoder", hidden)
         mlps = self._decoder.output_hypernetworks_mlps
         hyper = torch.stack([mlps[i](hidden[:, 1 + k]) for k, i in enumerate(self._mask_ids)], 1)
         keep = iou > floor if math.isfinite(floor) else torch.ones_like(iou, dtype=torch.bool)
-        wanted = keep.any(1).nonzero()[:, 0].tolist()
-        # Upscaled a few at a time: masks are large, and a cancel should not wait for a whole batch.
-        for start in range(0, len(wanted), _UPSCALED):
-            group = wanted[start : start + _UPSCALED]
+        check_finite("mask decoder", hidden)
+        wanted = keep.any(1).nonzero()[:, 0]
+        if not len(wanted):
+            return
+        if self._whole:
+            for group in wanted.split(_UPSCALED_GPU):
+                tick()
+                logits = self._upscaler.batch(state, rows, hyper, group)
+                if self._fallback:
+                    yield from self._singles_or_best(group, logits, iou, floor)
+                    continue
+                which, mask = keep[group].nonzero(as_tuple=True)
+                yield Decoded(group[which], iou[group[which], mask], logits[which, mask])
+            return
+        for group in wanted.split(_UPSCALED):
             tick()
             if self._fallback:
-                yield from self._single_or_best(group, state, rows, hyper, iou, floor)
+                yield from self._single_or_best(group.tolist(), state, rows, hyper, iou, floor)
                 continue
-            asked = [self._asked(state, i, rows, hyper[i][keep[i]]) for i in group]
-            for i, logits in zip(group, self._upscaler.logits(asked, self._work), strict=True):
+            asked = [self._asked(state, i, rows, hyper[i][keep[i]]) for i in group.tolist()]
+            for i, logits in zip(group.tolist(), self._upscaler.logits(asked, self._work), strict=True):
                 yield Decoded(torch.full((len(logits),), i, device=logits.device), iou[i][keep[i]], logits)
 
     @property
@@ -140,6 +158,15 @@ class LowRankDecoder:
 
     def _asked(self, state: State, i: int, rows: Tensor, hyper: Tensor) -> Asked:
         return Asked([s[i] for s in state.scale], [m[i] for m in state.mixed], rows[i], hyper)
+
+    def _singles_or_best(self, group: Tensor, logits: Tensor, iou: Tensor, floor: float) -> Iterator[Decoded]:
+        """As :meth:`_single_or_best`, for masks (G, 4, 4 h, 4 w) that are all there."""
+        score = self._decoder._get_stability_scores(logits[:, :1])[:, 0]
+        best = 1 + iou[group, 1:].argmax(1)
+        which = torch.where(score >= self._decoder.dynamic_multimask_stability_thresh, 0, best)
+        rating = iou[group, which]
+        kept = (rating > floor).nonzero()[:, 0]
+        yield Decoded(group[kept], rating[kept], logits[kept, which[kept]])
 
     def _single_or_best(
         self, group: list[int], state: State, rows: Tensor, hyper: Tensor, iou: Tensor, floor: float

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, TypedDict
 
 import torch
 
+from napari_sam2_automask.engine.precision import is_half
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -53,13 +55,14 @@ class Pace:
         self.points += points
 
 
-_paces: dict[tuple[str, str, int, bool, bool], Pace] = {}
+_paces: dict[tuple[str, str, int, bool, bool, bool], Pace] = {}
 
 
 def pace_of(model: Model, settings: AmgSettings) -> Pace:
     """Return the pace of a model on its device with the present number of threads."""
     threads = torch.get_num_threads() if model.device.type == "cpu" else 0
-    key = model.name, str(model.device), threads, settings.use_m2m, settings.multimask_output
+    half = is_half(settings, model.device)
+    key = model.name, str(model.device), threads, settings.use_m2m, settings.multimask_output, half
     return _paces.setdefault(key, Pace())
 
 

@@ -15,7 +15,7 @@ from torch import Tensor
 if TYPE_CHECKING:
     from sam2.modeling.sam.transformer import Attention
 
-__all__ = ["centred", "join", "project", "shared_matmul", "split", "value_rows"]
+__all__ = ["by_head", "centred", "join", "project", "shared_matmul", "split", "value_rows"]
 
 
 def split(projected: Tensor, heads: int) -> Tensor:
@@ -75,17 +75,29 @@ def shared_matmul(tokens: Tensor, table: Tensor, out: Tensor | None = None, *, a
     (P, heads, T, n) Tensor
         `out`, or a new one.
     """
-    if tokens.device.type != "cpu":
-        product = torch.matmul(tokens, table)
-        return product if out is None else out.add_(product) if add else out.copy_(product)
     if out is None:
         out = tokens.new_empty(*tokens.shape[:3], table.shape[2])
+    if tokens.device.type != "cpu":
+        return by_head(tokens, table, out, add=add)
     # One product for all prompts would first copy the table for each of them.
     for some, result in zip(tokens, out, strict=True):
         if add:
             result.baddbmm_(some, table)
         else:
             torch.bmm(some, table, out=result)
+    return out
+
+
+def by_head(tokens: Tensor, table: Tensor, out: Tensor, *, add: bool) -> Tensor:
+    """As :func:`shared_matmul`, with one product for each head: a GPU likes few large ones.
+
+    The table of a head is expanded to all prompts by a stride of zero, so that it is not copied.
+    """
+    for head, shared in enumerate(table):
+        result = out[:, head]
+        torch.baddbmm(
+            result, tokens[:, head], shared.expand(len(tokens), -1, -1), beta=float(add), out=result
+        )
     return out
 
 

@@ -41,6 +41,10 @@ class Measures:
     union: Tensor
     boxes: Tensor
 
+    def cpu(self) -> Measures:
+        """Return a copy on the CPU, or this one where it is there."""
+        return Measures(self.area.cpu(), self.intersection.cpu(), self.union.cpu(), self.boxes.cpu())
+
     @property
     def stability(self) -> Tensor:
         """Intersection over union as float32; NaN where both are empty."""
@@ -58,6 +62,11 @@ class Resizer:
         Mask threshold and stability offset.
     device : torch.device
         Of the logits.
+
+    Attributes
+    ----------
+    axes : (Axis, Axis)
+        Of rows and columns.
     """
 
     def __init__(
@@ -69,11 +78,13 @@ class Resizer:
         device: torch.device,
     ) -> None:
         self.axes = Axis.make(logit_size[0], crop_size[0]), Axis.make(logit_size[1], crop_size[1])
+        self.threshold = threshold
         self._crop_size = crop_size
         self._levels = threshold + offset, threshold, threshold - offset
         self._starts = [torch.from_numpy(axis.starts).to(device) for axis in self.axes]
         self._counts = [torch.from_numpy(axis.counts).to(device) for axis in self.axes]
         self._weights = [torch.from_numpy(axis.weight).to(device) for axis in self.axes]
+        self._most = [int(axis.counts.max()) for axis in self.axes]
         self._has_pixels = (self._counts[0] > 0)[:, None] & (self._counts[1] > 0)
 
     def measure(self, logits: Tensor) -> Measures:
@@ -101,7 +112,7 @@ class Resizer:
         counts = [inside.clone(), inside.clone(), inside]
         boxes = self._box_of_cells(full, rows, columns)
         mask, row, column = some.nonzero(as_tuple=True)
-        step = max(1, _PIXELS // int(self._counts[0].max() * self._counts[1].max()))
+        step = max(1, _PIXELS // (self._most[0] * self._most[1]))
         for start in range(0, len(mask), step):
             part = slice(start, start + step)
             cells = mask[part], row[part], column[part]
@@ -166,7 +177,7 @@ class Resizer:
     def _pixels(self, axis: int, cell: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Pixels of cells along an axis: coordinate, whether it is in the cell, weight of the far sample."""
         counts, weights = self._counts[axis], self._weights[axis]
-        offset = torch.arange(int(counts.max()), device=cell.device)
+        offset = torch.arange(self._most[axis], device=cell.device)
         pixel = self._starts[axis][cell][:, None] + offset
         return pixel, offset < counts[cell][:, None], weights[pixel.clamp(max=len(weights) - 1)]
 

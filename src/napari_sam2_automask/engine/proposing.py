@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from napari_sam2_automask.candidates import Candidates, Floor
+from napari_sam2_automask.candidates import Candidates, Floor, most_bytes
 from napari_sam2_automask.engine.asking import Answer, Asker
 from napari_sam2_automask.engine.cache import features_cache
 from napari_sam2_automask.engine.encode import Features, encode
@@ -25,6 +25,7 @@ from napari_sam2_automask.engine.memory import (
     is_out_of_memory,
     release,
 )
+from napari_sam2_automask.engine.precision import encode_in_half, is_half
 from napari_sam2_automask.engine.store import Store
 from napari_sam2_automask.engine.workers import in_order
 from napari_sam2_automask.errors import MemoryBudgetError
@@ -43,6 +44,8 @@ __all__ = ["Proposal"]
 # Prompts whose tokens are worked on together on a CPU: enough for efficient products, few enough for the
 # cache and for a quick answer to a cancel.
 _CPU_BATCH = 16
+# Batches under way at a time on a GPU, so that it has work while the results of one are looked at.
+_LANES = {"cuda": 2}
 _TOO_SMALL = (
     "there is not enough memory even for one point at a time: close other programs, "
     "choose a smaller model or run on the CPU"
@@ -98,7 +101,8 @@ class Proposal:
         self._network = model.network
         self._crops, self._diameter = crops, diameter
         self._floor = Floor.of(settings) if floor is None else floor.below(settings)
-        self._store = Store(lowest=settings.mask_threshold - settings.stability_score_offset)
+        lowest = settings.mask_threshold - settings.stability_score_offset
+        self._store = Store(lowest, most_bytes(settings))
         self._total = sum(len(crop.points) for crop in self._crops)
         self._done = 0
         self._found = 0
@@ -180,13 +184,16 @@ class Proposal:
         x0, y0, x1, y1 = crop.box
         view = self._view[y0:y1, x0:x1]
 
+        def run() -> Features:
+            return encode(self._network, view, self._reporter.tick)
+
         def compute() -> Features:
             with self._pace.encoding():
-                return encode(self._network, view, self._reporter.tick)
+                return encode_in_half(run) if self._half else run()
 
         for attempt in range(3):
             try:
-                return features_cache.get(self._network, view, compute)
+                return features_cache.get(self._network, view, compute, "half" if self._half else "")
             except Exception as error:
                 if not is_out_of_memory(error):
                     raise
@@ -220,7 +227,7 @@ class Proposal:
         size = self._settings.points_per_batch
         on_cpu = is_cpu(self._device)
         self._batch = min(size, _CPU_BATCH) if on_cpu else size
-        self._cores = torch.get_num_threads() if on_cpu else 1
+        self._cores = torch.get_num_threads() if on_cpu else _LANES.get(self._device.type, 1)
         while self._cores > 1 and not fits_memory(self._network, self._batch * self._cores):
             self._cores -= 1
 
@@ -228,6 +235,10 @@ class Proposal:
     def _device(self) -> torch.device:
         device: torch.device = self._network.device
         return device
+
+    @property
+    def _half(self) -> bool:
+        return is_half(self._settings, self._device)
 
     def _advance(self, prompts: int) -> None:
         self._done += prompts

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from napari_sam2_automask.candidates import Candidates, Floor, LogitWindows
+from napari_sam2_automask.candidates import BEYOND_MEMORY, Candidates, Floor
+from napari_sam2_automask.windows import STORED, LogitWindows, halve
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from napari_sam2_automask.engine.grid import Crop
-    from napari_sam2_automask.engine.lowres import Measures
+    from napari_sam2_automask.engine.lowres import Measures, Resizer
     from napari_sam2_automask.settings import AmgSettings
 
 __all__ = ["Store", "cut_window"]
@@ -45,6 +46,24 @@ def cut_window(logits: NDArray[np.float32], above: float) -> tuple[tuple[int, in
     return (y, x), logits[y : int(rows[-1]) + 2, x : int(columns[-1]) + 2].copy()
 
 
+class _Found(NamedTuple):
+    """One candidate; places are in image pixels but for the window's origin."""
+
+    predicted_iou: float
+    stability: float
+    box: NDArray[np.int64]
+    area: int
+    point: NDArray[np.float32]
+    crop: int
+    origin: tuple[int, int]
+    window: NDArray[np.float16]
+    repairs: NDArray[np.int32]
+
+    @property
+    def nbytes(self) -> int:
+        return self.window.nbytes + self.repairs.nbytes
+
+
 @dataclass(slots=True, eq=False)
 class Store:
     """Candidates as they are found.
@@ -53,21 +72,21 @@ class Store:
     ----------
     lowest : float
         Logits above this are kept.
-    scores : list of (float, float)
-        Predicted IoU and stability.
+    limit : int or None
+        Bytes of logits to keep; beyond them the best rated candidates stay, in whatever pieces they come.
+    found : list
+        What was found, in the order of the prompts.
     removed : dict
         How many masks each filter removed.
     """
 
     lowest: float
-    scores: list[tuple[float, float]] = field(default_factory=list)
-    boxes: list[NDArray[np.int64]] = field(default_factory=list)
-    areas: list[int] = field(default_factory=list)
-    points: list[NDArray[np.float32]] = field(default_factory=list)
-    crops: list[int] = field(default_factory=list)
-    origins: list[tuple[int, int]] = field(default_factory=list)
-    windows: list[NDArray[np.float32]] = field(default_factory=list)
+    limit: int | None = None
+    found: list[_Found] = field(default_factory=list)
     removed: dict[str, int] = field(default_factory=dict)
+    _bytes: int = 0
+    # The best rating that did not fit; what is found later and rated no better does not fit either.
+    _refused: float = -np.inf
 
     def remove(self, name: str, count: int) -> None:
         """Count masks that a filter removed."""
@@ -77,13 +96,14 @@ class Store:
         """Take over what another store collected."""
         for name, count in other.removed.items():
             self.remove(name, count)
-        self.scores += other.scores
-        self.boxes += other.boxes
-        self.areas += other.areas
-        self.points += other.points
-        self.crops += other.crops
-        self.origins += other.origins
-        self.windows += other.windows
+        fitting = [one for one in other.found if one.predicted_iou > self._refused]
+        if len(fitting) < len(other.found):
+            self.remove(BEYOND_MEMORY, len(other.found) - len(fitting))
+        self.found += fitting
+        self._bytes += sum(one.nbytes for one in fitting)
+        # An eighth more for the time being: sorting takes longer the more there is.
+        if self.limit is not None and self._bytes > self.limit + self.limit // 8:
+            self._trim(self.limit)
 
     def add(
         self,
@@ -93,6 +113,7 @@ class Store:
         measures: Measures,
         logits: Tensor,
         keep: Tensor,
+        resizer: Resizer,
     ) -> None:
         """Keep some of the masks of one prompt.
 
@@ -106,24 +127,36 @@ class Store:
             Predicted IoU.
         measures : Measures
             Areas, stability and boxes of the K masks.
-        logits : (K, h, w) Tensor
-            Their logits.
+        logits : (kept, h, w) Tensor
+            Logits of those to keep, on the CPU.
         keep : (K,) bool Tensor
             Which to keep.
+        resizer : Resizer
+            What measured them.
         """
+        kept = keep.nonzero()[:, 0].tolist()
         offset = np.array([crop.box[0], crop.box[1]])
-        boxes = measures.boxes.cpu().numpy() + np.tile(offset, 2)
+        boxes = measures.boxes.numpy() + np.tile(offset, 2)
         stability, area = measures.stability.tolist(), measures.area.tolist()
         rating = iou.tolist()
-        for i in keep.nonzero()[:, 0].tolist():
-            origin, window = cut_window(logits[i].cpu().numpy(), self.lowest)
-            self.scores.append((rating[i], stability[i]))
-            self.boxes.append(boxes[i])
-            self.areas.append(area[i])
-            self.points.append(points[i] + offset.astype(np.float32))
-            self.crops.append(crop.index)
-            self.origins.append(origin)
-            self.windows.append(window)
+        cut = [cut_window(one, self.lowest) for one in logits.numpy()]
+        origins = [origin for origin, _ in cut]
+        windows, repairs = halve([window for _, window in cut], origins, resizer.axes, resizer.threshold)
+        rows_first = offset[::-1].astype(np.int32)
+        self.found += [
+            _Found(
+                rating[i],
+                stability[i],
+                boxes[i],
+                area[i],
+                points[i] + offset.astype(np.float32),
+                crop.index,
+                origins[k],
+                windows[k],
+                repairs[k] + rows_first,
+            )
+            for k, i in enumerate(kept)
+        ]
 
     def candidates(
         self,
@@ -137,28 +170,30 @@ class Store:
         object_diameter: float = 0.0,
     ) -> Candidates:
         """Sort what was kept by predicted IoU, stably, and put it into arrays."""
-        scores = np.array(self.scores, np.float32).reshape(-1, 2)
-        order = np.argsort(-scores[:, 0], kind="stable")
-        windows = [self.windows[i] for i in order]
-        sizes = np.array([w.shape for w in windows], np.int32).reshape(-1, 2)
-        offsets = np.concatenate([[0], np.cumsum([w.size for w in windows], dtype=np.int64)]).astype(np.int64)
-        values = np.concatenate([w.ravel() for w in windows]) if windows else np.zeros(0, np.float32)
+        if self.limit is not None and self._bytes > self.limit:
+            self._trim(self.limit)
+        found = self._sorted()
+        sizes = [one.window.shape for one in found]
+        values = [one.window.ravel() for one in found]
+        repairs = [np.insert(one.repairs, 0, k, axis=1) for k, one in enumerate(found) if len(one.repairs)]
+        offsets = np.concatenate([[0], np.cumsum([len(v) for v in values], dtype=np.int64)])
         return Candidates(
             shape=shape,
-            predicted_iou=scores[order, 0],
-            stability_score=scores[order, 1],
-            points=np.array(self.points, np.float32).reshape(-1, 2)[order],
-            boxes=np.array(self.boxes, np.int64).reshape(-1, 4)[order],
-            area=np.array(self.areas, np.int64)[order],
-            crop_index=np.array(self.crops, np.int32)[order],
+            predicted_iou=np.array([one.predicted_iou for one in found], np.float32),
+            stability_score=np.array([one.stability for one in found], np.float32),
+            points=np.array([one.point for one in found], np.float32).reshape(-1, 2),
+            boxes=np.array([one.box for one in found], np.int64).reshape(-1, 4),
+            area=np.array([one.area for one in found], np.int64),
+            crop_index=np.array([one.crop for one in found], np.int32),
             crop_boxes=np.array([crop.box for crop in crops], np.int64).reshape(-1, 4),
             windows=LogitWindows(
                 grid=grid,
-                origins=np.array(self.origins, np.int32).reshape(-1, 2)[order],
-                sizes=sizes,
-                offsets=offsets,
-                values=values,
+                origins=np.array([one.origin for one in found], np.int32).reshape(-1, 2),
+                sizes=np.array(sizes, np.int32).reshape(-1, 2),
+                offsets=offsets.astype(np.int64),
+                values=np.concatenate(values) if values else np.zeros(0, STORED),
                 lowest=self.lowest,
+                repairs=np.concatenate([np.zeros((0, 3), np.int32), *repairs]).astype(np.int32),
             ),
             settings=settings,
             floor=floor,
@@ -168,3 +203,17 @@ class Store:
             prompts=prompts,
             object_diameter=object_diameter,
         )
+
+    def _sorted(self) -> list[_Found]:
+        """Return what was found, best predicted IoU first, equal ones in the order of the prompts."""
+        scores = np.array([one.predicted_iou for one in self.found], np.float32)
+        return [self.found[i] for i in np.argsort(-scores, kind="stable")]
+
+    def _trim(self, limit: int) -> None:
+        """Keep the best rated, up to the first that does not fit; the same whenever this is done."""
+        found = self._sorted()
+        ends = np.cumsum([one.nbytes for one in found])
+        count = int(np.searchsorted(ends, limit, side="right"))
+        self.remove(BEYOND_MEMORY, len(found) - count)
+        self._refused = max(self._refused, found[count].predicted_iou)
+        self.found, self._bytes = found[:count], int(ends[count - 1]) if count else 0

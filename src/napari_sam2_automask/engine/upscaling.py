@@ -21,12 +21,13 @@ if TYPE_CHECKING:
     from torch.nn import Module
 
     from napari_sam2_automask.engine.encode import Features
+    from napari_sam2_automask.engine.image_side import State
     from napari_sam2_automask.engine.workspace import Workspace
 
-__all__ = ["Asked", "Upscaler"]
+__all__ = ["TILE", "Asked", "Upscaler"]
 
-# Image tokens worked on at a time: what they need fits into the second-level cache.
-_TILE = 512
+#: Image tokens worked on at a time on a CPU: what they need fits into the second-level cache.
+TILE = 512
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,14 +74,18 @@ class Upscaler:
         What the image contributes to the tokens after the last layer norm, before that norm's scale.
     shift : (C,) Tensor
         The last layer norm's bias.
+    tile : int
+        Image tokens worked on at a time.
     """
 
-    def __init__(self, decoder: MaskDecoder, features: Features, image: Tensor, shift: Tensor) -> None:
+    def __init__(
+        self, decoder: MaskDecoder, features: Features, image: Tensor, shift: Tensor, tile: int = TILE
+    ) -> None:
         first, self._norm, self._act1, second, self._act2 = decoder.output_upscaling
         self._gain, self._shift = self._norm.weight[:, None], self._norm.bias[:, None]
         self._size = features.image_embed.shape[-2], features.image_embed.shape[-1]
         self._c1, self._c2 = int(first.weight.shape[1]), int(second.weight.shape[1])
-        self._tile = min(_TILE, len(image))
+        self._tile = min(tile, len(image))
         # (c_in, c_out, 2, 2): output rows by channel, then pixel, for the first; by pixel, then channel, for
         # the second, whose channels are summed up next.
         weight = first.weight.permute(1, 2, 3, 0).reshape(4 * self._c1, -1)
@@ -102,6 +107,37 @@ class Upscaler:
     def _tiles(self, rows: Tensor) -> list[Tensor]:
         """Cut (rows, N) into contiguous tiles."""
         return [tile.contiguous() for tile in torch.split(rows, self._tile, 1)]
+
+    def batch(self, state: State, rows: Tensor, hyper: Tensor, group: Tensor) -> Tensor:
+        """Upscale the image tokens of some prompts at once: a GPU wants few large operations.
+
+        Parameters
+        ----------
+        state : State
+            The image tokens of all prompts, in one tile.
+        rows : (B, 2 H T, C) Tensor
+            What the state mixes.
+        hyper : (B, K, c2) Tensor
+            What the prompts' mask tokens look for.
+        group : (G,) int64 Tensor
+            Which prompts.
+
+        Returns
+        -------
+        (G, K, 4 h, 4 w) Tensor
+            Mask logits.
+        """
+        (scale,), (mixed,) = state.scale, state.mixed
+        x = torch.addcmul(self._constant[0], self._image[0], scale[group])
+        x = x.baddbmm_(self._weight @ rows[group].mT, mixed[group]).view(len(group), self._c1, -1)
+        x.mul_(x.square().mean(1, keepdim=True).add_(self._norm.eps).rsqrt_())
+        x = _activated(self._act1, torch.addcmul(self._shift, x, self._gain))
+        z = torch.matmul(self._weight2, x).add_(self._constant2[0].view(4 * self._c2, -1))
+        z = _activated(self._act2, z).view(len(group), 4, self._c2, -1)
+        masks = torch.matmul(hyper[group][:, None], z).transpose(0, 1).flatten(1, 2)
+        count = len(group) * hyper.shape[1]
+        logits = self._arranged([masks], count)
+        return logits.view(len(group), -1, *logits.shape[1:])
 
     def logits(self, prompts: list[Asked], work: Workspace) -> list[Tensor]:
         """Upscale the image tokens of some prompts and read masks from them.
