@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+import time
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,6 +12,7 @@ from napari_kit import live_result, move
 
 from napari_sam2_automask import paint, select
 from napari_sam2_automask._napari.result import RECORD_KEY
+from napari_sam2_automask.live import LiveSelection
 from napari_sam2_automask.preset_file import load_preset
 
 
@@ -140,3 +144,45 @@ def test_a_preset_goes_into_a_file_and_back(live, qtbot, tmp_path, monkeypatch):
     widget.preset_files.load.click()
     qtbot.waitUntil(lambda: widget.live._shown.pred_iou_thresh == 0.88, timeout=5000)
     assert widget.form.settings.pred_iou_thresh == 0.88
+
+
+def test_of_settings_that_come_at_once_the_last_are_shown(live, qtbot, monkeypatch):
+    widget, layer = live
+    seen, update = [], LiveSelection.update
+
+    def slow(self, settings):
+        seen.append((settings.pred_iou_thresh, threading.current_thread() is threading.main_thread()))
+        time.sleep(0.05)
+        return update(self, settings)
+
+    monkeypatch.setattr(LiveSelection, "update", slow)
+    values = np.round(np.linspace(0.6, 0.95, 30), 3).tolist()
+    for value in values:
+        widget.form.widgets["pred_iou_thresh"].value = value
+        qtbot.wait(5)
+    qtbot.waitUntil(lambda: widget.live.shown == widget.form.settings, timeout=5000)
+    np.testing.assert_array_equal(layer.data, expected(widget))
+    assert seen[-1] == (values[-1], False) and 1 < len(seen) < len(values)
+    assert not any(main for _, main in seen)
+
+
+def test_a_stroke_while_labels_are_being_made_stays(live, qtbot, monkeypatch):
+    widget, layer = live
+    begun, go_on, update = threading.Event(), threading.Event(), LiveSelection.update
+
+    def waiting(self, settings):
+        begun.set()
+        go_on.wait(5)
+        return update(self, settings)
+
+    monkeypatch.setattr(LiveSelection, "update", waiting)
+    widget.form.widgets["pred_iou_thresh"].value = 0.9
+    qtbot.waitUntil(begun.is_set)
+    layer.data_setitem((np.array([3, 3, 4]), np.array([5, 6, 5])), 900)
+    go_on.set()
+    qtbot.waitUntil(lambda: widget.live.shown == widget.form.settings, timeout=5000)
+    assert (layer.data == 900).sum() == 3
+    follower = widget.live.live_layer
+    assert 900 in follower.locked
+    np.testing.assert_array_equal(layer.data, follower.live.labels)
+    assert follower.change.settings == widget.form.settings

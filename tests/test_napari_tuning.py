@@ -48,6 +48,7 @@ def test_accepted_objects_stay_and_rejected_ones_stay_away(live, qtbot):
     click(layer, bad, "Shift")
     assert widget.tuning.picking.count.text() == "1 good, 1 bad"
     pixels = layer.data == good
+    qtbot.waitUntil(lambda: not widget.live._work.busy)
     assert bad not in layer.data
     for value in (0.99, 0.5, 0.7):
         move(qtbot, widget, "pred_iou_thresh", value)
@@ -56,7 +57,7 @@ def test_accepted_objects_stay_and_rejected_ones_stay_away(live, qtbot):
     # A second click and Clear let them go their ways again.
     click(layer, good)
     widget.tuning.picking.clear.click()
-    assert bad in layer.data
+    qtbot.waitUntil(lambda: bad in layer.data)
     move(qtbot, widget, "pred_iou_thresh", 0.99)
     assert good not in layer.data
     assert widget.tuning.picking.count.text() == "0 good, 0 bad"

@@ -74,8 +74,8 @@ _FINE = AmgSettings(
 # no effect, so that refining with them would only cost time. It knows how large objects are, so that points
 # and magnification can follow.
 _BUNDLED = AmgSettings(
-    pred_iou_thresh=0.6,
-    stability_score_thresh=0.9,
+    pred_iou_thresh=0.65,
+    stability_score_thresh=0.94,
     box_nms_thresh=0.3,
     min_mask_region_area=10,
     fit_objects=True,
@@ -106,6 +106,7 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
                         fit_objects=False,
                         points_per_side=16,
                         pred_iou_thresh=0.7,
+                        stability_score_thresh=0.9,
                         gap_leniency=0.0,
                         granularity=0.0,
                         overlap="large_on_top",
@@ -127,8 +128,8 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
                 _FINE,
                 {
                     "bundled": _BUNDLED.replace(
-                        pred_iou_thresh=0.5,
-                        stability_score_thresh=0.85,
+                        pred_iou_thresh=0.55,
+                        stability_score_thresh=0.9,
                         box_nms_thresh=0.5,
                         points_per_diameter=4,
                         granularity=1.0,

@@ -119,7 +119,7 @@ class Following(QObject):
         pixel_area = (names[0], source.pixel_size[0] * source.pixel_size[1]) if names else None
         index, region = request.indices[0], request.region
         layered = settings.overlap == ALL_LEVELS
-        masks = {row + 1: placed for row, placed in follower.live.shown.items()} if layered else {}
+        masks = {row + 1: placed for row, placed in follower.masks.items()} if layered else {}
         locked, written = follower.locked, self.levels.written(follower.layer)
         shape = follower.layer.data.shape
 

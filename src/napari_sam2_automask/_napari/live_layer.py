@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -24,11 +24,18 @@ if TYPE_CHECKING:
     from napari_sam2_automask.live import Change, LiveSelection
     from napari_sam2_automask.settings import AmgSettings
 
-__all__ = ["LiveLayer", "retell"]
+__all__ = ["Answer", "LiveLayer", "retell"]
+
+
+class Answer(NamedTuple):
+    """What an update did, and the labels that show after it."""
+
+    change: Change
+    objects: NDArray[np.int64]
 
 
 class LiveLayer:
-    """Keeps a layer in step with settings; on the main thread.
+    """Keeps a layer in step with settings; on the main thread but for the work that `ask` returns.
 
     Parameters
     ----------
@@ -47,6 +54,8 @@ class LiveLayer:
         What the last update did.
     objects : (K,) int array
         The labels that show, locked ones included; of all levels those too that others cover.
+    masks : mapping of int to Placed
+        The whole masks of the objects chosen, by row.
     """
 
     def __init__(
@@ -61,7 +70,14 @@ class LiveLayer:
         self.change: Change = (
             change if change is not None and change.settings == settings else live.update(settings)
         )
-        self.objects = self._objects()
+        self.objects = self._objects(self.change)
+        self.masks = live.shown
+        # The layer as it was when it was last looked at, and as it was painted; what a person edited since
+        # the other thread was last told.
+        self._seen: NDArray[Any] = live.labels.copy()
+        self._last: NDArray[Any] = self._seen
+        self._edits: tuple[NDArray[Any], NDArray[np.int64]] | None = None
+        self._behind = False
         self._locked: set[int] = set()
         self._accepted: set[int] = set()
         self._rejected: set[int] = set()
@@ -85,7 +101,7 @@ class LiveLayer:
         (y0, x0), along_row, along_column = np.stack(np.unravel_index(corners, marker.shape), axis=1)
         turned = along_row[0] != y0 or along_column[1] != x0
         places = {}
-        for row, placed in self.live.shown.items():
+        for row, placed in self.masks.items():
             one = Placed(placed.x0, placed.y0, placed.mask.T, placed.area) if turned else placed
             places[row + 1] = Placed(one.y0 + int(y0), one.x0 + int(x0), one.mask, one.area)
         return places
@@ -93,7 +109,7 @@ class LiveLayer:
     def painted(self) -> NDArray[Any]:
         """Return the layer's data as it was painted; pixels that differ were edited since."""
         labels = np.asarray(self.layer.data).copy()
-        self.window(labels)[...] = self.live.labels
+        self.window(labels)[...] = self._last
         return labels
 
     @property
@@ -134,46 +150,64 @@ class LiveLayer:
         covered = len(np.setdiff1d(self.change.rows + 1, self.objects, assume_unique=True))
         return {**self.change.removed, **({"covered by others": covered} if covered else {})}
 
-    def show(self, settings: AmgSettings) -> Change:
-        """Repaint the layer for other settings.
+    def ask(self, settings: AmgSettings) -> Callable[[], Answer]:
+        """Return the work of following other settings, for another thread, one at a time.
 
-        Raises
-        ------
-        CandidatesError
-            If they need another run; nothing has changed.
+        It raises a CandidatesError if they need another run; nothing has changed then.
         """
         self._take_edits()
-        self.change = self.live.update(settings)
-        self.objects = self._objects()
-        if len(self.change.boxes):
-            labels = self.live.labels
-            if self.layer.data.dtype.itemsize < labels.dtype.itemsize:
-                wider = np.asarray(self.layer.data).astype(labels.dtype)
-                self.window(wider)[...] = labels
-                self.layer.data = wider
-            else:
-                self.window(self.layer.data)[...] = labels
-                self.layer.refresh()
-        return self.change
+        edits, self._edits = self._edits, None
 
-    def _objects(self) -> NDArray[np.int64]:
+        def work() -> Answer:
+            if edits is not None:
+                self.live.lock(*edits)
+            change = self.live.update(settings)
+            return Answer(change, self._objects(change))
+
+        return work
+
+    def put(self, answer: Answer) -> bool:
+        """Show what the work gave; return False, and change nothing, if a person edited meanwhile."""
+        self._take_edits()
+        if self._edits is not None:
+            self._behind = True
+            return False
+        self.change, self.objects = answer
+        self.masks = self.live.shown
+        if not len(self.change.boxes) and not self._behind:
+            return True
+        labels = self.live.labels
+        if self.layer.data.dtype.itemsize < labels.dtype.itemsize:
+            wider = np.asarray(self.layer.data).astype(labels.dtype)
+            self.window(wider)[...] = labels
+            self.layer.data = wider
+        else:
+            self.window(self.layer.data)[...] = labels
+            self.layer.refresh()
+        self._seen = self._last = labels.copy()
+        self._behind = False
+        return True
+
+    def _objects(self, change: Change) -> NDArray[np.int64]:
         visible = self.live.visible()
-        whole = self.change.settings.overlap == ALL_LEVELS
-        return np.union1d(visible, self.change.rows + 1) if whole else visible
+        whole = change.settings.overlap == ALL_LEVELS
+        return np.union1d(visible, change.rows + 1) if whole else visible
 
     def _take_edits(self) -> None:
         """Lock every label that a person gave pixels to or took pixels from, in whatever way."""
         labels = self.window(np.asarray(self.layer.data))
-        changed = labels != self.live.labels
+        changed = labels != self._seen
         if changed.any():
-            touched = np.union1d(labels[changed], self.live.labels[changed])
+            touched = np.union1d(labels[changed], self._seen[changed])
             self._lock(self._locked | (set(touched.tolist()) - {0}))
 
     def _lock(self, ids: set[int]) -> None:
         """Lock these labels and no others, as they are in the layer now."""
         self._locked = ids
-        labels = self.window(np.asarray(self.layer.data))
-        self.live.lock(labels, np.array(sorted(ids), np.int64))
+        self._seen = self.window(np.asarray(self.layer.data)).copy()
+        locked = np.array(sorted(ids), np.int64)
+        self._last = np.where(np.isin(self._seen, locked), self._seen, self._last)
+        self._edits = self._seen, locked
 
 
 def retell(follower: LiveLayer, finished: Finished, settings: AmgSettings) -> None:

@@ -9,7 +9,7 @@ from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidge
 
 from napari_sam2_automask._napari.histogram import Histogram
 from napari_sam2_automask._napari.layout import Signal
-from napari_sam2_automask.live import needs_run
+from napari_sam2_automask._napari.live_work import LiveWork
 from napari_sam2_automask.settings import ALL_LEVELS
 
 if TYPE_CHECKING:
@@ -59,6 +59,9 @@ class LivePanel(QWidget):
         self.undo = QPushButton("Undo")
         self.again = QPushButton("Run with these")
         self._lay_out()
+        self._work = LiveWork(self)
+        self._work.shown.connect(self._on_shown)
+        self._work.refused.connect(self._on_refused)
         self._next, self._rest = QTimer(self), QTimer(self)
         for timer, wait, then in ((self._next, 0, self._update), (self._rest, SETTLED, self._settle)):
             timer.setSingleShot(True)
@@ -83,15 +86,14 @@ class LivePanel(QWidget):
     def repaint_layer(self) -> None:
         """Show the same settings again, because objects were locked or released."""
         if self._layer is not None and self._shown is not None:
-            self._layer.show(self._shown)
-            self._draw(self._shown, with_histograms=False)
-            self._rest.start()
+            self._work.follow(self._shown)
 
     def begin(self, layer: LiveLayer, settings: AmgSettings) -> None:
         """Follow a layer from the settings of its run on."""
         self.end()
         self._layer, self._ran, self._shown = layer, settings, settings
         self._history = [settings]
+        self._work.begin(layer)
         self._say(None, settings)
         self._draw(settings, with_histograms=True)
         self.setVisible(True)
@@ -102,6 +104,7 @@ class LivePanel(QWidget):
         for timer in (self._next, self._rest):
             timer.stop()
         self._layer, self._pending = None, None
+        self._work.begin(None)
         self.setVisible(False)
         self.ended.emit()
 
@@ -133,15 +136,17 @@ class LivePanel(QWidget):
 
     def _update(self) -> None:
         settings, self._pending = self._pending, None
-        if self._layer is None or settings is None or settings == self._shown:
+        if self._layer is None or settings is None:
             return
-        reason = needs_run(self._layer.candidates, settings)
-        self._say(reason, settings)
-        if reason is not None:
+        if settings == self._shown and not self._work.busy:
+            self._say(None, settings)
             return
-        before = self._shown
-        self._layer.show(settings)
-        self._shown = settings
+        self._rest.stop()
+        self._work.follow(settings)
+
+    def _on_shown(self, settings: AmgSettings) -> None:
+        before, self._shown = self._shown, settings
+        self._say(None, settings)
         if not self.before.isChecked() and settings != self._history[-1]:
             self._history = [*self._history[-REMEMBERED:], settings]
         moved = before is None or (before.stability_score_offset, before.mask_threshold) != (
@@ -149,6 +154,10 @@ class LivePanel(QWidget):
             settings.mask_threshold,
         )
         self._draw(settings, with_histograms=moved)
+        self._rest.start()
+
+    def _on_refused(self, settings: AmgSettings, reason: str) -> None:
+        self._say(reason, settings)
         self._rest.start()
 
     def _say(self, reason: str | None, settings: AmgSettings) -> None:
