@@ -206,6 +206,10 @@ def main() -> None:
             else:
                 found = real(sample, side, count)
             document[full] = measure(full, found, options.ticks, options.viewer)
+            if options.viewer:
+                import napari
+
+                napari.Viewer.close_all()
     if options.json:
         options.json.write_text(json.dumps(document, indent=1) + "\n")
 

@@ -41,7 +41,7 @@ FLOOR = Floor(0.3, 0.5)
 
 def fixed_grid(own: AmgSettings) -> list[AmgSettings]:
     """Return the settings around a preset that are compared."""
-    grid = itertools.product((0.5, 0.6, 0.7), (0.7, 0.8, 0.9), (0.3, 0.5, 0.7), ("keep", "choose"))
+    grid = itertools.product((0.5, 0.6, 0.7), (0.8, 0.9, 0.94), (0.3, 0.5, 0.7), ("keep", "choose"))
     return [
         own.replace(pred_iou_thresh=iou, stability_score_thresh=stability, box_nms_thresh=nms, nested=nested)
         for iou, stability, nms, nested in grid

@@ -9,12 +9,13 @@ import pytest
 from candidate_factory import Blob, make_candidates
 
 from napari_sam2_automask import AmgSettings, select
+from napari_sam2_automask.box_suppression import BoxTable
 from napari_sam2_automask.candidates import Floor
 from napari_sam2_automask.candidates_file import load_candidates, save_candidates
-from napari_sam2_automask.choosing import BoxTable, choose, covered
+from napari_sam2_automask.choosing import choose, covered, needs_run
 from napari_sam2_automask.errors import CandidatesError
 from napari_sam2_automask.gaps import covered_pixels, gap_points, in_gaps, nearest_crop
-from napari_sam2_automask.live import LiveSelection, needs_run
+from napari_sam2_automask.live import LiveSelection
 from napari_sam2_automask.pooling import pool, take
 from napari_sam2_automask.progress import Cancelled, Progress
 from napari_sam2_automask.proposal import propose_view

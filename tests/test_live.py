@@ -7,8 +7,9 @@ import pytest
 from candidate_factory import Blob, make_candidates, random_candidates
 
 from napari_sam2_automask import AmgSettings, paint, select
+from napari_sam2_automask.choosing import needs_run
 from napari_sam2_automask.errors import CandidatesError
-from napari_sam2_automask.live import LiveSelection, needs_run
+from napari_sam2_automask.live import LiveSelection
 
 OPEN = AmgSettings(pred_iou_thresh=0.5, stability_score_thresh=0.3)
 SHAPE = (110, 130)

@@ -6,29 +6,29 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from napari_sam2_automask.box_suppression import suppress, suppression_order
 from napari_sam2_automask.errors import CandidatesError
 from napari_sam2_automask.hierarchy import level_cut, merge_duplicates, parents
 from napari_sam2_automask.lookups import lookups
-from napari_sam2_automask.suppression import BoxPairs, non_maximum_suppression
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import NDArray
 
+    from napari_sam2_automask.box_suppression import BoxTable
     from napari_sam2_automask.candidates import Candidates
     from napari_sam2_automask.lookups import Measures
     from napari_sam2_automask.settings import AmgSettings
 
 __all__ = [
-    "BoxTable",
     "Choice",
     "check_settings",
     "choose",
     "covered",
     "filter_scores",
     "merge_and_cut",
-    "suppression_order",
+    "needs_run",
     "touches_edge",
 ]
 
@@ -62,38 +62,6 @@ class Choice(NamedTuple):
     removed: dict[str, int]
     measures: Measures
     decisive: NDArray[np.bool_]
-
-
-class BoxTable:
-    """Overlapping boxes of candidates at the proposal's mask threshold, for suppressing again and again.
-
-    Parameters
-    ----------
-    candidates : Candidates
-        The candidates.
-    """
-
-    #: Candidates up to which a table pays: it may hold all their pairs.
-    LARGEST = 6000
-
-    def __init__(self, candidates: Candidates) -> None:
-        self._within = BoxPairs.of(candidates.boxes, candidates.crop_index)
-        self._order = suppression_order(candidates)
-        many = len(candidates.crop_boxes) > 1
-        self._across = BoxPairs.of(candidates.boxes[self._order]) if many else None
-
-    def suppress(
-        self, alive: NDArray[np.bool_], settings: AmgSettings, removed: dict[str, int]
-    ) -> NDArray[np.bool_]:
-        """Return which rows are kept, (N,) bool, and count what each suppression removed."""
-        kept = self._within.suppress(alive, settings.box_nms_thresh)
-        removed["box NMS"] = int(alive.sum() - kept.sum())
-        if self._across is None:
-            return kept
-        final = np.zeros_like(kept)
-        final[self._order] = self._across.suppress(kept[self._order], settings.crop_nms_thresh)
-        removed["crop NMS"] = int(kept.sum() - final.sum())
-        return final
 
 
 def choose(
@@ -140,7 +108,7 @@ def choose(
         if table is not None:
             alive = table.suppress(alive, settings, removed)
         else:
-            alive = _suppress(candidates, settings, measures.boxes, alive, removed)
+            alive = suppress(candidates, settings, measures.boxes, alive, removed)
         decisive[alive] = True
         return merge_and_cut(candidates, settings, measures, alive, removed)
 
@@ -180,6 +148,16 @@ def check_settings(candidates: Candidates, settings: AmgSettings) -> None:
                 f"{shown} is below {lowest:g}, the lowest that these candidates were kept for: raise it to "
                 f"{lowest:g} or propose again with a lower floor"
             )
+
+
+def needs_run(candidates: Candidates, settings: AmgSettings) -> str | None:
+    """Return why the candidates cannot answer for some settings, in a sentence, or None if they can."""
+    try:
+        check_settings(candidates, settings)
+        lookups(candidates).measures(settings)
+    except CandidatesError as error:
+        return str(error)
+    return None
 
 
 def filter_scores(
@@ -245,63 +223,8 @@ def covered(
     return share > _IN_GAP
 
 
-def suppression_order(candidates: Candidates) -> NDArray[np.int64]:
-    """Return all rows in the order in which they suppress one another across crops: small crops first."""
-    x0, y0, x1, y1 = candidates.crop_boxes[candidates.crop_index].T
-    size = (1 / ((x1 - x0) * (y1 - y0))).astype(np.float32)
-    rows = np.arange(len(candidates))
-    return np.lexsort((rows, candidates.crop_index, -size))
-
-
 def touches_edge(boxes: NDArray[np.int64], shape: tuple[int, int]) -> NDArray[np.bool_]:
     """Tell which boxes touch the edge of an image of some rows and columns, (N,) bool."""
     x0, y0, x1, y1 = boxes.T
     touches: NDArray[np.bool_] = (x0 <= 0) | (y0 <= 0) | (x1 >= shape[1] - 1) | (y1 >= shape[0] - 1)
     return touches
-
-
-def _suppress(
-    candidates: Candidates,
-    settings: AmgSettings,
-    boxes: NDArray[np.int64],
-    alive: NDArray[np.bool_],
-    removed: dict[str, int],
-) -> NDArray[np.bool_]:
-    rows = _nms_within_crops(candidates, np.flatnonzero(alive), boxes, settings.box_nms_thresh, removed)
-    if len(candidates.crop_boxes) > 1:
-        rows = _nms_across_crops(candidates, rows, boxes, settings.crop_nms_thresh, removed)
-    kept = np.zeros(len(candidates), bool)
-    kept[rows] = True
-    return kept
-
-
-def _nms_within_crops(
-    candidates: Candidates,
-    rows: NDArray[np.int64],
-    boxes: NDArray[np.int64],
-    threshold: float,
-    removed: dict[str, int],
-) -> NDArray[np.int64]:
-    kept = []
-    for crop in range(len(candidates.crop_boxes)):
-        mine = rows[candidates.crop_index[rows] == crop]
-        best = non_maximum_suppression(boxes[mine], candidates.predicted_iou[mine], threshold)
-        kept.append(mine[best])
-    result = np.concatenate(kept) if kept else rows
-    removed["box NMS"] = len(rows) - len(result)
-    return result
-
-
-def _nms_across_crops(
-    candidates: Candidates,
-    rows: NDArray[np.int64],
-    boxes: NDArray[np.int64],
-    threshold: float,
-    removed: dict[str, int],
-) -> NDArray[np.int64]:
-    x0, y0, x1, y1 = candidates.crop_boxes[candidates.crop_index[rows]].T
-    # Masks from smaller crops are preferred.
-    scores = (1 / ((x1 - x0) * (y1 - y0))).astype(np.float32)
-    kept = rows[non_maximum_suppression(boxes[rows], scores, threshold)]
-    removed["crop NMS"] = len(rows) - len(kept)
-    return kept

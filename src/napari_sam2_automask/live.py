@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_sam2_automask.box_suppression import BoxTable
 from napari_sam2_automask.canvas import Canvas
-from napari_sam2_automask.choosing import BoxTable, choose
+from napari_sam2_automask.choosing import choose
 from napari_sam2_automask.errors import CandidatesError
 from napari_sam2_automask.lookups import lookups
 from napari_sam2_automask.mask_store import MaskStore, Placed
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from napari_sam2_automask.progress import ProgressCallback
     from napari_sam2_automask.settings import AmgSettings
 
-__all__ = ["Change", "LiveSelection", "needs_run"]
+__all__ = ["Change", "LiveSelection"]
 
 # A candidate of which this share is covered by locked objects is one of them.
 _COVERED = 0.5
@@ -59,18 +60,6 @@ class Change:
     gone: NDArray[np.int64]
     boxes: NDArray[np.int64]
     removed: dict[str, int]
-
-
-def needs_run(candidates: Candidates, settings: AmgSettings) -> str | None:
-    """Return why the candidates cannot answer for some settings, in a sentence, or None if they can."""
-    from napari_sam2_automask.choosing import check_settings
-
-    try:
-        check_settings(candidates, settings)
-        lookups(candidates).measures(settings)
-    except CandidatesError as error:
-        return str(error)
-    return None
 
 
 class LiveSelection:
@@ -133,7 +122,7 @@ class LiveSelection:
         Raises
         ------
         CandidatesError
-            If the candidates cannot answer for these settings (see :func:`needs_run`); nothing has changed.
+            If the candidates cannot answer for these settings, see `choosing.needs_run`; nothing has changed.
         """
         choice = choose(self.candidates, settings, table=self._table, blocked=self._blocked)
         shown = self._pixels_of(choice, settings)

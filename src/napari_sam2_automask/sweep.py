@@ -190,7 +190,7 @@ def _read(kind: type, value: Any) -> Any:
 
 
 def _answers(candidates: Candidates, settings: AmgSettings) -> bool:
-    from napari_sam2_automask.live import needs_run
+    from napari_sam2_automask.choosing import needs_run
 
     return needs_run(candidates, settings) is None
 

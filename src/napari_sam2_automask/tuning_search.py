@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_sam2_automask.choosing import BoxTable, choose
+from napari_sam2_automask.box_suppression import BoxTable
+from napari_sam2_automask.choosing import choose
 from napari_sam2_automask.errors import CandidatesError
 from napari_sam2_automask.settings import ALL_LEVELS
 
