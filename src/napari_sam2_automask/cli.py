@@ -84,7 +84,11 @@ def _common(
 @with_settings_options
 def segment(
     inputs: Annotated[
-        list[Path], typer.Argument(metavar="INPUT...", help="Images (TIFF, PNG, JPEG) and folders of them.")
+        list[Path],
+        typer.Argument(
+            metavar="INPUT...",
+            help="Images (TIFF, PNG, JPEG, OME-Zarr), plates (OME-Zarr), and folders of them.",
+        ),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the results; made if need be.")],
     preset: PresetName = None,
@@ -95,6 +99,14 @@ def segment(
         int | None,
         typer.Option(
             help="Which plane to take of files with several, counted from 0.", rich_help_panel=STACKS
+        ),
+    ] = None,
+    series: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N|all",
+            help="Which image of TIFF files with several, counted from 0.",
+            rich_help_panel=STACKS,
         ),
     ] = None,
     planes: Annotated[
@@ -213,6 +225,7 @@ def segment(
     chosen = choose_settings(preset, settings, parameters)
     of_stack: dict[str, Any] = {
         "planes": planes,
+        "series": series,
         "link": link and link.value,
         "spacing": spacing,
         "unit": unit,

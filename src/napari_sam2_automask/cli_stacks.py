@@ -148,7 +148,7 @@ def plan_work(
     spacing, unit = of_stack["spacing"], short_unit(of_stack["unit"])
     if spacing is not None and min(spacing) <= 0:
         raise SettingsError(f"--spacing is {spacing}: give three positive numbers")
-    whole = all(of_stack[option] is None for option in ("planes", "link"))
+    whole = all(of_stack[option] is None for option in ("planes", "link", "series"))
     # A pick for the sake of the spacing alone leaves PNG and JPEG files what they are: no stacks.
     plain = pick is None or (pick.is_plain and all(path.suffix.lower() in SUFFIXES for path in images))
     if plain and whole and not contrast_of_stack:

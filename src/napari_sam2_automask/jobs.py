@@ -18,6 +18,7 @@ from napari_sam2_automask.physical import AnySettings, measured
 from napari_sam2_automask.progress import ProgressCallback, no_progress
 from napari_sam2_automask.reading import LoadedImage, read_image
 from napari_sam2_automask.segmenting import segment_loaded
+from napari_sam2_automask.series import folder_hash
 from napari_sam2_automask.stack_reading import open_stack
 from napari_sam2_automask.units import Pixel, width_text
 from napari_sam2_automask.writing import make_folder, write_results
@@ -142,7 +143,7 @@ def read_job(job: Job) -> LoadedImage:
     if job.pick is None:
         image = read_image(job.source, job.plane)
     else:
-        image = open_stack(job.source, job.pick.axes).read(job.pick)
+        image = open_stack(job.source, job.pick.axes, job.pick.series).read(job.pick)
     if job.pixel is None:
         return image
     return replace(image, pixel_size=(job.pixel.height, job.pixel.width), unit=job.pixel.unit)
@@ -157,8 +158,10 @@ def _measured(settings: AnySettings, image: LoadedImage, job: Job) -> AmgSetting
 
 
 def file_hash(path: Path) -> str:
-    """Return the SHA-256 of a file's bytes, as hexadecimal digits."""
+    """Return the SHA-256 of a file's bytes, or of all files of a Zarr, as hexadecimal digits."""
     try:
+        if path.is_dir():
+            return folder_hash(path)
         stat = path.stat()
         return _file_hash(path, stat.st_mtime_ns, stat.st_size)
     except OSError as error:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import weakref
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from napari_sam2_automask.errors import ImageError
+from napari_sam2_automask.series import images_in_zarr
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["guess_axes", "missing_chunks", "open_file"]
 
 
-def open_file(path: Path, level: int = 0) -> tuple[Any, str]:
+def open_file(path: Path, level: int = 0, series: int = 0) -> tuple[Any, str]:
     """Open an image file without reading its pixels.
 
     Parameters
@@ -25,6 +27,8 @@ def open_file(path: Path, level: int = 0) -> tuple[Any, str]:
         A TIFF, a Zarr array, an OME-Zarr image, or a NumPy ``.npy`` file.
     level : int
         Which level of a pyramid.
+    series : int
+        Which image of a TIFF with several.
 
     Returns
     -------
@@ -36,11 +40,12 @@ def open_file(path: Path, level: int = 0) -> tuple[Any, str]:
     Raises
     ------
     ImageError
-        If there is no such file or level or it cannot be read.
+        If there is no such file, level or series, or it cannot be read.
     """
     if not path.exists():
         raise ImageError(f"there is no file {path}")
-    opener: Callable[[Path, int], tuple[Any, str]] = _open_zarr if path.is_dir() else _open_tiff
+    opener: Callable[[Path, int], tuple[Any, str]]
+    opener = _open_zarr if path.is_dir() else partial(_open_tiff, number=series)
     if path.suffix.lower() == ".npy":
         opener = _open_npy
     try:
@@ -55,20 +60,22 @@ def _open_npy(path: Path, level: int) -> tuple[Any, str]:
     return np.load(path, mmap_mode="r", allow_pickle=False), ""
 
 
-def _open_tiff(path: Path, level: int) -> tuple[Any, str]:
+def _open_tiff(path: Path, level: int, number: int) -> tuple[Any, str]:
     import tifffile
 
     with tifffile.TiffFile(path) as file:
-        series = file.series[0]
+        if not 0 <= number < len(file.series):
+            raise ImageError(f"{path} has {len(file.series)} series; there is no series {number}")
+        series = file.series[number]
         if not 0 <= level < len(series.levels):
             raise ImageError(f"{path} has {len(series.levels)} levels; there is no level {level}")
         page = series.levels[level]
         axes = page.axes.replace("Q", "a").replace("I", "b")
         if page.dataoffset is not None and level == 0:
-            return tifffile.memmap(path, mode="r", series=0), axes
+            return tifffile.memmap(path, mode="r", series=number), axes
     import zarr
 
-    store = tifffile.imread(path, aszarr=True, series=0, level=level)
+    store = tifffile.imread(path, aszarr=True, series=number, level=level)
     array = zarr.open(store, mode="r")
     # The store holds the file open; nobody else closes it.
     weakref.finalize(array, store.close)
@@ -85,9 +92,8 @@ def _open_zarr(path: Path, level: int) -> tuple[Any, str]:
         attributes = dict(node.attrs)
         multiscales = attributes.get("ome", attributes).get("multiscales")
         if not multiscales:
-            raise ImageError(
-                f"{path} is a Zarr group without an OME-Zarr image; give the path of an array in it"
-            )
+            images = images_in_zarr(path)
+            raise ImageError(f"{path} holds {len(images)} images: give the path of one, such as {images[0]}")
         datasets = multiscales[0]["datasets"]
         if not 0 <= level < len(datasets):
             raise ImageError(f"{path} has {len(datasets)} levels; there is no level {level}")

@@ -37,15 +37,22 @@ def pixel_size_in(tiff: Any) -> tuple[tuple[float, float] | None, str | None]:
     return (y, x), known_unit(unit) or unit
 
 
-def pixel_size_of(path: Path) -> PixelSize | None:
+def pixel_size_of(path: Path, series: int = 0) -> PixelSize | None:
     """Return how large the pixels of a TIFF (OME, ImageJ) or OME-Zarr are, None where the file does not tell.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    series : int
+        Which image of a TIFF with several.
 
     Raises
     ------
     ImageError
         If the file gives sizes in a unit that is not known; it has to be said then.
     """
-    found = _of_zarr(path) if path.is_dir() else _of_tiff(path)
+    found = _of_zarr(path) if path.is_dir() else _of_tiff(path, series)
     if found is None:
         return None
     z, y, x, unit = found
@@ -60,27 +67,27 @@ def pixel_size_of(path: Path) -> PixelSize | None:
         ) from error
 
 
-def _of_tiff(path: Path) -> tuple[float | None, float, float, str] | None:
+def _of_tiff(path: Path, series: int) -> tuple[float | None, float, float, str] | None:
     import tifffile
 
     try:
         with tifffile.TiffFile(path) as tiff:
-            return _in_tiff(tiff)
+            return _in_tiff(tiff, series)
     except (OSError, ValueError, KeyError, TypeError, tifffile.TiffFileError):
         return None
 
 
-def _in_tiff(tiff: Any) -> tuple[float | None, float, float, str] | None:
+def _in_tiff(tiff: Any, series: int = 0) -> tuple[float | None, float, float, str] | None:
     import tifffile
 
     if tiff.ome_metadata:
-        return _of_ome(tifffile.xml2dict(tiff.ome_metadata))
+        return _of_ome(tifffile.xml2dict(tiff.ome_metadata), series)
     return _of_imagej(tiff) if tiff.imagej_metadata else None
 
 
-def _of_ome(data: dict[str, Any]) -> tuple[float | None, float, float, str] | None:
+def _of_ome(data: dict[str, Any], series: int) -> tuple[float | None, float, float, str] | None:
     image = data["OME"]["Image"]
-    pixels = (image[0] if isinstance(image, list) else image)["Pixels"]
+    pixels = (image[series] if isinstance(image, list) else image)["Pixels"]
     if "PhysicalSizeX" not in pixels or "PhysicalSizeY" not in pixels:
         return None
     unit = str(pixels.get("PhysicalSizeXUnit", "um"))

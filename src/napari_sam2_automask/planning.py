@@ -6,7 +6,9 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from napari_sam2_automask.errors import ImageError
 from napari_sam2_automask.reading import SUFFIXES
+from napari_sam2_automask.series import images_in_zarr, is_zarr, name_of
 from napari_sam2_automask.writing import ResultPaths
 
 if TYPE_CHECKING:
@@ -50,8 +52,9 @@ def find_images(inputs: Sequence[Path]) -> tuple[list[Path], dict[Path, str]]:
     Parameters
     ----------
     inputs : sequence of Path
-        Files, taken whatever their names, and folders, searched (not their subfolders) for TIFF, PNG and JPEG
-        files in alphabetical order, hidden files and our own results left out.
+        Files, taken whatever their names; Zarrs, of which every image is taken (all fields of a plate); and
+        folders, searched (not their subfolders) for TIFF, PNG and JPEG files and OME-Zarrs in alphabetical
+        order, hidden files and our own results left out.
 
     Returns
     -------
@@ -65,6 +68,9 @@ def find_images(inputs: Sequence[Path]) -> tuple[list[Path], dict[Path, str]]:
     for given in inputs:
         try:
             images = _images_in(given)
+        except ImageError as error:
+            useless[given] = str(error)
+            continue
         except OSError as error:
             useless[given] = f"cannot read {given} ({error.strerror or error}): check the path"
             continue
@@ -76,8 +82,11 @@ def find_images(inputs: Sequence[Path]) -> tuple[list[Path], dict[Path, str]]:
 
 
 def _images_in(given: Path) -> list[Path]:
+    if given.is_dir() and is_zarr(given):
+        return images_in_zarr(given)
     if given.is_dir():
-        return sorted(path for path in given.iterdir() if _is_image(path))
+        found = sorted(path for path in given.iterdir() if _is_image(path))
+        return [image for path in found for image in (images_in_zarr(path) if path.is_dir() else [path])]
     given.stat()  # says what is wrong where there is nothing
     return [given]
 
@@ -114,14 +123,21 @@ def plan_jobs(
 
 def _is_image(path: Path) -> bool:
     own = path.name.lower().endswith((".labels.tif", ".levels.tif"))
+    if path.is_dir():
+        return path.suffix.lower() == ".zarr" and is_zarr(path) and not _is_ours(path)
     return path.suffix.lower() in SUFFIXES and not own and not path.name.startswith(".") and path.is_file()
+
+
+def _is_ours(path: Path) -> bool:
+    """Tell whether a Zarr holds labels that `large` wrote."""
+    return path.name.lower().endswith((".labels.ome.zarr", "_labels.ome.zarr", "_labels.zarr"))
 
 
 def unique_stems(sources: Sequence[Path]) -> list[str]:
     """Return a name for each image; file systems may not tell upper from lower case."""
     choices = [
         [
-            path.stem,
+            name_of(path),
             path.name.replace(".", "_"),
             f"{path.resolve().parent.name}_{path.name}".replace(".", "_"),
         ]

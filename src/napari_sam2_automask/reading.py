@@ -1,4 +1,4 @@
-"""Image files: TIFF, PNG and JPEG to one plane as an array."""
+"""Image files: TIFF, PNG, JPEG and Zarr to one plane as an array."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class LoadedImage:
 
 
 def read_image(path: Path, plane: int | None = None) -> LoadedImage:
-    """Read one plane of a TIFF, PNG or JPEG file.
+    """Read one plane of a TIFF, PNG or JPEG file, or of a Zarr.
 
     Parameters
     ----------
@@ -70,6 +70,10 @@ def read_image(path: Path, plane: int | None = None) -> LoadedImage:
         If the file cannot be read, is no image, or holds several planes and none was chosen.
     """
     try:
+        if path.is_dir():
+            from napari_sam2_automask.stack_reading import Pick, open_stack
+
+            return open_stack(path).read(Pick(plane))
         with path.open("rb") as file:
             start = file.read(4)
         if not start:
@@ -98,6 +102,10 @@ def count_planes(path: Path) -> int:
     from PIL import Image
 
     try:
+        if path.is_dir():
+            from napari_sam2_automask.stack_reading import Pick, open_stack
+
+            return open_stack(path).count(Pick())
         with path.open("rb") as file:
             start = file.read(4)
         if start in _TIFF_STARTS:

@@ -155,7 +155,7 @@ def _find_image(record: dict[str, Any], path: Path, given: Path | None) -> Path:
     viewer = record.get("viewer") or {}
     name = known.get("name") or (record.get("image") or {}).get("name") or ""
     places = [known.get("path"), viewer.get("path"), path.parent / name, Path(name)]
-    found = given or next((Path(p) for p in places if p and name and Path(p).is_file()), None)
+    found = given or next((Path(p) for p in places if p and name and Path(p).exists()), None)
     if found is None:
         raise ImageError(f"the image {name or 'of the record'} is not where it was: give its path")
     expected = known.get("sha256")
@@ -173,7 +173,7 @@ def _load_image(record: dict[str, Any], source: Path) -> LoadedImage:
     plane, expected = record.get("plane"), record["image"].get("sha256")
     if record.get("pick"):
         pick = Pick.from_json(record["pick"])
-        loaded = open_stack(source, pick.axes).read(pick)
+        loaded = open_stack(source, pick.axes, pick.series).read(pick)
         if expected not in (None, image_hash(loaded.array)):
             raise ImageError(_OTHER_PIXELS.format(source, str(expected)[:12]))
         return loaded

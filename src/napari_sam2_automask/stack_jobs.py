@@ -95,7 +95,7 @@ def limits_of(stack: StackJob) -> tuple[float, float] | None:
     chosen = np.unique(np.linspace(0, len(stack.planes) - 1, _SAMPLED).astype(int))
     first = stack.planes[0].pick
     assert first is not None
-    opened = open_stack(stack.source, first.axes)
+    opened = open_stack(stack.source, first.axes, first.series)
     images = [opened.read(job.pick) for job in (stack.planes[k] for k in chosen) if job.pick is not None]
     if images[0].rgb:
         return None

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from napari_sam2_automask.errors import AutomaskError, ImageError
+from napari_sam2_automask.errors import AutomaskError, ImageError, SettingsError
 from napari_sam2_automask.planning import Job, unique_stems
+from napari_sam2_automask.series import count_series
 from napari_sam2_automask.stack_reading import POSITIONS, Pick, Stack, open_stack, parse_planes
 from napari_sam2_automask.units import Pixel
 from napari_sam2_automask.writing import ResultPaths
@@ -82,6 +83,7 @@ def plan_stacks(
     spacing: tuple[float, float, float] | None = None,
     unit: str = "px",
     propagate: Propagation | None = None,
+    series: str | None = None,
 ) -> tuple[list[StackJob], dict[Path, str]]:
     """Say which planes of which files are to be done, without reading pixels.
 
@@ -101,6 +103,8 @@ def plan_stacks(
         The voxel's size, in place of what the files say.
     propagate : Propagation, optional
         How objects are carried through the planes, which needs `link`.
+    series : str, optional
+        Which image of files with several: a number, or ``"all"``.
 
     Returns
     -------
@@ -110,9 +114,16 @@ def plan_stacks(
         Files that cannot, and why.
     """
     stacks, useless = [], {}
-    for source, stem in zip(sources, unique_stems(sources), strict=True):
+    whole_pick = pick
+    chosen = [
+        (source, stem, number)
+        for source, stem in zip(sources, unique_stems(sources), strict=True)
+        for number in parse_series(series, source)
+    ]
+    for source, stem, number in chosen:
+        pick = replace(whole_pick, series=number)
         try:
-            stack = open_stack(source, pick.axes)
+            stack = open_stack(source, pick.axes, number)
             numbers = _numbers(stack, pick, planes, link)
             size = spacing or _spacing(stack, link)
         except AutomaskError as error:
@@ -133,6 +144,24 @@ def plan_stacks(
             paths = LinkPaths.of(folder, name)
             stacks.append(StackJob(source, tuple(own), link, size, own_unit, paths, propagate))
     return stacks, useless
+
+
+def parse_series(text: str | None, source: Path) -> list[int | None]:
+    """Read which series of a file to take; without any, whoever opens it says whether one must be chosen.
+
+    Raises
+    ------
+    SettingsError
+        If it is neither a number nor ``all``.
+    """
+    if text is None:
+        return [None]
+    if text == "all":
+        count = count_series(source)
+        return list(range(count)) if count > 1 else [None]
+    if not text.isdecimal():
+        raise SettingsError(f"--series is {text!r}: give a number from 0, or all")
+    return [int(text)]
 
 
 def _numbers(stack: Stack, pick: Pick, planes: str | None, link: str | None) -> list[int | None]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
@@ -11,6 +11,7 @@ from napari_sam2_automask.errors import ImageError, SettingsError
 from napari_sam2_automask.opening import guess_axes, open_file
 from napari_sam2_automask.pixel_sizes import PixelSize, pixel_size_of
 from napari_sam2_automask.reading import LoadedImage
+from napari_sam2_automask.series import count_series
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,33 +43,38 @@ class Pick:
         channels as planes.
     axes : str
         One letter for each axis of the file, where its own description is missing or wrong.
+    series : int or None
+        Which image of a TIFF with several.
     """
 
     plane: int | None = None
     project: str | None = None
     channel: Channel | None = None
     axes: str = ""
+    series: int | None = None
 
     @property
     def suffix(self) -> str:
         """What to add to the names of results."""
         channel = f"c{self.channel}" if isinstance(self.channel, int) else self.channel
         plane = None if self.plane is None else f"plane{self.plane}"
-        return "".join(f"_{part}" for part in (self.project, channel, plane) if part)
+        series = None if self.series is None else f"series{self.series}"
+        return "".join(f"_{part}" for part in (series, self.project, channel, plane) if part)
 
     @property
     def is_plain(self) -> bool:
         """Whether a number of a plane says it all."""
-        return self.project is None and self.channel is None and not self.axes
+        return self.project is None and self.channel is None and self.series is None and not self.axes
 
     def to_json(self) -> dict[str, Any]:
         """Return what `from_json` reads."""
-        return {"plane": self.plane, "project": self.project, "channel": self.channel, "axes": self.axes}
+        return asdict(self)
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Pick:
         """Read what `to_json` wrote."""
-        return cls(**{name: data.get(name) for name in ("plane", "project", "channel")}, axes=data["axes"])
+        names = ("plane", "project", "channel", "series")
+        return cls(**{name: data.get(name) for name in names}, axes=data["axes"])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -201,7 +207,7 @@ class Stack:
         return f"{self.path} ({self.axes} {'x'.join(map(str, self.array.shape))})"
 
 
-def open_stack(path: Path, axes: str = "") -> Stack:
+def open_stack(path: Path, axes: str = "", series: int | None = None) -> Stack:
     """Open a TIFF, Zarr, OME-Zarr or ``.npy`` file.
 
     Parameters
@@ -210,13 +216,19 @@ def open_stack(path: Path, axes: str = "") -> Stack:
         The file.
     axes : str
         One letter for each axis, in place of what the file says.
+    series : int, optional
+        Which image of a TIFF with several.
 
     Raises
     ------
     ImageError
-        If the file cannot be read, or the axes do not fit it.
+        If the file cannot be read or holds several images and none was chosen, or the axes do not fit it.
     """
-    array, found = open_file(path)
+    if series is None and (count := count_series(path)) > 1:
+        raise ImageError(
+            f"{path} holds {count} series: choose with --series N, from 0 to {count - 1}, or all"
+        )
+    array, found = open_file(path, series=series or 0)
     wanted = axes.upper() or found or guess_axes(array.shape, array.dtype)
     shape = "x".join(map(str, array.shape))
     if len(wanted) != len(array.shape) or len(set(wanted)) != len(wanted) or not {"Y", "X"} <= set(wanted):
@@ -226,7 +238,7 @@ def open_stack(path: Path, axes: str = "") -> Stack:
         )
     if "S" in wanted and array.shape[wanted.index("S")] not in (3, 4):
         raise ImageError(f"axis S of {path} ({wanted} {shape}) is not 3 or 4 colours: call it C in --axes")
-    return Stack(path, array, wanted, pixel_size_of(path))
+    return Stack(path, array, wanted, pixel_size_of(path, series or 0))
 
 
 def parse_channel(text: str | None) -> Channel | None:
