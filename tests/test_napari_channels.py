@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from dataclasses import replace
 
@@ -18,6 +19,7 @@ from napari_sam2_automask._napari.segmenter import EngineSegmenter
 from napari_sam2_automask.models import Model
 from napari_sam2_automask.models.bundled import build_bundled
 from napari_sam2_automask.presets import PRESETS
+from napari_sam2_automask.record import json_ready
 
 RNG = np.random.default_rng(0)
 NUCLEI = RNG.integers(0, 1000, (40, 50)).astype(np.uint16)
@@ -354,6 +356,66 @@ def test_the_command_repeats_an_axis_and_says_that_it_cannot_repeat_layers(
     choose(widget, "mixed in their")
     before = copied(widget.copies.python)
     assert copied(widget.copies.command) == before
+
+
+@pytest.mark.parametrize("how", ["mixed", "pooled"])
+@pytest.mark.parametrize("kind", ["layers", "axis"])
+def test_a_record_is_replayed_from_the_files_of_the_channels(
+    make_napari_viewer, qtbot, engine, tmp_path, how, kind
+):
+    viewer = make_napari_viewer()
+    if kind == "layers":
+        for name, pixels in (("nuclei", NUCLEI), ("membrane", MEMBRANE)):
+            tifffile.imwrite(tmp_path / f"{name}.tif", pixels)
+            viewer.open(tmp_path / f"{name}.tif", plugin="napari")
+            viewer.layers[-1].blending = "additive"
+        viewer.layers[0].gamma = 0.8
+        viewer.layers[0].colormap = "magenta"
+        viewer.layers[1].colormap = "viridis"
+        names = "nuclei.tif", "membrane.tif"
+    else:
+        stack = np.stack([STACK[0], STACK[1]])
+        tifffile.imwrite(tmp_path / "field.tif", stack, imagej=True, metadata={"axes": "ZCYX"})
+        viewer.open(tmp_path / "field.tif", plugin="napari")
+        viewer.layers[0].axis_labels = ("z", "c", "y", "x")
+        viewer.dims.set_current_step(0, 1)
+        names = ("field.tif",)
+    widget = dock(viewer, engine)
+    widget.images._on_layer()
+    quick(widget, pred_iou_thresh=0.3)
+    choose(widget, how)
+    widget.run()
+    finish(qtbot, widget, timeout=60_000)
+    layer = labels_of(viewer)[-1]
+    shown = layer.data if kind == "layers" else layer.data[1]
+    assert shown.any()
+    path = tmp_path / "result.record.json"
+    path.write_text(json.dumps(json_ready(layer.metadata[RECORD_KEY])))
+
+    def replayed(*more):
+        result = CliRunner().invoke(cli.app, ["replay", *map(str, (*more, "--out", tmp_path / "again"))])
+        labels = tmp_path / "again" / "result.labels.tif"
+        return result, tifffile.imread(labels) if labels.exists() else None
+
+    result, labels = replayed(path)
+    assert result.exit_code == 0, result.output
+    np.testing.assert_array_equal(labels, shown)
+    # What was written can be replayed too, and the files may have moved beside it.
+    again = tmp_path / "moved" / "result.record.json"
+    again.parent.mkdir()
+    (tmp_path / "again" / "result.record.json").rename(again)
+    for name in names:
+        (tmp_path / name).rename(again.parent / name)
+    result, labels = replayed(again)
+    assert result.exit_code == 0, result.output
+    np.testing.assert_array_equal(labels, shown)
+    # Another file in the place of one, or none, is said.
+    tifffile.imwrite(again.parent / names[-1], NUCLEI[::-1].copy())
+    result, _ = replayed(again)
+    assert result.exit_code == 1 and "does not hold the pixels of channel" in str(result.exception)
+    (again.parent / names[-1]).unlink()
+    result, _ = replayed(again)
+    assert result.exit_code == 1 and "is not where it was" in str(result.exception)
 
 
 def test_percentiles_are_those_of_each_channel(make_napari_viewer):

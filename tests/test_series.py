@@ -80,8 +80,7 @@ def plate(tmp_path):
 
 def objects(folder):
     return {
-        path.name.removesuffix(".table.csv"): len(pd.read_csv(path))
-        for path in folder.glob("*.table.csv")
+        path.name.removesuffix(".table.csv"): len(pd.read_csv(path)) for path in folder.glob("*.table.csv")
     }
 
 

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from napari_sam2_automask.channels import Look
+
 __all__ = ["SUFFIXES", "LoadedImage", "count_planes", "read_image"]
 
 #: What a folder is searched for.
@@ -44,6 +46,8 @@ class LoadedImage:
         The unit of length.
     channels : {"mix", "pool"} or None
         What to do with the C channels on the array's last axis; None where there are none.
+    looks : tuple of Look
+        How a viewer shows the channels; empty for the usual colours.
     """
 
     array: NDArray[Any]
@@ -52,6 +56,7 @@ class LoadedImage:
     pixel_size: tuple[float, float] | None = None
     unit: str | None = None
     channels: str | None = None
+    looks: tuple[Look, ...] = ()
 
 
 def read_image(path: Path, plane: int | None = None) -> LoadedImage:

@@ -2,38 +2,41 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_sam2_automask.candidates import Floor
-from napari_sam2_automask.errors import AutomaskError, ImageError, ModelError, SettingsError
-from napari_sam2_automask.image import image_hash
+from napari_sam2_automask.errors import AutomaskError, SettingsError
 from napari_sam2_automask.jobs import file_hash
 from napari_sam2_automask.planning import Job
 from napari_sam2_automask.progress import ProgressCallback, no_progress
 from napari_sam2_automask.propagation import Propagation
 from napari_sam2_automask.proposal import part
-from napari_sam2_automask.reading import LoadedImage, count_planes, read_image
-from napari_sam2_automask.record import RECORD_FORMAT, package_versions, settings_from
+from napari_sam2_automask.record import package_versions, settings_from
+from napari_sam2_automask.replay_channels import channels_of, load_channels
+from napari_sam2_automask.replay_inputs import (
+    find_image,
+    load_image,
+    load_model_of,
+    read_record,
+    set_threads,
+)
 from napari_sam2_automask.segmenting import segment_loaded
 from napari_sam2_automask.settings import AmgSettings
 from napari_sam2_automask.stack_jobs import write_linked
 from napari_sam2_automask.stack_planning import LinkPaths, StackJob
 from napari_sam2_automask.stack_propagation import propagate_again
-from napari_sam2_automask.stack_reading import Pick, open_stack
+from napari_sam2_automask.stack_reading import Pick
 from napari_sam2_automask.writing import ResultPaths, make_folder, write_results
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from napari_sam2_automask.models import Model
     from napari_sam2_automask.painting import Segmentation
+    from napari_sam2_automask.reading import LoadedImage
 
-__all__ = ["Replay", "read_record", "replay"]
-
-_OTHER_PIXELS = (
-    "the pixels of {} are not those of the record (SHA-256 {}...): give the file that was segmented"
-)
+__all__ = ["Replay", "replay"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,14 +102,23 @@ def replay(
     if "propagate" in record:
         return _replay_propagated(record, path, folder, image, model, device, progress)
     planes = record["planes"] if "link" in record else [record]
-    source = _find_image(record, path, image)
-    loaded = [_load_image(one, source) for one in planes[:1]]
+    if (record.get("viewer") or {}).get("region") is not None:
+        raise SettingsError(
+            f"{path} is of a part of an image: a replay takes whole images; crop the image, and run again"
+        )
+    channels = channels_of(record)
+    if channels is not None:
+        picture, source = load_channels(channels, path, image)
+        loaded = [picture]
+    else:
+        source = find_image(record, path, image)
+        loaded = [load_image(one, source) for one in planes[:1]]
     make_folder(folder)
-    found = _load_model(record, model, device, progress)
-    _set_threads(record)
+    found = load_model_of(record, model, device, progress)
+    set_threads(record)
     results = []
     for k, one in enumerate(planes):
-        picture = loaded.pop() if loaded else _load_image(one, source)
+        picture = loaded.pop() if loaded else load_image(one, source)
         results.append(
             _segment(one, settings_from(one), picture, found, source, part(progress, k, len(planes)))
         )
@@ -124,98 +136,6 @@ def _told(record: dict[str, Any], now: dict[str, Any], labels: Path) -> Replay:
     hashes = [name for name in ("labels_sha256", "levels_sha256") if record.get(name) is not None]
     same = all(record[name] == now.get(name) for name in hashes) if hashes else None
     return Replay(labels, now["objects"], same, tuple(_differences(record, now)))
-
-
-def read_record(path: Path) -> dict[str, Any]:
-    """Read a record.
-
-    Raises
-    ------
-    SettingsError
-        If the file cannot be read or holds no record.
-    """
-    try:
-        record = json.loads(path.read_bytes())
-    except OSError as error:
-        raise SettingsError(f"cannot read {path} ({error.strerror or error}): check the path") from error
-    except ValueError as error:
-        raise SettingsError(f"{path} is no JSON ({error}): give a record of a run") from error
-    if not isinstance(record, dict) or record.get("format") != RECORD_FORMAT:
-        raise SettingsError(f"{path} is no record of a run: give a .record.json file that `segment` wrote")
-    planes = record.get("planes") if "link" in record and "propagate" not in record else [record]
-    whole = isinstance(planes, list) and len(planes) > 0 and isinstance(record.get("model"), dict)
-    if not whole or not all(isinstance(p, dict) and isinstance(p.get("image"), dict) for p in planes or []):
-        raise SettingsError(f"{path} does not say which image and model it is of: replay needs both")
-    return record
-
-
-def _find_image(record: dict[str, Any], path: Path, given: Path | None) -> Path:
-    """Return the image's file after making sure that it is the very same one, where the record tells."""
-    known = record.get("file") or {}
-    viewer = record.get("viewer") or {}
-    name = known.get("name") or (record.get("image") or {}).get("name") or ""
-    places = [known.get("path"), viewer.get("path"), path.parent / name, Path(name)]
-    found = given or next((Path(p) for p in places if p and name and Path(p).exists()), None)
-    if found is None:
-        raise ImageError(f"the image {name or 'of the record'} is not where it was: give its path")
-    expected = known.get("sha256")
-    actual = file_hash(found)
-    if expected and actual != expected:
-        raise ImageError(
-            f"{found} is not the image of the record: its SHA-256 is {actual[:12]}..., the record's "
-            f"{expected[:12]}...: give the file that was segmented"
-        )
-    return found
-
-
-def _load_image(record: dict[str, Any], source: Path) -> LoadedImage:
-    """Read the plane that was segmented, told by the record's number or by its pixels."""
-    plane, expected = record.get("plane"), record["image"].get("sha256")
-    if record.get("pick"):
-        pick = Pick.from_json(record["pick"])
-        loaded = open_stack(source, pick.axes, pick.series).read(pick)
-        if expected not in (None, image_hash(loaded.array)):
-            raise ImageError(_OTHER_PIXELS.format(source, str(expected)[:12]))
-        return loaded
-    planes = [plane] if plane is not None else [None]
-    if plane is None and (count := count_planes(source)) > 1:
-        planes = list(range(count))
-    for number in planes:
-        loaded = read_image(source, number)
-        if expected is None or image_hash(loaded.array) == expected:
-            return replace(loaded, plane=plane)
-    raise ImageError(_OTHER_PIXELS.format(source, str(expected)[:12]))
-
-
-def _load_model(
-    record: dict[str, Any], given: str | None, device: str | None, progress: ProgressCallback
-) -> Model:
-    from napari_sam2_automask.models import load_model
-
-    described = record["model"]
-    name, expected = described.get("name"), described.get("sha256")
-    try:
-        model = load_model(given or str(name), device=device or described.get("device") or "auto",
-                           progress=progress)  # fmt: skip
-    except ModelError as error:
-        hint = "" if given else ": give the model's file with --model, or another device with --device"
-        raise ModelError(f"the record's model {name!r} cannot be used ({error}){hint}") from error
-    if expected and model.sha256 != expected:
-        raise ModelError(
-            f"the model {given or name} is not that of the record: its SHA-256 is "
-            f"{str(model.sha256)[:12]}..., the record's {expected[:12]}...: "
-            "give the same weights with --model"
-        )
-    return model
-
-
-def _set_threads(record: dict[str, Any]) -> None:
-    """Use as many threads as the run did: sums of floats depend on how they are split."""
-    threads = record.get("threads")
-    if isinstance(threads, int) and threads > 0:
-        import torch
-
-        torch.set_num_threads(threads)
 
 
 def _segment(
@@ -244,6 +164,7 @@ def _segment(
             preset=record.get("preset"),
             file={"name": source.name, "sha256": file_hash(source), "path": str(source.absolute())},
             pick=record.get("pick"),
+            **({"viewer": record["viewer"]} if loaded.looks else {}),
         )
     except (TypeError, IndexError, ValueError) as error:
         if isinstance(error, AutomaskError):
@@ -275,7 +196,7 @@ def _replay_propagated(
     progress: ProgressCallback,
 ) -> Replay:
     """Carry the objects of a stack from plane to plane once more."""
-    source = _find_image(record, path, image)
+    source = find_image(record, path, image)
     stem = _stem(path, source).removesuffix("_linked")
     try:
         how, link = dict(record["propagate"]), record["link"]
@@ -300,8 +221,8 @@ def _replay_propagated(
             raise
         raise SettingsError(f"the record is damaged ({error}): use a record that was not edited") from error
     make_folder(folder)
-    found = _load_model(record, model, device, progress)
-    _set_threads(record)
+    found = load_model_of(record, model, device, progress)
+    set_threads(record)
     return _told(record, propagate_again(stack, record, found, progress), stack.paths.labels)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_sam2_automask.channels import measure_channels, mix
+from napari_sam2_automask.channels import compose, measure_channels, mix
 from napari_sam2_automask.image import image_hash, to_model_view
 from napari_sam2_automask.painting import Segmentation, paint
 from napari_sam2_automask.presets import Preset, resolve_settings
@@ -106,6 +106,13 @@ def views_of(image: LoadedImage, limits: tuple[float, float] | None) -> list[NDA
     if image.channels is None:
         return [to_model_view(image.array, rgb=image.rgb, contrast_limits=limits)]
     channels = list(np.moveaxis(image.array, -1, 0))
+    if image.looks and image.channels == "mix":
+        return [compose(channels, image.looks)]
+    if image.looks:
+        return [
+            to_model_view(channel, rgb=False, contrast_limits=look.contrast_limits)
+            for channel, look in zip(channels, image.looks, strict=True)
+        ]
     if image.channels == "mix":
         return [mix(channels, limits)]
     return [to_model_view(one, rgb=False, contrast_limits=limits) for one in channels]

@@ -12,7 +12,7 @@ from napari_sam2_automask._napari.reducing import reduced
 from napari_sam2_automask._napari.source import POSITIONS, layer_transform
 from napari_sam2_automask.channels import Look, compose, default_colours
 from napari_sam2_automask.errors import ImageError
-from napari_sam2_automask.image import to_model_view
+from napari_sam2_automask.image import image_hash, to_model_view
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -85,29 +85,40 @@ class Channels:
             for channel, look in zip(channels, looks, strict=True)
         ]
 
-    def record(self, contrast: str) -> dict[str, Any]:
-        """Return what was done with which channels, JSON-able."""
-        looks = [
+    def record(self, contrast: str, plane: NDArray[Any], path: str | None) -> dict[str, Any]:
+        """Return what was done with which channels, JSON-able, so that it can be done again.
+
+        Parameters
+        ----------
+        contrast : str
+            The choice of contrast.
+        plane : (Y, X, C) array
+            The pixels that were segmented, of the first plane.
+        path : str or None
+            The file of the layer that holds the axis of channels.
+        """
+        paths = self.paths or (path,) * len(self.names)
+        entries = [
             {
                 "name": name,
+                "path": file,
+                "sha256": image_hash(plane[..., k]),
+                # Channels of several types were put into one array of a type that holds all.
+                "dtype": str(plane.dtype),
                 "contrast_limits": look.contrast_limits and list(look.contrast_limits),
-                **(
-                    {
-                        # A longer list is a table of 256 colours, in which nobody reads.
-                        "colours": [list(colour) for colour in look.colours]
-                        if len(look.colours) < 9
-                        else None,
-                        "gamma": look.gamma,
-                        "opacity": look.opacity,
-                        "blending": look.blending,
-                    }
-                    if self.how == "mix"
-                    else {}
-                ),
+                **(_mixed(look) if self.how == "mix" else {}),
             }
-            for name, look in zip(self.names, self.looks_with(contrast), strict=True)
+            for k, (name, file, look) in enumerate(
+                zip(self.names, paths, self.looks_with(contrast), strict=True)
+            )
         ]
-        return {"how": self.how, "axis": self.axis, "channels": looks}
+        return {"how": self.how, "axis": self.axis, "channels": entries}
+
+
+def _mixed(look: Look) -> dict[str, Any]:
+    """Return what of a look matters where channels are mixed."""
+    colours = [list(colour) for colour in look.colours]
+    return {"colours": colours, "gamma": look.gamma, "opacity": look.opacity, "blending": look.blending}
 
 
 class _Stacked:

@@ -129,12 +129,19 @@ def _record(
         "planes": [list(index) for index in done],
         "complete": complete,
         "region": request.region and [request.region.name, *request.region.key],
-        "channels": request.source.channels and request.source.channels.record(request.contrast),
+        "channels": _channels(request, done[0]),
         "seconds": round(seconds, 3),
     }
     if len(results) > 1:
         record["planes"] = [result.record for result in results]
     return record
+
+
+def _channels(request: Request, index: Index) -> dict[str, Any] | None:
+    channels, source = request.source.channels, request.source
+    if channels is None:
+        return None
+    return channels.record(request.contrast, source.plane(index), source.path)
 
 
 def model_views(request: Request, progress: ProgressCallback) -> list[NDArray[np.uint8]]:

@@ -93,6 +93,8 @@ def _choose_and_paint(
     candidates: Candidates, plane: NDArray[Any], request: Request, model: Model, complete: bool
 ) -> PlaneResult:
 
+    import torch
+
     from napari_sam2_automask.live import LiveSelection
     from napari_sam2_automask.painting import paint
     from napari_sam2_automask.record import make_record
@@ -106,6 +108,7 @@ def _choose_and_paint(
         image=plane,
         image_name=source.name,
         device=str(model.device),
+        threads=torch.get_num_threads(),
         contrast_limits=request.contrast_limits,
         floor=[candidates.floor.pred_iou, candidates.floor.stability],
         proposal=candidates.settings.to_json(),

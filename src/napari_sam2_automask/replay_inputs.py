@@ -1,0 +1,124 @@
+"""What a replay starts from: the record, the very same image, the same model and number of threads."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_sam2_automask.errors import ImageError, ModelError, SettingsError
+from napari_sam2_automask.image import image_hash
+from napari_sam2_automask.jobs import file_hash
+from napari_sam2_automask.reading import LoadedImage, count_planes, read_image
+from napari_sam2_automask.record import RECORD_FORMAT
+from napari_sam2_automask.stack_reading import Pick, open_stack
+
+if TYPE_CHECKING:
+    from napari_sam2_automask.models import Model
+    from napari_sam2_automask.progress import ProgressCallback
+
+__all__ = ["find_image", "load_image", "load_model_of", "read_record", "set_threads"]
+
+_OTHER_PIXELS = (
+    "the pixels of {} are not those of the record (SHA-256 {}...): give the file that was segmented"
+)
+
+
+def read_record(path: Path) -> dict[str, Any]:
+    """Read a record.
+
+    Raises
+    ------
+    SettingsError
+        If the file cannot be read or holds no record.
+    """
+    try:
+        record = json.loads(path.read_bytes())
+    except OSError as error:
+        raise SettingsError(f"cannot read {path} ({error.strerror or error}): check the path") from error
+    except ValueError as error:
+        raise SettingsError(f"{path} is no JSON ({error}): give a record of a run") from error
+    if not isinstance(record, dict) or record.get("format") != RECORD_FORMAT:
+        raise SettingsError(f"{path} is no record of a run: give a .record.json file that `segment` wrote")
+    planes = record.get("planes") if "link" in record and "propagate" not in record else [record]
+    whole = isinstance(planes, list) and len(planes) > 0 and isinstance(record.get("model"), dict)
+    if not whole or not all(isinstance(p, dict) and isinstance(p.get("image"), dict) for p in planes or []):
+        raise SettingsError(f"{path} does not say which image and model it is of: replay needs both")
+    return record
+
+
+def find_image(record: dict[str, Any], path: Path, given: Path | None) -> Path:
+    """Return the image's file after making sure that it is the very same one, where the record tells."""
+    known = record.get("file") or {}
+    viewer = record.get("viewer") or {}
+    name = known.get("name") or (record.get("image") or {}).get("name") or ""
+    places = [known.get("path"), viewer.get("path"), path.parent / name, Path(name)]
+    found = given or next((Path(p) for p in places if p and name and Path(p).exists()), None)
+    if found is None:
+        raise ImageError(f"the image {name or 'of the record'} is not where it was: give its path")
+    expected = known.get("sha256")
+    actual = file_hash(found)
+    if expected and actual != expected:
+        raise ImageError(
+            f"{found} is not the image of the record: its SHA-256 is {actual[:12]}..., the record's "
+            f"{expected[:12]}...: give the file that was segmented"
+        )
+    return found
+
+
+def load_image(record: dict[str, Any], source: Path) -> LoadedImage:
+    """Read the plane that was segmented, told by the record's number or by its pixels."""
+    plane, expected = record.get("plane"), record["image"].get("sha256")
+    if record.get("pick"):
+        pick = Pick.from_json(record["pick"])
+        loaded = open_stack(source, pick.axes, pick.series).read(pick)
+        if expected not in (None, image_hash(loaded.array)):
+            raise ImageError(_OTHER_PIXELS.format(source, str(expected)[:12]))
+        return loaded
+    planes = [plane] if plane is not None else [None]
+    if plane is None and (count := count_planes(source)) > 1:
+        planes = list(range(count))
+    for number in planes:
+        loaded = read_image(source, number)
+        if expected is None or image_hash(loaded.array) == expected:
+            return replace(loaded, plane=plane)
+    raise ImageError(_OTHER_PIXELS.format(source, str(expected)[:12]))
+
+
+def load_model_of(
+    record: dict[str, Any], given: str | None, device: str | None, progress: ProgressCallback
+) -> Model:
+    """Return the record's model, from where the record says or from a name or file that is given.
+
+    Raises
+    ------
+    ModelError
+        If it cannot be loaded, or its weights are not those of the record.
+    """
+    from napari_sam2_automask.models import load_model
+
+    described = record["model"]
+    name, expected = described.get("name"), described.get("sha256")
+    try:
+        model = load_model(given or str(name), device=device or described.get("device") or "auto",
+                           progress=progress)  # fmt: skip
+    except ModelError as error:
+        hint = "" if given else ": give the model's file with --model, or another device with --device"
+        raise ModelError(f"the record's model {name!r} cannot be used ({error}){hint}") from error
+    if expected and model.sha256 != expected:
+        raise ModelError(
+            f"the model {given or name} is not that of the record: its SHA-256 is "
+            f"{str(model.sha256)[:12]}..., the record's {expected[:12]}...: "
+            "give the same weights with --model"
+        )
+    return model
+
+
+def set_threads(record: dict[str, Any]) -> None:
+    """Use as many threads as the run did: sums of floats depend on how they are split."""
+    threads = record.get("threads")
+    if isinstance(threads, int) and threads > 0:
+        import torch
+
+        torch.set_num_threads(threads)
