@@ -77,8 +77,11 @@ def shared_matmul(tokens: Tensor, table: Tensor, out: Tensor | None = None, *, a
     """
     if out is None:
         out = tokens.new_empty(*tokens.shape[:3], table.shape[2])
-    if tokens.device.type != "cpu":
+    if tokens.device.type == "cuda":
         return by_head(tokens, table, out, add=add)
+    if tokens.device.type != "cpu":
+        product = torch.matmul(tokens, table)
+        return out.add_(product) if add else out.copy_(product)
     # One product for all prompts would first copy the table for each of them.
     for some, result in zip(tokens, out, strict=True):
         if add:
