@@ -37,6 +37,10 @@ class OutputError(AutomaskError, OSError):
     """A result cannot be written where it was asked for."""
 
 
+class UnfinishedError(AutomaskError):
+    """What was kept of a run that was stopped is damaged, or of another run."""
+
+
 class CandidatesError(AutomaskError, ValueError):
     """Stored candidates are empty, damaged, or do not fit the request."""
 

@@ -23,17 +23,21 @@ __all__ = ["LinkPaths", "StackJob", "plan_stacks"]
 
 @dataclass(frozen=True, slots=True)
 class LinkPaths:
-    """Where the linked objects of a stack go: objects and tracks (CSV), record (JSON), labels (TIFF)."""
+    """Where the linked objects of a stack go: objects and tracks (CSV), record (JSON), labels (TIFF).
+
+    ``unfinished`` is where a propagation keeps how far it is.
+    """
 
     objects: Path
     tracks: Path
     record: Path
     labels: Path
+    unfinished: Path
 
     @classmethod
     def of(cls, folder: Path, stem: str) -> LinkPaths:
         """Return the paths for the stack called `stem`."""
-        names = ("objects.csv", "tracks.csv", "record.json", "labels.tif")
+        names = ("objects.csv", "tracks.csv", "record.json", "labels.tif", "unfinished")
         return cls(*(folder / f"{stem}_linked.{name}" for name in names))
 
 

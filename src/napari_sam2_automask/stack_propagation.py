@@ -7,7 +7,14 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from napari_sam2_automask.errors import AutomaskError, ImageError, ModelError, OutputError, SettingsError
+from napari_sam2_automask.errors import (
+    AutomaskError,
+    ImageError,
+    ModelError,
+    OutputError,
+    SettingsError,
+    UnfinishedError,
+)
 from napari_sam2_automask.jobs import FileResult, file_hash, read_job
 from napari_sam2_automask.physical import measured
 from napari_sam2_automask.presets import resolve_settings
@@ -15,11 +22,13 @@ from napari_sam2_automask.propagation import propagate_planes
 from napari_sam2_automask.record import json_ready, make_record, settings_from
 from napari_sam2_automask.segmenting import views_of
 from napari_sam2_automask.stack_writing import write_objects
+from napari_sam2_automask.unfinished import Unfinished
 from napari_sam2_automask.units import Pixel
 from napari_sam2_automask.writing import make_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     import numpy as np
     from numpy.typing import NDArray
@@ -53,7 +62,7 @@ def propagate_stack(
     Returns
     -------
     FileResult
-        Of the whole stack; its `plane` is None.
+        Of the whole stack; its `plane` is None. A run that was stopped is gone on with.
 
     Raises
     ------
@@ -74,7 +83,9 @@ def propagate_stack(
             )
         views = _Views(stack, contrast_limits)
         make_folder(name.parent)
-        objects = _propagate(stack, settings, load(), views, asked, progress)["objects"]
+        kept = stack.paths.unfinished
+        record = _propagate(stack, settings, load(), views, asked, progress, kept=kept, overwrite=overwrite)
+        objects = record["objects"]
     except (OutputError, ModelError):
         raise
     except (AutomaskError, OSError, ValueError, KeyError, MemoryError) as error:
@@ -89,21 +100,14 @@ def _propagate(
     views: _Views,
     asked: dict[str, Any],
     progress: ProgressCallback,
+    *,
+    kept: Path | None = None,
+    overwrite: bool = False,
 ) -> dict[str, Any]:
     import torch
 
     first = read_job(stack.planes[0])
     in_pixels = measured(settings, Pixel.known(first.pixel_size, first.unit))
-    linked = propagate_planes(
-        views,
-        in_pixels,
-        model,
-        how=stack.propagate,
-        axis="t" if stack.link == "time" else "z",
-        spacing=stack.spacing,
-        unit=stack.unit,
-        progress=progress,
-    )
     resolved, preset = resolve_settings(in_pixels, model.family)
     record = make_record(
         resolved,
@@ -114,7 +118,37 @@ def _propagate(
         **{key: value for key, value in asked.items() if key != "file"},
         file=asked["file"] | {"path": str(stack.source.absolute())},
     )
-    return write_objects(stack, linked, record)
+    keeper = None if kept is None else _keeper(kept, record, model, overwrite)
+    linked = propagate_planes(
+        views,
+        in_pixels,
+        model,
+        how=stack.propagate,
+        axis="t" if stack.link == "time" else "z",
+        spacing=stack.spacing,
+        unit=stack.unit,
+        keeper=keeper,
+        progress=progress,
+    )
+    record = write_objects(stack, linked, record)
+    if keeper is not None:
+        keeper.remove()
+    return record
+
+
+def _keeper(path: Path, record: dict[str, Any], model: Model, overwrite: bool) -> Unfinished:
+    """Return the keeper of the run that the record is to be of; with `overwrite`, other runs' go."""
+    from napari_sam2_automask.engine.feature_folder import weights_digest
+
+    file = {key: value for key, value in record["file"].items() if key != "path"}
+    same = {key: value for key, value in record.items() if key != "time"} | {"file": file}
+    keeper = Unfinished(path, same | {"weights": weights_digest(model.network).hex()})
+    if overwrite:
+        try:
+            keeper.found()
+        except UnfinishedError:
+            keeper.remove()
+    return keeper
 
 
 def propagate_again(

@@ -164,7 +164,8 @@ def write_files(writers: Mapping[Path, Callable[[IO[bytes]], None]], stale: Path
     """Write files that belong together, all of them or none; the last one last.
 
     Each is written under a temporary name in its folder and renamed when all of them are safely on disk. The
-    last one is the mark that all are complete, so that an older one goes first.
+    last one is the mark that all are complete, so that an older one goes first; a single file takes the place
+    of an older one at once.
 
     Parameters
     ----------
@@ -187,7 +188,8 @@ def write_files(writers: Mapping[Path, Callable[[IO[bytes]], None]], stale: Path
                 write(file)
                 file.flush()
                 os.fsync(file.fileno())
-        last.unlink(missing_ok=True)
+        if len(temporary) > 1:
+            last.unlink(missing_ok=True)
         if stale is not None and stale.exists():
             stale.unlink()
         for current, draft in temporary.items():

@@ -31,6 +31,18 @@ __all__ = ["Follower", "Views", "check_memory"]
 
 # The only object of a state; each object has a state of its own.
 _ONLY = 1
+# What the predictor keeps of objects, and what it is before there is one.
+_OF_AN_OBJECT: dict[str, type] = {
+    "constants": dict,
+    "obj_id_to_idx": OrderedDict,
+    "obj_idx_to_id": OrderedDict,
+    "obj_ids": list,
+    "point_inputs_per_obj": dict,
+    "mask_inputs_per_obj": dict,
+    "output_dict_per_obj": dict,
+    "temp_output_dict_per_obj": dict,
+    "frames_tracked_per_obj": dict,
+}
 
 
 def check_memory(model: Model) -> None:
@@ -118,6 +130,14 @@ class Follower:
         found: NDArray[np.float32] = whole[0, 0].float().cpu().numpy()
         return found
 
+    def packed(self, state: dict[str, Any]) -> dict[str, Any]:
+        """Return what an object's state holds beyond the planes: tensors and plain values, not copied."""
+        return {name: state[name] for name in ("plane", *_OF_AN_OBJECT)}
+
+    def unpacked(self, packed: dict[str, Any]) -> dict[str, Any]:
+        """Return the state of which `packed` was made."""
+        return self._state() | packed
+
     def _forget(self, outputs: dict[int, dict[str, Any]], plane: int, start: int) -> None:
         """Let go what neither the next planes nor those on the other side of the start look back at."""
         for old in list(outputs):
@@ -130,7 +150,6 @@ class Follower:
     def _state(self) -> dict[str, Any]:
         """Return what the predictor's ``init_state`` does, for these planes and no object."""
         device = self._predictor.device
-        per_object = ("point_inputs", "mask_inputs", "output_dict", "temp_output_dict", "frames_tracked")
         return {
             "images": self._frames,
             "num_frames": len(self._frames),
@@ -141,11 +160,7 @@ class Follower:
             "offload_video_to_cpu": True,
             "offload_state_to_cpu": False,
             "cached_features": {},
-            "constants": {},
-            "obj_id_to_idx": OrderedDict(),
-            "obj_idx_to_id": OrderedDict(),
-            "obj_ids": [],
-            **{f"{name}_per_obj": {} for name in per_object},
+            **{name: kind() for name, kind in _OF_AN_OBJECT.items()},
         }
 
 
