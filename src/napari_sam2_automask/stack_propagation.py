@@ -13,7 +13,6 @@ from napari_sam2_automask.errors import (
     ModelError,
     OutputError,
     SettingsError,
-    UnfinishedError,
 )
 from napari_sam2_automask.jobs import FileResult, file_hash, read_job
 from napari_sam2_automask.physical import measured
@@ -137,18 +136,13 @@ def _propagate(
 
 
 def _keeper(path: Path, record: dict[str, Any], model: Model, overwrite: bool) -> Unfinished:
-    """Return the keeper of the run that the record is to be of; with `overwrite`, other runs' go."""
+    """Return what keeps how far the run is that the record is to be of."""
     from napari_sam2_automask.engine.feature_folder import weights_digest
 
     file = {key: value for key, value in record["file"].items() if key != "path"}
     same = {key: value for key, value in record.items() if key != "time"} | {"file": file}
-    keeper = Unfinished(path, same | {"weights": weights_digest(model.network).hex()})
-    if overwrite:
-        try:
-            keeper.found()
-        except UnfinishedError:
-            keeper.remove()
-    return keeper
+    asked = same | {"weights": weights_digest(model.network).hex()}
+    return Unfinished(path, asked, overwrite=overwrite)
 
 
 def propagate_again(

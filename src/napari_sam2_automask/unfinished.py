@@ -40,9 +40,12 @@ class Unfinished:
         The file.
     asked : dict
         What tells this run from any other; JSON-able.
+    overwrite : bool
+        Begin anew where what was kept is of another run or cannot be read.
     """
 
-    def __init__(self, path: Path, asked: dict[str, Any]) -> None:
+    def __init__(self, path: Path, asked: dict[str, Any], *, overwrite: bool = False) -> None:
+        self._overwrite = overwrite
         self._path, self._asked = path, json.dumps(asked | {"unfinished": _FORMAT}, sort_keys=True)
         self._next = time.perf_counter() + _EVERY
 
@@ -52,15 +55,23 @@ class Unfinished:
         Raises
         ------
         UnfinishedError
-            If it is of another run, or cannot be read.
+            If it is of another run, or cannot be read, and is not to be overwritten.
         """
-        import torch
-
         # Left by a run that was killed while it wrote.
         for left in self._path.parent.glob(f".{self._path.name}.*.tmp"):
             left.unlink(missing_ok=True)
         if not self._path.exists():
             return None
+        try:
+            return self._read()
+        except UnfinishedError:
+            if self._overwrite:
+                return None
+            raise
+
+    def _read(self) -> dict[str, Any]:
+        import torch
+
         try:
             kept = torch.load(self._path, weights_only=True)
             asked, state = kept["asked"], kept["state"]
@@ -103,5 +114,5 @@ class Unfinished:
         self._next = done + max(_EVERY, (done - begun) / _SHARE)
 
     def remove(self) -> None:
-        """Remove the file: the run is finished, or begins anew."""
+        """Remove the file: the run is finished."""
         self._path.unlink(missing_ok=True)
