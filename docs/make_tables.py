@@ -16,6 +16,7 @@ PAGE = Path(__file__).parent / "parameters.md"
 GROUPS = {
     "grid": "Point grid",
     "filter": "Filters",
+    "typical": "Typical objects",
     "masks": "Masks",
     "crops": "Crops",
     "output": "Output",

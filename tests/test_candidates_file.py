@@ -120,8 +120,8 @@ def test_other_files_are_refused(tmp_path):
 
 def test_a_newer_version_is_named(saved):
     _, path = saved
-    rewritten(path, with_header(version=3))
-    with pytest.raises(CandidatesError, match=r"version 3.*update"):
+    rewritten(path, with_header(version=4))
+    with pytest.raises(CandidatesError, match=r"version 4.*update"):
         load_candidates(path)
 
 

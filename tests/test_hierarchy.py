@@ -112,10 +112,14 @@ def test_duplicates_leave_the_better_one():
     candidates = make_candidates((80, 140), blobs, grid=100, settings=OPEN)
     pairs = make_pairs(candidates)
     # Rows by predicted IoU: 0 the shifted copy, 1 the smaller one inside, 2 the first, 3 apart.
-    kept = merge_duplicates(everything(candidates), pairs, 0.9)
+    kept = merge_duplicates(everything(candidates), candidates.predicted_iou, pairs, 0.9)
     assert np.flatnonzero(kept).tolist() == [0, 1, 3]
     # The inner one has 0.64 of the area: the same object to whom half is enough.
-    assert np.flatnonzero(merge_duplicates(everything(candidates), pairs, 0.6)).tolist() == [0, 3]
+    kept = merge_duplicates(everything(candidates), candidates.predicted_iou, pairs, 0.6)
+    assert np.flatnonzero(kept).tolist() == [0, 3]
+    # Where the worse counts as the better one, it stays.
+    kept = merge_duplicates(everything(candidates), -candidates.predicted_iou, pairs, 0.9)
+    assert np.flatnonzero(kept).tolist() == [1, 2, 3]
     masks = select(candidates, OPEN.replace(duplicate_iou=0.9))
     assert masks.rows.tolist() == [0, 1, 3]
     assert masks.removed["duplicates"] == 1

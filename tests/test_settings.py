@@ -52,7 +52,7 @@ def test_defaults_are_those_of_metas_signature():
 @pytest.mark.parametrize("info", FIELDS, ids=lambda info: info.name)
 def test_every_field_explains_itself(info):
     assert info.title and len(info.help) > 20 and info.help.endswith(".")
-    assert info.group in ("grid", "filter", "masks", "crops", "output")
+    assert info.group in ("grid", "filter", "typical", "masks", "crops", "output")
     if info.kind in (int, float):
         assert info.minimum < info.maximum and info.step > 0
         assert info.minimum <= info.default <= info.maximum

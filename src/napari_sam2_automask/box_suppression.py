@@ -24,14 +24,20 @@ class BoxTable:
     ----------
     candidates : Candidates
         The candidates.
+    quality : (N,) array, optional
+        By which they suppress one another within a crop; their predicted IoU when left out.
     """
 
     #: Candidates up to which a table pays: it may hold all their pairs.
     LARGEST = 6000
 
-    def __init__(self, candidates: Candidates) -> None:
-        self._within = BoxPairs.of(candidates.boxes, candidates.crop_index)
-        self._order = suppression_order(candidates)
+    def __init__(self, candidates: Candidates, quality: NDArray[np.floating] | None = None) -> None:
+        own = candidates.predicted_iou if quality is None else quality
+        self._best_first = np.argsort(-own, kind="stable")
+        self._within = BoxPairs.of(
+            candidates.boxes[self._best_first], candidates.crop_index[self._best_first]
+        )
+        self._order = suppression_order(candidates, own)
         many = len(candidates.crop_boxes) > 1
         self._across = BoxPairs.of(candidates.boxes[self._order]) if many else None
 
@@ -39,7 +45,8 @@ class BoxTable:
         self, alive: NDArray[np.bool_], settings: AmgSettings, removed: dict[str, int]
     ) -> NDArray[np.bool_]:
         """Return which rows are kept, (N,) bool, and count what each suppression removed."""
-        kept = self._within.suppress(alive, settings.box_nms_thresh)
+        kept = np.zeros_like(alive)
+        kept[self._best_first] = self._within.suppress(alive[self._best_first], settings.box_nms_thresh)
         removed["box NMS"] = int(alive.sum() - kept.sum())
         if self._across is None:
             return kept
@@ -49,18 +56,22 @@ class BoxTable:
         return final
 
 
-def suppression_order(candidates: Candidates) -> NDArray[np.int64]:
-    """Return all rows in the order in which they suppress one another across crops: small crops first."""
+def suppression_order(candidates: Candidates, quality: NDArray[np.floating]) -> NDArray[np.int64]:
+    """Return all rows in the order in which they suppress one another across crops: small crops first.
+
+    Within a crop the better in `quality`, (N,), comes first.
+    """
     x0, y0, x1, y1 = candidates.crop_boxes[candidates.crop_index].T
     size = (1 / ((x1 - x0) * (y1 - y0))).astype(np.float32)
     rows = np.arange(len(candidates))
-    return np.lexsort((rows, candidates.crop_index, -size))
+    return np.lexsort((rows, -quality, candidates.crop_index, -size))
 
 
 def suppress(
     candidates: Candidates,
     settings: AmgSettings,
     boxes: NDArray[np.int64],
+    quality: NDArray[np.floating],
     alive: NDArray[np.bool_],
     removed: dict[str, int],
 ) -> NDArray[np.bool_]:
@@ -74,6 +85,8 @@ def suppress(
         For the thresholds.
     boxes : (N, 4) int64 array
         Their boxes at the settings' mask threshold.
+    quality : (N,) array
+        What is the better of two that overlap in one crop: their predicted IoU as it counts.
     alive : (N,) bool array
         Which of them are left.
     removed : dict
@@ -84,7 +97,8 @@ def suppress(
     (N,) bool array
         Which are kept.
     """
-    rows = _nms_within_crops(candidates, np.flatnonzero(alive), boxes, settings.box_nms_thresh, removed)
+    rows = np.flatnonzero(alive)
+    rows = _nms_within_crops(candidates, rows, boxes, quality, settings.box_nms_thresh, removed)
     if len(candidates.crop_boxes) > 1:
         rows = _nms_across_crops(candidates, rows, boxes, settings.crop_nms_thresh, removed)
     kept = np.zeros(len(candidates), bool)
@@ -96,13 +110,14 @@ def _nms_within_crops(
     candidates: Candidates,
     rows: NDArray[np.int64],
     boxes: NDArray[np.int64],
+    quality: NDArray[np.floating],
     threshold: float,
     removed: dict[str, int],
 ) -> NDArray[np.int64]:
     kept = []
     for crop in range(len(candidates.crop_boxes)):
         mine = rows[candidates.crop_index[rows] == crop]
-        best = non_maximum_suppression(boxes[mine], candidates.predicted_iou[mine], threshold)
+        best = non_maximum_suppression(boxes[mine], quality[mine], threshold)
         kept.append(mine[best])
     result = np.concatenate(kept) if kept else rows
     removed["box NMS"] = len(rows) - len(result)

@@ -121,6 +121,8 @@ class Candidates:
         Point prompts asked and point prompts planned.
     object_diameter : float
         What points and magnification were fitted to, in pixels; 0 if they were not.
+    brightness : (N,) float32 array or None
+        Mean gray level of what the model saw within the mask, 0 to 255; None where it was not measured.
     """
 
     shape: tuple[int, int]
@@ -139,6 +141,7 @@ class Candidates:
     removed: Mapping[str, int] = field(default_factory=dict)
     prompts: tuple[int, int] = (0, 0)
     object_diameter: float = 0.0
+    brightness: NDArray[np.float32] | None = None
 
     def __len__(self) -> int:
         return len(self.predicted_iou)
@@ -154,7 +157,8 @@ class Candidates:
             self.area,
             self.crop_index,
         )
-        return sum(array.nbytes for array in columns) + self.windows.nbytes
+        measured = 0 if self.brightness is None else self.brightness.nbytes
+        return sum(array.nbytes for array in columns) + measured + self.windows.nbytes
 
     def mask(self, i: int, threshold: float | None = None) -> tuple[int, int, NDArray[np.bool_]]:
         """Return a candidate's mask inside its box.

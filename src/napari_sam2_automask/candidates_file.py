@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["load_candidates", "save_candidates"]
 
 _FORMAT = "sam2-automask-candidates"
-_VERSION = 2
+_VERSION = 3
 # Name, type and number of dimensions of each array in the file.
 _ARRAYS: dict[str, tuple[type, int]] = {
     "predicted_iou": (np.float32, 1),
@@ -44,14 +44,18 @@ _ARRAYS: dict[str, tuple[type, int]] = {
     "offsets": (np.int64, 1),
     "values": (STORED, 1),
     "repairs": (np.int32, 2),
+    "brightness": (np.float32, 1),
 }
+# Files of the second version do not know how bright what they hold is.
+_SECOND = {name: kind for name, kind in _ARRAYS.items() if name != "brightness"}
 # Files of the first version hold logits in single precision, which need no repairs.
-_FIRST = {**{name: kind for name, kind in _ARRAYS.items() if name != "repairs"}, "values": (np.float32, 1)}
-_LAYOUTS = {1: _FIRST, _VERSION: _ARRAYS}
+_FIRST = {**{name: kind for name, kind in _SECOND.items() if name != "repairs"}, "values": (np.float32, 1)}
+_LAYOUTS = {1: _FIRST, 2: _SECOND, _VERSION: _ARRAYS}
 _COLUMNS = {"points": 2, "boxes": 4, "crop_boxes": 4, "origins": 2, "sizes": 2, "repairs": 3}
 _WINDOWS = ("origins", "sizes", "offsets", "values", "repairs")
 _PER_CANDIDATE = (
     "predicted_iou", "stability_score", "points", "boxes", "area", "crop_index", "origins", "sizes",
+    "brightness",
 )  # fmt: skip
 
 
@@ -142,7 +146,9 @@ def _layout(candidates: Candidates) -> dict[str, tuple[type, int]]:
 
 
 def _version(candidates: Candidates) -> int:
-    return 1 if candidates.windows.values.dtype == np.float32 else _VERSION
+    if candidates.windows.values.dtype == np.float32:
+        return 1
+    return 2 if candidates.brightness is None else _VERSION
 
 
 def _header(candidates: Candidates) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import numpy as np
 from napari_sam2_automask.box_suppression import suppress, suppression_order
 from napari_sam2_automask.errors import CandidatesError
 from napari_sam2_automask.hierarchy import level_cut, merge_duplicates, parents
+from napari_sam2_automask.likeness import counted_quality
 from napari_sam2_automask.lookups import lookups
 
 if TYPE_CHECKING:
@@ -95,11 +96,15 @@ def choose(
         If `settings` ask for more than the candidates hold.
     """
     check_settings(candidates, settings)
-    measures = lookups(candidates).measures(settings)
+    found = lookups(candidates)
+    measures = found.measures(settings)
+    quality = counted_quality(candidates, settings, measures.area)
     removed = dict(candidates.removed)
     decisive = np.zeros(len(candidates), bool)
     if table is not None and settings.mask_threshold != candidates.settings.mask_threshold:
         table = None
+    elif table is not None and settings.likeness > 0:
+        table = found.table(quality)
 
     def one_round(alive: NDArray[np.bool_], removed: dict[str, int]) -> NDArray[np.bool_]:
         if blocked is not None and blocked.any():
@@ -108,9 +113,9 @@ def choose(
         if table is not None:
             alive = table.suppress(alive, settings, removed)
         else:
-            alive = suppress(candidates, settings, measures.boxes, alive, removed)
+            alive = suppress(candidates, settings, measures.boxes, quality, alive, removed)
         decisive[alive] = True
-        return merge_and_cut(candidates, settings, measures, alive, removed)
+        return merge_and_cut(candidates, settings, measures, quality, alive, removed)
 
     alive = one_round(filter_scores(candidates, settings, measures, removed), removed)
     if settings.gap_leniency > 0:
@@ -121,7 +126,7 @@ def choose(
         filled = one_round(rest & ~alive, {})
         removed["taken back in gaps"] = -int(filled.sum())
         alive = alive | filled
-    order = suppression_order(candidates)
+    order = suppression_order(candidates, quality)
     return Choice(order[alive[order]], removed, measures, decisive)
 
 
@@ -181,6 +186,11 @@ def filter_scores(
     least_iou, least_stability = settings.pred_iou_thresh, settings.stability_score_thresh
     # Single precision on both sides, as torch compares.
     drop("predicted IoU", lambda: candidates.predicted_iou > np.float32(least_iou), least_iou > 0)
+    drop(
+        "likeness",
+        lambda: counted_quality(candidates, settings, measures.area) > np.float32(least_iou),
+        settings.likeness > 0,
+    )
     drop("stability", lambda: measures.stability >= np.float32(least_stability), least_stability > 0)
     drop("empty", lambda: measures.area > 0, measures.area is not candidates.area)
     drop("smallest object", lambda: measures.area >= settings.min_area, settings.min_area > 0)
@@ -193,17 +203,18 @@ def merge_and_cut(
     candidates: Candidates,
     settings: AmgSettings,
     measures: Measures,
+    quality: NDArray[np.floating],
     alive: NDArray[np.bool_],
     removed: dict[str, int],
 ) -> NDArray[np.bool_]:
     """Merge duplicates and choose a level of nested masks, (N,) bool; count what each removed."""
     if settings.duplicate_iou < 1:
-        kept = merge_duplicates(alive, lookups(candidates).pairs, settings.duplicate_iou)
+        kept = merge_duplicates(alive, quality, lookups(candidates).pairs, settings.duplicate_iou)
         removed["duplicates"] = int(alive.sum() - kept.sum())
         alive = kept
     if settings.nested == "choose":
         above = parents(alive, measures.area, lookups(candidates).pairs)
-        kept = level_cut(alive, measures.area, candidates.predicted_iou, above, settings.granularity)
+        kept = level_cut(alive, measures.area, quality, above, settings.granularity)
         removed["granularity"] = int(alive.sum() - kept.sum())
         alive = kept
     return alive

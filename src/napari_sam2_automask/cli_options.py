@@ -44,6 +44,7 @@ DeviceName = Annotated[str, typer.Option(help="auto, cuda, mps or cpu.")]
 _PANELS = {
     "grid": "Parameters: point grid",
     "filter": "Parameters: filters",
+    "typical": "Parameters: typical objects",
     "masks": "Parameters: masks",
     "crops": "Parameters: crops",
     "output": "Parameters: output",

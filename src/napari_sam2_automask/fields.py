@@ -34,7 +34,7 @@ class FieldInfo:
     title, help, unit : str
         Words for a form: a short title, an explanation in a sentence or two, the unit (may be empty).
     group : str
-        ``"grid"``, ``"filter"``, ``"masks"``, ``"crops"`` or ``"output"``.
+        ``"grid"``, ``"filter"``, ``"typical"``, ``"masks"``, ``"crops"`` or ``"output"``.
     minimum, maximum, step : float or None
         The closed range of allowed values and the step of a slider; None for fields without one.
     choices : tuple of str

@@ -30,13 +30,17 @@ _SAME_INSIDE, _SAME_SLACK = 0.95, 0.1
 _QUALITY, _BREADTH = 4.0, 1.5
 
 
-def merge_duplicates(alive: NDArray[np.bool_], pairs: Pairs, threshold: float) -> NDArray[np.bool_]:
+def merge_duplicates(
+    alive: NDArray[np.bool_], quality: NDArray[np.floating], pairs: Pairs, threshold: float
+) -> NDArray[np.bool_]:
     """Keep the better of any two masks that are the same object.
 
     Parameters
     ----------
     alive : (N,) bool array
-        Candidates to choose from, best first.
+        Candidates to choose from.
+    quality : (N,) array
+        Which of two is the better; at equal values the first.
     pairs : Pairs
         Their overlaps.
     threshold : float
@@ -52,10 +56,13 @@ def merge_duplicates(alive: NDArray[np.bool_], pairs: Pairs, threshold: float) -
     ratio = pairs.iou / np.maximum(pairs.inside * (1 + pairs.iou) - pairs.iou, 1e-6)
     same = (pairs.iou >= threshold) | ((pairs.inside >= _SAME_INSIDE) & (ratio >= threshold - _SAME_SLACK))
     same &= alive[pairs.small] & alive[pairs.large]
-    better = np.minimum(pairs.small[same], pairs.large[same])
-    worse = np.maximum(pairs.small[same], pairs.large[same])
+    rank = np.empty(len(alive), np.int64)
+    rank[np.argsort(-quality, kind="stable")] = np.arange(len(alive))
+    small, large = pairs.small[same], pairs.large[same]
+    first = rank[small] < rank[large]
+    better, worse = np.where(first, small, large), np.where(first, large, small)
     kept = alive.copy()
-    order = np.argsort(better, kind="stable")
+    order = np.argsort(rank[better], kind="stable")
     for good, bad in zip(better[order].tolist(), worse[order].tolist(), strict=True):
         if kept[good]:
             kept[bad] = False

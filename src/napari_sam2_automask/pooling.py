@@ -51,9 +51,11 @@ def pool(parts: Sequence[Candidates]) -> Candidates:
     for part in parts:
         removed.update({name: int(n) for name, n in part.removed.items()})
     columns: dict[str, Any] = {name: np.concatenate([getattr(p, name) for p in parts]) for name in _COLUMNS}
+    measured = [p.brightness for p in parts if p.brightness is not None]
     together = replace(
         first,
         **columns,
+        brightness=np.concatenate(measured) if len(measured) == len(parts) else None,
         crop_index=crop_index.astype(np.int32),
         crop_boxes=np.array(list(crops), np.int64).reshape(-1, 4),
         windows=LogitWindows.pool([p.windows for p in parts]),
@@ -67,4 +69,6 @@ def pool(parts: Sequence[Candidates]) -> Candidates:
 def take(candidates: Candidates, rows: NDArray[np.integer]) -> Candidates:
     """Return some candidates, in the order of `rows`, as a set of their own."""
     changed: dict[str, Any] = {name: getattr(candidates, name)[rows] for name in (*_COLUMNS, "crop_index")}
+    if candidates.brightness is not None:
+        changed["brightness"] = candidates.brightness[rows]
     return replace(candidates, **changed, windows=candidates.windows.take(rows))

@@ -14,6 +14,7 @@ import numpy as np
 
 from napari_sam2_automask.candidates import Candidates, Floor
 from napari_sam2_automask.gaps import covered_pixels, gap_points, in_gaps, nearest_crop, typical_diameter
+from napari_sam2_automask.likeness import with_brightness
 from napari_sam2_automask.pooling import pool, take
 from napari_sam2_automask.progress import Cancelled, Progress, ProgressCallback, no_progress
 from napari_sam2_automask.renderings import render
@@ -89,10 +90,13 @@ def propose_view(
         cancelled.candidates = replace(pool(found), complete=False) if found else None
         raise
     pooled = within_memory(pool(found), settings)
-    if pooled.floor == Floor.of(settings):
-        return pooled
+    tick = _ticking(progress, pooled.prompts)
     try:
-        return merge_near_duplicates(pooled, settings, _ticking(progress, pooled.prompts))
+        if settings.likeness > 0:  # then the choice, which merging leaves as it is, depends on the brightness
+            pooled = with_brightness(pooled, view, tick)
+        if pooled.floor != Floor.of(settings):
+            pooled = merge_near_duplicates(pooled, settings, tick)
+        return with_brightness(pooled, view, tick)
     except Cancelled as cancelled:
         cancelled.candidates = pooled
         raise
@@ -126,6 +130,8 @@ def _ask_gaps(
     from napari_sam2_automask.engine.grid import Crop
 
     found = pool(first)
+    if settings.likeness > 0:
+        found = with_brightness(found, view, _ticking(progress, found.prompts))
     masks = select(found, settings)
     covered, boxes = covered_pixels(masks), found.crop_boxes
     points = gap_points(covered, first[0].prompts[1])

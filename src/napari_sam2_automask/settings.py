@@ -142,6 +142,35 @@ class AmgSettings(MetaSettings):
         "filter", minimum=0.0, maximum=0.5, step=0.01,
     )  # fmt: skip
 
+    likeness: float = param(
+        0.0, "Weight of likeness",
+        "How much less a mask's predicted IoU counts, at most, for an area far outside the typical sizes, "
+        "and as much again for a brightness far outside the typical ones. 0 turns this off.",
+        "typical", minimum=0.0, maximum=0.5, step=0.01,
+    )  # fmt: skip
+    typical_smallest: int = param(
+        0, "Smallest typical",
+        "Area of the smallest typical objects; smaller masks count for less.",
+        "typical", unit="pixels", power=2, minimum=0, maximum=100_000_000, step=1,
+    )  # fmt: skip
+    typical_largest: int = param(
+        0, "Largest typical",
+        "Area of the largest typical objects; larger masks count for less. 0 if size shall not count.",
+        "typical", unit="pixels", power=2, minimum=0, maximum=100_000_000, step=1,
+    )  # fmt: skip
+    typical_darkest: int = param(
+        0, "Darkest typical",
+        "Mean gray level of the darkest typical objects in what the model sees, from 0 (black) to 255; "
+        "darker masks count for less.",
+        "typical", minimum=0, maximum=255, step=1,
+    )  # fmt: skip
+    typical_brightest: int = param(
+        255, "Brightest typical",
+        "Mean gray level of the brightest typical objects in what the model sees, from 0 to 255 (white); "
+        "brighter masks count for less.",
+        "typical", minimum=0, maximum=255, step=1,
+    )  # fmt: skip
+
     def __post_init__(self) -> None:
         for info in self.fields():
             object.__setattr__(self, info.name, info.check(getattr(self, info.name)))
@@ -164,6 +193,13 @@ class AmgSettings(MetaSettings):
                 f"max_area={self.max_area} is less than min_area={self.min_area}, which leaves no object: "
                 "raise the first (0 for no limit) or lower the second"
             )
+        for low, high in (
+            ("typical_smallest", "typical_largest"),
+            ("typical_darkest", "typical_brightest"),
+        ):
+            least, most = getattr(self, low), getattr(self, high)
+            if least > most and (most > 0 or high == "typical_brightest"):
+                raise SettingsError(f"{high}={most} is less than {low}={least}: swap them")
         if self.points_in_layer(self.crop_n_layers) == 0:
             raise SettingsError(
                 f"points_per_side={self.points_per_side} leaves no point in crop layer {self.crop_n_layers} "

@@ -12,7 +12,8 @@ way. Such a mask is dropped for the better one if
 
 It could have shown only where a third mask's box suppresses the better one's but not its own, with box NMS
 above `NEAR_BOXES`, at a smallest or largest object between the two areas, or at a stability offset or mask
-threshold at which the order of the two stabilities changes.
+threshold at which the order of the two stabilities changes, or where it is more like typical objects (see
+`napari_sam2_automask.likeness`) by the little that two masks of almost the same pixels differ.
 """
 
 from __future__ import annotations

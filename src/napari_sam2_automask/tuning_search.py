@@ -12,6 +12,7 @@ import numpy as np
 from napari_sam2_automask.box_suppression import BoxTable
 from napari_sam2_automask.choosing import choose
 from napari_sam2_automask.errors import CandidatesError
+from napari_sam2_automask.likeness import typical_of
 from napari_sam2_automask.settings import ALL_LEVELS
 
 if TYPE_CHECKING:
@@ -30,6 +31,9 @@ _MATCH = 0.5
 _ABOUT = 0.5
 # How much a better outline counts beside an object found, and masks of other sizes than the objects'.
 _OUTLINE, _SIZE = 0.25, 0.15
+# The weight of likeness that is tried, and what it is credited with, since what it gains lies in the rest of
+# the image: about what it gained on held-out groups of the training data (docs/tuning.md).
+_LIKENESS, _CREDIT = 0.25, 0.02
 # What touching a parameter costs, in objects, and moving it through its whole range. Whether one of a few
 # objects is found says little beside settings that work in general: one more does not pay for a change.
 _TOUCH, _MOVE = 1.5, 0.2
@@ -47,7 +51,8 @@ class Trial:
     settings : AmgSettings
         The settings.
     score : float
-        What is maximised: `f1` with small terms for outlines, sizes and the distance from the start.
+        What is maximised: `f1` with small terms for outlines, sizes, likeness and the distance from the
+        start.
     f1 : float
         F1 at IoU 0.5 in the labelled objects; masks elsewhere do not count.
     found : int
@@ -165,6 +170,7 @@ class Search:
         self._about = inside >= _ABOUT
         self._about[bad] = True
         self._sizes = objects.area.min() / _SMALLER, objects.area.max() * _LARGER
+        self._typical = typical_of(objects.area, self._brightness())
         # In gaps thresholds count less, and the candidates must reach down to that.
         spare_iou, spare_stability = start.gap_leniency, start.gap_leniency / 2
         self._lowest = candidates.floor.pred_iou + spare_iou, candidates.floor.stability + spare_stability
@@ -176,19 +182,28 @@ class Search:
         self.trials: list[Trial] = []
 
     def run(self, until: float) -> None:
-        """Search until nothing gets better, or until a moment of `time.monotonic`."""
+        """Search until nothing gets better, or until a moment of `time.monotonic`.
+
+        Likeness comes last: it acts on the rest of the image, and thresholds that move to make up for what it
+        does to a few objects would undo it there.
+        """
+        best = self._ascend(until)
+        self._try(best.settings.replace(likeness=_LIKENESS, **self._typical))
+
+    def _ascend(self, until: float) -> Trial:
         best = self._try(self._start)
         for _ in range(2):
             before = best
             for steps in self._moves():
                 for settings in (best.settings.replace(**step) for step in steps):
                     if monotonic() > until:
-                        return
+                        return best
                     trial = self._try(settings)
                     if trial.score > best.score:
                         best = trial
             if best is before:
-                return
+                break
+        return best
 
     def _moves(self) -> Iterator[list[dict[str, Any]]]:
         """Yield the values to try of one parameter, or of two that go together, after another."""
@@ -203,6 +218,14 @@ class Search:
         yield [{"stability_score_thresh": v} for v in _between(self._lowest[1], 0.98)]
         yield [{"box_nms_thresh": v} for v in (0.3, 0.5, 0.7, 0.9)]
         yield [{"duplicate_iou": v} for v in (1.0, 0.8, 0.65, 0.5)]
+
+    def _brightness(self) -> NDArray[np.float32]:
+        """Return how bright the objects are, as the masks that overlap them most tell, (B,)."""
+        measured = self._candidates.brightness
+        if measured is None:
+            return np.zeros(0, np.float32)
+        found: NDArray[np.float32] = measured[self._iou.argmax(0)[self._iou.any(0)]]
+        return found
 
     def _try(self, settings: AmgSettings) -> Trial:
         known = self._seen.get(settings)
@@ -229,10 +252,11 @@ class Search:
         area = self._candidates.area[rows]
         odd = float(np.mean((area < self._sizes[0]) | (area > self._sizes[1]))) if len(rows) else 0.0
         score = f1 + _OUTLINE * mean_iou - _SIZE * odd - self._departure(settings)
+        score += _CREDIT * (settings.likeness > 0)
         return Trial(settings, score, f1, found, mean_iou, extra, len(rows))
 
     def _departure(self, settings: AmgSettings) -> float:
-        """Return what it costs that settings are not the start; bounds of size are free."""
+        """Return what it costs that settings are not the start; bounds of size, and likeness, are free."""
         moved: list[float] = [abs(getattr(settings, name) - getattr(self._start, name)) for name in _SEARCHED]
         if (settings.nested, settings.granularity) != (self._start.nested, self._start.granularity):
             moved.append(0.05)

@@ -28,6 +28,7 @@ __all__ = ["SettingsForm", "ignore_stray_wheel"]
 GROUPS = {
     "grid": "Point grid",
     "filter": "Filters",
+    "typical": "Typical objects",
     "masks": "Masks",
     "crops": "Crops",
     "output": "Output",
