@@ -27,7 +27,7 @@ from napari_sam2_automask.models import load_model
 from napari_sam2_automask.painting import paint
 from napari_sam2_automask.presets import PRESETS
 from napari_sam2_automask.proposal import propose_view
-from napari_sam2_automask.score import double_masks, f1, unlabelled
+from napari_sam2_automask.score import double_masks, doubly_masked, f1, unlabelled
 from napari_sam2_automask.selection import select
 
 if TYPE_CHECKING:
@@ -91,22 +91,27 @@ def main() -> None:
             for change in changes:
                 settings = changed(base, change)
                 begun = time.process_time()
-                labels = paint(select(propose_view(view, settings, model), settings)).labels
+                masks = select(propose_view(view, settings, model), settings)
+                labels = paint(masks).labels
                 seconds = time.process_time() - begun
                 scores = (
                     unlabelled(labels, item.truth),
+                    doubly_masked(map(masks.full, range(len(masks))), item.truth),
                     double_masks(labels, item.truth),
                     f1(labels, item.truth),
                 )
                 rows[change, kind].append((*scores, seconds, len(np.unique(item.truth)) - 1))
         print(f"{number + 1} images", file=sys.stderr, flush=True)
-    print(f"{'':70} {'kind':12}{'images':>7}{'objects':>8}{'no label':>9}{'two':>5}{'F1@0.5':>8}{'CPU s':>7}")
+    print(
+        f"{'':70} {'kind':12}{'images':>7}{'objects':>8}{'no label':>9}"
+        f"{'two masks':>10}{'labels':>7}{'F1@0.5':>8}{'CPU s':>7}"
+    )
     for (change, kind), values in sorted(rows.items(), key=lambda r: (r[0][1], changes.index(r[0][0]))):
-        missed, double, score, seconds, objects = np.array(values).T
+        missed, masked, double, score, seconds, objects = np.array(values).T
         name = change or "plain generator"
         print(
             f"{name:70} {kind:12}{len(values):7}{int(objects.sum()):8}{int(missed.sum()):9}"
-            f"{int(double.sum()):5}{score.mean():8.3f}{seconds.mean():7.2f}"
+            f"{int(masked.sum()):10}{int(double.sum()):7}{score.mean():8.3f}{seconds.mean():7.2f}"
         )
 
 

@@ -46,6 +46,16 @@ def test_matching_takes_the_most_pairs():
     assert score.match(one, truth, 0.3) == score.Match(1, 0, 1)
 
 
+def test_masks_that_labels_would_hide_count_too():
+    truth = np.array([[1, 1, 1, 1, 1, 0, 2, 2, 0, 0]])
+    whole, part, other = truth == 1, truth == 1, truth == 2
+    part[0, 2:] = False
+    assert score.doubly_masked([whole, part, other], truth) == 1
+    assert score.doubly_masked([whole, other], truth) == 0
+    assert score.doubly_masked([whole, other, truth >= 0], truth) == 0  # that one lies mostly elsewhere
+    assert score.doubly_masked([], truth) == 0
+
+
 def test_double_masks_wants_two_parts_of_a_fifth():
     truth = np.ones((1, 10), int)
     assert score.double_masks(strip(1, 1, 1, 1, 1, 2, 2, 2, 2, 2), truth) == 1

@@ -8,7 +8,7 @@ one pass over the pixels however many objects there are.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
@@ -23,6 +23,7 @@ __all__ = [
     "Match",
     "best_ious",
     "double_masks",
+    "doubly_masked",
     "f1",
     "iou_matrix",
     "match",
@@ -163,8 +164,39 @@ def double_masks(labels: NDArray[np.integer], truth: NDArray[np.integer]) -> int
         least a fifth of it.
     """
     o = _overlaps(labels, truth)
-    part = (o.inter > 0.5 * o.label_areas[:, None]) & (o.inter >= 0.2 * o.truth_areas[None, :])
+    part = _is_part(o.inter, o.label_areas[:, None], o.truth_areas[None, :])
     return int((part.sum(0) >= 2).sum())
+
+
+def doubly_masked(masks: Iterable[NDArray[np.bool_]], truth: NDArray[np.integer]) -> int:
+    """Count annotated objects that were given two masks, before one covers the other in a label image.
+
+    Parameters
+    ----------
+    masks : iterable of (Y, X) bool arrays
+        What was found; may overlap.
+    truth : (Y, X) int array
+        Ground truth; 0 is background.
+
+    Returns
+    -------
+    int
+        Objects with at least two masks by the rule of :func:`double_masks`.
+    """
+    areas = np.bincount(truth.ravel())
+    counts = np.zeros(len(areas), np.int64)
+    for mask in masks:
+        inter = np.bincount(truth[mask], minlength=len(areas))
+        counts += (areas > 0) & _is_part(inter, np.asarray(mask.sum()), areas)
+    return int((counts[1:] >= 2).sum())
+
+
+def _is_part(
+    inter: NDArray[np.number[Any]], label_area: NDArray[np.number[Any]], truth_area: NDArray[np.number[Any]]
+) -> NDArray[np.bool_]:
+    """Tell whether over half of a label lies in an object, and that is a fifth of the object."""
+    part: NDArray[np.bool_] = (inter > 0.5 * label_area) & (inter >= 0.2 * truth_area)
+    return part
 
 
 def unlabelled(labels: NDArray[np.integer], truth: NDArray[np.integer], iou: float = 0.1) -> int:
