@@ -12,8 +12,8 @@ from pycocotools import mask as coco_mask
 
 from napari_sam2_automask import paint, select
 from napari_sam2_automask._napari.coco_layers import coco_of
-from napari_sam2_automask._napari.region import Region
 from napari_sam2_automask.errors import ImageError
+from napari_sam2_automask.region import Region
 
 IMAGE = np.random.default_rng(0).random((60, 80))
 

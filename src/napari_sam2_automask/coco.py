@@ -19,7 +19,15 @@ if TYPE_CHECKING:
     from napari_sam2_automask.painting import Segmentation
     from napari_sam2_automask.selection import Masks
 
-__all__ = ["CocoObjects", "compressed_rle", "from_coco", "meta_records", "to_coco", "uncompressed_rle"]
+__all__ = [
+    "CocoObjects",
+    "compressed_rle",
+    "decode_mask",
+    "from_coco",
+    "meta_records",
+    "to_coco",
+    "uncompressed_rle",
+]
 
 
 def uncompressed_rle(y0: int, x0: int, mask: NDArray[np.bool_], shape: tuple[int, int]) -> dict[str, Any]:
@@ -203,14 +211,14 @@ def _objects_of(image: Mapping[str, Any], annotations: Any, names: Mapping[int, 
     return CocoObjects(
         file_name=str(image["file_name"]),
         shape=shape,
-        masks=tuple(_decode(a["segmentation"], shape) for a in own),
+        masks=tuple(decode_mask(a["segmentation"], shape) for a in own),
         ids=tuple(int(a["id"]) for a in own),
         categories=tuple(names.get(a.get("category_id"), "") for a in own),
         scores=tuple(None if a.get("score") is None else float(a["score"]) for a in own),
     )
 
 
-def _decode(segmentation: Any, shape: tuple[int, int]) -> NDArray[np.bool_]:
+def decode_mask(segmentation: Any, shape: tuple[int, int]) -> NDArray[np.bool_]:
     """Return the full-size mask (Y, X) of an annotation's segmentation."""
     from pycocotools import mask as coco_mask
 

@@ -13,15 +13,17 @@ from napari_sam2_automask.progress import ProgressCallback, no_progress
 from napari_sam2_automask.propagation import Propagation
 from napari_sam2_automask.proposal import part
 from napari_sam2_automask.record import package_versions, settings_from
+from napari_sam2_automask.region import Region
 from napari_sam2_automask.replay_channels import channels_of, load_channels
 from napari_sam2_automask.replay_inputs import (
+    Part,
     find_image,
     load_image,
     load_model_of,
     read_record,
     set_threads,
 )
-from napari_sam2_automask.segmenting import segment_loaded
+from napari_sam2_automask.segmenting import segment_loaded, with_hashes
 from napari_sam2_automask.settings import AmgSettings
 from napari_sam2_automask.stack_jobs import write_linked
 from napari_sam2_automask.stack_planning import LinkPaths, StackJob
@@ -34,7 +36,6 @@ if TYPE_CHECKING:
 
     from napari_sam2_automask.models import Model
     from napari_sam2_automask.painting import Segmentation
-    from napari_sam2_automask.reading import LoadedImage
 
 __all__ = ["Replay", "replay"]
 
@@ -102,25 +103,23 @@ def replay(
     if "propagate" in record:
         return _replay_propagated(record, path, folder, image, model, device, progress)
     planes = record["planes"] if "link" in record else [record]
-    if (record.get("viewer") or {}).get("region") is not None:
-        raise SettingsError(
-            f"{path} is of a part of an image: a replay takes whole images; crop the image, and run again"
-        )
+    described = (record.get("viewer") or {}).get("region")
+    region = None if described is None else Region.from_json(described)
     channels = channels_of(record)
     if channels is not None:
         picture, source = load_channels(channels, path, image)
-        loaded = [picture]
+        loaded = [Part.of(picture, region)]
     else:
         source = find_image(record, path, image)
-        loaded = [load_image(one, source) for one in planes[:1]]
+        loaded = [load_image(one, source, region) for one in planes[:1]]
     make_folder(folder)
     found = load_model_of(record, model, device, progress)
     set_threads(record)
     results = []
     for k, one in enumerate(planes):
-        picture = loaded.pop() if loaded else load_image(one, source)
+        plane = loaded.pop() if loaded else load_image(one, source, region)
         results.append(
-            _segment(one, settings_from(one), picture, found, source, part(progress, k, len(planes)))
+            _segment(one, settings_from(one), plane, found, source, part(progress, k, len(planes)))
         )
     if "link" in record:
         now, labels = _link(record, results, source, folder, _stem(path, source).removesuffix("_linked"))
@@ -141,18 +140,20 @@ def _told(record: dict[str, Any], now: dict[str, Any], labels: Path) -> Replay:
 def _segment(
     record: dict[str, Any],
     settings: AmgSettings,
-    loaded: LoadedImage,
+    part_of: Part,
     model: Model,
     source: Path,
     progress: ProgressCallback,
 ) -> Segmentation:
+    loaded, region = part_of.image, part_of.region
     limits, floor = record.get("contrast_limits"), record.get("floor")
     proposal = AmgSettings.from_json(record["proposal"]) if record.get("proposal") else settings
+    viewer = record.get("viewer")
     size, unit = record.get("pixel_size"), record.get("unit")
     if size is not None:
         loaded = replace(loaded, pixel_size=(float(size[0]), float(size[1])), unit=unit)
     try:
-        return segment_loaded(
+        done = segment_loaded(
             loaded,
             settings,
             model,
@@ -164,12 +165,21 @@ def _segment(
             preset=record.get("preset"),
             file={"name": source.name, "sha256": file_hash(source), "path": str(source.absolute())},
             pick=record.get("pick"),
-            **({"viewer": record["viewer"]} if loaded.looks else {}),
+            region=region,
+            **({"viewer": viewer} if viewer is not None and (loaded.looks or region) else {}),
         )
     except (TypeError, IndexError, ValueError) as error:
         if isinstance(error, AutomaskError):
             raise
         raise SettingsError(f"the record is damaged ({error}): use a record that was not edited") from error
+    return done if region is None else _in_plane(done, region, part_of.shape)
+
+
+def _in_plane(done: Segmentation, region: Region, shape: tuple[int, int]) -> Segmentation:
+    """Return what was found in a region in the whole plane."""
+    whole = region.restore(done, shape)
+    levels = None if done.levels is None else region.widened(done.levels, shape)
+    return with_hashes(replace(whole, levels=levels, masks=region.masks_in_plane(done.masks, shape)))
 
 
 def _link(

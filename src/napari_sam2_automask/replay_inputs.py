@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from napari_sam2_automask.errors import ImageError, ModelError, SettingsError
 from napari_sam2_automask.image import image_hash
@@ -17,8 +17,9 @@ from napari_sam2_automask.stack_reading import Pick, open_stack
 if TYPE_CHECKING:
     from napari_sam2_automask.models import Model
     from napari_sam2_automask.progress import ProgressCallback
+    from napari_sam2_automask.region import Region
 
-__all__ = ["find_image", "load_image", "load_model_of", "read_record", "set_threads"]
+__all__ = ["Part", "find_image", "load_image", "load_model_of", "read_record", "set_threads"]
 
 _OTHER_PIXELS = (
     "the pixels of {} are not those of the record (SHA-256 {}...): give the file that was segmented"
@@ -67,22 +68,59 @@ def find_image(record: dict[str, Any], path: Path, given: Path | None) -> Path:
     return found
 
 
-def load_image(record: dict[str, Any], source: Path) -> LoadedImage:
-    """Read the plane that was segmented, told by the record's number or by its pixels."""
+class Part(NamedTuple):
+    """A plane of an image, or the region of it that was segmented.
+
+    Attributes
+    ----------
+    image : LoadedImage
+        The pixels, only those of the region if there is one.
+    region : Region or None
+        Where they lie.
+    shape : (int, int)
+        Rows and columns of the whole plane.
+    """
+
+    image: LoadedImage
+    region: Region | None
+    shape: tuple[int, int]
+
+    @classmethod
+    def of(cls, image: LoadedImage, region: Region | None) -> Part:
+        """Cut the region out of a plane.
+
+        Raises
+        ------
+        ImageError
+            If the plane is smaller than the region reaches.
+        """
+        rows, columns = image.array.shape[:2]
+        if region is None:
+            return cls(image, None, (rows, columns))
+        if region.box[2] > rows or region.box[3] > columns:
+            raise ImageError(
+                f"the record is of rows up to {region.box[2]} and columns up to {region.box[3]}, the image "
+                f"has {rows} x {columns}: give the file that was segmented"
+            )
+        return cls(replace(image, array=region.cut(image.array)), region, (rows, columns))
+
+
+def load_image(record: dict[str, Any], source: Path, region: Region | None = None) -> Part:
+    """Read the plane that was segmented, told by the record's number or by its pixels; cut out the region."""
     plane, expected = record.get("plane"), record["image"].get("sha256")
     if record.get("pick"):
         pick = Pick.from_json(record["pick"])
-        loaded = open_stack(source, pick.axes, pick.series).read(pick)
-        if expected not in (None, image_hash(loaded.array)):
+        part = Part.of(open_stack(source, pick.axes, pick.series).read(pick), region)
+        if expected not in (None, image_hash(part.image.array)):
             raise ImageError(_OTHER_PIXELS.format(source, str(expected)[:12]))
-        return loaded
+        return part
     planes = [plane] if plane is not None else [None]
     if plane is None and (count := count_planes(source)) > 1:
         planes = list(range(count))
     for number in planes:
-        loaded = read_image(source, number)
-        if expected is None or image_hash(loaded.array) == expected:
-            return replace(loaded, plane=plane)
+        part = Part.of(replace(read_image(source, number), plane=plane), region)
+        if expected is None or image_hash(part.image.array) == expected:
+            return part
     raise ImageError(_OTHER_PIXELS.format(source, str(expected)[:12]))
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from napari_sam2_automask.channels import compose, measure_channels, mix
 from napari_sam2_automask.image import image_hash, to_model_view
 from napari_sam2_automask.painting import Segmentation, paint
+from napari_sam2_automask.pooling import take
 from napari_sam2_automask.presets import Preset, resolve_settings
 from napari_sam2_automask.progress import ProgressCallback, no_progress
 from napari_sam2_automask.proposal import propose_view
@@ -21,9 +22,10 @@ if TYPE_CHECKING:
     from napari_sam2_automask.candidates import Floor
     from napari_sam2_automask.models import Model
     from napari_sam2_automask.reading import LoadedImage
+    from napari_sam2_automask.region import Region
     from napari_sam2_automask.settings import AmgSettings
 
-__all__ = ["segment_loaded", "views_of"]
+__all__ = ["segment_loaded", "views_of", "with_hashes"]
 
 
 def segment_loaded(
@@ -37,6 +39,7 @@ def segment_loaded(
     proposal: AmgSettings | None = None,
     floor: Floor | None = None,
     preset: Preset | str | None = None,
+    region: Region | None = None,
     **more: Any,
 ) -> Segmentation:
     """Segment an image that was read from a file, with a record that names it and can be replayed.
@@ -61,6 +64,8 @@ def segment_loaded(
         The floor of the proposal; it decides how many candidates there are, and so their numbers.
     preset : Preset or str, optional
         The preset for the record, where the settings do not tell.
+    region : Region, optional
+        What of a larger plane the image is; objects outside of it are left out.
     **more
         Further entries of the record.
     """
@@ -71,6 +76,8 @@ def segment_loaded(
     resolved, own_preset = resolve_settings(settings, model.family)
     view, *also = views_of(image, contrast_limits)
     candidates = propose_view(view, proposal or resolved, model, also=also, progress=progress, floor=floor)
+    if region is not None:
+        candidates = take(candidates, region.rows_inside(candidates))
     record = make_record(
         resolved,
         preset=own_preset or preset,
@@ -95,6 +102,11 @@ def segment_loaded(
         shown = done.labels if done.levels is None else done.levels
         channels = [np.broadcast_to(one, shown.shape) for one in np.moveaxis(image.array, -1, 0)]
         measure_channels(done.table, shown, channels)
+    return with_hashes(done)
+
+
+def with_hashes(done: Segmentation) -> Segmentation:
+    """Return a segmentation whose record tells the hash of its labels, and of its levels if there are any."""
     hashes = {"labels_sha256": image_hash(done.labels)}
     if done.levels is not None:
         hashes["levels_sha256"] = image_hash(done.levels)

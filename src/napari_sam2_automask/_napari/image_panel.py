@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from napari.layers import Image
     from napari.viewer import Viewer
 
-    from napari_sam2_automask._napari.region import Region
+    from napari_sam2_automask.region import Region
 
 __all__ = ["ImagePanel"]
 

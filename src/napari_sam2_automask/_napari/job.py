@@ -128,7 +128,7 @@ def _record(
         "contrast_limits": request.contrast_limits and list(request.contrast_limits),
         "planes": [list(index) for index in done],
         "complete": complete,
-        "region": request.region and [request.region.name, *request.region.key],
+        "region": request.region and request.region.to_json(),
         "channels": _channels(request, done[0]),
         "seconds": round(seconds, 3),
     }

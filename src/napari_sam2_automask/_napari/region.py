@@ -1,86 +1,25 @@
-"""Where to look: a part of the image plane, given by a Shapes layer, a mask, or what is in view."""
+"""Where to look in a viewer: in the shapes of a layer, in a mask, or in what is in view."""
 
 from __future__ import annotations
 
-import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from napari_sam2_automask.errors import ImageError
+from napari_sam2_automask.region import Region
 
 if TYPE_CHECKING:
     from napari.layers import Image, Labels, Shapes
     from numpy.typing import NDArray
 
-    from napari_sam2_automask._napari.outcome import PlaneResult
     from napari_sam2_automask._napari.source import ImageSource
-    from napari_sam2_automask.candidates import Candidates
 
-__all__ = ["Region", "region_in_view", "region_of_labels", "region_of_shapes"]
+__all__ = ["region_in_view", "region_of_labels", "region_of_shapes"]
 
-#: An object belongs to a region if this share of it lies inside.
-INSIDE = 0.5
 #: Corners of the polygon that stands for an ellipse.
 CORNERS = 90
-
-
-@dataclass(frozen=True, eq=False)
-class Region:
-    """A part of a plane (Y, X): the model sees the box, and objects outside the mask are left out.
-
-    Attributes
-    ----------
-    name : str
-        What it is called in the result's name.
-    box : (int, int, int, int)
-        ``y0, x0, y1, x1``, end exclusive.
-    mask : (y1 - y0, x1 - x0) bool array or None
-        The region inside its box; None for all of the box.
-    """
-
-    name: str
-    box: tuple[int, int, int, int]
-    mask: NDArray[np.bool_] | None = None
-
-    @property
-    def key(self) -> list[Any]:
-        """What two equal regions have in common; JSON-able."""
-        digest = "" if self.mask is None else hashlib.blake2b(self.mask.tobytes(), digest_size=8).hexdigest()
-        return [*self.box, digest]
-
-    def cut(self, plane: NDArray[Any]) -> NDArray[Any]:
-        """Return the box of a plane (Y, X) or (Y, X, C), a view."""
-        y0, x0, y1, x1 = self.box
-        return plane[y0:y1, x0:x1]
-
-    def rows_inside(self, candidates: Candidates) -> NDArray[np.int64]:
-        """Return the candidates that lie in the mask by half of their area at least."""
-        if self.mask is None:
-            return np.arange(len(candidates))
-        inside = np.zeros(len(candidates), bool)
-        for row in range(len(candidates)):
-            y0, x0, mask = candidates.mask(row)
-            under = self.mask[y0 : y0 + mask.shape[0], x0 : x0 + mask.shape[1]]
-            inside[row] = np.count_nonzero(mask & under) >= INSIDE * np.count_nonzero(mask)
-        return np.flatnonzero(inside)
-
-    def restore(self, result: PlaneResult, shape: tuple[int, int]) -> PlaneResult:
-        """Put a result of the box into the whole plane, of `shape`."""
-        labels = np.zeros(shape, result.labels.dtype)
-        self.cut(labels)[...] = result.labels
-        return replace(result, labels=labels, table=self.shifted(result.table))
-
-    def shifted(self, table: Any) -> Any:
-        """Return a table of the box with places counted in the whole plane."""
-        y0, x0 = self.box[:2]
-        table = table.copy()
-        for column in table.columns:
-            part = str(column).rsplit("_", 1)[-1]
-            if str(column).split("_")[0] in ("bbox", "point", "crop"):
-                table[column] += y0 if part.startswith("y") else x0
-        return table
 
 
 def region_in_view(image: Image, source: ImageSource) -> Region:

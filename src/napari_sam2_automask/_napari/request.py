@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-    from napari_sam2_automask._napari.region import Region
     from napari_sam2_automask._napari.source import ImageSource
+    from napari_sam2_automask.region import Region
     from napari_sam2_automask.settings import AmgSettings
 
     Index = tuple[int, ...]

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from napari.layers import Image, Layer
     from napari.viewer import Viewer
 
-    from napari_sam2_automask._napari.region import Region
     from napari_sam2_automask._napari.source import ImageSource
+    from napari_sam2_automask.region import Region
 
 __all__ = ["WhereChoice"]
 
