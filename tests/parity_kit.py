@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass, field
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
@@ -15,11 +18,16 @@ from napari_sam2_automask.models import Model, meta_generator
 from napari_sam2_automask.selection import Masks, non_maximum_suppression, select
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
+    from napari_sam2_automask.candidates import Candidates
     from napari_sam2_automask.settings import AmgSettings
 
 TIE = 1e-4
+
+_SINGLE: WeakKeyDictionary[Candidates, Callable[[], Candidates]] = WeakKeyDictionary()
 
 
 def sample(shape: tuple[int, int]) -> NDArray[np.uint8]:
@@ -41,7 +49,24 @@ def run_meta(model: Model, view: NDArray[np.uint8], settings: AmgSettings) -> li
 
 
 def run_ours(model: Model, view: NDArray[np.uint8], settings: AmgSettings) -> Masks:
-    return select(propose(view, settings, model), settings)
+    candidates = propose(view, settings, model)
+    _SINGLE[candidates] = cache(partial(in_single_precision, view, settings, model))
+    return select(candidates, settings)
+
+
+def in_single_precision(view: NDArray[np.uint8], settings: AmgSettings, model: Model) -> Candidates:
+    """The same candidates with the logits that their masks were made of, which are else kept rounded."""
+
+    def as_they_are(windows: Any, *_: Any) -> tuple[list[Any], list[Any]]:
+        return list(windows), [np.zeros((0, 2), np.int32) for _ in windows]
+
+    with patch("napari_sam2_automask.engine.store.halve", as_they_are):
+        return propose(view, settings, model)
+
+
+def rounding_of(candidates: Candidates, row: int) -> float:
+    """What single precision leaves of logits of this size after a few hundred additions."""
+    return 1e-5 * float(np.abs(candidates.windows.window(row)).max())
 
 
 @dataclass
@@ -120,7 +145,8 @@ def compare(records: list[dict[str, Any]], masks: Masks) -> Comparison:
 
 def _tied_pixels(masks: Masks, k: int, record: dict[str, Any]) -> str:
     """Show that pixels whose logits lie on a level explain the difference between two small masks."""
-    candidates, row = masks.candidates, int(masks.rows[k])
+    candidates, row = _SINGLE.get(masks.candidates, lambda: masks.candidates)(), int(masks.rows[k])
+    assert np.array_equal(candidates.boxes, masks.candidates.boxes)
     s, windows = candidates.settings, candidates.windows
     x0, y0, x1, y1 = (int(v) for v in candidates.crop_boxes[candidates.crop_index[row]])
     whole = np.full(windows.grid, -1e4, np.float32)
@@ -130,8 +156,7 @@ def _tied_pixels(masks: Masks, k: int, record: dict[str, Any]) -> str:
     pixels = torch.nn.functional.interpolate(
         torch.from_numpy(whole)[None, None], (y1 - y0, x1 - x0), mode="bilinear", align_corners=False
     )[0, 0].numpy()
-    # What single precision leaves of logits of this size after a few hundred additions.
-    rounding = 1e-5 * float(np.abs(windows.window(row)).max())
+    rounding = rounding_of(candidates, row)
     high, middle, low = (
         s.mask_threshold + s.stability_score_offset,
         s.mask_threshold,
@@ -185,6 +210,6 @@ def _box_ious(box: NDArray[np.float64], boxes: NDArray[np.int64]) -> NDArray[np.
 
 
 __all__ = [
-    "TIE", "Comparison", "as_model", "blobs", "calibrate", "compare", "non_maximum_suppression", "run_meta",
-    "run_ours", "sample", "small_network",
+    "TIE", "Comparison", "as_model", "blobs", "calibrate", "compare", "in_single_precision",
+    "non_maximum_suppression", "rounding_of", "run_meta", "run_ours", "sample", "small_network",
 ]  # fmt: skip

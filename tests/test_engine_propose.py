@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 import torch
-from parity_kit import as_model, blobs, calibrate, run_meta, run_ours, small_network
+from parity_kit import (
+    as_model,
+    blobs,
+    calibrate,
+    in_single_precision,
+    rounding_of,
+    run_meta,
+    run_ours,
+    small_network,
+)  # fmt: skip
 
 from napari_sam2_automask.candidates import BEYOND_MEMORY, Candidates, Floor
 from napari_sam2_automask.engine import asking, estimate, memory, precision, propose, proposing
@@ -74,9 +83,16 @@ def test_another_batch_size_gives_the_same_masks(model: Model, batch: int) -> No
     whole = select(propose(VIEW, BASE, model), BASE)
     other = select(propose(VIEW, BASE.replace(points_per_batch=batch), model), BASE)
     assert len(whole) == len(other) > 0
-    for k in range(len(whole)):
+    exact = in_single_precision(VIEW, BASE, model)
+    for k, row in enumerate(whole.rows.tolist()):
         a, b = whole.full(k), other.full(k)
-        assert (a & b).sum() / (a | b).sum() >= 0.999
+        if (a & b).sum() / (a | b).sum() >= 0.999:
+            continue
+        # A small mask of which one pixel's logit lies on the threshold, within rounding: a tie.
+        y0, x0, logits = exact.logits(row)
+        at_stake = np.full(a.shape, np.inf, np.float32)
+        at_stake[y0 : y0 + logits.shape[0], x0 : x0 + logits.shape[1]] = logits - BASE.mask_threshold
+        assert np.abs(at_stake[a ^ b]).max() <= rounding_of(exact, row)
 
 
 @pytest.mark.parametrize("changes", [{}, {"multimask_output": False}, {"use_m2m": True}], ids=str)

@@ -22,7 +22,7 @@ from napari_sam2_automask.selection import select
 from napari_sam2_automask.thinning import merge_near_duplicates, within_memory
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
@@ -76,44 +76,48 @@ def propose_view(
     """
     from napari_sam2_automask import engine
 
+    told = _Repeating(progress)
     views = [shown for one in (view, *also) for shown in render(one, settings.renderings)]
     found: list[Candidates] = []
     try:
         for k, one in enumerate(views):
-            report = part(progress, k, len(views))
+            report = part(told, k, len(views))
             found.append(engine.propose(one, settings, model, progress=report, floor=floor))
         if settings.fill_gaps:
-            found.append(_ask_gaps(view, found, settings, model, progress, floor))
+            found.append(_ask_gaps(view, found, settings, model, told, floor))
     except Cancelled as cancelled:
         if cancelled.candidates is not None:
             found.append(cancelled.candidates)
         cancelled.candidates = replace(pool(found), complete=False) if found else None
         raise
     pooled = within_memory(pool(found), settings)
-    tick = _ticking(progress, pooled.prompts)
     try:
         if settings.likeness > 0:  # then the choice, which merging leaves as it is, depends on the brightness
-            pooled = with_brightness(pooled, view, tick)
+            pooled = with_brightness(pooled, view, told.tick)
         if pooled.floor != Floor.of(settings):
-            pooled = merge_near_duplicates(pooled, settings, tick)
-        return with_brightness(pooled, view, tick)
+            pooled = merge_near_duplicates(pooled, settings, told.tick)
+        return with_brightness(pooled, view, told.tick)
     except Cancelled as cancelled:
         cancelled.candidates = pooled
         raise
 
 
-def _ticking(progress: ProgressCallback, prompts: tuple[int, int]) -> Callable[[], None]:
-    """Return a function that may be called thousands of times a second, so that one can still cancel."""
-    last = 0.0
+class _Repeating:
+    """Passes progress on, and repeats the last where nothing is counted, so that one can still cancel."""
 
-    def tick() -> None:
-        nonlocal last
-        now = monotonic()
-        if now - last >= _PATIENCE:
-            last = now
-            progress(Progress("points", *prompts))
+    def __init__(self, progress: ProgressCallback) -> None:
+        self._progress = progress
+        self._last = Progress("points", 0, 0)
+        self._told = monotonic()
 
-    return tick
+    def __call__(self, state: Progress) -> None:
+        self._last, self._told = state, monotonic()
+        self._progress(state)
+
+    def tick(self) -> None:
+        """May be called thousands of times a second."""
+        if monotonic() - self._told >= _PATIENCE:
+            self(self._last)
 
 
 def _ask_gaps(
@@ -121,7 +125,7 @@ def _ask_gaps(
     first: list[Candidates],
     settings: AmgSettings,
     model: Model,
-    progress: ProgressCallback,
+    progress: _Repeating,
     floor: Floor | None,
 ) -> Candidates:
     """Ask the model again where no mask lies, at denser points; return what is new there."""
@@ -131,7 +135,7 @@ def _ask_gaps(
 
     found = pool(first)
     if settings.likeness > 0:
-        found = with_brightness(found, view, _ticking(progress, found.prompts))
+        found = with_brightness(found, view, progress.tick)
     masks = select(found, settings)
     covered, boxes = covered_pixels(masks), found.crop_boxes
     points = gap_points(covered, first[0].prompts[1])
