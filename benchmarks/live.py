@@ -41,6 +41,10 @@ if TYPE_CHECKING:
 
 BASE = AmgSettings(pred_iou_thresh=0.5, stability_score_thresh=0.3)
 START = BASE.replace(pred_iou_thresh=0.7, stability_score_thresh=0.7)
+TYPICAL = {
+    "likeness": 0.25, "typical_smallest": 100, "typical_largest": 5000, "typical_darkest": 60,
+    "typical_brightest": 200,
+}  # fmt: skip
 SLIDERS = {
     "pred_iou_thresh": lambda u: {"pred_iou_thresh": 0.5 + 0.5 * u},
     "stability_score_thresh": lambda u: {"stability_score_thresh": 0.3 + 0.7 * u},
@@ -49,6 +53,9 @@ SLIDERS = {
     "min_area": lambda u: {"min_area": int(10 ** (4 * u))},
     "max_area": lambda u: {"max_area": int(10 ** (2 + 4 * u))},
     "edge_objects": lambda u: {"edge_objects": u > 0.5},
+    "likeness": lambda u: {**TYPICAL, "likeness": 0.5 * u},
+    "typical_largest": lambda u: {**TYPICAL, "typical_largest": int(10 ** (2 + 4 * u))},
+    "typical_darkest": lambda u: {**TYPICAL, "typical_darkest": int(200 * u)},
     "duplicate_iou": lambda u: {"duplicate_iou": 0.4 + 0.6 * u},
     "granularity": lambda u: {"nested": "choose", "granularity": u},
     "overlap": lambda u: {"overlap": ("small_on_top", "large_on_top", "best_score")[int(u * 2.99)]},

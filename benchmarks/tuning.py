@@ -1,11 +1,12 @@
 """Does tuning on five objects help with the others? F1 on the rest against the best fixed settings.
 
-    python benchmarks/tuning.py --data DIR [--draws 10] [--stored-only]
+    python benchmarks/tuning.py --data DIR [--draws 10] [--stored-only] [--fixed NAME]
 
 Of each completely annotated image with at least 15 objects (see folder.py), five are drawn and given to
 `tune`; what is found is scored on the others; masks that lie in the five are left out. The fixed settings are
 those that are best over all these images, of the presets and of a grid around the balanced one: better than
 anyone could choose beforehand. With `--stored-only` the model does not run again for the size of the five.
+With `--fixed` a preset is compared with, and the search for a better one, most of the time, is left out.
 """
 
 from __future__ import annotations
@@ -69,11 +70,13 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=10)
     parser.add_argument("--every", type=int, default=1, help="take every Nth image")
     parser.add_argument("--stored-only", action="store_true")
+    parser.add_argument("--fixed", choices=list(PRESETS), help="compare with this preset")
     options = parser.parse_args()
     model = load_model(options.model)
-    presets = [preset.for_model(model.family) for preset in PRESETS.values()]
-    balanced = PRESETS["balanced"].for_model(model.family)
-    fixed = fixed_grid(balanced)
+    names = [options.fixed] if options.fixed else list(PRESETS)
+    presets = [PRESETS[name].for_model(model.family) for name in names]
+    balanced = PRESETS[options.fixed or "balanced"].for_model(model.family)
+    fixed = [] if options.fixed else fixed_grid(balanced)
     none = np.zeros(0, int)
     images, rows = {}, []
     complete = [item for item in read_folder(options.data) if item.complete]
@@ -84,23 +87,27 @@ def main() -> None:
         candidates = propose_view(view, balanced, model, floor=FLOOR)
         if not len(candidates):
             continue
-        scores = [f1(paint(select(propose_view(view, s, model), s)).labels, item.truth) for s in presets]
+        scores = [
+            f1(paint(select(found, s)).labels, item.truth)
+            for s in presets
+            for found in (candidates if s == balanced else propose_view(view, s, model),)
+        ]
         rows.append(scores + [score_on_the_rest(candidates, s, item.truth, none) for s in fixed])
         images[item.name] = view, candidates, item.truth
         print(f"{item.name} proposed", file=sys.stderr, flush=True)
     means = np.array(rows).mean(0)
-    for name, mean in zip(PRESETS, means, strict=False):
+    for name, mean in zip(names, means, strict=False):
         print(f"preset {name}: mean F1 {mean:.3f}")
     best = int(means.argmax())
     own = (presets + fixed)[best]
     print(
-        f"best fixed: {[*PRESETS, *(['a variant of balanced'] * len(fixed))][best]}, pred_iou_thresh="
+        f"best fixed: {[*names, *(['a variant of balanced'] * len(fixed))][best]}, pred_iou_thresh="
         f"{own.pred_iou_thresh}, stability_score_thresh={own.stability_score_thresh}, box_nms_thresh="
         f"{own.box_nms_thresh}, nested={own.nested}; mean F1 {means[best]:.3f}"
     )
     gains = []
     for name, (view, candidates, truth) in images.items():
-        if own not in fixed:
+        if own not in fixed and own != balanced:
             candidates = propose_view(view, own, model, floor=FLOOR)
         again = cache(lambda s, view=view: propose_view(view, s, model, floor=FLOOR))
         rng = np.random.default_rng(0)

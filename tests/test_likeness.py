@@ -17,6 +17,7 @@ from napari_sam2_automask.likeness import counted_quality, typical_of, unlikenes
 from napari_sam2_automask.live import LiveSelection
 from napari_sam2_automask.painting import paint
 from napari_sam2_automask.pooling import pool, take
+from napari_sam2_automask.suppression import BoxPairs
 from napari_sam2_automask.tuning import tune
 
 SHAPE = (120, 200)
@@ -164,3 +165,15 @@ def test_tune_finds_what_is_typical(scene):
 def test_contradictory_ranges_are_refused(low, high):
     with pytest.raises(SettingsError, match=f"{high}=5 is less than {low}=9"):
         AmgSettings(**{low: 9, high: 5})
+
+
+def test_pairs_of_boxes_in_another_order_are_those_of_the_boxes_so_ordered():
+    rng = np.random.default_rng(0)
+    corners = rng.integers(0, 80, (60, 2))
+    boxes = np.concatenate([corners, corners + rng.integers(5, 30, (60, 2))], 1)
+    groups, order = rng.integers(0, 3, 60), rng.permutation(60)
+    for some in (None, groups):
+        expected = BoxPairs.of(boxes[order], None if some is None else some[order])
+        found = BoxPairs.of(boxes, some).reordered(order)
+        for name in ("starts", "partner", "iou"):
+            np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))

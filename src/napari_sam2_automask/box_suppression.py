@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -24,22 +25,41 @@ class BoxTable:
     ----------
     candidates : Candidates
         The candidates.
-    quality : (N,) array, optional
-        By which they suppress one another within a crop; their predicted IoU when left out.
     """
 
     #: Candidates up to which a table pays: it may hold all their pairs.
     LARGEST = 6000
 
-    def __init__(self, candidates: Candidates, quality: NDArray[np.floating] | None = None) -> None:
-        own = candidates.predicted_iou if quality is None else quality
-        self._best_first = np.argsort(-own, kind="stable")
+    def __init__(self, candidates: Candidates) -> None:
+        self._best_first = np.argsort(-candidates.predicted_iou, kind="stable")
         self._within = BoxPairs.of(
             candidates.boxes[self._best_first], candidates.crop_index[self._best_first]
         )
-        self._order = suppression_order(candidates, own)
+        self._order = suppression_order(candidates, candidates.predicted_iou)
         many = len(candidates.crop_boxes) > 1
         self._across = BoxPairs.of(candidates.boxes[self._order]) if many else None
+        self._ranked: tuple[bytes, BoxTable] | None = None
+
+    def ranked(self, candidates: Candidates, quality: NDArray[np.floating]) -> BoxTable:
+        """Return a table of the same candidates in which others are the better ones; the last is kept.
+
+        Parameters
+        ----------
+        candidates : Candidates
+            Those of this table.
+        quality : (N,) array
+            By which they suppress one another within a crop, in place of their predicted IoU.
+        """
+        best_first = np.argsort(-quality, kind="stable")
+        key = best_first.tobytes()
+        if self._ranked is None or self._ranked[0] != key:
+            other = copy(self)
+            other._best_first, other._order = best_first, suppression_order(candidates, quality)
+            other._within = self._within.reordered(_positions(self._best_first)[best_first])
+            if self._across is not None:
+                other._across = self._across.reordered(_positions(self._order)[other._order])
+            self._ranked = key, other
+        return self._ranked[1]
 
     def suppress(
         self, alive: NDArray[np.bool_], settings: AmgSettings, removed: dict[str, int]
@@ -54,6 +74,13 @@ class BoxTable:
         final[self._order] = self._across.suppress(kept[self._order], settings.crop_nms_thresh)
         removed["crop NMS"] = int(kept.sum() - final.sum())
         return final
+
+
+def _positions(order: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return where each row stands in an order of all rows."""
+    found = np.empty_like(order)
+    found[order] = np.arange(len(order))
+    return found
 
 
 def suppression_order(candidates: Candidates, quality: NDArray[np.floating]) -> NDArray[np.int64]:

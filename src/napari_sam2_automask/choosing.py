@@ -96,15 +96,14 @@ def choose(
         If `settings` ask for more than the candidates hold.
     """
     check_settings(candidates, settings)
-    found = lookups(candidates)
-    measures = found.measures(settings)
+    measures = lookups(candidates).measures(settings)
     quality = counted_quality(candidates, settings, measures.area)
     removed = dict(candidates.removed)
     decisive = np.zeros(len(candidates), bool)
     if table is not None and settings.mask_threshold != candidates.settings.mask_threshold:
         table = None
     elif table is not None and settings.likeness > 0:
-        table = found.table(quality)
+        table = table.ranked(candidates, quality)
 
     def one_round(alive: NDArray[np.bool_], removed: dict[str, int]) -> NDArray[np.bool_]:
         if blocked is not None and blocked.any():

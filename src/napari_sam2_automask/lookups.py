@@ -7,7 +7,6 @@ from weakref import WeakKeyDictionary, ref
 
 import numpy as np
 
-from napari_sam2_automask.box_suppression import BoxTable
 from napari_sam2_automask.errors import CandidatesError
 from napari_sam2_automask.ladder import Ladder, make_ladder
 from napari_sam2_automask.pairs import Pairs, make_pairs
@@ -44,7 +43,6 @@ class Lookups:
         self._candidates = ref(candidates)
         self._ladder: Ladder | None = None
         self._pairs: Pairs | None = None
-        self._table: tuple[bytes, BoxTable] | None = None
 
     def prepare(self, tick: Callable[[], None] | None = None) -> None:
         """Make ladder and pairs now, for a thread that can wait; `tick` may raise to stop."""
@@ -73,13 +71,6 @@ class Lookups:
         if self._pairs is None:
             self._pairs = make_pairs(self._alive())
         return self._pairs
-
-    def table(self, quality: NDArray[np.floating]) -> BoxTable:
-        """Overlapping boxes of candidates that suppress one another by `quality`, (N,); the last is kept."""
-        order = np.argsort(-quality, kind="stable").tobytes()
-        if self._table is None or self._table[0] != order:
-            self._table = order, BoxTable(self._alive(), quality)
-        return self._table[1]
 
     def measures(self, settings: AmgSettings) -> Measures:
         """Return area, boxes and stability at the settings' mask threshold and stability offset.

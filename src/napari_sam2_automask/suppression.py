@@ -99,6 +99,17 @@ class BoxPairs:
             np.concatenate([np.zeros(0, np.float32), *ious]),
         )
 
+    def reordered(self, order: NDArray[np.int64]) -> BoxPairs:
+        """Return the pairs of the same boxes in another order, which is given as positions in this list."""
+        rank = np.empty(len(order), np.int32)
+        rank[order] = np.arange(len(order), dtype=np.int32)
+        one, other = rank[np.repeat(np.arange(len(order)), np.diff(self.starts))], rank[self.partner]
+        first, second = np.minimum(one, other), np.maximum(one, other)
+        sorted_ = np.lexsort((second, first))
+        counts = np.bincount(first, minlength=len(order))
+        starts = np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)])
+        return BoxPairs(starts, second[sorted_], self.iou[sorted_])
+
     def suppress(self, alive: NDArray[np.bool_], threshold: float) -> NDArray[np.bool_]:
         """Return which boxes are kept, (N,) bool: those of `alive` that overlap no better one kept.
 
