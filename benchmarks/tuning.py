@@ -87,11 +87,10 @@ def main() -> None:
         candidates = propose_view(view, balanced, model, floor=FLOOR)
         if not len(candidates):
             continue
-        scores = [
-            f1(paint(select(found, s)).labels, item.truth)
-            for s in presets
-            for found in (candidates if s == balanced else propose_view(view, s, model),)
-        ]
+        scores = []
+        for s in presets:
+            found = candidates if s == balanced else propose_view(view, s, model)
+            scores.append(f1(paint(select(found, s)).labels, item.truth))
         rows.append(scores + [score_on_the_rest(candidates, s, item.truth, none) for s in fixed])
         images[item.name] = view, candidates, item.truth
         print(f"{item.name} proposed", file=sys.stderr, flush=True)

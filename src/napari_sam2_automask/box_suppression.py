@@ -53,11 +53,12 @@ class BoxTable:
         best_first = np.argsort(-quality, kind="stable")
         key = best_first.tobytes()
         if self._ranked is None or self._ranked[0] != key:
+            # Sorting an order tells where each row stands in it.
             other = copy(self)
             other._best_first, other._order = best_first, suppression_order(candidates, quality)
-            other._within = self._within.reordered(_positions(self._best_first)[best_first])
+            other._within = self._within.reordered(np.argsort(self._best_first)[best_first])
             if self._across is not None:
-                other._across = self._across.reordered(_positions(self._order)[other._order])
+                other._across = self._across.reordered(np.argsort(self._order)[other._order])
             self._ranked = key, other
         return self._ranked[1]
 
@@ -74,13 +75,6 @@ class BoxTable:
         final[self._order] = self._across.suppress(kept[self._order], settings.crop_nms_thresh)
         removed["crop NMS"] = int(kept.sum() - final.sum())
         return final
-
-
-def _positions(order: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return where each row stands in an order of all rows."""
-    found = np.empty_like(order)
-    found[order] = np.arange(len(order))
-    return found
 
 
 def suppression_order(candidates: Candidates, quality: NDArray[np.floating]) -> NDArray[np.int64]:

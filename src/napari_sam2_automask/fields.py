@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeAlias, get_args, get_origin
 
 from napari_sam2_automask.errors import SettingsError
 
-__all__ = ["FieldInfo", "PointGrids", "field_info", "fraction", "param"]
+__all__ = ["FieldInfo", "PointGrids", "area", "field_info", "fraction", "param"]
 
 #: One grid of (x, y) points for each crop layer, in fractions (0 to 1) of the crop's width and height.
 PointGrids: TypeAlias = tuple[tuple[tuple[float, float], ...], ...]
@@ -127,6 +127,11 @@ def param(default: Any, title: str, text: str, group: str, **info: Any) -> Any:
 def fraction(default: float, title: str, text: str, group: str) -> Any:
     """Declare a number from 0 to 1."""
     return param(default, title, text, group, minimum=0.0, maximum=1.0, step=0.01)
+
+
+def area(title: str, text: str, group: str) -> Any:
+    """Declare a number of pixels, 0 where it does not count."""
+    return param(0, title, text, group, unit="pixels", power=2, minimum=0, maximum=100_000_000, step=1)
 
 
 def field_info(item: dataclasses.Field[Any], hint: Any) -> FieldInfo:

@@ -56,8 +56,7 @@ def merge_duplicates(
     ratio = pairs.iou / np.maximum(pairs.inside * (1 + pairs.iou) - pairs.iou, 1e-6)
     same = (pairs.iou >= threshold) | ((pairs.inside >= _SAME_INSIDE) & (ratio >= threshold - _SAME_SLACK))
     same &= alive[pairs.small] & alive[pairs.large]
-    rank = np.empty(len(alive), np.int64)
-    rank[np.argsort(-quality, kind="stable")] = np.arange(len(alive))
+    rank = np.argsort(np.argsort(-quality, kind="stable"))
     small, large = pairs.small[same], pairs.large[same]
     first = rank[small] < rank[large]
     better, worse = np.where(first, small, large), np.where(first, large, small)

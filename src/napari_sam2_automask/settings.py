@@ -13,7 +13,7 @@ from functools import cache
 from typing import Any, Literal, TypeAlias, get_type_hints
 
 from napari_sam2_automask.errors import SettingsError
-from napari_sam2_automask.fields import FieldInfo, PointGrids, field_info, fraction, param
+from napari_sam2_automask.fields import FieldInfo, PointGrids, area, field_info, fraction, param
 from napari_sam2_automask.meta_settings import MetaSettings, OutputMode
 
 if typing.TYPE_CHECKING:
@@ -60,16 +60,10 @@ class AmgSettings(MetaSettings):
         "what lies in them, and so on; objects in objects are kept then.",
         "output",
     )  # fmt: skip
-    min_area: int = param(
-        0, "Smallest object",
-        "Masks with fewer pixels than this are dropped.",
-        "filter", unit="pixels", power=2, minimum=0, maximum=100_000_000, step=1,
-    )  # fmt: skip
-    max_area: int = param(
-        0, "Largest object",
-        "Masks with more pixels than this are dropped; 0 for no limit.",
-        "filter", unit="pixels", power=2, minimum=0, maximum=100_000_000, step=1,
-    )  # fmt: skip
+    min_area: int = area("Smallest object", "Masks with fewer pixels than this are dropped.", "filter")
+    max_area: int = area(
+        "Largest object", "Masks with more pixels than this are dropped; 0 for no limit.", "filter"
+    )
     edge_objects: bool = param(
         True, "Keep edge objects",
         "Masks that touch the edge of the image are kept. Turn off to measure only objects that are whole.",
@@ -148,16 +142,14 @@ class AmgSettings(MetaSettings):
         "and as much again for a brightness far outside the typical ones. 0 turns this off.",
         "typical", minimum=0.0, maximum=0.5, step=0.01,
     )  # fmt: skip
-    typical_smallest: int = param(
-        0, "Smallest typical",
-        "Area of the smallest typical objects; smaller masks count for less.",
-        "typical", unit="pixels", power=2, minimum=0, maximum=100_000_000, step=1,
-    )  # fmt: skip
-    typical_largest: int = param(
-        0, "Largest typical",
+    typical_smallest: int = area(
+        "Smallest typical", "Area of the smallest typical objects; smaller masks count for less.", "typical"
+    )
+    typical_largest: int = area(
+        "Largest typical",
         "Area of the largest typical objects; larger masks count for less. 0 if size shall not count.",
-        "typical", unit="pixels", power=2, minimum=0, maximum=100_000_000, step=1,
-    )  # fmt: skip
+        "typical",
+    )
     typical_darkest: int = param(
         0, "Darkest typical",
         "Mean gray level of the darkest typical objects in what the model sees, from 0 (black) to 255; "
@@ -193,13 +185,10 @@ class AmgSettings(MetaSettings):
                 f"max_area={self.max_area} is less than min_area={self.min_area}, which leaves no object: "
                 "raise the first (0 for no limit) or lower the second"
             )
-        for low, high in (
-            ("typical_smallest", "typical_largest"),
-            ("typical_darkest", "typical_brightest"),
-        ):
-            least, most = getattr(self, low), getattr(self, high)
-            if least > most and (most > 0 or high == "typical_brightest"):
-                raise SettingsError(f"{high}={most} is less than {low}={least}: swap them")
+        if 0 < self.typical_largest < self.typical_smallest:
+            raise _swapped(self, "typical_smallest", "typical_largest")
+        if self.typical_brightest < self.typical_darkest:
+            raise _swapped(self, "typical_darkest", "typical_brightest")
         if self.points_in_layer(self.crop_n_layers) == 0:
             raise SettingsError(
                 f"points_per_side={self.points_per_side} leaves no point in crop layer {self.crop_n_layers} "
@@ -304,6 +293,11 @@ _GRID = {
     "points_per_side", "point_grids", "crop_n_layers", "crop_overlap_ratio", "crop_n_points_downscale_factor",
 }  # fmt: skip
 _FIT = {"fit_objects", "object_diameter"}
+
+
+def _swapped(settings: AmgSettings, low: str, high: str) -> SettingsError:
+    least, most = getattr(settings, low), getattr(settings, high)
+    return SettingsError(f"{high}={most} is less than {low}={least}: swap them")
 
 
 def refuse_unknown(names: Mapping[str, Any]) -> None:

@@ -101,8 +101,7 @@ class BoxPairs:
 
     def reordered(self, order: NDArray[np.int64]) -> BoxPairs:
         """Return the pairs of the same boxes in another order, which is given as positions in this list."""
-        rank = np.empty(len(order), np.int32)
-        rank[order] = np.arange(len(order), dtype=np.int32)
+        rank = np.argsort(order).astype(np.int32)
         one, other = rank[np.repeat(np.arange(len(order)), np.diff(self.starts))], rank[self.partner]
         first, second = np.minimum(one, other), np.maximum(one, other)
         sorted_ = np.lexsort((second, first))
