@@ -15,6 +15,9 @@ TESTS = Path(__file__).parent
 REQUIRE_ALL = bool(os.environ.get("SAM2_AUTOMASK_REQUIRE_ALL"))
 HAS_DISPLAY = sys.platform != "linux" or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
 
+# Fixtures of napari that open a viewer.
+_VIEWERS = {"make_napari_viewer", "make_napari_viewer_proxy"}
+
 if not HAS_DISPLAY:
     # Qt aborts the process where there is no display, unless it is told to draw into memory.
     os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
@@ -26,7 +29,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return
     skip = pytest.mark.skip(reason="needs a display: run under xvfb-run, see the README")
     for item in items:
-        if item.get_closest_marker("display"):
+        # A viewer's canvas asks for OpenGL as soon as it has a layer, and drawing into memory has none.
+        if item.get_closest_marker("display") or _VIEWERS & set(getattr(item, "fixturenames", ())):
             item.add_marker(skip)
 
 
