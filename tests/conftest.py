@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -21,6 +22,10 @@ _VIEWERS = {"make_napari_viewer", "make_napari_viewer_proxy"}
 if not HAS_DISPLAY:
     # Qt aborts the process where there is no display, unless it is told to draw into memory.
     os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A script's background job ignores Ctrl+C and hands that down to the programs which tests start and interrupt.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
