@@ -24,7 +24,8 @@ if not HAS_DISPLAY:
     os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    # A script's background job ignores Ctrl+C and hands that down to the programs which tests start and interrupt.
+    # A script's background job ignores Ctrl+C and hands that down to the programs that tests start
+    # and interrupt.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
