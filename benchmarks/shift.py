@@ -26,6 +26,7 @@ from napari_sam2_automask.large.omezarr import open_levels
 from napari_sam2_automask.large.run import segment_large
 from napari_sam2_automask.large.segmenter import ModelSegmenter
 from napari_sam2_automask.large.source import FileSource
+from napari_sam2_automask.large.windows import tiling_for
 from napari_sam2_automask.planning import find_images
 from napari_sam2_automask.presets import resolve_settings
 from napari_sam2_automask.reading import read_image
@@ -70,7 +71,6 @@ def segmented(path: Path, shifted: bool, options: argparse.Namespace) -> tuple[N
         diameter = diameter_of(
             source,
             options.tile,
-            options.tile // 8,
             model=options.model,
             device="cpu",
             rgb=source.is_rgb,
@@ -85,8 +85,7 @@ def segmented(path: Path, shifted: bool, options: argparse.Namespace) -> tuple[N
             source,
             path.with_suffix(f".{int(shifted)}.zarr"),
             segmenter,
-            tile=options.tile,
-            overlap=options.tile // 8,
+            **tiling_for(settings, options.tile, options.overlap)._asdict(),
             shifted=shifted,
             executor=executor,
         )
@@ -127,6 +126,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, help="a folder of images in place of the samples")
     parser.add_argument("--side", type=int, default=2048)
     parser.add_argument("--tile", type=int, default=1024)
+    parser.add_argument("--overlap", type=int, default=0, help="of the tiles, in pixels; 0 chooses it")
     parser.add_argument("--preset", default="balanced")
     parser.add_argument("--points", type=int, default=0, help="points per side of a tile, not the preset's")
     parser.add_argument("--model", default="bundled")

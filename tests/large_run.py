@@ -32,7 +32,7 @@ class Cheap:
     def load(self):
         return self._segment
 
-    def _segment(self, view):
+    def _segment(self, view, place):
         if self.log:
             with open(self.log, "a") as file:
                 file.write(f"{os.getpid()}\n")

@@ -39,7 +39,7 @@ def cheap(monkeypatch):
     done = []
 
     def load(self):
-        def segment(pixels):
+        def segment(pixels, place):
             done.append(pixels.shape)
             if pixels.max() == 255:
                 raise ValueError("this tile cannot be segmented")
@@ -95,10 +95,10 @@ def test_the_size_is_estimated_from_some_tiles(image, monkeypatch):
     monkeypatch.setattr("napari_sam2_automask.engine.estimate_diameter", estimate)
     source = FileSource(str(image))
     how = {"model": "bundled", "device": "cpu", "rgb": False, "contrast_limits": (0.0, 255.0)}
-    assert ESTIMATE(source, 128, 32, **how) == 14.0
+    assert ESTIMATE(source, 128, **how) == 14.0
     assert views == [(128, 128, 3)] * 5
     monkeypatch.setattr("napari_sam2_automask.engine.estimate_diameter", lambda *_: 0.0)
-    assert ESTIMATE(source, 128, 32, **how) == 0.0
+    assert ESTIMATE(source, 128, **how) == 0.0
 
 
 def test_a_second_run_on_one_output_is_refused(image, tmp_path):

@@ -12,7 +12,10 @@ from napari_sam2_automask.errors import ImageError, SettingsError
 from napari_sam2_automask.large.compose import block_rows, compose
 from napari_sam2_automask.large.grid import Box, Grid, object_id, split_id
 from napari_sam2_automask.large.seams import seam_rows, tile_result
+from napari_sam2_automask.large.windows import tiling_for
 from napari_sam2_automask.score import double_masks, match
+from napari_sam2_automask.settings import AmgSettings
+from napari_sam2_automask.spans import ALMOST
 
 if TYPE_CHECKING:
     from napari_sam2_automask.large.plan import Plan
@@ -21,23 +24,66 @@ RNG = np.random.default_rng(0)
 SHAPES = [(1, 1), (100, 1000), (256, 256), (257, 255), (1000, 333), *RNG.integers(1, 1500, (10, 2)).tolist()]
 
 
+@pytest.mark.parametrize("window", [0, 70, 110, 200])
 @pytest.mark.parametrize("shifted", [False, True])
 @pytest.mark.parametrize("shape", SHAPES)
-def test_cores_cover_each_plane_once_and_lie_deep_in_their_tiles(shape, shifted):
-    grid = Grid(tuple(shape), 256, 64, planes=2, shifted=shifted)
+def test_cores_cover_each_plane_once_and_lie_deep_in_their_tiles(shape, shifted, window):
+    grid = Grid(tuple(shape), 256, 64, planes=2, shifted=shifted, window=window)
     covered = np.zeros((2, *shape), int)
     for tile in grid:
         assert grid[tile.index] == tile
-        assert tile.outer.shape == (min(256, shape[0]), min(256, shape[1]))
+        if not window:
+            assert tile.outer.shape == (min(256, shape[0]), min(256, shape[1]))
+        assert max(tile.outer.shape) <= 257  # starts of windows are rounded
         covered[tile.plane, tile.core.y0 : tile.core.y1, tile.core.x0 : tile.core.x1] += 1
         for side, end in ((0, 0), (1, 0), (2, shape[0]), (3, shape[1])):
             assert tile.core[side] == tile.outer[side] == end or abs(tile.core[side] - tile.outer[side]) >= 32
     assert (covered == 1).all()
 
 
+@pytest.mark.parametrize("shifted", [False, True])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_tiles_are_made_of_windows_that_belong_to_the_plane(shape, shifted):
+    grid, other = (Grid(tuple(shape), 256, 30, shifted=s, window=90) for s in (shifted, False))
+    asked = np.zeros(shape, bool)
+    seen = []
+    for tile in grid:
+        place = grid.place(tile)
+        rows, columns = place.rows, place.columns
+        assert (place.shape, place.outer) == (tuple(shape), tile.outer)
+        assert tile.outer == (rows[0].start, columns[0].start, rows[-1].end, columns[-1].end)
+        assert max(s.end - s.start for s in rows + columns) <= max(90, round(90 / ALMOST))
+        asked[
+            round(rows[0].first) : round(rows[-1].last), round(columns[0].first) : round(columns[-1].last)
+        ] = True
+        seen.append({(r, c) for r in rows for c in columns})
+    assert asked.all()
+    assert set().union(*seen) == {
+        (r, c) for t in other for r in other.place(t).rows for c in other.place(t).columns
+    }
+    assert sum(map(len, seen)) == len(set().union(*seen)), "each window is in one tile"
+
+
+@pytest.mark.parametrize(
+    ("diameter", "overlap", "expected"),
+    [
+        (0.0, 0, (1024, 128, 0)),  # nothing is known of the objects
+        (0.0, 64, (1024, 64, 0)),
+        (20.0, 0, (1024, 60, 320)),  # windows in which they appear 32 pixels wide in 512
+        (20.0, 300, (1024, 300, 400)),  # wider strips ask for wider windows
+        (60.0, 0, (1024, 128, 0)),  # large enough in a tile
+        (90.0, 0, (1024, 180, 0)),
+        (400.0, 0, (1024, 512, 0)),
+    ],
+)
+def test_tiles_fit_the_objects(diameter, overlap, expected):
+    assert tiling_for(AmgSettings(object_diameter=diameter), 1024, overlap) == expected
+
+
+@pytest.mark.parametrize("window", [0, 150])
 @pytest.mark.parametrize("shape", SHAPES[1:8])
-def test_neighbours_and_owners_agree_with_looking_at_every_tile(shape):
-    grid = Grid(tuple(shape), 256, 100, planes=2)
+def test_neighbours_and_owners_agree_with_looking_at_every_tile(shape, window):
+    grid = Grid(tuple(shape), 256, 100, planes=2, window=window)
     tiles = list(grid)
     for t in tiles:
         meets = [o.index for o in tiles if o.plane == t.plane and 0 not in (o.outer & t.outer).shape]
@@ -48,7 +94,16 @@ def test_neighbours_and_owners_agree_with_looking_at_every_tile(shape):
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"tile": 8}, {"overlap": 1}, {"overlap": 600}, {"planes": 0}, {"shape": (0, 5)}]
+    "wrong",
+    [
+        {"window": 128},
+        {"window": 900},
+        {"tile": 8},
+        {"overlap": 1},
+        {"overlap": 600},
+        {"planes": 0},
+        {"shape": (0, 5)},
+    ],
 )
 def test_grids_that_make_no_sense_are_refused(wrong):
     with pytest.raises(SettingsError):

@@ -66,8 +66,12 @@ def large(
     ] = False,
     tile: Annotated[int, typer.Option(help="Side of a tile, in pixels.", rich_help_panel=_TILES)] = 1024,
     tile_overlap: Annotated[
-        int, typer.Option(help="What neighbouring tiles share, in pixels.", rich_help_panel=_TILES)
-    ] = 128,
+        int,
+        typer.Option(
+            help="What neighbouring tiles share at least, in pixels; 0 chooses it by the objects' size.",
+            rich_help_panel=_TILES,
+        ),
+    ] = 0,
     keep_tiles: Annotated[
         bool, typer.Option("--keep-tiles", help="Keep the tiles' results.", rich_help_panel=_TILES)
     ] = False,

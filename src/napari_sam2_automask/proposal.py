@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from napari_sam2_automask.engine.grid import Crop
     from napari_sam2_automask.models import Model
     from napari_sam2_automask.settings import AmgSettings
 
@@ -43,6 +44,7 @@ def propose_view(
     also: Sequence[NDArray[np.uint8]] = (),
     progress: ProgressCallback = no_progress,
     floor: Floor | None = None,
+    crops: Sequence[Crop] | None = None,
 ) -> Candidates:
     """Find every mask above the floor, as the settings ask for.
 
@@ -61,6 +63,8 @@ def propose_view(
     floor : Floor, optional
         Keeps more candidates than `settings` would, so that thresholds can be lowered afterwards. Of those
         that show the same, one is kept then, see `napari_sam2_automask.thinning`.
+    crops : sequence of Crop, optional
+        What to ask first and where, in place of what the settings say.
 
     Returns
     -------
@@ -82,7 +86,7 @@ def propose_view(
     try:
         for k, one in enumerate(views):
             report = part(told, k, len(views))
-            found.append(engine.propose(one, settings, model, progress=report, floor=floor))
+            found.append(engine.propose(one, settings, model, progress=report, floor=floor, crops=crops))
         if settings.fill_gaps:
             found.append(_ask_gaps(view, found, settings, model, told, floor))
     except Cancelled as cancelled:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,10 +16,11 @@ import torch
 
 from napari_sam2_automask.engine.grid import Crop
 from napari_sam2_automask.errors import SettingsError
+from napari_sam2_automask.spans import Span, spans
 from napari_sam2_automask.suppression import non_maximum_suppression
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
     from torch import Tensor
@@ -30,7 +30,16 @@ if TYPE_CHECKING:
 
     Box = tuple[int, int, int, int]
 
-__all__ = ["Seen", "diameter_of_candidates", "diameter_of_dense", "object_points", "tile", "tiles"]
+__all__ = [
+    "Seen",
+    "crops",
+    "diameter_of_candidates",
+    "diameter_of_dense",
+    "object_points",
+    "tile",
+    "tiles",
+    "window",
+]
 
 #: Objects that appear at least this wide, as a fraction of the model's input, need no magnification ...
 SMALLEST = 20 / 512
@@ -96,41 +105,83 @@ def tiles(shape: tuple[int, int], diameter: float, points_per_diameter: int) -> 
     SettingsError
         If there would be more tiles than anyone would wait for; says how many, and which diameter would do.
     """
-    side = math.sqrt(shape[0] * shape[1])
-    wanted = side if diameter / side >= SMALLEST else diameter / AIM
-    rows, columns = (_spans(length, wanted, OVERLAP * diameter) for length in shape)
+    wanted, overlap = window(math.sqrt(shape[0] * shape[1]), diameter)
+    rows, columns = (spans(length, wanted, overlap) for length in shape)
     if len(rows) * len(columns) > MOST_TILES:
         raise SettingsError(
             f"objects {diameter:g} pixels wide need {len(rows) * len(columns):,} passes over this image "
             f"of {shape[1]:,} x {shape[0]:,} pixels, and {MOST_TILES:,} are the limit: give a larger "
             "object_diameter, or segment a part of the image"
         )
-    spacing = diameter / points_per_diameter
+    return crops(shape, rows, columns, diameter / points_per_diameter)
+
+
+def window(side: float, diameter: float) -> tuple[float, float]:
+    """Return how large a part of an image is looked at in one go, and what neighbouring parts share.
+
+    Parameters
+    ----------
+    side : float
+        Of the image, in pixels.
+    diameter : float
+        Of a typical object, in pixels.
+
+    Returns
+    -------
+    wanted, overlap : float
+        Side of the part and width of the shared strip, in pixels; the whole image where objects are large
+        enough in it.
+    """
+    return side if diameter / side >= SMALLEST else diameter / AIM, OVERLAP * diameter
+
+
+def crops(
+    shape: tuple[int, int],
+    rows: Sequence[Span],
+    columns: Sequence[Span],
+    spacing: float,
+    origin: tuple[int, int] = (0, 0),
+) -> list[Crop]:
+    """Return the crops of some rows and columns of an image's pieces, each with its points.
+
+    Parameters
+    ----------
+    shape : (int, int)
+        Rows and columns of the image; the points are evenly spaced over all of it, so that a piece has the
+        same points whichever others are asked for.
+    rows, columns : sequence of Span
+        The pieces along the two axes.
+    spacing : float
+        Distance between points, in pixels.
+    origin : (int, int)
+        The row and column of the image from which the crops' pixels are counted.
+
+    Returns
+    -------
+    list of Crop
+        Column by column.
+    """
     y, x = (_positions(length, spacing) for length in shape)
-    crops: list[Crop] = []
-    for x0, x1, from_x, to_x in columns:
-        for y0, y1, from_y, to_y in rows:
-            mine_x, mine_y = x[(x >= from_x) & (x < to_x)] - x0, y[(y >= from_y) & (y < to_y)] - y0
+    found: list[Crop] = []
+    for column in columns:
+        for row in rows:
+            mine_x = x[(x >= column.first) & (x < column.last)] - column.start
+            mine_y = y[(y >= row.first) & (y < row.last)] - row.start
             points = np.stack(np.meshgrid(mine_x, mine_y), -1).reshape(-1, 2).astype(np.float32)
-            crops.append(tile(len(crops), (x0, y0, x1, y1), points))
-    return crops
+            box = (
+                column.start - origin[1],
+                row.start - origin[0],
+                column.end - origin[1],
+                row.end - origin[0],
+            )
+            found.append(tile(len(found), box, points))
+    return found
 
 
 def tile(index: int, box: Box, points: NDArray[np.float32]) -> Crop:
     """Return a crop of which only masks at its very edge count as cut off: objects may be small in it."""
     x0, y0, x1, y1 = box
     return Crop(index, box, points, max(1.0, EDGE * max(x1 - x0, y1 - y0)))
-
-
-def _spans(length: int, wanted: float, overlap: float) -> list[tuple[int, int, float, float]]:
-    """Cover a length with spans of nearly the size wanted: start, end, and the part that is asked."""
-    if wanted >= 0.8 * length:
-        return [(0, length, 0.0, float(length))]
-    n = max(2, math.ceil((length - overlap) / (wanted - overlap)))
-    size = math.ceil((length + (n - 1) * overlap) / n)
-    starts = [round(i * (length - size) / (n - 1)) for i in range(n)]
-    cuts = [0.0, *((a + size + b) / 2 for a, b in pairwise(starts)), float(length)]
-    return [(start, start + size, cuts[i], cuts[i + 1]) for i, start in enumerate(starts)]
 
 
 def _positions(length: int, spacing: float) -> NDArray[np.float64]:

@@ -21,7 +21,6 @@ _LOOKS = 5
 def diameter_of(
     source: Source,
     tile: int,
-    overlap: int,
     *,
     model: str,
     device: str,
@@ -34,8 +33,8 @@ def diameter_of(
     ----------
     source : Source
         The image.
-    tile, overlap : int
-        The tiles, in pixels.
+    tile : int
+        Side of a tile, in pixels.
     model, device : str
         As for `load_model`.
     rgb : bool
@@ -52,7 +51,7 @@ def diameter_of(
     from napari_sam2_automask.engine import estimate_diameter
     from napari_sam2_automask.image import to_model_view
 
-    grid = Grid(source.shape, tile, overlap, source.planes)
+    grid = Grid(source.shape, tile, min(Grid.overlap, tile // 2), source.planes)
     # Not evenly spaced: with a period of the grid's, all might lie in one column.
     chosen = np.random.default_rng(0).permutation(len(grid))[:_LOOKS]
     found = []

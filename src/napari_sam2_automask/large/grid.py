@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from napari_sam2_automask.errors import SettingsError
+from napari_sam2_automask.spans import ALMOST, Span, spans
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["LOCAL_BITS", "Box", "Grid", "Tile", "object_id", "split_id"]
+__all__ = ["LOCAL_BITS", "Box", "Grid", "Place", "Tile", "object_id", "split_id"]
 
 #: An object's id before numbering is its tile's index and, in this many bits, its label in the tile. No two
 #: tiles can give the same id, so nobody has to hand ids out. 2**39 tiles of 2**24 - 1 objects fit in 63 bits.
@@ -69,12 +71,44 @@ class Tile:
     core: Box
 
 
+class Place(NamedTuple):
+    """Where a tile's pixels are from.
+
+    Attributes
+    ----------
+    shape : (int, int)
+        Height and width of the plane.
+    outer : Box
+        The tile's pixels.
+    rows, columns : tuple of Span
+        The windows that the tile is made of, counted from the plane's first pixel; empty where the grid has
+        none.
+    """
+
+    shape: tuple[int, int]
+    outer: Box
+    rows: tuple[Span, ...] = ()
+    columns: tuple[Span, ...] = ()
+
+
+class _Axis(NamedTuple):
+    """The tiles along one axis: their first pixels, their ends (excluded), their windows."""
+
+    starts: NDArray[np.int64]
+    ends: NDArray[np.int64]
+    windows: list[tuple[Span, ...]]
+
+
 @dataclass(frozen=True)
 class Grid:
     """Tiles of one size, evenly spaced, at least `overlap` pixels in common with each neighbour.
 
     Every tile has the full size, also at the image's edges, since a model that scales its input to a fixed
     size would see a smaller tile's objects larger. An image smaller than a tile is one tile.
+
+    Where a tile is looked at in several windows, these belong to the plane, not to the tile: they are evenly
+    spaced over all of it, and each is in one tile. Then what is found in a window does not depend on the tile
+    that it is in, and tiles share no more than windows share anyway.
 
     Attributes
     ----------
@@ -88,6 +122,8 @@ class Grid:
         How many planes there are; each has its own tiles.
     shifted : bool
         Move the inner tiles by half a step, to see whether the seams matter.
+    window : int
+        Side of the windows at most, in pixels; 0 for none.
     """
 
     shape: tuple[int, int]
@@ -95,6 +131,7 @@ class Grid:
     overlap: int = 128
     planes: int = 1
     shifted: bool = False
+    window: int = 0
 
     def __post_init__(self) -> None:
         if min(*self.shape, self.planes) < 1:
@@ -103,29 +140,47 @@ class Grid:
             raise SettingsError(f"tile is {self.tile}; use 16 pixels or more")
         if not 2 <= self.overlap <= self.tile // 2:
             raise SettingsError(f"overlap is {self.overlap}; use 2 to {self.tile // 2} (half a tile)")
+        if self.window and not self.overlap < self.window <= ALMOST * self.tile:
+            raise SettingsError(
+                f"the windows of a tile are {self.window} pixels wide; use more than the overlap "
+                f"({self.overlap}) and at most {ALMOST:.0%} of the tile ({self.tile})"
+            )
 
     @cached_property
-    def _starts(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        y, x = (_starts(n, self.tile, self.overlap, self.shifted) for n in self.shape)
+    def _axes(self) -> tuple[_Axis, _Axis]:
+        y, x = (self._axis(n) for n in self.shape)
         return y, x
+
+    def _axis(self, size: int) -> _Axis:
+        if not self.window:
+            starts = _starts(size, self.tile, self.overlap, self.shifted)
+            return _Axis(starts, np.minimum(starts + self.tile, size), [()] * len(starts))
+        pieces = spans(size, self.window, self.overlap)
+        side = pieces[0].end
+        together = 1 + (self.tile - side) * (len(pieces) - 1) // max(1, size - side)
+        count = -(-len(pieces) // together)
+        bounds = np.arange(count + 1) * len(pieces) // count
+        if self.shifted:
+            bounds = np.unique(np.concatenate([[0], (bounds[1:] + bounds[:-1]) // 2, [len(pieces)]]))
+        windows = [tuple(pieces[a:b]) for a, b in pairwise(bounds.tolist())]
+        starts, ends = np.array([(w[0].start, w[-1].end) for w in windows], np.int64).T
+        return _Axis(starts, ends, windows)
 
     @cached_property
     def seams(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """The rows and the columns where one core ends and the next begins, ascending."""
-        y, x = (
-            (s[1:] + s[:-1] + min(self.tile, n)) // 2 for s, n in zip(self._starts, self.shape, strict=True)
-        )
+        y, x = ((axis.starts[1:] + axis.ends[:-1]) // 2 for axis in self._axes)
         return y, x
 
     @property
     def rows(self) -> int:
         """Rows of tiles in a plane."""
-        return len(self._starts[0])
+        return len(self._axes[0].starts)
 
     @property
     def columns(self) -> int:
         """Columns of tiles in a plane."""
-        return len(self._starts[1])
+        return len(self._axes[1].starts)
 
     def __len__(self) -> int:
         return self.planes * self.rows * self.columns
@@ -143,14 +198,18 @@ class Grid:
 
     def _span(self, axis: int, i: int) -> tuple[int, int, int, int]:
         """Return start and end of a tile, and of its core, along one axis."""
-        starts, seams, size = self._starts[axis], self.seams[axis], self.shape[axis]
-        start = int(starts[i])
+        found, seams = self._axes[axis], self.seams[axis]
         return (
-            start,
-            min(start + self.tile, size),
+            int(found.starts[i]),
+            int(found.ends[i]),
             int(seams[i - 1]) if i else 0,
-            int(seams[i]) if i < len(seams) else size,
+            int(seams[i]) if i < len(seams) else self.shape[axis],
         )
+
+    def place(self, tile: Tile) -> Place:
+        """Return where a tile's pixels are from."""
+        y, x = self._axes
+        return Place(self.shape, tile.outer, y.windows[tile.row], x.windows[tile.column])
 
     def later_neighbours(self, index: int) -> list[int]:
         """Return the tiles of higher index that share pixels with a tile, so that each pair comes up once."""
@@ -159,12 +218,12 @@ class Grid:
 
     def touching(self, plane: int, box: Box) -> list[int]:
         """Return the tiles of a plane that share pixels with a box."""
-        spans = []
+        reached = []
         for axis, (low, high) in enumerate(((box.y0, box.y1), (box.x0, box.x1))):
-            starts = self._starts[axis]
-            first = int(np.searchsorted(starts, low - self.tile, side="right"))
-            spans.append(range(first, int(np.searchsorted(starts, high))))
-        return [(plane * self.rows + r) * self.columns + c for r in spans[0] for c in spans[1]]
+            found = self._axes[axis]
+            first = int(np.searchsorted(found.ends, low, side="right"))
+            reached.append(range(first, int(np.searchsorted(found.starts, high))))
+        return [(plane * self.rows + r) * self.columns + c for r in reached[0] for c in reached[1]]
 
     def owner(self, plane: ArrayLike, y: ArrayLike, x: ArrayLike) -> NDArray[np.int64]:
         """Return the index of the tile whose core holds each point; shapes broadcast."""
@@ -180,6 +239,7 @@ class Grid:
             "overlap": self.overlap,
             "planes": self.planes,
             "shifted": self.shifted,
+            "window": self.window,
         }
 
 

@@ -45,6 +45,7 @@ def segment_large(
     tile: int = 1024,
     overlap: int = 128,
     shifted: bool = False,
+    window: int = 0,
     stacked: bool | None = None,
     spacing: tuple[float, float, float] = (1.0, 1.0, 1.0),
     unit: str | None = None,
@@ -69,8 +70,9 @@ def segment_large(
         added to the name. A CSV table of the objects comes beside it too.
     segmenter : Segmenter
         How a tile is segmented.
-    tile, overlap, shifted
-        The tiles, see `Grid`. The overlap should be wider than most objects; larger objects are put together.
+    tile, overlap, shifted, window
+        The tiles, see `Grid` and `tiling_for`. The overlap should be wider than most objects; larger ones
+        are put together.
     stacked : bool, optional
         Whether the labels have an axis for the planes; left out, they have it if there are several planes.
     spacing : (float, float, float)
@@ -103,7 +105,7 @@ def segment_large(
         If the image cannot be read.
     """
     output = Path(output).absolute()
-    grid = Grid(source.shape, tile, overlap, source.planes, shifted)
+    grid = Grid(source.shape, tile, overlap, source.planes, shifted, window)
     stacked = source.planes > 1 if stacked is None else stacked
     pyramid = Pyramid(source.shape, source.planes, stacked, block)
     hashes = _hashes(source, grid, progress)

@@ -14,11 +14,12 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from napari_sam2_automask.large.grid import Place
     from napari_sam2_automask.settings import AmgSettings
 
-    #: Takes pixels (Y, X) or (Y, X, colours); returns labels (Y, X) and one score per label, in ascending
-    #: order.
-    SegmentTile: TypeAlias = Callable[[NDArray[Any]], tuple[NDArray[Any], NDArray[Any]]]
+    #: Takes pixels (Y, X) or (Y, X, colours) and where they are from; returns labels (Y, X) and one score per
+    #: label, in ascending order.
+    SegmentTile: TypeAlias = Callable[[NDArray[Any], Place], tuple[NDArray[Any], NDArray[Any]]]
 
 __all__ = ["ModelSegmenter", "Segmenter"]
 
@@ -81,6 +82,7 @@ class ModelSegmenter:
 
     def load(self) -> SegmentTile:
         """Load the model and return the function that segments a tile."""
+        from napari_sam2_automask.engine.fitting import crops
         from napari_sam2_automask.image import to_model_view
         from napari_sam2_automask.painting import paint
         from napari_sam2_automask.proposal import propose_view
@@ -89,10 +91,16 @@ class ModelSegmenter:
         use_threads(self.threads)
         model = model_of(self.model, self.device)
 
-        def segment_tile(pixels: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+        def segment_tile(pixels: NDArray[Any], place: Place) -> tuple[NDArray[Any], NDArray[Any]]:
             limits = self.contrast_limits
             view = to_model_view(pixels, rgb=self.rgb, contrast_limits=limits)
-            candidates = propose_view(view, self.settings, model, progress=check_stopped)
+            spacing = self.settings.object_diameter / self.settings.points_per_diameter
+            windows = (
+                crops(place.shape, place.rows, place.columns, spacing, place.outer[:2])
+                if place.rows
+                else None
+            )
+            candidates = propose_view(view, self.settings, model, crops=windows, progress=check_stopped)
             result = paint(select(candidates, self.settings))
             return result.labels, result.table["predicted_iou"].to_numpy()
 

@@ -43,8 +43,10 @@ class LargeSpec:
         Whether chunks may be missing from a Zarr array.
     contrast_limits : (float, float), optional
         Intensities shown as black and white; percentiles over the whole image when left out.
-    tile, overlap : int
-        The tiles, in pixels.
+    tile : int
+        Side of a tile, in pixels.
+    overlap : int
+        Least width of the strip that neighbouring tiles share, in pixels; 0 chooses it, see `tiling_for`.
     spacing : (float, float, float)
         Distance between planes, height and width of a pixel.
     unit : str, optional
@@ -79,7 +81,7 @@ class LargeSpec:
     allow_missing: bool = False
     contrast_limits: tuple[float, float] | None = None
     tile: int = 1024
-    overlap: int = 128
+    overlap: int = 0
     spacing: tuple[float, float, float] = (1.0, 1.0, 1.0)
     unit: str | None = None
     axis: str = "z"
@@ -136,6 +138,7 @@ class LargeSpec:
         from napari_sam2_automask.large.run import segment_large
         from napari_sam2_automask.large.segmenter import ModelSegmenter
         from napari_sam2_automask.large.source import FileSource
+        from napari_sam2_automask.large.windows import tiling_for
         from napari_sam2_automask.work.clusters import threads_for, workers_of
 
         image = str(Path(self.image).absolute())
@@ -150,8 +153,7 @@ class LargeSpec:
                 source,
                 Path(self.output),
                 segmenter,
-                tile=self.tile,
-                overlap=self.overlap,
+                **tiling_for(settings, self.tile, self.overlap)._asdict(),
                 spacing=self.spacing,
                 unit=self.unit,
                 axis=self.axis,
@@ -169,7 +171,6 @@ class LargeSpec:
         diameter = diameter_of(
             source,
             self.tile,
-            self.overlap,
             model=self.model,
             device="cpu" if self.scheduler else self._device(),
             rgb=source.is_rgb,

@@ -93,7 +93,9 @@ def do_tile(job: Job, index: int) -> None:
     tile = job.grid[index]
     if block_hashes(job.source, job.grid, index) != load_hashes(job.folder)[16 * index : 16 * index + 16]:
         raise ImageError("the image changed while the run was under way; start over with another output")
-    labels, scores = _segment_tile(job.segmenter)(job.source.read(tile.plane, tile.outer))
+    labels, scores = _segment_tile(job.segmenter)(
+        job.source.read(tile.plane, tile.outer), job.grid.place(tile)
+    )
     result = tile_result(job.grid, tile, labels, scores)
     Results(job.folder).write("tiles", index, labels=result.labels, table=result.table)
 
