@@ -65,7 +65,7 @@ def one_run(options: argparse.Namespace) -> None:
     segmenter: Any = Cheap()
     if options.model:
         settings, _ = resolve_settings("coarse", "bundled")
-        settings = settings.replace(points_per_side=options.points)
+        settings = settings.replace(fit_objects=False, points_per_side=options.points)
         limits = (20.0, 210.0)
         threads = options.threads
         segmenter = ModelSegmenter(settings, options.model, contrast_limits=limits, threads=threads)

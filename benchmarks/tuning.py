@@ -7,6 +7,9 @@ Of each completely annotated image with at least 15 objects (see folder.py), fiv
 those that are best over all these images, of the presets and of a grid around the balanced one: better than
 anyone could choose beforehand. With `--stored-only` the model does not run again for the size of the five.
 With `--fixed` a preset is compared with, and the search for a better one, most of the time, is left out.
+
+Also printed is how much could be gained at most: by the best of the fixed settings for each image, and by
+the best fixed ones if it were known of every candidate whether it matches an object.
 """
 
 from __future__ import annotations
@@ -27,10 +30,12 @@ from benchmarks.folder import read_folder
 from napari_sam2_automask import load_model, paint, select
 from napari_sam2_automask.candidates import Floor
 from napari_sam2_automask.image import to_model_view
+from napari_sam2_automask.pooling import take
 from napari_sam2_automask.presets import PRESETS
 from napari_sam2_automask.proposal import propose_view
 from napari_sam2_automask.score import f1
 from napari_sam2_automask.tuning import tune
+from napari_sam2_automask.tuning_search import Examples
 
 if TYPE_CHECKING:
     from napari_sam2_automask.candidates import Candidates
@@ -60,6 +65,14 @@ def score_on_the_rest(
     mostly[0] = False
     labels[mostly[labels]] = 0
     return f1(labels, np.where(few, 0, truth))
+
+
+def without_wrong(candidates: Candidates, truth: np.ndarray) -> Candidates:
+    """Leave out the candidates that match no object."""
+    objects = Examples.of(truth, None)
+    shared = objects.shared(candidates)
+    iou = shared / (candidates.area[:, None] + objects.area - shared)
+    return take(candidates, np.flatnonzero(iou.max(1) >= 0.5))
 
 
 def main() -> None:
@@ -104,10 +117,13 @@ def main() -> None:
         f"{own.pred_iou_thresh}, stability_score_thresh={own.stability_score_thresh}, box_nms_thresh="
         f"{own.box_nms_thresh}, nested={own.nested}; mean F1 {means[best]:.3f}"
     )
-    gains = []
+    print(f"best fixed settings of each image, if they were known: mean F1 {np.max(rows, 1).mean():.3f}")
+    gains, ceilings = [], []
     for name, (view, candidates, truth) in images.items():
         if own not in fixed and own != balanced:
             candidates = propose_view(view, own, model, floor=FLOOR)
+        known = without_wrong(candidates, truth)
+        ceilings.append([score_on_the_rest(c, own, truth, none) for c in (candidates, known)])
         again = cache(lambda s, view=view: propose_view(view, s, model, floor=FLOOR))
         rng = np.random.default_rng(0)
         mine, spans, sizes = [], [], set()
@@ -129,6 +145,8 @@ def main() -> None:
             f"{len(tuned.trials)} trials in {np.mean(spans):.1f} s",
             flush=True,
         )
+    before, after = np.mean(ceilings, 0)
+    print(f"if all wrong candidates were known: mean F1 {after:.3f}, not {before:.3f}")
     draws = np.random.default_rng(0).choice(gains, (10_000, len(gains))).mean(1)
     low, high = np.quantile(draws, [0.025, 0.975])
     print(
