@@ -95,11 +95,9 @@ class ModelSegmenter:
             limits = self.contrast_limits
             view = to_model_view(pixels, rgb=self.rgb, contrast_limits=limits)
             spacing = self.settings.object_diameter / self.settings.points_per_diameter
-            windows = (
-                crops(place.shape, place.rows, place.columns, spacing, place.outer[:2])
-                if place.rows
-                else None
-            )
+            windows = None
+            if place.rows and spacing:
+                windows = crops(place.shape, place.rows, place.columns, spacing, place.outer[:2])
             candidates = propose_view(view, self.settings, model, crops=windows, progress=check_stopped)
             result = paint(select(candidates, self.settings))
             return result.labels, result.table["predicted_iou"].to_numpy()
