@@ -47,6 +47,19 @@ def test_poorer_masks_are_taken_only_where_no_other_lies(candidates):
     assert points_of(everything) == [(30, 30), (31, 33), (80, 30)], "a lower threshold takes the part as well"
 
 
+def test_poorer_masks_are_about_as_large_as_the_others():
+    good = [Blob(15 + 30 * (k // 4), 15 + 30 * (k % 4), 5, 5 + k % 2, 0.9) for k in range(8)]
+    poor = [
+        Blob(75, 15, 5, 5, 0.6), Blob(75, 45, 2, 2, 0.6), Blob(75, 75, 5, 8, 0.6), Blob(75, 112, 4, 24, 0.6)
+    ]  # fmt: skip
+    lenient = BASE.replace(gap_leniency=0.15)
+    found = make_candidates((90, 140), good + poor, settings=BASE, floor=Floor(0.3, 0.1))
+    taken = set(points_of(select(found, lenient))) - {(b.x, b.y) for b in good}
+    assert taken == {(15, 75), (75, 75)}, "neither the small nor the large one"
+    few = make_candidates((90, 140), good[:7] + poor, settings=BASE, floor=Floor(0.3, 0.1))
+    assert len(select(few, lenient)) == 7 + len(poor), "seven do not say how large objects are"
+
+
 def test_two_poor_masks_of_one_object_are_not_both_taken():
     twice = make_candidates(
         SHAPE, [GOOD, POOR_BESIDE, Blob(31, 81, 10, 10, 0.58)], settings=BASE, floor=Floor(0.3, 0.1)

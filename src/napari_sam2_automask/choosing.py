@@ -42,6 +42,9 @@ _PROPOSAL_ONLY = (
 
 # A mask of which no more than this share lies in others is in a gap.
 _IN_GAP = 0.3
+# Poorly rated masks in gaps may be this many times smaller or larger than all chosen masks but the rare ones,
+# this share of them at either end; that says something from so many chosen masks on.
+_BEYOND, _RARE, _ENOUGH = 2.0, 0.05, 8
 
 
 class Choice(NamedTuple):
@@ -122,7 +125,7 @@ def choose(
             **dict(zip(("pred_iou_thresh", "stability_score_thresh"), settings.lowest_scores, strict=True))
         )
         rest = filter_scores(candidates, lenient, measures, {}) & ~covered(candidates, measures.area, alive)
-        filled = one_round(rest & ~alive, {})
+        filled = one_round(rest & ~alive & of_their_size(measures.area, alive), {})
         removed["taken back in gaps"] = -int(filled.sum())
         alive = alive | filled
     order = suppression_order(candidates, quality)
@@ -231,6 +234,18 @@ def covered(
     small, large = pairs.small[around], pairs.large[around]
     np.add.at(share, large, pairs.inside[around] * area[small] / np.maximum(area[large], 1))
     return share > _IN_GAP
+
+
+def of_their_size(area: NDArray[np.integer], chosen: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return which candidates are about as large as chosen ones, (N,) bool; all if few are chosen.
+
+    What is poorly rated and much smaller or larger than all that is well rated is debris or background more
+    often than an object.
+    """
+    if np.count_nonzero(chosen) < _ENOUGH:
+        return np.ones(len(area), bool)
+    low, high = np.quantile(area[chosen], (_RARE, 1 - _RARE))
+    return (area >= low / _BEYOND) & (area <= high * _BEYOND)
 
 
 def touches_edge(boxes: NDArray[np.int64], shape: tuple[int, int]) -> NDArray[np.bool_]:

@@ -132,7 +132,7 @@ class AmgSettings(MetaSettings):
     gap_leniency: float = param(
         0.0, "Leniency in gaps",
         "Where no other mask lies, masks may be rated this much below the predicted IoU threshold, and half "
-        "as much below the stability threshold.",
+        "as much below the stability threshold, if they are about as large as the others.",
         "filter", minimum=0.0, maximum=0.5, step=0.01,
     )  # fmt: skip
 
