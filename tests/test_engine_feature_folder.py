@@ -12,7 +12,7 @@ import pytest
 import torch
 from parity_kit import as_model, blobs, small_network
 
-from napari_sam2_automask.engine import keep_features_in, propose, proposing
+from napari_sam2_automask.engine import crop_features, keep_features_in, propose
 from napari_sam2_automask.engine.cache import features_cache
 from napari_sam2_automask.settings import AmgSettings
 
@@ -36,8 +36,8 @@ def folder(tmp_path: Path) -> Iterator[Path]:
 def passes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """One entry for each pass of the encoder."""
     seen: list[int] = []
-    original = proposing.encode
-    monkeypatch.setattr(proposing, "encode", lambda *a: seen.append(1) or original(*a))
+    original = crop_features.encode_together
+    monkeypatch.setattr(crop_features, "encode_together", lambda *a: seen.append(1) or original(*a))
     return seen
 
 

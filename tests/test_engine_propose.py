@@ -21,7 +21,7 @@ from parity_kit import (
 )  # fmt: skip
 
 from napari_sam2_automask.candidates import BEYOND_MEMORY, Candidates, Floor
-from napari_sam2_automask.engine import asking, estimate, memory, precision, propose, proposing
+from napari_sam2_automask.engine import asking, crop_features, estimate, memory, precision, propose, proposing
 from napari_sam2_automask.engine.cache import FeatureCache, features_cache
 from napari_sam2_automask.engine.decoder import LowRankDecoder
 from napari_sam2_automask.engine.encode import Features
@@ -121,21 +121,21 @@ def test_half_precision_is_for_cuda_only_and_falls_back(
     assert precision.is_half(BASE.replace(half_precision=True), torch.device("cuda"))
     assert not precision.is_half(BASE, torch.device("cuda"))
     half = Features(torch.ones(1, 2, 3, 3).half(), (torch.ones(1, 2, 6, 6).half(),), None)
-    single = precision.encode_in_half(lambda: half)
+    (single,) = precision.encode_in_half(lambda: [half])
     assert single.image_embed.dtype == single.high_res[0].dtype == torch.float32
     answers: list[Any] = [ModelError("not numbers"), half]
 
-    def encode() -> Features:
+    def encode() -> list[Features]:
         answer = answers.pop(0)
         if isinstance(answer, Exception):
             raise answer
-        return answer
+        return [answer]
 
-    assert precision.encode_in_half(encode) is half  # the second time, in whatever precision it came
+    assert precision.encode_in_half(encode)[0] is half  # the second time, in whatever precision it came
     keys: list[str] = []
     original = FeatureCache.get
-    monkeypatch.setattr(proposing, "is_half", lambda settings, device: settings.half_precision)
-    monkeypatch.setattr(proposing, "encode_in_half", lambda run: run())
+    monkeypatch.setattr(crop_features, "is_half", lambda settings, device: settings.half_precision)
+    monkeypatch.setattr(crop_features, "encode_in_half", lambda run: run())
     monkeypatch.setattr(
         FeatureCache, "get", lambda self, *args: keys.append(args[-1]) or original(self, *args)
     )
@@ -244,7 +244,7 @@ ERRORS = [MemoryError(), torch.OutOfMemoryError("CUDA out of memory"), RuntimeEr
 )]  # fmt: skip
 # Every way into the model.
 CALLS = [
-    (proposing, "encode"),
+    (crop_features, "encode_together"),
     (asking, "LowRankDecoder"),
     (asking.Asker, "_embed"),
     (LowRankDecoder, "_transform"),
@@ -322,6 +322,37 @@ def test_a_gpu_without_enough_memory_leaves_it_to_the_cpu(
     assert _same(found, expected)
 
 
+@pytest.mark.parametrize("fails", [False, True])
+def test_crops_that_pass_the_encoder_together_give_the_same_masks(
+    fails: bool, model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a GPU: four crops in a pass; if memory does not suffice for that, each by itself."""
+    settings = BASE.replace(crop_n_layers=1)
+    expected = propose(VIEW, settings, model)
+    features_cache.clear()
+    original, passes = crop_features.encode_together, []
+
+    def encode(network: Any, views: Any, tick: Any) -> Any:
+        passes.append(len(views))
+        if fails and len(views) > 1:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return original(network, views, tick)
+
+    monkeypatch.setattr(crop_features, "encode_together", encode)
+    monkeypatch.setattr(crop_features, "_TOGETHER", {"cpu": 4 * model.image_size**2})
+    found = propose(VIEW, settings, model)
+    assert passes == ([4, 1, 1, 1, 1, 1] if fails else [4, 1])
+    assert len(found) == len(expected) > 0
+    np.testing.assert_allclose(found.predicted_iou, expected.predicted_iou, rtol=0, atol=1e-5)
+    np.testing.assert_allclose(np.sort(found.area), np.sort(expected.area), atol=3)
+    passes.clear()
+    again = propose(VIEW, settings, model)
+    assert _same(again, found) and not passes, "features are kept"
+    if not fails:
+        propose(VIEW, settings.replace(points_per_side=4), model)
+        assert not passes
+
+
 def test_memory_that_never_suffices_is_said(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*args: object) -> None:
         raise torch.OutOfMemoryError("out of memory")
@@ -345,8 +376,8 @@ def _never(p: Progress) -> None:
 
 def test_the_same_image_is_encoded_once(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     passes = []
-    original = proposing.encode
-    monkeypatch.setattr(proposing, "encode", lambda *a: passes.append(1) or original(*a))
+    original = crop_features.encode_together
+    monkeypatch.setattr(crop_features, "encode_together", lambda *a: passes.append(1) or original(*a))
     features_cache.clear()
     first = propose(VIEW, BASE, model)
     again = propose(VIEW, BASE, model)

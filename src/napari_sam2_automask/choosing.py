@@ -245,7 +245,8 @@ def of_their_size(area: NDArray[np.integer], chosen: NDArray[np.bool_]) -> NDArr
     if np.count_nonzero(chosen) < _ENOUGH:
         return np.ones(len(area), bool)
     low, high = np.quantile(area[chosen], (_RARE, 1 - _RARE))
-    return (area >= low / _BEYOND) & (area <= high * _BEYOND)
+    fits: NDArray[np.bool_] = (area >= low / _BEYOND) & (area <= high * _BEYOND)
+    return fits
 
 
 def touches_edge(boxes: NDArray[np.int64], shape: tuple[int, int]) -> NDArray[np.bool_]:

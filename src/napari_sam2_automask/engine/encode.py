@@ -14,12 +14,12 @@ from torch.nn.functional import interpolate
 from napari_sam2_automask.errors import ModelError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
     from sam2.modeling.sam2_base import SAM2Base
 
-__all__ = ["Features", "check_finite", "encode", "model_input", "ticking"]
+__all__ = ["Features", "check_finite", "encode", "encode_together", "model_input", "ticking"]
 
 # The constants of sam2's SAM2Transforms.
 _MEAN = [0.485, 0.456, 0.406]
@@ -92,7 +92,34 @@ def encode(network: SAM2Base, view: NDArray[np.uint8], tick: Callable[[], None])
     ModelError
         If the features hold NaN or infinity.
     """
-    inputs = model_input(view, network.image_size).to(network.device)
+    return encode_together(network, [view], tick)[0]
+
+
+def encode_together(
+    network: SAM2Base, views: Sequence[NDArray[np.uint8]], tick: Callable[[], None]
+) -> list[Features]:
+    """Run the image encoder on several crops in one pass.
+
+    Parameters
+    ----------
+    network : SAM2Base
+        In evaluation mode.
+    views : sequence of (Y, X, 3) uint8 arrays
+        The crops, of any sizes.
+    tick : callable
+        As for `encode`.
+
+    Returns
+    -------
+    list of Features
+        One for each crop; to within rounding those of the crop alone.
+
+    Raises
+    ------
+    ModelError
+        If the features hold NaN or infinity.
+    """
+    inputs = torch.cat([model_input(view, network.image_size) for view in views]).to(network.device)
     with ticking(network, tick), _without_positions(network):
         backbone = network.forward_image(inputs)
     levels = list(backbone["backbone_fpn"][-network.num_feature_levels :])
@@ -100,7 +127,21 @@ def encode(network: SAM2Base, view: NDArray[np.uint8], tick: Callable[[], None])
         levels[-1] = levels[-1] + network.no_mem_embed.reshape(1, -1, 1, 1)
     check_finite("image encoder", *levels)
     dense = getattr(network.image_encoder.trunk, "dense", None)
-    return Features(levels[-1].contiguous(), tuple(levels[:-1]), dense)
+    if len(views) == 1:
+        return [Features(levels[-1].contiguous(), tuple(levels[:-1]), dense)]
+
+    def one(tensor: Tensor, k: int) -> Tensor:
+        # A part of the whole would keep all of it in memory.
+        return tensor[k : k + 1].clone(memory_format=torch.contiguous_format)
+
+    return [
+        Features(
+            one(levels[-1], k),
+            tuple(one(level, k) for level in levels[:-1]),
+            None if dense is None else one(dense, k),
+        )
+        for k in range(len(views))
+    ]
 
 
 def check_finite(part: str, *tensors: Tensor) -> None:

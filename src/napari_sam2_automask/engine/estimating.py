@@ -39,12 +39,12 @@ class Pace:
     points: int = 0
 
     @contextmanager
-    def encoding(self) -> Iterator[None]:
-        """Measure one pass of the encoder; a pass that is stopped does not count."""
+    def encoding(self, crops: int) -> Iterator[None]:
+        """Measure the encoder on some crops; what is stopped does not count."""
         start = perf_counter()
         yield
         self.encoder_seconds += perf_counter() - start
-        self.encoder_passes += 1
+        self.encoder_passes += crops
 
     @contextmanager
     def asking(self, points: int) -> Iterator[None]:

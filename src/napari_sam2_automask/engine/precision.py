@@ -26,23 +26,29 @@ def is_half(settings: AmgSettings, device: torch.device) -> bool:
     return settings.half_precision and device.type == "cuda"
 
 
-def encode_in_half(encode: Callable[[], Features]) -> Features:
+def encode_in_half(encode: Callable[[], list[Features]]) -> list[Features]:
     """Run the image encoder in float16, or in single precision where a value is too large for that.
 
     Parameters
     ----------
     encode : callable
-        Runs the encoder.
+        Runs the encoder on some crops.
 
     Returns
     -------
-    Features
+    list of Features
         In single precision.
     """
     try:
         with torch.autocast("cuda", torch.float16):
-            features = encode()
+            found = encode()
     except ModelError:
         return encode()
-    dense = None if features.dense is None else features.dense.float()
-    return Features(features.image_embed.float(), tuple(f.float() for f in features.high_res), dense)
+    return [
+        Features(
+            one.image_embed.float(),
+            tuple(level.float() for level in one.high_res),
+            None if one.dense is None else one.dense.float(),
+        )
+        for one in found
+    ]

@@ -12,8 +12,7 @@ import torch
 
 from napari_sam2_automask.candidates import Candidates, Floor, most_bytes
 from napari_sam2_automask.engine.asking import Answer, Asker
-from napari_sam2_automask.engine.cache import features_cache
-from napari_sam2_automask.engine.encode import Features, encode
+from napari_sam2_automask.engine.crop_features import CropFeatures
 from napari_sam2_automask.engine.estimating import pace_of
 from napari_sam2_automask.engine.fitting import object_points
 from napari_sam2_automask.engine.grid import Crop
@@ -25,7 +24,6 @@ from napari_sam2_automask.engine.memory import (
     is_out_of_memory,
     release,
 )
-from napari_sam2_automask.engine.precision import encode_in_half, is_half
 from napari_sam2_automask.engine.store import Store
 from napari_sam2_automask.engine.workers import in_order
 from napari_sam2_automask.errors import MemoryBudgetError
@@ -36,6 +34,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from napari_sam2_automask.engine.encode import Features
     from napari_sam2_automask.models import Model
     from napari_sam2_automask.settings import AmgSettings
 
@@ -110,6 +109,7 @@ class Proposal:
         self._pace = pace_of(model, settings)
         self._choose_batch()
         self._reporter = _Reporter(progress, Progress("encoder", 0, len(self._crops)))
+        self._features_of = CropFeatures(view, crops, settings, self._pace, self._reporter.tick)
         side = 4 * self._network.sam_image_embedding_size
         self._grid = side, side
 
@@ -181,22 +181,13 @@ class Proposal:
         return in_order(asker.ask, batches, cores, self._reporter.tick)
 
     def _features(self, crop: Crop) -> Features:
-        x0, y0, x1, y1 = crop.box
-        view = self._view[y0:y1, x0:x1]
-
-        def run() -> Features:
-            return encode(self._network, view, self._reporter.tick)
-
-        def compute() -> Features:
-            with self._pace.encoding():
-                return encode_in_half(run) if self._half else run()
-
         for attempt in range(3):
             try:
-                return features_cache.get(self._network, view, compute, "half" if self._half else "")
+                return self._features_of.of(self._network, crop.box)
             except Exception as error:
                 if not is_out_of_memory(error):
                     raise
+                self._features_of.one_by_one()
                 release(self._device)
                 if attempt:
                     self._move_to_cpu(error)
@@ -212,6 +203,7 @@ class Proposal:
         """
         if is_cpu(self._device):
             raise MemoryBudgetError(_TOO_SMALL) from error
+        self._features_of.one_by_one()  # what was encoded ahead is on the GPU
         self._network = copy_on_cpu(self._network)
         self._choose_batch()
 
@@ -235,10 +227,6 @@ class Proposal:
     def _device(self) -> torch.device:
         device: torch.device = self._network.device
         return device
-
-    @property
-    def _half(self) -> bool:
-        return is_half(self._settings, self._device)
 
     def _advance(self, prompts: int) -> None:
         self._done += prompts
