@@ -189,6 +189,24 @@ def test_a_level_of_a_pyramid_has_larger_pixels(tmp_path):
     table = pd.read_csv(tmp_path / "labels.objects.csv")
     assert len(table)
     np.testing.assert_allclose(table["area_micrometer2"], table["area"])
+    for size, level in (("0.5 um", 0), ("600 nm", 0), ("0.7 um", 0), ("0.8 um", 1), ("1 um", 1), ("9 um", 1)):
+        out = tmp_path / f"{size}.zarr"
+        done = invoke(tmp_path / "in.zarr", "--out", out, *SIZES, "--pixel-size", size)
+        assert done.exit_code == 0 and f"level {level} of the pyramid" in done.output, done.output
+        same = pd.read_csv(tmp_path / f"{size}.objects.csv").equals(table)
+        assert same == (level == 1)
+    both = ["--level", 1, "--pixel-size", "1 um"]
+    assert "give one of them" in message(tmp_path / "in.zarr", "--out", tmp_path / "o.zarr", *SIZES, *both)
+    for size, words in (("0 um", "a length above 0"), ("1 um2", "a length"), ("x", "give a number")):
+        wrong = message(tmp_path / "in.zarr", "--out", tmp_path / "o.zarr", *SIZES, "--pixel-size", size)
+        assert words in wrong
+
+
+def test_a_pixel_size_is_of_no_use_where_the_file_gives_none(image, tmp_path):
+    words = message(image, "--out", tmp_path / "labels.zarr", *SIZES, "--pixel-size", "1 um")
+    assert "nothing says how large a pixel is" in words
+    done = invoke(image, "--out", tmp_path / "labels.zarr", *SIZES, "--pixel-size", 3)
+    assert done.exit_code == 0 and "level 0" in done.output, "an image without a pyramid"
 
 
 def test_runs_that_are_not_there(tmp_path):

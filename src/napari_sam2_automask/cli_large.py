@@ -43,6 +43,15 @@ def large(
     ] = None,
     channel: Annotated[int, typer.Option(help="Which channel.")] = 0,
     level: Annotated[int, typer.Option(help="Which level of a pyramid; 0 is full resolution.")] = 0,
+    pixel_size: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LENGTH",
+            help="Take the level whose pixels are nearest to this size, such as '0.5 um', by the size that "
+            "the file gives.",
+            show_default=False,
+        ),
+    ] = None,
     along: Annotated[Along, typer.Option(help="What the planes are, if there are several.")] = Along.z,
     spacing: Annotated[
         tuple[float, float, float] | None,
@@ -100,6 +109,11 @@ def large(
     from napari_sam2_automask.units import Pixel
     from napari_sam2_automask.work.worker import model_of
 
+    if pixel_size is not None:
+        if level:
+            raise SettingsError("--level and --pixel-size both choose a level: give one of them")
+        level = _level_for(image, pixel_size)
+        say(f"level {level} of the pyramid")
     size, long_unit = _sizes(image, spacing, unit, level)
     in_pixels = measured(chosen, Pixel.known(size[1:], long_unit))
     name = str(Path(model).absolute()) if Path(model).is_file() else model
@@ -137,6 +151,7 @@ def _sizes(
     image: Path, spacing: tuple[float, float, float] | None, unit: str, level: int
 ) -> tuple[tuple[float, float, float], str | None]:
     """Return the voxel's size and the long name of its unit, from the options or from the file."""
+    from napari_sam2_automask.large.pyramid_levels import coarser
     from napari_sam2_automask.pixel_sizes import pixel_size_of
     from napari_sam2_automask.units import long_unit
 
@@ -147,20 +162,22 @@ def _sizes(
     found = pixel_size_of(image)
     if found is None:
         return (1.0, 1.0, 1.0), None
-    y, x = _coarser(image, level)
+    y, x = coarser(image, level)
     return (found[0] or 1.0, found[1] * y, found[2] * x), long_unit(found[3])
 
 
-def _coarser(image: Path, level: int) -> tuple[float, float]:
-    """Return how many times larger a pixel of a level is than one of full resolution."""
-    from napari_sam2_automask.opening import open_file
+def _level_for(image: Path, size: str) -> int:
+    """Return the level whose pixels are nearest to a size, such as ``0.5 um``."""
+    from napari_sam2_automask.large.pyramid_levels import level_nearest
+    from napari_sam2_automask.pixel_sizes import pixel_size_of
+    from napari_sam2_automask.units import Pixel, Quantity
 
-    if level == 0:
-        return 1.0, 1.0
-    (full, axes), (coarse, _) = open_file(image, 0), open_file(image, level)
-    places = [axes.index(axis) for axis in "YX" if axis in axes] or [-2, -1]
-    y, x = (full.shape[k] / coarse.shape[k] for k in places)
-    return float(y), float(x)
+    found = pixel_size_of(image)
+    pixel = None if found is None else Pixel.known((found[1], found[2]), found[3])
+    wanted = Quantity.read(size, 1, "--pixel-size").in_pixels(pixel, "--pixel-size")
+    if wanted <= 0:
+        raise SettingsError(f"--pixel-size is {size!r}: give a length above 0")
+    return level_nearest(image, wanted)
 
 
 def _run(spec: Any) -> None:
