@@ -38,7 +38,7 @@ def engine(monkeypatch):
 
     shown = []
 
-    def propose(view, settings, model, *, progress, floor=None):
+    def propose(view, settings, model, *, progress, floor=None, crops=None):
         shown.append(view)
         labels, _ = ndimage.label(view.max(2) > 100)
         blobs = [

@@ -29,7 +29,7 @@ def engine(monkeypatch):
     """Find every bright spot."""
     from scipy import ndimage
 
-    def propose(view, settings, model, *, progress, floor=None):
+    def propose(view, settings, model, *, progress, floor=None, crops=None):
         labels, _ = ndimage.label(view.max(2) > 100)
         found = ndimage.find_objects(labels)
         blobs = [

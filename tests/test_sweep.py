@@ -25,7 +25,7 @@ def proposals(monkeypatch):
     """Replace the engine by one that finds as many objects as the grid has points on a side."""
     made = []
 
-    def propose(view, settings, model, *, progress, floor):
+    def propose(view, settings, model, *, progress, floor, crops=None):
         made.append(settings)
         blobs = [
             Blob(30, 8 + 12 * k, 5, 5, 0.55 + 0.1 * k, 30) for k in range(min(5, settings.points_per_side))
