@@ -26,7 +26,7 @@ from napari_sam2_automask.large.omezarr import open_levels
 from napari_sam2_automask.large.run import segment_large
 from napari_sam2_automask.large.segmenter import ModelSegmenter
 from napari_sam2_automask.large.source import FileSource
-from napari_sam2_automask.large.windows import tiling_for
+from napari_sam2_automask.large.tiling import Tiling, tiling_for
 from napari_sam2_automask.planning import find_images
 from napari_sam2_automask.presets import resolve_settings
 from napari_sam2_automask.reading import read_image
@@ -59,8 +59,8 @@ def filled(pixels: NDArray[Any], side: int) -> NDArray[Any]:
     return np.pad(pixels, more, "symmetric")[:side, :side]
 
 
-def segmented(path: Path, shifted: bool, options: argparse.Namespace) -> tuple[NDArray[Any], float]:
-    """Segment an image with one of the grids; return labels (Y, X) and seconds."""
+def segmented(path: Path, shifted: bool, options: argparse.Namespace) -> tuple[NDArray[Any], Tiling, float]:
+    """Segment an image with one of the grids; return labels (Y, X), how it was cut, and seconds."""
     source = FileSource(str(path))
     limits = None if source.is_rgb and source.dtype == "uint8" else contrast_of(source)
     settings, _ = resolve_settings(options.preset, model_of(options.model, "cpu").family)
@@ -79,39 +79,41 @@ def segmented(path: Path, shifted: bool, options: argparse.Namespace) -> tuple[N
         settings = settings.replace(fit_objects=diameter > 0, object_diameter=diameter)
     threads = options.threads or threads_for(options.workers)
     segmenter = ModelSegmenter(settings, options.model, "cpu", limits, source.is_rgb, threads)
+    tiling = tiling_for(settings, options.tile, options.overlap)
     begin = time.perf_counter()
     with workers_of(options.workers) as executor:
         result = segment_large(
             source,
             path.with_suffix(f".{int(shifted)}.zarr"),
             segmenter,
-            **tiling_for(settings, options.tile, options.overlap)._asdict(),
+            **tiling._asdict(),
             shifted=shifted,
             executor=executor,
         )
     seconds = time.perf_counter() - begin
     levels, _ = open_levels(result.path)
-    return np.asarray(levels[0] if isinstance(levels, list) else levels), seconds
+    return np.asarray(levels[0] if isinstance(levels, list) else levels), tiling, seconds
 
 
-def near_seams(labels: NDArray[Any], tile: int) -> NDArray[np.bool_]:
+def near_seams(labels: NDArray[Any], tiling: Tiling) -> NDArray[np.bool_]:
     """Tell of each object, by ascending number, whether a seam of either grid is within an overlap of it."""
-    grids = [Grid((labels.shape[0], labels.shape[1]), tile, tile // 8, shifted=s) for s in (False, True)]
+    shape = labels.shape[0], labels.shape[1]
+    grids = [Grid(shape, **tiling._asdict(), shifted=s) for s in (False, True)]
     near = []
     for box in filter(None, find_objects(labels)):
         seams = [(axis, int(k)) for grid in grids for axis in (0, 1) for k in grid.seams[axis]]
-        near.append(any(box[a].start - tile // 8 <= k <= box[a].stop + tile // 8 for a, k in seams))
+        near.append(any(box[a].start - tiling.overlap <= k <= box[a].stop + tiling.overlap for a, k in seams))
     return np.array(near, bool)
 
 
 def row(name: str, path: Path, options: argparse.Namespace) -> tuple[int, int]:
     """Print what becomes of one image's objects; return how many match, and of how many."""
-    (usual, seconds), (shifted, _) = (segmented(path, s, options) for s in (False, True))
+    (usual, tiling, seconds), (shifted, _, _) = (segmented(path, s, options) for s in (False, True))
     counts = match(usual, shifted, IOU)
     most = counts.tp + max(counts.fp, counts.fn)
     ious = iou_matrix(usual, shifted)
     stays = ious.max(1, initial=0.0) >= IOU
-    near = near_seams(usual, options.tile)
+    near = near_seams(usual, tiling)
     shares = [f"{int(stays[k].sum())} of {int(k.sum())}" for k in (near, ~near)]
     cells = [name, len(stays), ious.shape[1], counts.tp, f"{counts.tp / max(most, 1):.1%}", *shares]
     print(f"| {' | '.join(map(str, cells))} | {seconds:.0f} |", flush=True)

@@ -70,8 +70,7 @@ def score_on_the_rest(
 def without_wrong(candidates: Candidates, truth: np.ndarray) -> Candidates:
     """Leave out the candidates that match no object."""
     objects = Examples.of(truth, None)
-    shared = objects.shared(candidates)
-    iou = shared / (candidates.area[:, None] + objects.area - shared)
+    iou = objects.iou(candidates, objects.shared(candidates))
     return take(candidates, np.flatnonzero(iou.max(1) >= 0.5))
 
 

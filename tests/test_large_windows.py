@@ -10,7 +10,7 @@ from napari_sam2_automask.large.omezarr import open_levels
 from napari_sam2_automask.large.run import segment_large
 from napari_sam2_automask.large.segmenter import ModelSegmenter
 from napari_sam2_automask.large.source import FileSource
-from napari_sam2_automask.large.windows import tiling_for
+from napari_sam2_automask.large.tiling import tiling_for
 from napari_sam2_automask.presets import resolve_settings
 from napari_sam2_automask.samples import samples
 from napari_sam2_automask.score import match

@@ -12,7 +12,7 @@ from napari_sam2_automask.errors import ImageError, SettingsError
 from napari_sam2_automask.large.compose import block_rows, compose
 from napari_sam2_automask.large.grid import Box, Grid, object_id, split_id
 from napari_sam2_automask.large.seams import seam_rows, tile_result
-from napari_sam2_automask.large.windows import tiling_for
+from napari_sam2_automask.large.tiling import tiling_for
 from napari_sam2_automask.score import double_masks, match
 from napari_sam2_automask.settings import AmgSettings
 from napari_sam2_automask.spans import ALMOST

@@ -135,6 +135,11 @@ class Examples:
                 counts[row] = np.bincount(window[candidates.mask(int(row))[2]], minlength=len(self.area) + 1)
         return counts[:, 1:]
 
+    def iou(self, candidates: Candidates, shared: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return the IoU of each candidate with each object, (N, G) float64, from what `shared` returned."""
+        found: NDArray[np.float64] = shared / (candidates.area[:, None] + self.area - shared)
+        return found
+
 
 class Search:
     """Coordinate ascent from one start, twice through all parameters.
@@ -164,8 +169,7 @@ class Search:
         self._candidates, self._objects, self._progress = candidates, objects, progress
         shared = objects.shared(candidates)
         self._table = BoxTable(candidates) if len(candidates) <= BoxTable.LARGEST else None
-        union = candidates.area[:, None] + objects.area - shared
-        self._iou = shared / union
+        self._iou = objects.iou(candidates, shared)
         inside = shared.sum(1) / np.maximum(candidates.area, 1)
         self._about = inside >= _ABOUT
         self._about[bad] = True

@@ -138,7 +138,7 @@ class LargeSpec:
         from napari_sam2_automask.large.run import segment_large
         from napari_sam2_automask.large.segmenter import ModelSegmenter
         from napari_sam2_automask.large.source import FileSource
-        from napari_sam2_automask.large.windows import tiling_for
+        from napari_sam2_automask.large.tiling import tiling_for
         from napari_sam2_automask.work.clusters import threads_for, workers_of
 
         image = str(Path(self.image).absolute())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, NamedTuple
 
+from napari_sam2_automask.large.grid import Grid
 from napari_sam2_automask.spans import ALMOST
 
 if TYPE_CHECKING:
@@ -12,9 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Tiling", "tiling_for"]
 
-# What tiles share in pixels, where nothing asks for more ...
-_OVERLAP = 128
-# ... and in object diameters: an object on a seam lies whole in at least one of its tiles.
+# What tiles share at least, in object diameters: an object on a seam lies whole in at least one of its tiles.
 _DIAMETERS = 2.0
 # Windows are at least so many overlaps wide, since most of a window is to be its own.
 _OVERLAPS = 4 / 3
@@ -62,5 +61,5 @@ def tiling_for(settings: AmgSettings, tile: int, overlap: int = 0) -> Tiling:
     side = max(math.ceil(wanted), math.ceil(_OVERLAPS * strip))
     if side < ALMOST * tile:
         return Tiling(tile, max(2, strip), side)
-    least = max(_OVERLAP, math.ceil(_DIAMETERS * settings.object_diameter))
+    least = max(Grid.overlap, math.ceil(_DIAMETERS * settings.object_diameter))
     return Tiling(tile, overlap or min(least, tile // 2))
