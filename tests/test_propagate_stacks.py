@@ -16,12 +16,12 @@ from video_network import video_model
 from napari_sam2_automask.cli import app
 from napari_sam2_automask.errors import AutomaskError
 from napari_sam2_automask.job_workers import JobTask, run_on_workers
+from napari_sam2_automask.pick import Pick
 from napari_sam2_automask.propagation import Propagation
 from napari_sam2_automask.replay import replay
 from napari_sam2_automask.settings import AmgSettings
 from napari_sam2_automask.stack_jobs import run_stacks
 from napari_sam2_automask.stack_planning import plan_stacks
-from napari_sam2_automask.stack_reading import Pick
 from napari_sam2_automask.work.executing import Serial
 
 SHAPE = (48, 64)

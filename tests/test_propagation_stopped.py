@@ -10,12 +10,12 @@ from video_network import video_model
 
 from napari_sam2_automask import proposal, spreading, unfinished
 from napari_sam2_automask.errors import UnfinishedError
+from napari_sam2_automask.pick import Pick
 from napari_sam2_automask.progress import Cancelled, no_progress
 from napari_sam2_automask.propagation import Propagation
 from napari_sam2_automask.settings import AmgSettings
 from napari_sam2_automask.stack_jobs import run_stacks
 from napari_sam2_automask.stack_planning import plan_stacks
-from napari_sam2_automask.stack_reading import Pick
 from napari_sam2_automask.unfinished import Unfinished
 
 SETTINGS = AmgSettings(points_per_side=2, pred_iou_thresh=0.0, stability_score_thresh=0.0)

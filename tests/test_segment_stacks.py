@@ -15,9 +15,10 @@ from napari_sam2_automask.candidates import Floor
 from napari_sam2_automask.channels import mix
 from napari_sam2_automask.cli import app, main
 from napari_sam2_automask.errors import AutomaskError, ImageError, SettingsError
+from napari_sam2_automask.pick import Pick, parse_planes
 from napari_sam2_automask.pixel_sizes import pixel_size_of
 from napari_sam2_automask.replay import replay
-from napari_sam2_automask.stack_reading import Pick, open_stack, parse_planes
+from napari_sam2_automask.stack_reading import open_stack
 
 SHAPE = (48, 64)
 SETTINGS = ["--points-per-side", "3", "--pred-iou-thresh", "0.5", "--stability-score-thresh", "0"]

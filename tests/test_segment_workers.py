@@ -21,10 +21,10 @@ from typer.testing import CliRunner
 from napari_sam2_automask.cli import app
 from napari_sam2_automask.errors import AutomaskError, ModelError, OutputError, SettingsError
 from napari_sam2_automask.job_workers import JobTask, run_on_workers
+from napari_sam2_automask.pick import Pick
 from napari_sam2_automask.planning import find_images, plan_jobs
 from napari_sam2_automask.presets import PRESETS
 from napari_sam2_automask.stack_planning import plan_stacks
-from napari_sam2_automask.stack_reading import Pick
 from napari_sam2_automask.work.clusters import local_cluster, workers_of
 from napari_sam2_automask.work.distribute import DaskExecutor
 from napari_sam2_automask.work.executing import Serial
@@ -176,7 +176,7 @@ def test_planes_of_stacks_are_shared_and_linked(client, tmp_path):
     outs = [tmp_path / "workers", tmp_path / "alone"]
     told = []
     for out, executor in zip(outs, (DaskExecutor(client), Serial()), strict=True):
-        stacks, useless = plan_stacks(sources, out, Pick(), link="z", spacing=(1, 1, 1), unit="um")
+        stacks, useless = plan_stacks(sources, out, Pick(), link="z", size=(1, 1, 1, "um"))
         assert list(useless) == [tmp_path / "c.tif"]
         results = list(
             run_on_workers(stacks, CheapTask(PRESETS["balanced"]), executor, contrast_of_stack=True)

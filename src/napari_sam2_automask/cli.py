@@ -12,6 +12,14 @@ from rich.table import Table
 
 from napari_sam2_automask import __version__
 from napari_sam2_automask.cli_large import large, runs_app
+from napari_sam2_automask.cli_levels import (
+    Level,
+    PixelSizeWanted,
+    Spacing,
+    SpacingUnit,
+    checked_size,
+    wanted_level,
+)
 from napari_sam2_automask.cli_models import models_app
 from napari_sam2_automask.cli_options import (
     DeviceName,
@@ -37,7 +45,6 @@ from napari_sam2_automask.console import OUT, complain, say
 from napari_sam2_automask.errors import AutomaskError
 from napari_sam2_automask.models.patience import wait_patiently
 from napari_sam2_automask.presets import PRESETS
-from napari_sam2_automask.units import UNITS
 
 __all__ = ["app", "main"]
 
@@ -168,18 +175,10 @@ def segment(
             help="Look for further objects on every so many planes; 0 for never.", rich_help_panel=STACKS
         ),
     ] = 0,
-    spacing: Annotated[
-        tuple[float, float, float] | None,
-        typer.Option(
-            metavar="Z Y X",
-            help="Distance between planes, height and width of a pixel, if the file does not tell.",
-            rich_help_panel=STACKS,
-            show_default=False,
-        ),
-    ] = None,
-    unit: Annotated[
-        str, typer.Option(help=f"The unit of --spacing: {', '.join(UNITS)}.", rich_help_panel=STACKS)
-    ] = "um",
+    level: Level = None,
+    pixel_size: PixelSizeWanted = None,
+    spacing: Spacing = None,
+    unit: SpacingUnit = "um",
     contrast: Annotated[
         Contrast,
         typer.Option(help="Take the percentiles from each plane, or from the stack.", rich_help_panel=STACKS),
@@ -227,11 +226,11 @@ def segment(
         "planes": planes,
         "series": series,
         "link": link and link.value,
-        "spacing": spacing,
-        "unit": unit,
+        "size": checked_size(spacing, unit),
+        "level": wanted_level(level, pixel_size),
         "propagate": propagation_of(propagate, start, new_every, link),
     }
-    pick = pick_of(plane, planes, project, channel, axes, link, spacing)
+    pick = pick_of(plane, planes, project, channel, axes, link, bool(spacing or of_stack["level"]))
     from napari_sam2_automask.cli_running import How, run_and_report
     from napari_sam2_automask.planning import find_images
 

@@ -6,6 +6,14 @@ from typing import Annotated, Any
 
 import typer
 
+from napari_sam2_automask.cli_levels import (
+    Level,
+    PixelSizeWanted,
+    Spacing,
+    SpacingUnit,
+    checked_size,
+    wanted_level,
+)
 from napari_sam2_automask.cli_options import (
     DeviceName,
     ModelName,
@@ -17,8 +25,7 @@ from napari_sam2_automask.cli_options import (
 from napari_sam2_automask.cli_stacks import Along
 from napari_sam2_automask.cli_work import WORK, Gpus, Scheduler, Threads, Workers, check_work
 from napari_sam2_automask.console import WorkProgress, complain, say
-from napari_sam2_automask.errors import OutputError, SettingsError
-from napari_sam2_automask.units import UNITS
+from napari_sam2_automask.errors import OutputError
 
 __all__ = ["large", "runs_app"]
 
@@ -42,26 +49,11 @@ def large(
         str | None, typer.Option(help="One letter for each axis (T, Z, C, Y, X, S), if the file is wrong.")
     ] = None,
     channel: Annotated[int, typer.Option(help="Which channel.")] = 0,
-    level: Annotated[int, typer.Option(help="Which level of a pyramid; 0 is full resolution.")] = 0,
-    pixel_size: Annotated[
-        str | None,
-        typer.Option(
-            metavar="LENGTH",
-            help="Take the level whose pixels are nearest to this size, such as '0.5 um', by the size that "
-            "the file gives.",
-            show_default=False,
-        ),
-    ] = None,
+    level: Level = None,
+    pixel_size: PixelSizeWanted = None,
     along: Annotated[Along, typer.Option(help="What the planes are, if there are several.")] = Along.z,
-    spacing: Annotated[
-        tuple[float, float, float] | None,
-        typer.Option(
-            metavar="Z Y X",
-            help="Distance between planes, height and width of a pixel, if the file does not tell.",
-            show_default=False,
-        ),
-    ] = None,
-    unit: Annotated[str, typer.Option(help=f"The unit of --spacing: {', '.join(UNITS)}.")] = "um",
+    spacing: Spacing = None,
+    unit: SpacingUnit = "um",
     contrast_limits: Annotated[
         tuple[float, float] | None,
         typer.Option(
@@ -106,16 +98,14 @@ def large(
     from napari_sam2_automask.large.spec import LargeSpec
     from napari_sam2_automask.physical import measured
     from napari_sam2_automask.presets import resolve_settings
-    from napari_sam2_automask.units import Pixel
+    from napari_sam2_automask.pyramid import place_level
+    from napari_sam2_automask.units import Pixel, long_unit
     from napari_sam2_automask.work.worker import model_of
 
+    placed = place_level(image, wanted_level(level, pixel_size), checked_size(spacing, unit))
     if pixel_size is not None:
-        if level:
-            raise SettingsError("--level and --pixel-size both choose a level: give one of them")
-        level = _level_for(image, pixel_size)
-        say(f"level {level} of the pyramid")
-    size, long_unit = _sizes(image, spacing, unit, level)
-    in_pixels = measured(chosen, Pixel.known(size[1:], long_unit))
+        say(f"level {placed.level} of the pyramid")
+    in_pixels = measured(chosen, Pixel.known(placed.spacing[1:], placed.unit))
     name = str(Path(model).absolute()) if Path(model).is_file() else model
     spec = LargeSpec(
         image=str(image),
@@ -125,14 +115,15 @@ def large(
         device=device,
         axes=(axes or "").upper(),
         channel=channel,
-        level=level,
+        level=placed.level,
         allow_missing=allow_missing,
         contrast_limits=contrast_limits,
         tile=tile,
         overlap=tile_overlap,
-        spacing=size,
-        unit=long_unit,
+        spacing=placed.spacing,
+        unit=None if placed.unit is None else long_unit(placed.unit),
         axis="t" if along is Along.time else "z",
+        origin=placed.origin,
         workers=workers,
         scheduler=scheduler,
         gpus=gpus,
@@ -145,39 +136,6 @@ def large(
         say(f"process {start(spec)} works on {out}; watch it with: sam2-automask runs status {out}")
         return
     _run(spec)
-
-
-def _sizes(
-    image: Path, spacing: tuple[float, float, float] | None, unit: str, level: int
-) -> tuple[tuple[float, float, float], str | None]:
-    """Return the voxel's size and the long name of its unit, from the options or from the file."""
-    from napari_sam2_automask.large.pyramid_levels import coarser
-    from napari_sam2_automask.pixel_sizes import pixel_size_of
-    from napari_sam2_automask.units import long_unit
-
-    if spacing is not None:
-        if min(spacing) <= 0:
-            raise SettingsError(f"--spacing is {spacing}: give three positive numbers")
-        return spacing, long_unit(unit)
-    found = pixel_size_of(image)
-    if found is None:
-        return (1.0, 1.0, 1.0), None
-    y, x = coarser(image, level)
-    return (found[0] or 1.0, found[1] * y, found[2] * x), long_unit(found[3])
-
-
-def _level_for(image: Path, size: str) -> int:
-    """Return the level whose pixels are nearest to a size, such as ``0.5 um``."""
-    from napari_sam2_automask.large.pyramid_levels import level_nearest
-    from napari_sam2_automask.pixel_sizes import pixel_size_of
-    from napari_sam2_automask.units import Pixel, Quantity
-
-    found = pixel_size_of(image)
-    pixel = None if found is None else Pixel.known((found[1], found[2]), found[3])
-    wanted = Quantity.read(size, 1, "--pixel-size").in_pixels(pixel, "--pixel-size")
-    if wanted <= 0:
-        raise SettingsError(f"--pixel-size is {size!r}: give a length above 0")
-    return level_nearest(image, wanted)
 
 
 def _run(spec: Any) -> None:

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from napari_sam2_automask.jobs import FileResult
     from napari_sam2_automask.models import Model
     from napari_sam2_automask.physical import AnySettings
+    from napari_sam2_automask.pick import Pick
     from napari_sam2_automask.propagation import Propagation
-    from napari_sam2_automask.stack_reading import Pick
 
 __all__ = ["STACKS", "Along", "Contrast", "Planned", "Projection", "pick_of", "plan_work", "propagation_of"]
 
@@ -52,22 +52,24 @@ def pick_of(
     channel: str | None,
     axes: str | None,
     link: Along | None,
-    spacing: tuple[float, float, float] | None,
+    sized: bool,
 ) -> Pick | None:
     """Return what to take of stacks; None if a plane's number says it all.
+
+    `sized` says that something is told of the size of pixels.
 
     Raises
     ------
     SettingsError
         If options exclude each other.
     """
-    from napari_sam2_automask.stack_reading import Pick, parse_channel
+    from napari_sam2_automask.pick import Pick, parse_channel
 
     if plane is not None and planes is not None:
         raise SettingsError("--plane and --planes exclude each other: give one of them")
     if plane is not None and link is not None:
         raise SettingsError("--link needs several planes: leave out --plane, or give --planes A:B")
-    if all(option is None for option in (planes, project, channel, axes, link, spacing)):
+    if all(option is None for option in (planes, project, channel, axes, link)) and not sized:
         return None
     return Pick(plane, project and project.value, parse_channel(channel), axes or "")
 
@@ -135,30 +137,21 @@ def plan_work(
     of_stack: dict[str, Any],
     contrast_of_stack: bool,
 ) -> Planned:
-    """Plan what `segment` has to do: images, or planes of stacks.
-
-    Raises
-    ------
-    SettingsError
-        If the voxel's size or its unit is none.
-    """
+    """Plan what `segment` has to do: images, or planes of stacks; `of_stack` is what `plan_stacks` takes."""
     from napari_sam2_automask.reading import SUFFIXES
-    from napari_sam2_automask.units import Pixel, short_unit
+    from napari_sam2_automask.units import Pixel
 
-    spacing, unit = of_stack["spacing"], short_unit(of_stack["unit"])
-    if spacing is not None and min(spacing) <= 0:
-        raise SettingsError(f"--spacing is {spacing}: give three positive numbers")
-    whole = all(of_stack[option] is None for option in ("planes", "link", "series"))
+    size = of_stack["size"]
+    whole = all(not of_stack[option] for option in ("planes", "link", "series", "level"))
     # A pick for the sake of the spacing alone leaves PNG and JPEG files what they are: no stacks.
     plain = pick is None or (pick.is_plain and all(path.suffix.lower() in SUFFIXES for path in images))
     if plain and whole and not contrast_of_stack:
         from napari_sam2_automask.planning import plan_jobs
 
-        pixel = None if spacing is None else Pixel(spacing[1], spacing[2], unit)
+        pixel = None if size is None else Pixel(*size[1:])
         return Planned(plan_jobs(images, out, plane, pixel), False, {})
+    from napari_sam2_automask.pick import Pick
     from napari_sam2_automask.stack_planning import plan_stacks
-    from napari_sam2_automask.stack_reading import Pick
 
-    of_stack = {**of_stack, "unit": unit}
     stacks, useless = plan_stacks(images, out, pick or Pick(plane), **of_stack)
     return Planned(stacks, True, useless, contrast_of_stack)

@@ -19,7 +19,7 @@ from napari_sam2_automask.progress import ProgressCallback, no_progress
 from napari_sam2_automask.reading import LoadedImage, read_image
 from napari_sam2_automask.segmenting import segment_loaded
 from napari_sam2_automask.series import folder_hash
-from napari_sam2_automask.stack_reading import open_stack
+from napari_sam2_automask.stack_reading import stack_of
 from napari_sam2_automask.units import Pixel, width_text
 from napari_sam2_automask.writing import make_folder, write_results
 
@@ -143,7 +143,7 @@ def read_job(job: Job) -> LoadedImage:
     if job.pick is None:
         image = read_image(job.source, job.plane)
     else:
-        image = open_stack(job.source, job.pick.axes, job.pick.series).read(job.pick)
+        image = stack_of(job.source, job.pick).read(job.pick)
     if job.pixel is None:
         return image
     return replace(image, pixel_size=(job.pixel.height, job.pixel.width), unit=job.pixel.unit)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from napari_sam2_automask.stack_reading import Pick
+    from napari_sam2_automask.pick import Pick
     from napari_sam2_automask.units import Pixel
 
 __all__ = ["Job", "find_images", "plan_jobs", "unique_stems"]

@@ -76,7 +76,8 @@ def read_image(path: Path, plane: int | None = None) -> LoadedImage:
     """
     try:
         if path.is_dir():
-            from napari_sam2_automask.stack_reading import Pick, open_stack
+            from napari_sam2_automask.pick import Pick
+            from napari_sam2_automask.stack_reading import open_stack
 
             return open_stack(path).read(Pick(plane))
         with path.open("rb") as file:
@@ -108,7 +109,8 @@ def count_planes(path: Path) -> int:
 
     try:
         if path.is_dir():
-            from napari_sam2_automask.stack_reading import Pick, open_stack
+            from napari_sam2_automask.pick import Pick
+            from napari_sam2_automask.stack_reading import open_stack
 
             return open_stack(path).count(Pick())
         with path.open("rb") as file:

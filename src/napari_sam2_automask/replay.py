@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from napari_sam2_automask.candidates import Floor
 from napari_sam2_automask.errors import AutomaskError, SettingsError
 from napari_sam2_automask.jobs import file_hash
+from napari_sam2_automask.pick import Pick
 from napari_sam2_automask.planning import Job
 from napari_sam2_automask.progress import ProgressCallback, no_progress
 from napari_sam2_automask.propagation import Propagation
@@ -18,6 +19,7 @@ from napari_sam2_automask.replay_channels import channels_of, load_channels
 from napari_sam2_automask.replay_inputs import (
     Part,
     find_image,
+    level_in,
     load_image,
     load_model_of,
     read_record,
@@ -28,7 +30,6 @@ from napari_sam2_automask.settings import AmgSettings
 from napari_sam2_automask.stack_jobs import write_linked
 from napari_sam2_automask.stack_planning import LinkPaths, StackJob
 from napari_sam2_automask.stack_propagation import propagate_again
-from napari_sam2_automask.stack_reading import Pick
 from napari_sam2_automask.writing import ResultPaths, make_folder, write_results
 
 if TYPE_CHECKING:
@@ -107,7 +108,7 @@ def replay(
     region = None if described is None else Region.from_json(described)
     channels = channels_of(record)
     if channels is not None:
-        picture, source = load_channels(channels, path, image)
+        picture, source = load_channels(channels, path, image, level_in(record))
         loaded = [Part.of(picture, region)]
     else:
         source = find_image(record, path, image)

@@ -10,7 +10,8 @@ import numpy as np
 from napari_sam2_automask.channels import Look
 from napari_sam2_automask.errors import ImageError, SettingsError
 from napari_sam2_automask.image import image_hash
-from napari_sam2_automask.reading import LoadedImage, count_planes, read_image
+from napari_sam2_automask.reading import LoadedImage
+from napari_sam2_automask.stack_reading import every_plane
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,7 +29,7 @@ def channels_of(record: Mapping[str, Any]) -> Mapping[str, Any] | None:
 
 
 def load_channels(
-    channels: Mapping[str, Any], path: Path, given: Path | None = None
+    channels: Mapping[str, Any], path: Path, given: Path | None = None, level: int = 0
 ) -> tuple[LoadedImage, Path]:
     """Read the channels of a record.
 
@@ -40,6 +41,8 @@ def load_channels(
         The record; files that are no longer where they were are looked for beside it.
     given : Path, optional
         The file that holds all channels, or the folder that holds their files.
+    level : int
+        Which level of a pyramid; 0 is full resolution.
 
     Returns
     -------
@@ -65,7 +68,9 @@ def load_channels(
             f"the record does not say enough about its channels ({error}): run again and save"
         ) from error
     files = [_file(name, known, path, given) for name, known in names]
-    arrays = [_find(file, name, *one) for file, (name, _), one in zip(files, names, pixels, strict=True)]
+    arrays = [
+        _find(file, level, name, *one) for file, (name, _), one in zip(files, names, pixels, strict=True)
+    ]
     image = LoadedImage(np.stack(arrays, -1), False, channels=how, looks=looks)
     return image, files[0]
 
@@ -93,11 +98,10 @@ def _file(name: str, known: str | None, path: Path, given: Path | None) -> Path:
     return found
 
 
-def _find(file: Path, name: str, sha256: str, dtype: np.dtype[Any]) -> NDArray[Any]:
+def _find(file: Path, level: int, name: str, sha256: str, dtype: np.dtype[Any]) -> NDArray[Any]:
     """Return the plane of a file that holds these pixels in some type."""
-    count = count_planes(file)
-    for plane in range(count):
-        array = read_image(file, plane if count > 1 else None).array.astype(dtype, copy=False)
+    for plane in every_plane(file, level):
+        array = plane.array.astype(dtype, copy=False)
         if image_hash(array) == sha256:
             return array
     raise ImageError(

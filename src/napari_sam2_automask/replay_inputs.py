@@ -10,16 +10,19 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from napari_sam2_automask.errors import ImageError, ModelError, SettingsError
 from napari_sam2_automask.image import image_hash
 from napari_sam2_automask.jobs import file_hash
-from napari_sam2_automask.reading import LoadedImage, count_planes, read_image
+from napari_sam2_automask.pick import Pick
+from napari_sam2_automask.reading import LoadedImage, read_image
 from napari_sam2_automask.record import RECORD_FORMAT
-from napari_sam2_automask.stack_reading import Pick, open_stack
+from napari_sam2_automask.stack_reading import every_plane, stack_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from napari_sam2_automask.models import Model
     from napari_sam2_automask.progress import ProgressCallback
     from napari_sam2_automask.region import Region
 
-__all__ = ["Part", "find_image", "load_image", "load_model_of", "read_record", "set_threads"]
+__all__ = ["Part", "find_image", "level_in", "load_image", "load_model_of", "read_record", "set_threads"]
 
 _OTHER_PIXELS = (
     "the pixels of {} are not those of the record (SHA-256 {}...): give the file that was segmented"
@@ -108,20 +111,25 @@ class Part(NamedTuple):
 def load_image(record: dict[str, Any], source: Path, region: Region | None = None) -> Part:
     """Read the plane that was segmented, told by the record's number or by its pixels; cut out the region."""
     plane, expected = record.get("plane"), record["image"].get("sha256")
+    level = level_in(record)
     if record.get("pick"):
         pick = Pick.from_json(record["pick"])
-        part = Part.of(open_stack(source, pick.axes, pick.series).read(pick), region)
+        part = Part.of(stack_of(source, pick).read(pick), region)
         if expected not in (None, image_hash(part.image.array)):
             raise ImageError(_OTHER_PIXELS.format(source, str(expected)[:12]))
         return part
-    planes = [plane] if plane is not None else [None]
-    if plane is None and (count := count_planes(source)) > 1:
-        planes = list(range(count))
-    for number in planes:
-        part = Part.of(replace(read_image(source, number), plane=plane), region)
+    planes = every_plane(source, level) if plane is None else [read_image(source, plane)]
+    for image in planes:
+        part = Part.of(replace(image, plane=plane), region)
         if expected is None or image_hash(part.image.array) == expected:
             return part
     raise ImageError(_OTHER_PIXELS.format(source, str(expected)[:12]))
+
+
+def level_in(record: Mapping[str, Any]) -> int:
+    """Return the level of a pyramid that a record from a viewer is of; 0 is full resolution."""
+    found = (record.get("viewer") or {}).get("level")
+    return found if isinstance(found, int) else 0
 
 
 def load_model_of(

@@ -15,7 +15,7 @@ from napari_sam2_automask.jobs import FileResult, run_jobs
 from napari_sam2_automask.progress import Progress, ProgressCallback, no_progress
 from napari_sam2_automask.stack import link_planes
 from napari_sam2_automask.stack_propagation import propagate_stack
-from napari_sam2_automask.stack_reading import open_stack
+from napari_sam2_automask.stack_reading import stack_of
 from napari_sam2_automask.stack_writing import write_objects
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def limits_of(stack: StackJob) -> tuple[float, float] | None:
     chosen = np.unique(np.linspace(0, len(stack.planes) - 1, _SAMPLED).astype(int))
     first = stack.planes[0].pick
     assert first is not None
-    opened = open_stack(stack.source, first.axes, first.series)
+    opened = stack_of(stack.source, first)
     images = [opened.read(job.pick) for job in (stack.planes[k] for k in chosen) if job.pick is not None]
     if images[0].rgb:
         return None

@@ -6,9 +6,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from napari_sam2_automask.errors import AutomaskError, ImageError, SettingsError
+from napari_sam2_automask.pick import POSITIONS, Pick, parse_planes
 from napari_sam2_automask.planning import Job, unique_stems
+from napari_sam2_automask.pyramid import level_for, pixel_size_at, steps_of
 from napari_sam2_automask.series import count_series
-from napari_sam2_automask.stack_reading import POSITIONS, Pick, Stack, open_stack, parse_planes
+from napari_sam2_automask.stack_reading import Stack, stack_of
 from napari_sam2_automask.units import Pixel
 from napari_sam2_automask.writing import ResultPaths
 
@@ -16,7 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from napari_sam2_automask.pixel_sizes import PixelSize
     from napari_sam2_automask.propagation import Propagation
+    from napari_sam2_automask.units import Quantity
 
 __all__ = ["LinkPaths", "StackJob", "plan_stacks"]
 
@@ -84,8 +88,8 @@ def plan_stacks(
     *,
     planes: str | None = None,
     link: str | None = None,
-    spacing: tuple[float, float, float] | None = None,
-    unit: str = "px",
+    size: PixelSize | None = None,
+    level: int | Quantity = 0,
     propagate: Propagation | None = None,
     series: str | None = None,
 ) -> tuple[list[StackJob], dict[Path, str]]:
@@ -103,8 +107,10 @@ def plan_stacks(
         ``"all"`` or ``"A:B"``.
     link : {"z", "time"}, optional
         Link the objects of all planes.
-    spacing, unit
-        The voxel's size, in place of what the files say.
+    size : PixelSize, optional
+        The voxel's size at full resolution, in place of what the files say.
+    level : int or Quantity
+        Which level of a pyramid, or the size that its pixels should have.
     propagate : Propagation, optional
         How objects are carried through the planes, which needs `link`.
     series : str, optional
@@ -125,19 +131,23 @@ def plan_stacks(
         for number in parse_series(series, source)
     ]
     for source, stem, number in chosen:
-        pick = replace(whole_pick, series=number)
         try:
-            stack = open_stack(source, pick.axes, number)
+            own_level = level_for(source, level, number or 0, size)
+            pick = replace(whole_pick, series=number, level=own_level)
+            stack = stack_of(source, pick)
+            if size is not None:
+                steps = steps_of(source, own_level, number or 0, stack.axes)
+                stack = replace(stack, size=pixel_size_at(size, steps))
             numbers = _numbers(stack, pick, planes, link)
-            size = spacing or _spacing(stack, link)
+            spacing = _spacing(stack, link)
         except AutomaskError as error:
             useless[source] = str(error)
             continue
         picks = [replace(pick, plane=number) for number in numbers]
-        pixel = None if spacing is None else Pixel(spacing[1], spacing[2], unit)
+        pixel = None if size is None or stack.size is None else Pixel(*stack.size[1:])
         jobs = [Job(source, ResultPaths.of(folder, stem + p.suffix), p.plane, p, pixel) for p in picks]
         whole = stem + replace(pick, plane=None).suffix
-        own_unit = unit if spacing or stack.size is None else stack.size[3]
+        own_unit = "px" if stack.size is None else stack.size[3]
         # Objects of one position have nothing to do with those of another.
         groups: dict[int | None, list[Job]] = {}
         for job in jobs:
@@ -146,7 +156,7 @@ def plan_stacks(
         for position, own in groups.items():
             name = whole if position is None else f"{whole}_pos{position}"
             paths = LinkPaths.of(folder, name)
-            stacks.append(StackJob(source, tuple(own), link, size, own_unit, paths, propagate))
+            stacks.append(StackJob(source, tuple(own), link, spacing, own_unit, paths, propagate))
     return stacks, useless
 
 

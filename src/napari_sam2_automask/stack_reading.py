@@ -2,79 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_sam2_automask.errors import ImageError, SettingsError
+from napari_sam2_automask.errors import ImageError
 from napari_sam2_automask.opening import guess_axes, open_file
+from napari_sam2_automask.pick import POSITIONS, Pick
 from napari_sam2_automask.pixel_sizes import PixelSize, pixel_size_of
-from napari_sam2_automask.reading import LoadedImage
+from napari_sam2_automask.pyramid import pixel_size_at, steps_of
+from napari_sam2_automask.reading import LoadedImage, count_planes, read_image
 from napari_sam2_automask.series import count_series
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
 
-__all__ = ["POSITIONS", "Channel", "Pick", "Stack", "open_stack", "parse_channel", "parse_planes"]
-
-Channel: TypeAlias = int | Literal["mix", "pool"]
-_PROJECTIONS = ("max", "mean")
-#: Axes of positions (fields, wells): each is a stack of its own; nothing is linked or projected over them.
-POSITIONS = "PR"
-
-
-@dataclass(frozen=True, slots=True)
-class Pick:
-    """What to take of a stack for one picture.
-
-    Attributes
-    ----------
-    plane : int or None
-        Which plane, counted over all axes that are neither rows, columns, colours, channels (where `channel`
-        is given) nor projected, the last one fastest. None where there is one only.
-    project : {"max", "mean"} or None
-        Take the maximum or mean over z, or over the only axis of planes.
-    channel : int, "mix", "pool" or None
-        One channel, all mixed in colours, or each by itself with the masks of all pooled. None counts
-        channels as planes.
-    axes : str
-        One letter for each axis of the file, where its own description is missing or wrong.
-    series : int or None
-        Which image of a TIFF with several.
-    """
-
-    plane: int | None = None
-    project: str | None = None
-    channel: Channel | None = None
-    axes: str = ""
-    series: int | None = None
-
-    @property
-    def suffix(self) -> str:
-        """What to add to the names of results."""
-        channel = f"c{self.channel}" if isinstance(self.channel, int) else self.channel
-        plane = None if self.plane is None else f"plane{self.plane}"
-        series = None if self.series is None else f"series{self.series}"
-        return "".join(f"_{part}" for part in (series, self.project, channel, plane) if part)
-
-    @property
-    def is_plain(self) -> bool:
-        """Whether a number of a plane says it all."""
-        return self.project is None and self.channel is None and self.series is None and not self.axes
-
-    def to_json(self) -> dict[str, Any]:
-        """Return what `from_json` reads."""
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Pick:
-        """Read what `to_json` wrote."""
-        names = ("plane", "project", "channel", "series")
-        return cls(**{name: data.get(name) for name in names}, axes=data["axes"])
+__all__ = ["Stack", "every_plane", "open_stack", "stack_of"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -207,7 +154,7 @@ class Stack:
         return f"{self.path} ({self.axes} {'x'.join(map(str, self.array.shape))})"
 
 
-def open_stack(path: Path, axes: str = "", series: int | None = None) -> Stack:
+def open_stack(path: Path, axes: str = "", series: int | None = None, level: int = 0) -> Stack:
     """Open a TIFF, Zarr, OME-Zarr or ``.npy`` file.
 
     Parameters
@@ -218,17 +165,20 @@ def open_stack(path: Path, axes: str = "", series: int | None = None) -> Stack:
         One letter for each axis, in place of what the file says.
     series : int, optional
         Which image of a TIFF with several.
+    level : int
+        Which level of a pyramid; 0 is full resolution.
 
     Raises
     ------
     ImageError
-        If the file cannot be read or holds several images and none was chosen, or the axes do not fit it.
+        If the file cannot be read or holds several images and none was chosen, it has no such level, or the
+        axes do not fit it.
     """
     if series is None and (count := count_series(path)) > 1:
         raise ImageError(
             f"{path} holds {count} series: choose with --series N, from 0 to {count - 1}, or all"
         )
-    array, found = open_file(path, series=series or 0)
+    array, found = open_file(path, level, series or 0)
     wanted = axes.upper() or found or guess_axes(array.shape, array.dtype)
     shape = "x".join(map(str, array.shape))
     if len(wanted) != len(array.shape) or len(set(wanted)) != len(wanted) or not {"Y", "X"} <= set(wanted):
@@ -238,38 +188,38 @@ def open_stack(path: Path, axes: str = "", series: int | None = None) -> Stack:
         )
     if "S" in wanted and array.shape[wanted.index("S")] not in (3, 4):
         raise ImageError(f"axis S of {path} ({wanted} {shape}) is not 3 or 4 colours: call it C in --axes")
-    return Stack(path, array, wanted, pixel_size_of(path, series or 0))
+    size = pixel_size_of(path, series or 0)
+    if level:
+        size = pixel_size_at(size, steps_of(path, level, series or 0, wanted))
+    return Stack(path, array, wanted, size)
 
 
-def parse_channel(text: str | None) -> Channel | None:
-    """Read a channel: a number, ``mix`` or ``pool``.
+def stack_of(path: Path, pick: Pick) -> Stack:
+    """Open a file as a pick asks for; raises what `open_stack` raises."""
+    return open_stack(path, pick.axes, pick.series, pick.level)
+
+
+def every_plane(path: Path, level: int = 0) -> Iterator[LoadedImage]:
+    """Read all planes of a file, one after the other, channels counted as planes.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    level : int
+        Which level of a pyramid; 0 is full resolution.
 
     Raises
     ------
-    SettingsError
-        If it is none of them.
+    ImageError
+        If the file cannot be read or has no such level.
     """
-    if text is None or text == "mix" or text == "pool":
-        return text  # type: ignore[return-value]
-    if not text.isdecimal():
-        raise SettingsError(f"--channel is {text!r}: give a number from 0, mix or pool")
-    return int(text)
-
-
-def parse_planes(text: str, count: int) -> list[int]:
-    """Read a range of planes: ``all``, or ``A:B`` from A up to, not including, B.
-
-    Raises
-    ------
-    SettingsError
-        If it is neither, or holds no plane of the `count` there are.
-    """
-    if text == "all":
-        return list(range(count))
-    first, colon, last = text.partition(":")
-    if not colon or not all(part == "" or part.isdecimal() for part in (first, last)):
-        raise SettingsError(f"--planes is {text!r}: give all, or A:B from A up to, not including, B")
-    found = list(range(count))[int(first or 0) : int(last) if last else None]
-    if not found or (last and int(last) > count):
-        raise SettingsError(f"--planes {text} is not within the {count} planes there are (0:{count})")
-    return found
+    if level == 0:  # any kind of file
+        count = count_planes(path)
+        for plane in range(count):
+            yield read_image(path, plane if count > 1 else None)
+        return
+    for series in range(count_series(path)):
+        stack = open_stack(path, series=series, level=level)
+        for plane in range(stack.count(Pick())):
+            yield stack.read(Pick(plane))

@@ -189,14 +189,13 @@ class BackgroundPanel(QWidget):
         except Exception as error:
             self._fail(error)
             return
-        run = KnownRun(spec.output, spec.image, request.source.shape, as_lists(request.source.transform))
+        source = request.source
+        run = KnownRun(spec.output, spec.image, source.shape, as_lists(source.transform), source.level)
         # Remembered before it is there: a viewer that is closed at this moment must not lose it.
         self._known.add(run)
         self.start.setEnabled(False)
         self.message.setText("Starting ...")
-        self._errands.send(
-            partial(start_run, spec, request.source), self._on_started, partial(self._on_refused, run)
-        )
+        self._errands.send(partial(start_run, spec, source), self._on_started, partial(self._on_refused, run))
 
     def _on_started(self, _: Any) -> None:
         self._own_output = False

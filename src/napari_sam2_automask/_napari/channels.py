@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from napari_sam2_automask._napari.place import layer_transform
+from napari_sam2_automask._napari.pyramid import level_count, level_data
 from napari_sam2_automask._napari.reducing import reduced
-from napari_sam2_automask._napari.source import POSITIONS, layer_transform
+from napari_sam2_automask._napari.source import POSITIONS
 from napari_sam2_automask.channels import Look, compose, default_colours
 from napari_sam2_automask.errors import ImageError
 from napari_sam2_automask.image import image_hash, to_model_view
@@ -147,7 +149,7 @@ def channel_axes(layer: Image) -> list[int]:
     """Return the axes of a layer that may hold channels; only the one named so, if there is one."""
     if layer.rgb:
         return []
-    shape = layer.data[0].shape if layer.multiscale else layer.data.shape
+    shape = level_data(layer).shape
     names = [str(name).lower() for name in layer.axis_labels]
     named = [axis for axis, name in enumerate(names) if name in NAMES and shape[axis] > 1]
     if named:
@@ -211,7 +213,12 @@ def from_layers(source: ImageSource, layer: Image, layers: Sequence[Image], how:
         tuple(str(one.unique_id) for one in shown),
         paths=tuple(str(one.source.path) if one.source.path else None for one in shown),
     )
-    arrays = [one.data[0] if one.multiscale else one.data for one in shown]
+    for one in shown:
+        if level_count(one) <= source.level or level_data(one, source.level).shape != source.data.shape:
+            raise ImageError(
+                f"{one.name!r} has other levels than {layer.name!r}: choose full resolution, or hide it"
+            )
+    arrays = [level_data(one, source.level) for one in shown]
     return replace(source, data=_Stacked(arrays), channels=channels)
 
 
@@ -259,8 +266,7 @@ def _letters(source: ImageSource, channel_axis: int) -> str:
 
 
 def _shape(layer: Image) -> tuple[int, ...]:
-    data = layer.data[0] if layer.multiscale else layer.data
-    return tuple(int(n) for n in data.shape)
+    return tuple(int(n) for n in level_data(layer).shape)
 
 
 def _same_place(one: Image, other: Image) -> bool:

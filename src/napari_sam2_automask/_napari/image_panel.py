@@ -10,7 +10,9 @@ from qtpy.QtWidgets import QComboBox, QHBoxLayout, QPushButton, QSizePolicy, QWi
 from napari_sam2_automask._napari.channel_choice import ChannelChoice
 from napari_sam2_automask._napari.layer_choice import LayerChoice, unwrapped
 from napari_sam2_automask._napari.layout import Signal, choice_form, choice_label, roomy
+from napari_sam2_automask._napari.level_choice import LevelChoice
 from napari_sam2_automask._napari.projection import project
+from napari_sam2_automask._napari.pyramid import level_data
 from napari_sam2_automask._napari.source import POSITIONS, ImageSource, plane_count, take_source
 from napari_sam2_automask._napari.where_choice import WhereChoice
 from napari_sam2_automask.errors import ImageError
@@ -43,6 +45,7 @@ class ImagePanel(QWidget):
         self._viewer = viewer
         self.layer_choice = LayerChoice(viewer)
         self.channels = ChannelChoice()
+        self.level_choice = LevelChoice()
         self.contrast_combo = QComboBox()
         self.contrast_combo.addItem("Layer's contrast limits", "layer")
         self.contrast_combo.addItem("Percentiles 0.5 to 99.5", "percentiles")
@@ -70,9 +73,10 @@ class ImagePanel(QWidget):
         contrast.addWidget(self.contrast_combo, 1)
         contrast.addWidget(self.view_button)
         self._planes_label, self._link_label = choice_label("Planes"), choice_label("Objects")
-        self._channels_label = choice_label("Channels")
+        self._channels_label, self._level_label = choice_label("Channels"), choice_label("Resolution")
         form = choice_form(self)
         form.addRow(choice_label("Image"), self.layer_choice)
+        form.addRow(self._level_label, self.level_choice)
         form.addRow(self._channels_label, self.channels)
         form.addRow(choice_label("Contrast"), contrast)
         form.addRow(choice_label("Where"), self.where)
@@ -82,6 +86,7 @@ class ImagePanel(QWidget):
         self.layer_choice.changed.connect(self._on_layer)
         self.layer_choice.eye.connect(self._on_eye)
         self.channels.activated.connect(self._on_layer)
+        self.level_choice.activated.connect(self._on_level)
         self.contrast_combo.activated.connect(self._emit)
         self.planes_combo.activated.connect(self._emit)
         self.planes_combo.currentIndexChanged.connect(self._show_link)
@@ -95,6 +100,11 @@ class ImagePanel(QWidget):
     def layer(self) -> Image | None:
         """The chosen image layer."""
         return self.layer_choice.layer
+
+    @property
+    def level(self) -> int:
+        """The level of the chosen image; 0 is full resolution."""
+        return 0 if self.layer is None else self.level_choice.level_for(self.layer)
 
     @property
     def contrast(self) -> str:
@@ -118,8 +128,7 @@ class ImagePanel(QWidget):
         if layer is None or self.channels.how != "pool":
             return 1
         if axis is not None:
-            data: Any = layer.data[0] if layer.multiscale else layer.data
-            return int(data.shape[axis])
+            return int(level_data(layer).shape[axis])
         return max(1, sum(bool(image.visible) and not image.rgb for image in self._images()))
 
     @property
@@ -128,7 +137,7 @@ class ImagePanel(QWidget):
         layer = self.layer
         if layer is None:
             return 0, 0
-        data: Any = layer.data[0] if layer.multiscale else layer.data
+        data = level_data(layer, self.level)
         rows, columns = data.shape[-3:-1] if layer.rgb else data.shape[-2:]
         return int(rows), int(columns)
 
@@ -182,7 +191,8 @@ class ImagePanel(QWidget):
             kind = f" ({active.name!r} is a {type(active).__name__} layer)" if active is not None else ""
             raise ImageError(f"There is no image to segment{kind}: open an image, or File > Open Sample.")
         dims = self._viewer.dims
-        source = take_source(layer, tuple(dims.order), tuple(dims.point), any_size=any_size)
+        level = self.level_choice.level_for(layer)
+        source = take_source(layer, tuple(dims.order), tuple(dims.point), level=level, any_size=any_size)
         source = self.channels.apply(source, layer, self._images())
         wanted = self.planes_combo.currentData()
         return project(source, wanted) if source.other_axes and wanted in ("max", "mean") else source
@@ -197,7 +207,10 @@ class ImagePanel(QWidget):
         self.channels.offer(layer, self._images())
         for part in (self.channels, self._channels_label):
             part.setVisible(self.channels.count() > 1)
-        planes = 1 if layer is None else plane_count(layer, self.channels.axis)
+        self.level_choice.offer(layer)
+        self.level_choice.setVisible(self.level_choice.count() > 1)
+        self._level_label.setVisible(self.level_choice.count() > 1)
+        planes = 1 if layer is None else plane_count(layer, self.channels.axis, self.level)
         if planes != self._planes or not self.planes_combo.count():
             self._planes = planes
             self.planes_combo.clear()
@@ -209,6 +222,10 @@ class ImagePanel(QWidget):
         self._planes_label.setVisible(planes > 1)
         self._show_link()
         self.changed.emit()
+
+    def _on_level(self, *_: Any) -> None:
+        self.level_choice.take_chosen()
+        self._on_layer()
 
     def _on_eye(self) -> None:
         if self.channels.how and self.channels.axis is None:  # the channels are the layers that show

@@ -124,6 +124,7 @@ def _record(
     record["viewer"] = {
         "layer": request.source.name,
         "path": request.source.path,
+        "level": request.source.level,
         "contrast": request.contrast,
         "contrast_limits": request.contrast_limits and list(request.contrast_limits),
         "planes": [list(index) for index in done],

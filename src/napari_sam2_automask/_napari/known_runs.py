@@ -28,15 +28,18 @@ class KnownRun:
     image : str
         The image's file.
     shape : tuple of int
-        The shape of the image layer, without colours.
+        The shape of the image layer, or of the level of it, without colours.
     transform : dict
         What puts another layer of that shape into the place of the image; lists, so that it survives JSON.
+    level : int
+        The level of a multiscale layer; 0 is full resolution.
     """
 
     output: str
     image: str
     shape: tuple[int, ...]
     transform: dict[str, Any]
+    level: int = 0
 
     @classmethod
     def from_json(cls, values: Any) -> KnownRun:
@@ -46,6 +49,7 @@ class KnownRun:
             str(values["image"]),
             tuple(int(n) for n in values["shape"]),
             dict(values["transform"]),
+            int(values.get("level", 0)),
         )
 
 

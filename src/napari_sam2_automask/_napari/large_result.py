@@ -9,7 +9,8 @@ import numpy as np
 from napari.layers import Image, Labels
 
 from napari_sam2_automask._napari.layer_choice import unwrapped
-from napari_sam2_automask._napari.source import layer_transform
+from napari_sam2_automask._napari.place import level_transform
+from napari_sam2_automask._napari.pyramid import level_count
 from napari_sam2_automask._napari.torch_loading import warm_up_drawing
 
 if TYPE_CHECKING:
@@ -40,8 +41,9 @@ def place_of(viewer: Viewer, run: KnownRun) -> dict[str, Any]:
     """Return what puts the labels where their image lies in the viewer, or lay when the run was started."""
     for layer in viewer.layers:
         path = layer.source.path
-        if isinstance(layer, Image) and str(path) == run.image and layer.ndim == len(run.shape):
-            return layer_transform(layer)
+        same = isinstance(layer, Image) and str(path) == run.image and layer.ndim == len(run.shape)
+        if same and run.level < level_count(layer):
+            return level_transform(layer, run.level)
     return {
         name: tuple(value) if name in ("units", "axis_labels") else np.array(value)
         for name, value in run.transform.items()

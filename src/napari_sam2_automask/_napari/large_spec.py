@@ -99,6 +99,8 @@ def large_spec(request: Request, output: str) -> LargeSpec:
         spacing=(between, *source.pixel_size),
         unit=source.unit,
         axis="t" if letters == "T" else "z",
+        level=source.level,
+        origin=_origin(source),
     )
 
 
@@ -121,7 +123,7 @@ def checked(spec: LargeSpec, source: ImageSource) -> LargeSpec:
     """
     from napari_sam2_automask.opening import guess_axes, open_file
 
-    array, found = open_file(Path(spec.image))
+    array, found = open_file(Path(spec.image), spec.level)
     axes = found or guess_axes(array.shape, array.dtype)
     shape = tuple(int(n) for n in array.shape)
     shown = (*source.shape, int(source.data.shape[-1])) if source.rgb else source.shape
@@ -145,6 +147,17 @@ def checked(spec: LargeSpec, source: ImageSource) -> LargeSpec:
         f"{source.name!r} does not show what its file holds ({spec.image}): save the layer as TIFF first and "
         "open that file"
     )
+
+
+def _origin(source: ImageSource) -> tuple[float, float, float]:
+    """Return where the first pixel of a level lies, measured from that of full resolution."""
+    if source.pyramid is None:
+        return 0.0, 0.0, 0.0
+    scale = [abs(float(step)) for step in source.transform["scale"]]
+    own = [size * (1 - 1 / step) / 2 for size, step in zip(scale, source.pyramid.steps, strict=True)]
+    rows, columns = source.rows_columns
+    between = own[source.other_axes[0]] if len(source.other_axes) == 1 else 0.0
+    return between, own[rows], own[columns]
 
 
 def _plane_letters(source: ImageSource) -> str:

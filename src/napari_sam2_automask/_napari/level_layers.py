@@ -11,7 +11,7 @@ from qtpy.QtCore import QObject, QTimer
 
 from napari_sam2_automask._napari.layer_choice import unwrapped
 from napari_sam2_automask._napari.outcome import digest
-from napari_sam2_automask._napari.source import layer_transform
+from napari_sam2_automask._napari.place import layer_transform
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from qtpy.QtWidgets import QAbstractSpinBox, QDoubleSpinBox, QHBoxLayout, QWidget
 
 from napari_sam2_automask._napari.layer_choice import unwrapped
+from napari_sam2_automask._napari.pyramid import level_of
 from napari_sam2_automask.units import Pixel, Quantity, symbol
 
 if TYPE_CHECKING:
@@ -96,17 +98,28 @@ class Measure(QWidget):
             self._refresh()
 
 
-def pixel_of(layer: Image | None, order: Sequence[int]) -> Pixel | None:
-    """Return how large the pixels of a layer are in the viewer's axis order; None if it has no unit."""
+def pixel_of(layer: Image | None, order: Sequence[int] = (), level: int = 0) -> Pixel | None:
+    """Return how large the pixels of a layer are; None if it has no unit.
+
+    Parameters
+    ----------
+    layer : Image or None
+        The layer.
+    order : sequence of int
+        The viewer's axis order, which says what rows and columns are; the last two axes if empty.
+    level : int
+        The level of a multiscale layer.
+    """
     if layer is None:
         return None
     # The layer's axes are the last ones of the viewer's.
     missing = len(order) - layer.ndim
-    rows, columns = [axis - missing for axis in order if axis >= missing][-2:]
+    rows, columns = ([axis - missing for axis in order if axis >= missing] or [-2, -1])[-2:]
     units = [str(unit) for unit in layer.units]
     if units[rows] != units[columns]:
         return None
-    return Pixel.known((abs(float(layer.scale[rows])), abs(float(layer.scale[columns]))), units[rows])
+    size = np.abs(layer.scale) * level_of(layer, level).steps
+    return Pixel.known((float(size[rows]), float(size[columns])), units[rows])
 
 
 class LayerPixel:
@@ -151,7 +164,7 @@ class LayerPixel:
         self._update()
 
     def _update(self, event: Any = None) -> None:
-        pixel = pixel_of(self._layer, tuple(self._viewer.dims.order))
+        pixel = pixel_of(self._layer, tuple(self._viewer.dims.order), self._images.level)
         if pixel != self._told:
             self._told = pixel
             self._tell(pixel)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_sam2_automask._napari.pyramid import level_data
 from napari_sam2_automask.errors import ImageError
 from napari_sam2_automask.region import Region
 
@@ -34,7 +35,9 @@ def region_in_view(image: Image, source: ImageSource) -> Region:
     if image.multiscale:
         corners = corners * np.asarray(image.downsample_factors)[image.data_level][: image.ndim]
     low, high = corners[:, list(source.layer_rows_columns)]
-    return _boxed("field of view", np.stack([low, high + 1]), source, None)
+    # A corner is a pixel's; the box reaches from edge to edge.
+    edges = np.stack([low, high + 1]) / _steps(source)
+    return _boxed("field of view", edges, source, None)
 
 
 def region_of_shapes(shapes: Shapes, image: Image, source: ImageSource) -> Region:
@@ -52,7 +55,10 @@ def region_of_shapes(shapes: Shapes, image: Image, source: ImageSource) -> Regio
         for data, kind in zip(shapes.data, shapes.shape_type, strict=True)
         if kind in ("rectangle", "polygon", "ellipse")
     ]
-    outlines = [points[:, list(source.layer_rows_columns)] for points in outlines]
+    axes = source.layer_rows_columns
+    outlines = [points[:, list(axes)] for points in outlines]
+    if source.pyramid is not None:
+        outlines = [source.pyramid.at(points, axes) for points in outlines]
     if not outlines:
         raise ImageError(f"{shapes.name!r} holds no shape that encloses an area: draw a polygon or rectangle")
     whole = _boxed(shapes.name, np.concatenate(outlines), source, None)
@@ -73,9 +79,11 @@ def region_of_labels(labels: Labels, source: ImageSource) -> Region:
     ImageError
         If it has another shape than the image, or is 0 there.
     """
-    data = labels.data
+    data = level_data(labels)
     if tuple(data.shape) == source.shape:
         data = source.oriented(np.asarray(data[source.slices(source.index)]))
+    elif source.level and tuple(data.shape) in (source.full_shape, source.full_plane_shape):
+        data = _coarse(data, source)
     elif tuple(data.shape) != source.plane_shape:
         raise ImageError(
             f"the mask {labels.name!r} has the shape {tuple(data.shape)}, the image {source.shape}: "
@@ -87,6 +95,29 @@ def region_of_labels(labels: Labels, source: ImageSource) -> Region:
         raise ImageError(f"the mask {labels.name!r} is empty on this plane: paint where to look")
     box = int(rows[0]), int(columns[0]), int(rows[-1]) + 1, int(columns[-1]) + 1
     return Region(labels.name, box, mask[box[0] : box[2], box[1] : box[3]])
+
+
+def _steps(source: ImageSource) -> NDArray[Any]:
+    """Return how many pixels of the layer a pixel of the source spans, along rows and columns."""
+    if source.pyramid is None:
+        return np.ones(2)
+    return np.array([source.pyramid.steps[axis] for axis in source.layer_rows_columns])
+
+
+def _coarse(mask: Any, source: ImageSource) -> NDArray[Any]:
+    """Return a mask at full resolution as the level of the source shows it, of the current plane."""
+    pyramid = source.pyramid
+    assert pyramid is not None
+    own = source.layer_axes or tuple(range(len(source.shape)))
+    rows, columns = (
+        pyramid.nearest(axis, n)
+        for axis, n in zip(source.layer_rows_columns, source.plane_shape, strict=True)
+    )
+    if len(mask.shape) > 2:
+        where = [pyramid.nearest(own[axis], source.shape[axis]) for axis in source.other_axes]
+        index = [int(places[k]) for places, k in zip(where, source.index, strict=True)]
+        mask = source.oriented(np.asarray(mask[source.slices(index)]))
+    return np.asarray(mask)[np.ix_(rows, columns)]
 
 
 def _boxed(name: str, points: NDArray[Any], source: ImageSource, mask: None) -> Region:

@@ -43,6 +43,8 @@ def as_python(request: Request) -> str:
             arguments.append(f"contrast_limits={request.contrast_limits}")
     if any("imread(" in text for text in (*made, arguments[0])):
         lines.append("from skimage.io import imread\n")
+    if any("open_file(" in text for text in (*made, arguments[0])):
+        lines.append("from pathlib import Path\n\nfrom napari_sam2_automask.opening import open_file\n")
     if request.floor is not None:
         arguments.append(f"floor={(request.floor.pred_iou, request.floor.stability)}")
     return "".join([*lines, *made, f"result = segment({', '.join(arguments)})\n"])
@@ -69,6 +71,7 @@ def as_command(request: Request, family: str) -> str:
         )
     words = ["sam2-automask", "segment", source.path or f"{source.layer_name}.tif", "--out", "results"]
     words += ["--preset", request.preset, "--model", request.model, "--device", request.device]
+    words += ["--level", str(source.level)] if source.level else []
     if channels is not None:
         words += ["--channel", channels.how, "--axes", channels.letters]
     if source.projected:

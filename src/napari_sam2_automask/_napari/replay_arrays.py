@@ -31,7 +31,7 @@ def first_plane(request: Request, path: str | None, layer: str, channel: int | N
         The position along the layer's axis of channels.
     """
     source = request.source
-    text = f"imread({path!r})" if path else f"viewer.layers[{layer!r}].data"
+    text = _whole(path, layer, source.pyramid is not None, source.level)
     axis = source.channels.axis if source.channels is not None else None
     cuts: list[Any] = list(source.slices(request.indices[0])) if source.other_axes else []
     if axis is not None:
@@ -47,6 +47,15 @@ def first_plane(request: Request, path: str | None, layer: str, channel: int | N
         y0, x0, y1, x1 = request.region.box
         text += f"[{y0}:{y1}, {x0}:{x1}]"
     return text
+
+
+def _whole(path: str | None, layer: str, multiscale: bool, level: int) -> str:
+    """Return the expression of all the pixels of a file, or of a layer of the viewer."""
+    if path is None:
+        return f"viewer.layers[{layer!r}].data" + (f"[{level}]" if multiscale else "")
+    if multiscale or path.rstrip("/\\").endswith(".zarr"):
+        return f"open_file(Path({path!r}), level={level})[0]"
+    return f"imread({path!r})"
 
 
 def channel_lines(request: Request) -> tuple[list[str], list[str], list[str]]:

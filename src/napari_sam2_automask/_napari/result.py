@@ -34,6 +34,7 @@ def request_key(request: Request, image: Image) -> str:
         request.model,
         request.contrast,
         request.source.rows_columns,
+        request.source.level,
         request.region and request.region.key,
         request.link,
     ]
@@ -74,8 +75,12 @@ def layer_name(request: Request, complete: bool = True) -> str:
     model = request.model.replace("\\", "/").rsplit("/", 1)[-1]
     channels = request.source.channels
     what = f", {channels.title}" if channels is not None else ""
+    pyramid = request.source.pyramid
+    level = f", {pyramid.told} of full size" if pyramid is not None and pyramid.number else ""
     where = f", {request.region.name}" if request.region is not None else ""
-    return f"{request.source.name} - {preset}, {model}{what}{where}" + ("" if complete else " (partial)")
+    return f"{request.source.name} - {preset}, {model}{level}{what}{where}" + (
+        "" if complete else " (partial)"
+    )
 
 
 def place_outcome(

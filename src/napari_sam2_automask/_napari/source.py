@@ -12,17 +12,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from napari.utils.transforms import Affine
 
+from napari_sam2_automask._napari.place import level_transform
+from napari_sam2_automask._napari.pyramid import LayerLevel, level_data, level_of
 from napari_sam2_automask.errors import ImageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from napari.layers import Image, Layer
+    from napari.layers import Image
     from numpy.typing import NDArray
 
     from napari_sam2_automask._napari.channels import Channels
 
-__all__ = ["POSITIONS", "ImageSource", "layer_transform", "plane_count", "take_source"]
+__all__ = ["POSITIONS", "ImageSource", "plane_count", "take_source"]
 
 
 #: What axes of positions are called, in lower case: objects of one have nothing to do with those of another.
@@ -38,7 +40,7 @@ class ImageSource:
     name : str
         The layer's name.
     data : array
-        Level 0 of the layer's data, any array-like that slices; read on the inference thread only.
+        The layer's data, or a level of it, any array-like that slices; read on the inference thread only.
     rgb : bool
         Whether the last axis of `data` holds colours.
     shape : tuple of int
@@ -65,6 +67,8 @@ class ImageSource:
         Of an image with fewer axes than its layer: which of the layer's they are; empty if it has them all.
     channels : Channels or None
         What the last axis of `data` holds, if these are channels.
+    pyramid : LayerLevel or None
+        The level of a multiscale layer that `data` is; None for other layers.
     """
 
     name: str
@@ -82,6 +86,12 @@ class ImageSource:
     projected: tuple[str, tuple[int, ...]] | None = None
     layer_axes: tuple[int, ...] = ()
     channels: Channels | None = None
+    pyramid: LayerLevel | None = None
+
+    @property
+    def level(self) -> int:
+        """The level of the layer; 0 for full resolution."""
+        return 0 if self.pyramid is None else self.pyramid.number
 
     @property
     def layer_name(self) -> str:
@@ -104,6 +114,20 @@ class ImageSource:
         """Rows and columns of one plane."""
         rows, columns = self.rows_columns
         return self.shape[rows], self.shape[columns]
+
+    @property
+    def full_shape(self) -> tuple[int, ...]:
+        """The shape at full resolution, along the same axes."""
+        if self.pyramid is None:
+            return self.shape
+        own = self.layer_axes or range(len(self.shape))
+        return tuple(self.pyramid.full_shape[axis] for axis in own)
+
+    @property
+    def full_plane_shape(self) -> tuple[int, int]:
+        """Rows and columns of one plane at full resolution."""
+        rows, columns = self.rows_columns
+        return self.full_shape[rows], self.full_shape[columns]
 
     @property
     def plane_count(self) -> int:
@@ -147,15 +171,15 @@ class ImageSource:
 MAX_PIXELS = 2**28
 
 
-def plane_count(layer: Image, channel_axis: int | None = None) -> int:
+def plane_count(layer: Image, channel_axis: int | None = None, level: int = 0) -> int:
     """Return how many planes an image layer has; 1 for a 2-D image. An axis of channels does not count."""
-    shape = layer.data[0].shape if layer.multiscale else layer.data.shape
+    shape = level_data(layer, level).shape
     planes = shape[:-3] if layer.rgb else shape[:-2]
     return math.prod(int(n) for axis, n in enumerate(planes) if axis != channel_axis)
 
 
 def take_source(
-    layer: Image, order: Sequence[int], point: Sequence[float], *, any_size: bool = False
+    layer: Image, order: Sequence[int], point: Sequence[float], *, level: int = 0, any_size: bool = False
 ) -> ImageSource:
     """Take a snapshot of an image layer as the viewer shows it.
 
@@ -167,6 +191,8 @@ def take_source(
         The viewer's axis order, `viewer.dims.order`.
     point : sequence of float
         The viewer's position in world coordinates, `viewer.dims.point`.
+    level : int
+        The level of a multiscale layer.
     any_size : bool
         Take planes of any size, because they will not be read whole.
 
@@ -175,7 +201,7 @@ def take_source(
     ImageError
         If the layer holds no pixels, has fewer than two axes, or its planes are too large to be read whole.
     """
-    data = layer.data[0] if layer.multiscale else layer.data
+    data, pyramid = level_data(layer, level), level_of(layer, level)
     rgb = bool(layer.rgb)
     shape = tuple(int(n) for n in (data.shape[:-1] if rgb else data.shape))
     if len(shape) < 2:
@@ -186,7 +212,7 @@ def take_source(
     missing = len(order) - len(shape)
     own_order = [axis - missing for axis in order if axis >= missing]
     rows, columns = own_order[-2:]
-    position = layer.world_to_data(tuple(point))[-len(shape) :]
+    position = pyramid.at(layer.world_to_data(tuple(point))[-len(shape) :])
     index = tuple(
         int(np.clip(round(float(position[axis])), 0, shape[axis] - 1))
         for axis in range(len(shape))
@@ -195,7 +221,8 @@ def take_source(
     if not any_size:
         _check_size(layer.name, shape[rows], shape[columns])
     units = tuple(str(unit) for unit in layer.units)
-    scale = tuple(abs(float(s)) for s in layer.scale)
+    transform = level_transform(layer, level)
+    scale = tuple(abs(float(s)) for s in transform["scale"])
     same_unit = units[rows] == units[columns] and units[rows] not in ("pixel", "")
     low, high = layer.contrast_limits
     return ImageSource(
@@ -206,11 +233,12 @@ def take_source(
         rows_columns=(rows, columns),
         index=index,
         contrast_limits=(float(low), float(high)),
-        transform=layer_transform(layer),
+        transform=transform,
         pixel_size=(scale[rows], scale[columns]),
         unit=units[rows] if same_unit else None,
         axis_labels=tuple(layer.axis_labels),
         path=str(layer.source.path) if layer.source.path else None,
+        pyramid=pyramid if layer.multiscale else None,
     )
 
 
@@ -218,19 +246,7 @@ def _check_size(name: str, rows: int, columns: int) -> None:
     if rows * columns > MAX_PIXELS:
         side = math.isqrt(MAX_PIXELS)
         raise ImageError(
-            f"{name!r} has {rows:,} x {columns:,} pixels, more than {side:,} x {side:,} at once: crop it, or "
-            "segment it tile by tile, with Large images in the background"
+            f"{name!r} has {rows:,} x {columns:,} pixels, more than {side:,} x {side:,} at once: crop it, "
+            "segment it tile by tile, with Large images in the background, or choose a coarser level if it "
+            "has any"
         )
-
-
-def layer_transform(layer: Layer) -> dict[str, Any]:
-    """Return the keyword arguments that put another layer of the same shape into the same place."""
-    return {
-        "scale": np.array(layer.scale),
-        "translate": np.array(layer.translate),
-        "rotate": np.array(layer.rotate),
-        "shear": np.array(layer.shear),
-        "affine": np.array(layer.affine.affine_matrix),
-        "units": tuple(layer.units),
-        "axis_labels": tuple(layer.axis_labels),
-    }

@@ -79,6 +79,7 @@ class Pyramid:
         unit: str | None,
         axis: str,
         record: Mapping[str, Any],
+        origin: tuple[float, ...] = (),
     ) -> None:
         """Create the group and its empty arrays.
 
@@ -96,6 +97,8 @@ class Pyramid:
             What the planes are.
         record : mapping
             How the labels were made; kept in the group's attributes.
+        origin : tuple of float
+            Where the centre of the first pixel lies, along the axes of `scale`; at 0 if empty.
         """
         import zarr
 
@@ -112,9 +115,11 @@ class Pyramid:
                         fill_value=0,
                         dimension_names=names,
                     )
-            group.attrs.update(self._attributes(names, scale, unit) | {RECORD: dict(record)})
+            group.attrs.update(self._attributes(names, scale, unit, origin) | {RECORD: dict(record)})
 
-    def _attributes(self, names: list[str], scale: tuple[float, ...], unit: str | None) -> dict[str, Any]:
+    def _attributes(
+        self, names: list[str], scale: tuple[float, ...], unit: str | None, origin: tuple[float, ...]
+    ) -> dict[str, Any]:
         axes: list[dict[str, str]] = []
         for name in names:
             space = name != "t"
@@ -124,12 +129,13 @@ class Pyramid:
             )
         datasets = []
         for level in range(self.levels):
-            # Every second row and column is kept, so that pixels stay where they were: no translation.
+            # Every second row and column is kept, so that pixels stay where they were.
             factors = [1.0] * (len(names) - 2) + [2.0**level] * 2
             steps = [s * f for s, f in zip(scale, factors, strict=True)]
-            datasets.append(
-                {"path": str(level), "coordinateTransformations": [{"type": "scale", "scale": steps}]}
-            )
+            place: list[dict[str, Any]] = [{"type": "scale", "scale": steps}]
+            if any(origin):
+                place.append({"type": "translation", "translation": list(origin)})
+            datasets.append({"path": str(level), "coordinateTransformations": place})
         multiscale = {"name": "labels", "axes": axes, "datasets": datasets, "type": "every second pixel"}
         return {"ome": {"version": "0.5", "multiscales": [multiscale], "image-label": {"version": "0.5"}}}
 
@@ -203,7 +209,8 @@ def open_levels(path: Path) -> tuple[list[Any], dict[str, Any]]:
     list of dask.array.Array
         The levels, full resolution first.
     dict
-        For ``viewer.add_labels(levels, **kwargs)``: ``multiscale``, ``scale``, ``axis_labels``, ``name`` and
+        For ``viewer.add_labels(levels, **kwargs)``: ``multiscale``, ``scale``, ``axis_labels``, ``name``,
+        ``translate`` if the labels are of a coarser level of the image than full resolution, and
         ``metadata`` with the record; ``units`` if the file has them.
     """
     import dask.array as da
@@ -219,6 +226,8 @@ def open_levels(path: Path) -> tuple[list[Any], dict[str, Any]]:
         "name": path.name.removesuffix(".zarr").removesuffix(".ome"),
         "metadata": {RECORD: attributes.get(RECORD, {})},
     }
+    for place in multiscale["datasets"][0]["coordinateTransformations"][1:]:
+        kwargs["translate"] = tuple(place["translation"])
     units = [axis.get("unit", "pixel") for axis in multiscale["axes"]]
     if any(unit != "pixel" for unit in units):
         kwargs["units"] = tuple(units)

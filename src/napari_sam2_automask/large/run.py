@@ -50,6 +50,7 @@ def segment_large(
     spacing: tuple[float, float, float] = (1.0, 1.0, 1.0),
     unit: str | None = None,
     axis: str = "z",
+    origin: tuple[float, float, float] = (0.0, 0.0, 0.0),
     block: int = 1024,
     keep_tiles: bool = False,
     executor: Executor | None = None,
@@ -81,6 +82,8 @@ def segment_large(
         UDUNITS-2 name of the unit of length, such as ``"micrometer"``.
     axis : {"z", "t"}
         What the planes are.
+    origin : (float, float, float)
+        Where the centre of the first pixel lies, in `unit`: not at 0 for a coarser level of a pyramid.
     block : int
         Side of the chunks of the output, in pixels.
     keep_tiles : bool
@@ -113,7 +116,14 @@ def segment_large(
         "image": source.description() | {"content": hashlib.sha256(hashes).hexdigest()},
         "segmenter": segmenter.description(),
         "grid": grid.to_json(),
-        "output": {"block": block, "stacked": stacked, "spacing": list(spacing), "unit": unit, "axis": axis},
+        "output": {
+            "block": block,
+            "stacked": stacked,
+            "spacing": list(spacing),
+            "origin": list(origin),
+            "unit": unit,
+            "axis": axis,
+        },
     }
     before = finished(output, identity)
     if before is not None and not before.failed:
@@ -132,8 +142,8 @@ def segment_large(
             "objects": plan.count,
             "failed": {str(k): v for k, v in failed.items()},
         }
-        scale = spacing if stacked else spacing[1:]
-        pyramid.create(job.labels, plan.number.dtype, scale, unit, axis, record)
+        scale, first = (spacing, origin) if stacked else (spacing[1:], origin[1:])
+        pyramid.create(job.labels, plan.number.dtype, scale, unit, axis, record, first)
         _draw(job, name, work, progress)
         table = table_path(output)
         write_table(table, job, name, plan, spacing, unit)

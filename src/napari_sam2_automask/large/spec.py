@@ -53,6 +53,8 @@ class LargeSpec:
         UDUNITS-2 name of the unit of length, such as ``"micrometer"``.
     axis : {"z", "t"}
         What the planes are.
+    origin : (float, float, float)
+        Where the centre of the first pixel lies, in `unit`; see `segment_large`.
     workers : int
         Processes on this machine; 1 is this process alone.
     scheduler : str
@@ -85,6 +87,7 @@ class LargeSpec:
     spacing: tuple[float, float, float] = (1.0, 1.0, 1.0)
     unit: str | None = None
     axis: str = "z"
+    origin: tuple[float, float, float] = (0.0, 0.0, 0.0)
     workers: int = 1
     scheduler: str = ""
     gpus: bool = False
@@ -118,7 +121,9 @@ class LargeSpec:
         if unknown or missing:
             wrong = f"unknown: {', '.join(unknown)}" if unknown else f"missing: {', '.join(missing)}"
             raise SettingsError(f"this does not describe a run over a large image ({wrong})")
-        tuples = {k: tuple(values[k]) for k in ("spacing", "contrast_limits") if values.get(k) is not None}
+        tuples = {
+            k: tuple(values[k]) for k in ("spacing", "origin", "contrast_limits") if values.get(k) is not None
+        }
         return cls(**(dict(values) | tuples | {"settings": AmgSettings.from_json(values["settings"])}))
 
     def run(self, progress: ProgressCallback = no_progress) -> LargeResult:
@@ -157,6 +162,7 @@ class LargeSpec:
                 spacing=self.spacing,
                 unit=self.unit,
                 axis=self.axis,
+                origin=self.origin,
                 keep_tiles=self.keep_tiles,
                 executor=executor,
                 progress=progress,

@@ -1,0 +1,108 @@
+"""What to take of a stack for one picture, and how people say it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from napari_sam2_automask.errors import SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["POSITIONS", "Channel", "Pick", "parse_channel", "parse_planes"]
+
+Channel: TypeAlias = int | Literal["mix", "pool"]
+_PROJECTIONS = ("max", "mean")
+#: Axes of positions (fields, wells): each is a stack of its own; nothing is linked or projected over them.
+POSITIONS = "PR"
+
+
+@dataclass(frozen=True, slots=True)
+class Pick:
+    """What to take of a stack for one picture.
+
+    Attributes
+    ----------
+    plane : int or None
+        Which plane, counted over all axes that are neither rows, columns, colours, channels (where `channel`
+        is given) nor projected, the last one fastest. None where there is one only.
+    project : {"max", "mean"} or None
+        Take the maximum or mean over z, or over the only axis of planes.
+    channel : int, "mix", "pool" or None
+        One channel, all mixed in colours, or each by itself with the masks of all pooled. None counts
+        channels as planes.
+    axes : str
+        One letter for each axis of the file, where its own description is missing or wrong.
+    series : int or None
+        Which image of a TIFF with several.
+    level : int
+        Which level of a pyramid; 0 is full resolution.
+    """
+
+    plane: int | None = None
+    project: str | None = None
+    channel: Channel | None = None
+    axes: str = ""
+    series: int | None = None
+    level: int = 0
+
+    @property
+    def suffix(self) -> str:
+        """What to add to the names of results."""
+        channel = f"c{self.channel}" if isinstance(self.channel, int) else self.channel
+        plane = None if self.plane is None else f"plane{self.plane}"
+        series = None if self.series is None else f"series{self.series}"
+        level = f"level{self.level}" if self.level else None
+        return "".join(f"_{part}" for part in (series, level, self.project, channel, plane) if part)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether a number of a plane says it all."""
+        return self == Pick(self.plane)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what `from_json` reads."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Pick:
+        """Read what `to_json` wrote."""
+        names = ("plane", "project", "channel", "series")
+        return cls(
+            **{name: data.get(name) for name in names}, axes=data["axes"], level=int(data.get("level") or 0)
+        )
+
+
+def parse_channel(text: str | None) -> Channel | None:
+    """Read a channel: a number, ``mix`` or ``pool``.
+
+    Raises
+    ------
+    SettingsError
+        If it is none of them.
+    """
+    if text is None or text == "mix" or text == "pool":
+        return text  # type: ignore[return-value]
+    if not text.isdecimal():
+        raise SettingsError(f"--channel is {text!r}: give a number from 0, mix or pool")
+    return int(text)
+
+
+def parse_planes(text: str, count: int) -> list[int]:
+    """Read a range of planes: ``all``, or ``A:B`` from A up to, not including, B.
+
+    Raises
+    ------
+    SettingsError
+        If it is neither, or holds no plane of the `count` there are.
+    """
+    if text == "all":
+        return list(range(count))
+    first, colon, last = text.partition(":")
+    if not colon or not all(part == "" or part.isdecimal() for part in (first, last)):
+        raise SettingsError(f"--planes is {text!r}: give all, or A:B from A up to, not including, B")
+    found = list(range(count))[int(first or 0) : int(last) if last else None]
+    if not found or (last and int(last) > count):
+        raise SettingsError(f"--planes {text} is not within the {count} planes there are (0:{count})")
+    return found
