@@ -73,7 +73,7 @@ class ImagePanel(QWidget):
         contrast.addWidget(self.contrast_combo, 1)
         contrast.addWidget(self.view_button)
         self._planes_label, self._link_label = choice_label("Planes"), choice_label("Objects")
-        self._channels_label, self._level_label = choice_label("Channels"), choice_label("Resolution")
+        self._channels_label, self._level_label = choice_label("Channels"), choice_label("Level")
         form = choice_form(self)
         form.addRow(choice_label("Image"), self.layer_choice)
         form.addRow(self._level_label, self.level_choice)
