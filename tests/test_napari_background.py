@@ -138,7 +138,7 @@ def test_a_stack_in_a_zarr_gets_a_pyramid_of_its_axes(make_napari_viewer, qtbot,
     image = open_file(viewer, path, scale=(1, 3, 0.5, 0.5))
     widget = dock(viewer, store=store)
     quick(widget)
-    widget.images.planes_combo.setCurrentIndex(1)
+    widget.images.planes.combo.setCurrentIndex(1)
     panel = unfold(widget)
     qtbot.waitUntil(lambda: panel.output.text() != "", timeout=WAIT)
     panel.start.click()
@@ -220,7 +220,7 @@ def test_what_cannot_be_run_in_the_background_is_said(
         viewer.dims.order = (1, 0) if kind == "rolled" else (0, 1)
         widget.images.where.setCurrentIndex(int(kind == "region"))
     elif kind == "projection":
-        widget.images.planes_combo.setCurrentIndex(2)
+        widget.images.planes.combo.setCurrentIndex(3)
     elif kind == "channels":
         viewer.add_image(IMAGE, blending="additive")
         viewer.layers.selection.active = viewer.layers[0]
@@ -258,7 +258,7 @@ def test_the_channel_that_a_layer_is_of_its_file_is_found_by_its_pixels(make_nap
     widget = dock(viewer)
     layer.data = field[:, 2]  # as a reader does that makes a layer of each channel
     widget.images._on_layer()
-    widget.images.planes_combo.setCurrentIndex(1)
+    widget.images.planes.combo.setCurrentIndex(1)
     request = widget.request()
     spec = checked(large_spec(request, str(tmp_path / "out.zarr")), request.source)
     assert (spec.axes.upper()[1:], spec.channel) == ("CYX", 2)

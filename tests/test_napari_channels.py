@@ -252,7 +252,7 @@ def test_an_axis_of_channels_with_planes_and_projections(make_napari_viewer, qtb
     watcher = Watcher()
     widget = dock(viewer, watcher)
     choose(widget, f"Axis c: channels, {'masks ' if how == 'pooled' else ''}{how}")
-    combo = widget.images.planes_combo
+    combo = widget.images.planes.combo
     assert combo.itemText(1) == "All 4 planes"
     combo.setCurrentIndex(combo.findData(planes))
     combo.activated.emit(combo.currentIndex())
@@ -273,7 +273,7 @@ def test_an_axis_without_a_name_may_be_said_to_hold_channels(make_napari_viewer)
     viewer.add_image(np.zeros((3, 20, 30)), name="maybe")
     widget = dock(viewer)
     choose(widget, "Axis 0: channels, mixed")
-    assert widget.images.planes_combo.isHidden()
+    assert widget.images.planes.isHidden()
     assert widget.request().source.shape == (20, 30)
     viewer.add_image(np.zeros((30, 20, 30)), name="a stack")
     assert widget.images.channels.isHidden()
@@ -292,7 +292,7 @@ def test_a_part_of_all_channels(make_napari_viewer, qtbot):
     choose(widget, "mixed")
     widget.images.where.choose(shapes)
     for planes in ("", "mean"):
-        combo = widget.images.planes_combo
+        combo = widget.images.planes.combo
         combo.setCurrentIndex(combo.findData(planes))
         run(qtbot, widget)
         assert watcher.planes[-1].shape == (10, 10, 3)

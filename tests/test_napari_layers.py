@@ -5,8 +5,9 @@ from __future__ import annotations
 import dask.array as da
 import numpy as np
 import pytest
-from napari_kit import Watcher, dock, finish, half_way, labels_of, run
+from napari_kit import Watcher, copied, dock, finish, half_way, labels_of, run
 
+from napari_sam2_automask import api, models
 from napari_sam2_automask._napari.result import LAYER_KEY, RECORD_KEY
 
 STACK = np.stack([np.full((20, 30), 10 * z, np.uint16) for z in range(5)])
@@ -84,8 +85,8 @@ def test_an_edited_plane_is_kept_while_others_are_filled(viewer, qtbot, watcher)
 def test_all_planes(viewer, qtbot, watcher):
     viewer.add_image(STACK)
     widget = dock(viewer, watcher)
-    widget.images.planes_combo.setCurrentIndex(1)
-    widget.images.planes_combo.activated.emit(1)
+    widget.images.planes.combo.setCurrentIndex(1)
+    widget.images.planes.combo.activated.emit(1)
     assert "5 planes" in widget.presets.cost.text()
     run(qtbot, widget)
     (labels,) = labels_of(viewer)
@@ -96,10 +97,36 @@ def test_all_planes(viewer, qtbot, watcher):
     assert len(labels.metadata[LAYER_KEY]["digests"]) == 5
 
 
+def test_a_range_of_planes(make_napari_viewer, qtbot, watcher):
+    viewer = make_napari_viewer()
+    viewer.add_image(STACK, name="stack")
+    widget = dock(viewer, watcher)
+    choice = widget.images.planes
+    assert not choice.first.isVisibleTo(widget)
+    choice.combo.setCurrentIndex(choice.combo.findData("range"))
+    assert choice.first.isVisibleTo(widget)
+    choice.first.setValue(1)
+    choice.last.setValue(3)
+    assert "3 planes" in widget.presets.cost.text()
+    run(qtbot, widget)
+    (labels,) = labels_of(viewer)
+    assert [bool(plane.any()) for plane in labels.data] == [False, True, True, True, False]
+    assert labels.metadata[RECORD_KEY]["viewer"]["planes"] == [[1], [2], [3]]
+    assert "--planes 1:4" in copied(widget.copies.command)
+    # An end that is moved past the other takes it along.
+    choice.first.setValue(4)
+    assert (choice.first.value(), choice.last.value(), choice.count) == (4, 4, 1)
+    choice.last.setValue(2)
+    assert choice.first.value() == 2
+    # Another stack has a range of its own.
+    viewer.add_image(STACK[:2])
+    assert choice.count == 1 and choice.last.maximum() == 1
+
+
 def test_all_planes_cancelled_keeps_the_planes_that_are_done(viewer, qtbot, watcher):
     viewer.add_image(STACK)
     widget = dock(viewer, watcher)
-    widget.images.planes_combo.setCurrentIndex(1)
+    widget.images.planes.combo.setCurrentIndex(1)
     watcher.open.clear()
     half_way(qtbot, widget)
     assert widget.run_panel.bar.maximum() == 100
@@ -200,6 +227,72 @@ def test_contrast_comes_from_the_layer_or_from_percentiles(viewer, qtbot, watche
     run(qtbot, widget)
     assert [request.contrast_limits for request in watcher.requests] == [(5, 99), None]
     assert len(labels_of(viewer)) == 2
+
+
+def contrast(widget, name):
+    combo = widget.images.contrast_combo
+    combo.setCurrentIndex(combo.findData(name))
+    combo.activated.emit(combo.currentIndex())
+
+
+def test_percentiles_of_the_whole_stack(make_napari_viewer, qtbot, watcher, monkeypatch):
+    viewer = make_napari_viewer()
+    ramps = np.stack([np.linspace(100 * z, 100 * z + 99, 600).reshape(20, 30) for z in range(40)])
+    viewer.add_image(ramps, name="ramps")
+    viewer.dims.set_point(0, 7)
+    widget = dock(viewer, watcher)
+    contrast(widget, "stack")
+    run(qtbot, widget)
+    low, high = watcher.requests[0].contrast_limits
+    assert low == pytest.approx(0.005 * 4000, abs=30)
+    assert high == pytest.approx(0.995 * 4000, abs=30)
+    record = labels_of(viewer)[0].metadata[RECORD_KEY]
+    assert record["viewer"]["contrast"] == "stack"
+    assert record["viewer"]["contrast_limits"] == [low, high]
+    # What is copied gives the same limits.
+    assert "--contrast stack" in copied(widget.copies.command)
+    calls = []
+    monkeypatch.setattr(models, "load_model", lambda name, **how: name, raising=False)
+    monkeypatch.setattr(api, "segment", lambda *args, **how: calls.append(how))
+    exec(copied(widget.copies.python), {"viewer": viewer})
+    assert calls[0]["contrast_limits"] == (low, high)
+    # A single plane has none of a stack.
+    viewer.add_image(ramps[0])
+    assert widget.images.contrast_combo.findData("stack") < 0
+    assert widget.images.contrast == "percentiles"
+
+
+def test_each_channel_of_a_stack_has_its_own_percentiles(make_napari_viewer, qtbot, watcher):
+    viewer = make_napari_viewer()
+    for name, factor in (("dim", 1), ("bright", 50)):
+        viewer.add_image(STACK * factor, name=name, blending="additive", colormap="red")
+    widget = dock(viewer, watcher)
+    channels = widget.images.channels
+    channels.setCurrentIndex(1)
+    channels.activated.emit(1)
+    contrast(widget, "stack")
+    run(qtbot, widget)
+    dim, bright = (look.contrast_limits for look in watcher.requests[0].source.channels.looks)
+    assert dim == (0, 40)
+    assert bright == (0, 2000)
+
+
+def test_renderings_are_shown_as_the_model_sees_them(make_napari_viewer, qtbot, watcher):
+    viewer = make_napari_viewer()
+    viewer.add_image(np.random.default_rng(0).random((40, 50)), name="cells")
+    widget = dock(viewer, watcher)
+    widget.form.widgets["renderings"].value = "raw+inverted"
+    widget.images.view_button.click()
+    qtbot.waitUntil(lambda: len(viewer.layers) == 3)
+    assert [layer.name for layer in viewer.layers][1:] == [
+        "cells - model view", "cells, inverted - model view",
+    ]  # fmt: skip
+    np.testing.assert_array_equal(viewer.layers[1].data, 255 - viewer.layers[2].data)
+    widget.form.widgets["renderings"].value = "local"
+    viewer.layers.selection.active = viewer.layers["cells"]
+    widget.images.view_button.click()
+    qtbot.waitUntil(lambda: len(viewer.layers) == 4)
+    assert viewer.layers[-1].name == "cells, local - model view"
 
 
 @pytest.mark.parametrize("contrast", ["layer", "percentiles"])

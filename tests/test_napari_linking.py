@@ -40,7 +40,7 @@ def open_on(viewer, link, **how):
     viewer.add_image(stack(), name="movie", **how)
     widget = dock(viewer, TwoMovers())
     assert widget.images.link_combo.isHidden()
-    widget.images.planes_combo.setCurrentIndex(1)
+    widget.images.planes.combo.setCurrentIndex(1)
     assert not widget.images.link_combo.isHidden()
     widget.images.link_combo.setCurrentIndex(widget.images.link_combo.findData(link))
     return widget
@@ -77,7 +77,7 @@ def test_bodies_have_volumes(make_napari_viewer, qtbot, order):
     viewer.add_image(image, scale=np.array([4, 2, 2])[list(order)], units="um")
     viewer.dims.order = order
     widget = dock(viewer, TwoMovers())
-    widget.images.planes_combo.setCurrentIndex(1)
+    widget.images.planes.combo.setCurrentIndex(1)
     widget.images.link_combo.setCurrentIndex(1)
     run(qtbot, widget)
     (labels,) = labels_of(viewer)
@@ -89,12 +89,30 @@ def test_bodies_have_volumes(make_napari_viewer, qtbot, order):
     assert not [layer for layer in viewer.layers if isinstance(layer, Tracks)]
 
 
+def test_a_range_is_linked_and_its_planes_are_counted_in_the_stack(make_napari_viewer, qtbot):
+    viewer = make_napari_viewer()
+    widget = open_on(viewer, "t")
+    planes = widget.images.planes
+    planes.combo.setCurrentIndex(planes.combo.findData("range"))
+    planes.first.setValue(1)
+    planes.last.setValue(2)
+    widget.images.link_combo.setCurrentIndex(widget.images.link_combo.findData("t"))
+    run(qtbot, widget)
+    (labels,) = labels_of(viewer)
+    assert [bool(plane.any()) for plane in labels.data] == [False, True, True, False]
+    np.testing.assert_array_equal(labels.data[1:3] > 0, stack()[1:3] > 0)
+    assert labels.features["first_plane"].tolist() == [1, 1]
+    assert labels.features["n_planes"].tolist() == [2, 2]
+    (tracks,) = [layer for layer in viewer.layers if isinstance(layer, Tracks)]
+    assert sorted(set(tracks.data[:, 1])) == [1, 2]
+
+
 @pytest.mark.parametrize("name", ["pos", "Position", "P"])
 def test_positions_are_neither_linked_nor_projected(make_napari_viewer, name):
     viewer = make_napari_viewer()
     viewer.add_image(np.ones((3, 20, 30)), axis_labels=(name, "y", "x"))
     widget = dock(viewer)
-    combo = widget.images.planes_combo
+    combo = widget.images.planes.combo
     combo.setCurrentIndex(combo.findData("all"))
     assert widget.images.link_combo.isHidden()
     widget.images.link_combo.setCurrentIndex(1)

@@ -105,7 +105,7 @@ def test_planes_of_a_stack_whose_levels_have_fewer(make_napari_viewer, qtbot, wa
     (labels,) = labels_of(viewer)
     assert labels.data.shape == half.shape
     np.testing.assert_allclose(labels.data_to_world((2, 0, 0)), image.data_to_world((4.5, 0.5, 0.5)))
-    assert "All 3 planes" in [widget.images.planes_combo.itemText(k) for k in range(4)]
+    assert "All 3 planes" in [widget.images.planes.combo.itemText(k) for k in range(4)]
 
 
 def test_where_to_look_is_told_at_full_resolution(make_napari_viewer, qtbot, watcher):

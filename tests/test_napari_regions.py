@@ -184,7 +184,7 @@ def test_a_region_of_every_plane(make_napari_viewer, qtbot):
     shapes = viewer.add_shapes([np.array([[5, 10], [5, 20], [15, 20], [15, 10]])])
     widget = dock(viewer, ObedientSegmenter())
     widget.images.where.choose(shapes)
-    widget.images.planes_combo.setCurrentIndex(1)
+    widget.images.planes.combo.setCurrentIndex(1)
     widget.run()
     finish(qtbot, widget)
     layer = labels_of(viewer)[-1]

@@ -143,7 +143,7 @@ def test_all_planes_of_a_stack_are_asked_for(make_napari_viewer, tmp_path):
     viewer = make_napari_viewer()
     viewer.open(path, plugin="napari")
     widget = dock(viewer, ObedientSegmenter())
-    widget.images.planes_combo.setCurrentIndex(1)
+    widget.images.planes.combo.setCurrentIndex(1)
     words = shlex.split(copied(widget.copies.command))
     assert words[words.index("--planes") + 1] == "all"
     assert "--plane" not in words

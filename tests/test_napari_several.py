@@ -84,7 +84,7 @@ def test_a_projection_lies_where_the_stack_lies(make_napari_viewer, qtbot, watch
         STACK, name="deep", scale=(5, 2, 3), translate=(0, 7, 9), units="um", axis_labels=("z", "y", "x")
     )
     widget = dock(viewer, watcher)
-    widget.images.planes_combo.setCurrentIndex(widget.images.planes_combo.findData(kind))
+    widget.images.planes.combo.setCurrentIndex(widget.images.planes.combo.findData(kind))
     line = copied(widget.copies.python)
     words = shlex.split(copied(widget.copies.command))
     run(qtbot, widget)
@@ -107,7 +107,7 @@ def test_a_projection_of_a_tilted_stack_is_refused(make_napari_viewer, watcher):
     viewer = make_napari_viewer()
     viewer.add_image(STACK, rotate=(10, 20, 30))
     widget = dock(viewer, watcher)
-    widget.images.planes_combo.setCurrentIndex(2)
+    widget.images.planes.combo.setCurrentIndex(3)
     widget.run_panel.button.click()
     assert "turned out of its planes" in widget.run_panel.status.text()
 

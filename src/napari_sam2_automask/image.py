@@ -10,16 +10,18 @@ import numpy as np
 from napari_sam2_automask.errors import ImageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["contrast_range", "image_hash", "is_rgb", "to_model_view"]
+__all__ = ["contrast_of_planes", "contrast_range", "image_hash", "is_rgb", "to_model_view"]
 
 # Rows are converted in blocks of about this many values: a huge image needs no second copy in float64.
 _BLOCK_VALUES = 1 << 22
 # Percentiles are taken from at most about this many values, evenly spread over the image.
 _SAMPLE_VALUES = 1 << 22
+# Planes from which the contrast of a whole stack is taken.
+_SAMPLED_PLANES = 16
 
 
 def to_model_view(
@@ -147,6 +149,31 @@ def contrast_range(
     return float(black), float(white)
 
 
+def contrast_of_planes(read: Callable[[int], NDArray[Any]], count: int) -> tuple[float, float]:
+    """Return the intensities to show as black and as white on all planes of a stack.
+
+    Parameters
+    ----------
+    read : callable
+        Takes the number of a plane, returns its pixels (Y, X) or (Y, X, C).
+    count : int
+        How many planes there are; up to 16, evenly spread, are read.
+
+    Returns
+    -------
+    (float, float)
+        Percentiles 0.5 and 99.5 of the planes read, see `contrast_range`.
+
+    Raises
+    ------
+    ImageError
+        If no value is finite.
+    """
+    chosen = np.unique(np.linspace(0, count - 1, _SAMPLED_PLANES).astype(int))
+    samples = [_spread_sample(_as_numeric(read(int(k))), _SAMPLE_VALUES // len(chosen)) for k in chosen]
+    return contrast_range(np.concatenate(samples)[:, None])
+
+
 def image_hash(array: ArrayLike) -> str:
     """Return the SHA-256 of an image's dtype, shape and values, as hexadecimal digits.
 
@@ -186,9 +213,9 @@ def _increasing_pair(pair: Any, name: str, minimum: float, maximum: float) -> tu
     return low, high
 
 
-def _spread_sample(array: NDArray[Any]) -> NDArray[Any]:
+def _spread_sample(array: NDArray[Any], values: int = _SAMPLE_VALUES) -> NDArray[Any]:
     """Return the values of evenly spread rows and columns, all of them for an image of ordinary size."""
-    step = int(np.ceil(np.sqrt(max(1.0, array.size / _SAMPLE_VALUES))))
+    step = int(np.ceil(np.sqrt(max(1.0, array.size / values))))
     return array[::step, ::step].ravel()
 
 

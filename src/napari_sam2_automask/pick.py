@@ -13,7 +13,6 @@ if TYPE_CHECKING:
 __all__ = ["POSITIONS", "Channel", "Pick", "parse_channel", "parse_planes"]
 
 Channel: TypeAlias = int | Literal["mix", "pool"]
-_PROJECTIONS = ("max", "mean")
 #: Axes of positions (fields, wells): each is a stack of its own; nothing is linked or projected over them.
 POSITIONS = "PR"
 

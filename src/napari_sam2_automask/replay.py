@@ -14,13 +14,10 @@ from napari_sam2_automask.progress import ProgressCallback, no_progress
 from napari_sam2_automask.propagation import Propagation
 from napari_sam2_automask.proposal import part
 from napari_sam2_automask.record import package_versions, settings_from
-from napari_sam2_automask.region import Region
-from napari_sam2_automask.replay_channels import channels_of, load_channels
 from napari_sam2_automask.replay_inputs import (
+    Inputs,
     Part,
     find_image,
-    level_in,
-    load_image,
     load_model_of,
     read_record,
     set_threads,
@@ -30,6 +27,7 @@ from napari_sam2_automask.settings import AmgSettings
 from napari_sam2_automask.stack_jobs import write_linked
 from napari_sam2_automask.stack_planning import LinkPaths, StackJob
 from napari_sam2_automask.stack_propagation import propagate_again
+from napari_sam2_automask.stack_writing import write_planes
 from napari_sam2_automask.writing import ResultPaths, make_folder, write_results
 
 if TYPE_CHECKING:
@@ -37,6 +35,7 @@ if TYPE_CHECKING:
 
     from napari_sam2_automask.models import Model
     from napari_sam2_automask.painting import Segmentation
+    from napari_sam2_automask.region import Region
 
 __all__ = ["Replay", "replay"]
 
@@ -103,29 +102,23 @@ def replay(
     record = read_record(path)
     if "propagate" in record:
         return _replay_propagated(record, path, folder, image, model, device, progress)
-    planes = record["planes"] if "link" in record else [record]
-    described = (record.get("viewer") or {}).get("region")
-    region = None if described is None else Region.from_json(described)
-    channels = channels_of(record)
-    if channels is not None:
-        picture, source = load_channels(channels, path, image, level_in(record))
-        loaded = [Part.of(picture, region)]
-    else:
-        source = find_image(record, path, image)
-        loaded = [load_image(one, source, region) for one in planes[:1]]
+    inputs = Inputs.of(record, path, image)
+    first = inputs.load(0)  # refused before anything is written
     make_folder(folder)
     found = load_model_of(record, model, device, progress)
     set_threads(record)
     results = []
-    for k, one in enumerate(planes):
-        plane = loaded.pop() if loaded else load_image(one, source, region)
-        results.append(
-            _segment(one, settings_from(one), plane, found, source, part(progress, k, len(planes)))
-        )
+    for k, one in enumerate(inputs.planes):
+        plane, report = inputs.load(k) if k else first, part(progress, k, len(inputs.planes))
+        results.append(_segment(one, settings_from(one), plane, found, inputs.source, report))
+    source, stem = inputs.source, _stem(path, inputs.source)
     if "link" in record:
-        now, labels = _link(record, results, source, folder, _stem(path, source).removesuffix("_linked"))
+        now, labels = _link(record, results, source, folder, stem.removesuffix("_linked"))
+    elif len(results) > 1:
+        paths = ResultPaths.of(folder, stem)
+        now, labels = write_planes(results, paths, record, inputs.indices), paths.labels
     else:
-        paths = ResultPaths.of(folder, _stem(path, source))
+        paths = ResultPaths.of(folder, stem)
         write_results(results[0], paths, source.name)
         now, labels = results[0].record, paths.labels
     return _told(record, now, labels)
@@ -149,7 +142,6 @@ def _segment(
     loaded, region = part_of.image, part_of.region
     limits, floor = record.get("contrast_limits"), record.get("floor")
     proposal = AmgSettings.from_json(record["proposal"]) if record.get("proposal") else settings
-    viewer = record.get("viewer")
     size, unit = record.get("pixel_size"), record.get("unit")
     if size is not None:
         loaded = replace(loaded, pixel_size=(float(size[0]), float(size[1])), unit=unit)
@@ -167,7 +159,7 @@ def _segment(
             file={"name": source.name, "sha256": file_hash(source), "path": str(source.absolute())},
             pick=record.get("pick"),
             region=region,
-            **({"viewer": viewer} if viewer is not None and (loaded.looks or region) else {}),
+            viewer=record.get("viewer"),
         )
     except (TypeError, IndexError, ValueError) as error:
         if isinstance(error, AutomaskError):

@@ -14,9 +14,11 @@ from napari_sam2_automask.reading import LoadedImage
 from napari_sam2_automask.stack_reading import every_plane
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
+
+    from napari_sam2_automask.replay_viewer import ViewerCut
 
 __all__ = ["channels_of", "load_channels"]
 
@@ -29,9 +31,13 @@ def channels_of(record: Mapping[str, Any]) -> Mapping[str, Any] | None:
 
 
 def load_channels(
-    channels: Mapping[str, Any], path: Path, given: Path | None = None, level: int = 0
+    channels: Mapping[str, Any],
+    path: Path,
+    given: Path | None = None,
+    cut: ViewerCut | None = None,
+    number: int = 0,
 ) -> tuple[LoadedImage, Path]:
-    """Read the channels of a record.
+    """Read the channels of one plane of a record.
 
     Parameters
     ----------
@@ -41,8 +47,10 @@ def load_channels(
         The record; files that are no longer where they were are looked for beside it.
     given : Path, optional
         The file that holds all channels, or the folder that holds their files.
-    level : int
-        Which level of a pyramid; 0 is full resolution.
+    cut : ViewerCut, optional
+        How the viewer cut planes out of the files.
+    number : int
+        Which of these planes; the record holds hashes of the first one's channels.
 
     Returns
     -------
@@ -68,11 +76,24 @@ def load_channels(
             f"the record does not say enough about its channels ({error}): run again and save"
         ) from error
     files = [_file(name, known, path, given) for name, known in names]
-    arrays = [
-        _find(file, level, name, *one) for file, (name, _), one in zip(files, names, pixels, strict=True)
-    ]
-    image = LoadedImage(np.stack(arrays, -1), False, channels=how, looks=looks)
-    return image, files[0]
+    array = None if cut is None else cut.stacked(files, number)
+    if number == 0 and (array is None or not _same(array, pixels)):
+        level = 0 if cut is None else cut.level
+        found = [
+            _find(file, level, name, *one) for file, (name, _), one in zip(files, names, pixels, strict=True)
+        ]
+        array = np.stack(found, -1)
+    if array is None:
+        raise ImageError(f"{files[0]} has no plane {number} of the record: give the file that was segmented")
+    return LoadedImage(array, False, channels=how, looks=looks), files[0]
+
+
+def _same(array: NDArray[Any], pixels: Sequence[tuple[str, np.dtype[Any]]]) -> bool:
+    """Tell whether the channels (Y, X, C) have the pixels of the record."""
+    return array.shape[-1] == len(pixels) and all(
+        image_hash(array[..., k].astype(dtype, copy=False)) == sha256
+        for k, (sha256, dtype) in enumerate(pixels)
+    )
 
 
 def _look(entry: Mapping[str, Any]) -> Look:

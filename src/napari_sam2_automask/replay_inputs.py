@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -13,20 +14,18 @@ from napari_sam2_automask.jobs import file_hash
 from napari_sam2_automask.pick import Pick
 from napari_sam2_automask.reading import LoadedImage, read_image
 from napari_sam2_automask.record import RECORD_FORMAT
+from napari_sam2_automask.region import Region
+from napari_sam2_automask.replay_channels import channels_of, load_channels
+from napari_sam2_automask.replay_viewer import ViewerCut
 from napari_sam2_automask.stack_reading import every_plane, stack_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterator
 
     from napari_sam2_automask.models import Model
     from napari_sam2_automask.progress import ProgressCallback
-    from napari_sam2_automask.region import Region
 
-__all__ = ["Part", "find_image", "level_in", "load_image", "load_model_of", "read_record", "set_threads"]
-
-_OTHER_PIXELS = (
-    "the pixels of {} are not those of the record (SHA-256 {}...): give the file that was segmented"
-)
+__all__ = ["Inputs", "Part", "find_image", "load_model_of", "read_record", "set_threads"]
 
 
 def read_record(path: Path) -> dict[str, Any]:
@@ -45,11 +44,16 @@ def read_record(path: Path) -> dict[str, Any]:
         raise SettingsError(f"{path} is no JSON ({error}): give a record of a run") from error
     if not isinstance(record, dict) or record.get("format") != RECORD_FORMAT:
         raise SettingsError(f"{path} is no record of a run: give a .record.json file that `segment` wrote")
-    planes = record.get("planes") if "link" in record and "propagate" not in record else [record]
+    planes = [record] if "propagate" in record else planes_of(record)
     whole = isinstance(planes, list) and len(planes) > 0 and isinstance(record.get("model"), dict)
     if not whole or not all(isinstance(p, dict) and isinstance(p.get("image"), dict) for p in planes or []):
         raise SettingsError(f"{path} does not say which image and model it is of: replay needs both")
     return record
+
+
+def planes_of(record: dict[str, Any]) -> Any:
+    """Return the records of the planes; of a single one the record itself."""
+    return record["planes"] if "link" in record or isinstance(record.get("planes"), list) else [record]
 
 
 def find_image(record: dict[str, Any], path: Path, given: Path | None) -> Path:
@@ -108,28 +112,98 @@ class Part(NamedTuple):
         return cls(replace(image, array=region.cut(image.array)), region, (rows, columns))
 
 
-def load_image(record: dict[str, Any], source: Path, region: Region | None = None) -> Part:
-    """Read the plane that was segmented, told by the record's number or by its pixels; cut out the region."""
-    plane, expected = record.get("plane"), record["image"].get("sha256")
-    level = level_in(record)
-    if record.get("pick"):
-        pick = Pick.from_json(record["pick"])
-        part = Part.of(stack_of(source, pick).read(pick), region)
-        if expected not in (None, image_hash(part.image.array)):
-            raise ImageError(_OTHER_PIXELS.format(source, str(expected)[:12]))
-        return part
-    planes = every_plane(source, level) if plane is None else [read_image(source, plane)]
-    for image in planes:
-        part = Part.of(replace(image, plane=plane), region)
-        if expected is None or image_hash(part.image.array) == expected:
-            return part
-    raise ImageError(_OTHER_PIXELS.format(source, str(expected)[:12]))
+@dataclass(frozen=True)
+class Inputs:
+    """The planes that a record is of, and where their pixels are.
 
+    Attributes
+    ----------
+    planes : list of dict
+        The record of each plane; of a single one the record itself.
+    source : Path
+        The image's file; the first channel's, if there are several.
+    region : Region or None
+        What of each plane was segmented.
+    cut : ViewerCut or None
+        How a viewer cut the planes out of its layers.
+    channels : callable or None
+        Takes a plane's number and returns its channels, if the record is of several.
+    """
 
-def level_in(record: Mapping[str, Any]) -> int:
-    """Return the level of a pyramid that a record from a viewer is of; 0 is full resolution."""
-    found = (record.get("viewer") or {}).get("level")
-    return found if isinstance(found, int) else 0
+    planes: list[dict[str, Any]]
+    source: Path
+    region: Region | None
+    cut: ViewerCut | None
+    channels: Callable[[int], LoadedImage] | None
+
+    @classmethod
+    def of(cls, record: dict[str, Any], path: Path, given: Path | None) -> Inputs:
+        """Find the files of a record.
+
+        Parameters
+        ----------
+        record : dict
+            The record.
+        path : Path
+            Where it was read.
+        given : Path, optional
+            The image's file, or the folder of the channels' files.
+
+        Raises
+        ------
+        ImageError
+            If a file is missing or another than that of the record.
+        SettingsError
+            If the record does not say enough.
+        """
+        described = (record.get("viewer") or {}).get("region")
+        region = None if described is None else Region.from_json(described)
+        cut, channels = ViewerCut.of(record), channels_of(record)
+        if channels is None:
+            return cls(planes_of(record), find_image(record, path, given), region, cut, None)
+        source = load_channels(channels, path, given, cut)[1]
+        read = partial(load_channels, channels, path, given, cut)
+        return cls(planes_of(record), source, region, cut, lambda number: read(number)[0])
+
+    @property
+    def indices(self) -> list[tuple[int, ...]]:
+        """The position of each plane along the axes of planes; its number, if no viewer told more."""
+        known = () if self.cut is None else self.cut.planes
+        return list(known) if len(known) == len(self.planes) else [(k,) for k in range(len(self.planes))]
+
+    def load(self, number: int) -> Part:
+        """Read the plane that was segmented, and cut out the region.
+
+        Raises
+        ------
+        ImageError
+            If no plane of the file has the pixels of the record.
+        """
+        record = self.planes[number]
+        expected = record["image"].get("sha256")
+        for image in self._candidates(record, number):
+            part = Part.of(replace(image, plane=record.get("plane")), self.region)
+            if expected is None or image_hash(part.image.array) == expected:
+                return part
+        raise ImageError(
+            f"the pixels of {self.source} are not those of the record (SHA-256 {str(expected)[:12]}...): "
+            "give the file that was segmented"
+        )
+
+    def _candidates(self, record: dict[str, Any], number: int) -> Iterator[LoadedImage]:
+        """Return what the plane may be: what the record says it is, else all planes of the file."""
+        if self.channels is not None:
+            yield self.channels(number)
+        elif record.get("pick"):
+            pick = Pick.from_json(record["pick"])
+            yield stack_of(self.source, pick).read(pick)
+        elif record.get("plane") is not None:
+            yield read_image(self.source, record["plane"])
+        else:
+            picture = None if self.cut is None else self.cut.picture(self.source, number)
+            if picture is not None:
+                yield LoadedImage(picture, picture.ndim == 3)
+            yield from every_plane(self.source, 0 if self.cut is None else self.cut.level)
 
 
 def load_model_of(

@@ -28,7 +28,7 @@ Overlap: TypeAlias = Literal["small_on_top", "large_on_top", "best_score", "all_
 ALL_LEVELS = "all_levels"
 Nested: TypeAlias = Literal["keep", "choose"]
 Renderings: TypeAlias = Literal[
-    "raw", "raw+gamma", "raw+inverted", "raw+local", "raw+gradient", "raw+gamma+inverted"
+    "raw", "local", "raw+gamma", "raw+inverted", "raw+local", "raw+gradient", "raw+gamma+inverted"
 ]
 
 
@@ -107,8 +107,9 @@ class AmgSettings(MetaSettings):
     )  # fmt: skip
     renderings: Renderings = param(
         "raw", "Renderings",
-        "What the model is shown: the image as it is, and other renderings of it (inverted, local contrast, "
-        "gamma 0.5, gradient as colour), with the masks of all pooled. Each costs a whole pass.",
+        "What the model is shown: the image as it is, local contrast (CLAHE) in its place, or other "
+        "renderings beside it (inverted, local contrast, gamma 0.5, gradient as colour), with the masks of "
+        "all pooled. Each costs a whole pass.",
         "grid",
     )  # fmt: skip
     fill_gaps: bool = param(

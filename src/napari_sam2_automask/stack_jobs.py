@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from napari_sam2_automask.errors import AutomaskError, OutputError, SettingsError
-from napari_sam2_automask.image import contrast_range
+from napari_sam2_automask.image import contrast_of_planes
 from napari_sam2_automask.jobs import FileResult, run_jobs
 from napari_sam2_automask.progress import Progress, ProgressCallback, no_progress
 from napari_sam2_automask.stack import link_planes
@@ -21,15 +20,14 @@ from napari_sam2_automask.stack_writing import write_objects
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    import numpy as np
+
     from napari_sam2_automask.models import Model
     from napari_sam2_automask.physical import AnySettings
     from napari_sam2_automask.planning import Job
     from napari_sam2_automask.stack_planning import StackJob
 
 __all__ = ["limits_of", "link_records", "link_stack", "run_stacks", "write_linked"]
-
-# Planes from which the contrast of a whole stack is taken.
-_SAMPLED = 16
 
 
 def run_stacks(
@@ -91,15 +89,18 @@ def run_stacks(
 
 
 def limits_of(stack: StackJob) -> tuple[float, float] | None:
-    """Return the contrast limits of some planes together; None for colours that are shown as they are."""
-    chosen = np.unique(np.linspace(0, len(stack.planes) - 1, _SAMPLED).astype(int))
-    first = stack.planes[0].pick
-    assert first is not None
-    opened = stack_of(stack.source, first)
-    images = [opened.read(job.pick) for job in (stack.planes[k] for k in chosen) if job.pick is not None]
-    if images[0].rgb:
+    """Return contrast limits for all planes of a file; None for colours that are shown as they are.
+
+    They are those of the whole file, also where only some of its planes are segmented.
+    """
+    pick = stack.planes[0].pick
+    assert pick is not None
+    opened = stack_of(stack.source, pick)
+    count = opened.count(pick)
+    if "S" in opened.axes:
         return None
-    return contrast_range(np.stack([image.array.reshape(len(image.array), -1) for image in images], axis=1))
+    planes = [replace(pick, plane=k if count > 1 else None) for k in range(count)]
+    return contrast_of_planes(lambda k: opened.read(planes[k]).array, count)
 
 
 def link_stack(stack: StackJob, failed: int, overwrite: bool, progress: ProgressCallback) -> FileResult:

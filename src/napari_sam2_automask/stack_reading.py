@@ -11,6 +11,7 @@ from napari_sam2_automask.errors import ImageError
 from napari_sam2_automask.opening import guess_axes, open_file
 from napari_sam2_automask.pick import POSITIONS, Pick
 from napari_sam2_automask.pixel_sizes import PixelSize, pixel_size_of
+from napari_sam2_automask.projecting import project_planes
 from napari_sam2_automask.pyramid import pixel_size_at, steps_of
 from napari_sam2_automask.reading import LoadedImage, count_planes, read_image
 from napari_sam2_automask.series import count_series
@@ -112,12 +113,8 @@ class Stack:
             "".join(a for a in self.axes if a not in "YXSC" or (a == "C" and "C" not in place))
         )
         assert axis is not None
-        first = self._slice({**place, axis: 0})
-        total = first.astype(np.float64) if pick.project == "mean" else first
-        for k in range(1, self._length(axis)):
-            one = self._slice({**place, axis: k})
-            total = total + one if pick.project == "mean" else np.maximum(total, one)
-        return (total / self._length(axis)).astype(np.float32) if pick.project == "mean" else total
+        planes = (self._slice({**place, axis: k}) for k in range(self._length(axis)))
+        return project_planes(planes, pick.project)
 
     def _slice(self, place: dict[str, int]) -> NDArray[Any]:
         pixels = np.asarray(self.array[tuple(place.get(axis, slice(None)) for axis in self.axes)])

@@ -1,4 +1,4 @@
-"""The files of objects that have one number through a stack."""
+"""The files of stacks: objects that have one number in all planes, or numbers of their own in each."""
 
 from __future__ import annotations
 
@@ -7,17 +7,20 @@ from typing import IO, TYPE_CHECKING, Any
 import numpy as np
 
 from napari_sam2_automask.image import image_hash
+from napari_sam2_automask.numbering import number_through
 from napari_sam2_automask.tracks import tracks
-from napari_sam2_automask.writing import json_writer, write_files
+from napari_sam2_automask.writing import json_writer, write_files, write_labels
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from napari_sam2_automask.painting import Segmentation
     from napari_sam2_automask.stack import Linked
     from napari_sam2_automask.stack_planning import StackJob
+    from napari_sam2_automask.writing import ResultPaths
 
-__all__ = ["write_objects"]
+__all__ = ["write_objects", "write_planes"]
 
 
 def write_objects(stack: StackJob, linked: Linked, record: dict[str, Any]) -> dict[str, Any]:
@@ -37,6 +40,49 @@ def write_objects(stack: StackJob, linked: Linked, record: dict[str, Any]) -> di
     files[stack.paths.record] = json_writer(record)
     files[stack.paths.labels] = lambda file: _write_stack(file, linked.labels, axis)
     write_files(files)
+    return record
+
+
+def write_planes(
+    results: Sequence[Segmentation],
+    paths: ResultPaths,
+    record: dict[str, Any],
+    indices: Sequence[tuple[int, ...]],
+) -> dict[str, Any]:
+    """Write labels, table and record of planes whose objects are numbered through; return the record.
+
+    Parameters
+    ----------
+    results : sequence of Segmentation
+        One for each plane.
+    paths : ResultPaths
+        Where to; there is no COCO JSON of several planes.
+    record : dict
+        What the record says apart from what it counts and hashes.
+    indices : sequence of tuple of int
+        Where each plane lies along the axes of planes: columns ``plane`` of the table, or ``plane_0`` and so
+        on of several axes.
+    """
+    import pandas as pd
+
+    images, tables = [], []
+    numbered = number_through((one.labels, one.table) for one in results)
+    for index, (labels, table) in zip(indices, numbered, strict=True):
+        names = ["plane"] if len(index) == 1 else [f"plane_{k}" for k in range(len(index))]
+        for column, (name, place) in enumerate(zip(names, index, strict=True), 1):
+            table.insert(column, name, place)
+        images.append(labels)
+        tables.append(table)
+    labels, table = np.stack(images), pd.concat(tables, ignore_index=True)
+    counted = {"objects": len(table), "labels_sha256": image_hash(labels)}
+    record = record | {"planes": [one.record for one in results]} | counted
+    write_files(
+        {
+            paths.table: lambda file: table.to_csv(file, index=False),
+            paths.record: json_writer(record),
+            paths.labels: lambda file: write_labels(file, labels, axes="QYX"),
+        }
+    )
     return record
 
 

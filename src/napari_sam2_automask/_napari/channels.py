@@ -74,8 +74,10 @@ class Channels:
         return f"{len(self.names)} channels {'mixed' if self.how == 'mix' else 'pooled'}"
 
     def looks_with(self, contrast: str) -> list[Look]:
-        """Return the looks; without contrast limits unless the choice is ``"layer"``."""
-        return [look if contrast == "layer" else replace(look, contrast_limits=None) for look in self.looks]
+        """Return the looks; without contrast limits if these are the percentiles of each plane."""
+        return [
+            look if contrast != "percentiles" else replace(look, contrast_limits=None) for look in self.looks
+        ]
 
     def views(self, plane: NDArray[Any], contrast: str) -> list[NDArray[np.uint8]]:
         """Return what the model is to see of a plane (Y, X, C): one picture, or one for each channel."""

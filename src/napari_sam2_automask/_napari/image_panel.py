@@ -11,6 +11,7 @@ from napari_sam2_automask._napari.channel_choice import ChannelChoice
 from napari_sam2_automask._napari.layer_choice import LayerChoice, unwrapped
 from napari_sam2_automask._napari.layout import Signal, choice_form, choice_label, roomy
 from napari_sam2_automask._napari.level_choice import LevelChoice
+from napari_sam2_automask._napari.plane_choice import PlaneChoice
 from napari_sam2_automask._napari.projection import project
 from napari_sam2_automask._napari.pyramid import level_data
 from napari_sam2_automask._napari.source import POSITIONS, ImageSource, plane_count, take_source
@@ -50,17 +51,15 @@ class ImagePanel(QWidget):
         self.contrast_combo.addItem("Layer's contrast limits", "layer")
         self.contrast_combo.addItem("Percentiles 0.5 to 99.5", "percentiles")
         self.contrast_combo.setToolTip(
-            "The intensities that the model sees as black and white. 8-bit RGB images are shown as they are."
+            "The intensities that the model sees as black and white: the layer's, or percentiles of each "
+            "plane or of planes spread over the stack. 8-bit RGB images are shown as they are. For local "
+            "contrast see Renderings, under All parameters."
         )
         self.contrast_combo.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self.view_button = QPushButton("Show")
         self.view_button.setToolTip("Add what the model sees as a layer.")
         roomy(self.view_button)
-        self.planes_combo = QComboBox()
-        self.planes_combo.setToolTip(
-            "All planes go into one Labels layer of the stack's shape. A projection, the maximum or mean of "
-            "all planes, gives labels of two axes."
-        )
+        self.planes = PlaneChoice()
         self.link_combo = QComboBox()
         self.link_combo.addItem("Each plane by itself", "")
         self.link_combo.addItem("Link along z: one number per body", "z")
@@ -80,16 +79,14 @@ class ImagePanel(QWidget):
         form.addRow(self._channels_label, self.channels)
         form.addRow(choice_label("Contrast"), contrast)
         form.addRow(choice_label("Where"), self.where)
-        form.addRow(self._planes_label, self.planes_combo)
+        form.addRow(self._planes_label, self.planes)
         form.addRow(self._link_label, self.link_combo)
-        self._planes = 1
         self.layer_choice.changed.connect(self._on_layer)
         self.layer_choice.eye.connect(self._on_eye)
         self.channels.activated.connect(self._on_layer)
         self.level_choice.activated.connect(self._on_level)
         self.contrast_combo.activated.connect(self._emit)
-        self.planes_combo.activated.connect(self._emit)
-        self.planes_combo.currentIndexChanged.connect(self._show_link)
+        self.planes.changed.connect(self._on_planes)
         self.view_button.clicked.connect(self.view_wanted)
         selection = viewer.layers.selection.events.changed
         selection.connect(self._emit)
@@ -108,18 +105,13 @@ class ImagePanel(QWidget):
 
     @property
     def contrast(self) -> str:
-        """``"layer"`` or ``"percentiles"``."""
+        """``"layer"``, ``"percentiles"`` or ``"stack"``."""
         return str(self.contrast_combo.currentData())
-
-    @property
-    def all_planes(self) -> bool:
-        """Whether all planes of a stack are wanted."""
-        return self._planes > 1 and self.planes_combo.currentData() == "all"
 
     @property
     def plane_count(self) -> int:
         """How many planes a run would segment."""
-        return self._planes if self.all_planes else 1
+        return self.planes.count
 
     @property
     def picture_count(self) -> int:
@@ -194,7 +186,7 @@ class ImagePanel(QWidget):
         level = self.level_choice.level_for(layer)
         source = take_source(layer, tuple(dims.order), tuple(dims.point), level=level, any_size=any_size)
         source = self.channels.apply(source, layer, self._images())
-        wanted = self.planes_combo.currentData()
+        wanted = self.planes.kind
         return project(source, wanted) if source.other_axes and wanted in ("max", "mean") else source
 
     def _images(self) -> list[Image]:
@@ -211,15 +203,10 @@ class ImagePanel(QWidget):
         self.level_choice.setVisible(self.level_choice.count() > 1)
         self._level_label.setVisible(self.level_choice.count() > 1)
         planes = 1 if layer is None else plane_count(layer, self.channels.axis, self.level)
-        if planes != self._planes or not self.planes_combo.count():
-            self._planes = planes
-            self.planes_combo.clear()
-            self.planes_combo.addItem("Current plane", "")
-            self.planes_combo.addItem(f"All {planes:,} planes", "all")
-            self.planes_combo.addItem("Maximum projection", "max")
-            self.planes_combo.addItem("Mean projection", "mean")
-        self.planes_combo.setVisible(planes > 1)
+        self.planes.offer(planes)
+        self.planes.setVisible(planes > 1)
         self._planes_label.setVisible(planes > 1)
+        self._offer_contrast(planes > 1)
         self._show_link()
         self.changed.emit()
 
@@ -227,18 +214,30 @@ class ImagePanel(QWidget):
         self.level_choice.take_chosen()
         self._on_layer()
 
+    def _on_planes(self) -> None:
+        self._show_link()
+        self.changed.emit()
+
+    def _offer_contrast(self, stack: bool) -> None:
+        """Offer the percentiles of a whole stack where there is one."""
+        index = self.contrast_combo.findData("stack")
+        if stack and index < 0:
+            self.contrast_combo.addItem("Percentiles of the whole stack", "stack")
+        elif not stack and index >= 0:
+            self.contrast_combo.removeItem(index)
+
     def _on_eye(self) -> None:
         if self.channels.how and self.channels.axis is None:  # the channels are the layers that show
             self.changed.emit()
 
     def _can_link(self) -> bool:
-        """Tell whether all planes are wanted and lie along one axis, which is none of positions."""
+        """Tell whether several planes are wanted and lie along one axis, which is none of positions."""
         layer = self.layer
         if layer is None:
             return False
         planes = [axis for axis in range(layer.ndim - 2) if axis != self.channels.axis]
         names = [str(layer.axis_labels[axis]).lower() for axis in planes]
-        return self.all_planes and len(planes) == 1 and names[0] not in POSITIONS
+        return self.planes.count > 1 and len(planes) == 1 and names[0] not in POSITIONS
 
     def _show_link(self, *_: Any) -> None:
         for part in (self.link_combo, self._link_label):

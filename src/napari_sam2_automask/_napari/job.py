@@ -12,6 +12,7 @@ from napari_sam2_automask._napari.linked import linked_planes
 from napari_sam2_automask._napari.outcome import Outcome, digest
 from napari_sam2_automask._napari.stacking import stack_planes
 from napari_sam2_automask.progress import Cancelled, Progress
+from napari_sam2_automask.renderings import render
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -44,6 +45,8 @@ def run_request(request: Request, segmenter: Segmenter, progress: ProgressCallba
         If the image, a setting or the model cannot be used.
     """
     started = time.perf_counter()
+    progress(Progress("load", 0, 1))
+    request = request.with_contrast()
     source = request.source
     results: list[PlaneResult] = []
     for number, index in enumerate(request.indices):
@@ -60,8 +63,8 @@ def run_request(request: Request, segmenter: Segmenter, progress: ProgressCallba
     complete = len(results) == len(request.indices) and results[-1].complete
     previous = _unedited(request, done) if complete else None
     tracks, link = None, None
-    if request.link and complete and len(results) == source.plane_count:
-        data, table, digests, tracks, link = linked_planes(source, request.link, results)
+    if request.link and complete and len(results) > 1:
+        data, table, digests, tracks, link = linked_planes(source, request.link, results, done)
     elif source.other_axes:
         data, table, digests = stack_planes(source, done, results, previous)
     else:
@@ -120,11 +123,14 @@ def _record(
     request: Request, results: list[PlaneResult], done: tuple[Index, ...], complete: bool, seconds: float
 ) -> dict[str, Any]:
     """Return the first plane's record with what only the viewer knows."""
-    record = dict(results[0].record)
+    source, record = request.source, dict(results[0].record)
     record["viewer"] = {
-        "layer": request.source.name,
-        "path": request.source.path,
-        "level": request.source.level,
+        "layer": source.name,
+        "path": source.path,
+        "level": source.level,
+        "shape": list(source.layer_shape or source.shape),
+        "rows_columns": list(source.layer_rows_columns),
+        "projected": source.projected and source.projected[0],
         "contrast": request.contrast,
         "contrast_limits": request.contrast_limits and list(request.contrast_limits),
         "planes": [list(index) for index in done],
@@ -145,17 +151,23 @@ def _channels(request: Request, index: Index) -> dict[str, Any] | None:
     return channels.record(request.contrast, source.plane(index), source.path)
 
 
-def model_views(request: Request, progress: ProgressCallback) -> list[NDArray[np.uint8]]:
+def model_views(request: Request, progress: ProgressCallback) -> list[tuple[str, NDArray[np.uint8]]]:
     """Return what the model would be shown of the first requested plane.
 
     Returns
     -------
-    list of ndarray of uint8
-        One picture, or one for each channel where these are shown by themselves: the image's axes with every
-        axis but rows and columns of length 1, then RGB.
+    list of (str, ndarray of uint8)
+        Pictures with what to call them: one, or one for each channel where these are shown by themselves, in
+        each of the renderings that the settings ask for. They have the image's axes, every axis but rows and
+        columns of length 1, then RGB.
     """
-    source = request.source
+    request = request.with_contrast()
+    source, renderings = request.source, request.settings.renderings
+    views = request.views(source.plane(request.indices[0]))
+    names = source.channels.names if source.channels is not None and len(views) > 1 else [source.name]
+    kinds = ["" if kind == "raw" else f", {kind}" for kind in renderings.split("+")]
     return [
-        np.expand_dims(np.ascontiguousarray(source.oriented(view)), source.other_axes)
-        for view in request.views(source.plane(request.indices[0]))
+        (name + kind, np.expand_dims(np.ascontiguousarray(source.oriented(picture)), source.other_axes))
+        for name, view in zip(names, views, strict=True)
+        for kind, picture in zip(kinds, render(view, renderings), strict=True)
     ]

@@ -72,7 +72,7 @@ def large_spec(request: Request, output: str) -> LargeSpec:
         (request.region is not None, "takes the whole image: set Where to Whole image"),
         (source.projected, "makes no projection: set Planes to all planes"),
         (
-            source.plane_count > 1 and len(request.indices) == 1,
+            source.plane_count != len(request.indices),
             f"takes all planes: set Planes to All {source.plane_count:,} planes",
         ),
         (request.link, "links no planes: set Objects to Each plane by itself"),

@@ -27,8 +27,10 @@ LinkedPlanes = tuple[
 ]
 
 
-def linked_planes(source: ImageSource, link: str, results: list[PlaneResult]) -> LinkedPlanes:
-    """Link the labels of all planes of a stack with one axis of planes.
+def linked_planes(
+    source: ImageSource, link: str, results: list[PlaneResult], indices: tuple[Index, ...]
+) -> LinkedPlanes:
+    """Link the labels of planes of a stack with one axis of planes.
 
     Parameters
     ----------
@@ -37,7 +39,9 @@ def linked_planes(source: ImageSource, link: str, results: list[PlaneResult]) ->
     link : {"z", "t"}
         What the planes are.
     results : list of PlaneResult
-        One per plane, in their order.
+        One per plane segmented, in their order.
+    indices : tuple of plane indices
+        Which planes these are; planes are counted in the whole stack, and the others hold nothing.
 
     Returns
     -------
@@ -57,16 +61,18 @@ def linked_planes(source: ImageSource, link: str, results: list[PlaneResult]) ->
     if source.unit:
         between = abs(float(source.transform["scale"][axis]))
         spacing, unit = (between, *source.pixel_size), short_unit(source.unit)
+    nothing = np.zeros_like(results[0].labels)
+    labels = {index[0]: result.labels for index, result in zip(indices, results, strict=True)}
     found = link_planes(
-        [result.labels for result in results],
+        [labels.get(number, nothing) for number in range(source.plane_count)],
         axis="t" if link == "t" else "z",
         spacing=spacing,
         unit=unit,
     )
     data = np.zeros(source.shape, found.labels.dtype)
     digests: dict[Index, str] = {}
-    for number, labels in enumerate(found.labels):
-        plane = source.oriented(labels)
+    for number, linked in enumerate(found.labels):
+        plane = source.oriented(linked)
         data[source.slices((number,))] = plane
         digests[number,] = digest(plane)
     events = [f"{e.kind} at plane {e.plane}: {e.other} and {e.number}" for e in found.events]

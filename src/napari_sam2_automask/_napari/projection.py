@@ -9,6 +9,7 @@ import numpy as np
 from napari_sam2_automask._napari.reducing import reduced
 from napari_sam2_automask._napari.source import POSITIONS
 from napari_sam2_automask.errors import ImageError
+from napari_sam2_automask.projecting import project_planes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -28,21 +29,8 @@ class _Projection:
 
     def __getitem__(self, cut: Any) -> NDArray[Any]:
         source = self._source
-        total: NDArray[Any] | None = None
-        for index in source.all_indices():
-            plane = source.oriented(source.plane(index))
-            if self._kind == "mean":
-                plane = plane.astype(np.float64)
-            if total is None:
-                total = plane.copy()
-            elif self._kind == "mean":
-                total += plane
-            else:
-                np.fmax(total, plane, out=total)
-        assert total is not None
-        if self._kind == "mean":
-            total = (total / source.plane_count).astype(np.float32)
-        return np.asarray(total[cut])
+        planes = (source.oriented(source.plane(index)) for index in source.all_indices())
+        return np.asarray(project_planes(planes, self._kind)[cut])
 
 
 def project(source: ImageSource, kind: str) -> ImageSource:

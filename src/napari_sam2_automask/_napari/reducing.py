@@ -64,6 +64,7 @@ def reduced(source: ImageSource, axes: Sequence[int], **changes: Any) -> ImageSo
         "index": tuple(position[axis] for axis in axes if axis in position),
         "transform": transform,
         "axis_labels": tuple(source.axis_labels[axis] for axis in axes) if source.axis_labels else (),
+        "layer_shape": source.layer_shape or source.shape,
         "layer_axes": tuple(own[axis] for axis in axes),
     }
     return replace(source, **{**values, **changes})

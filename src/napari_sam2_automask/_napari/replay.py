@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_sam2_automask._napari.replay_arrays import channel_lines, first_plane
+from napari_sam2_automask._napari.replay_arrays import channel_lines, first_plane, stack_contrast
 from napari_sam2_automask.errors import ImageError
 from napari_sam2_automask.presets import PRESETS
 from napari_sam2_automask.settings import AmgSettings
@@ -39,6 +39,11 @@ def as_python(request: Request) -> str:
         arguments = [arrays[0], *arguments, "rgb=True", *arrays[1:]]
     else:
         arguments = [first_plane(request, source.path, source.layer_name), *arguments, f"rgb={source.rgb}"]
+        if request.contrast == "stack" and source.other_axes and not source.rgb:
+            more, limits = stack_contrast(request)
+            made += more
+            lines += ["import numpy as np\n\n", "from napari_sam2_automask.image import contrast_of_planes\n"]
+            arguments.append(f"contrast_limits={limits}")
         if not source.rgb and request.contrast_limits:
             arguments.append(f"contrast_limits={request.contrast_limits}")
     if any("imread(" in text for text in (*made, arguments[0])):
@@ -77,12 +82,13 @@ def as_command(request: Request, family: str) -> str:
     if source.projected:
         words += ["--project", source.projected[0]]
     elif source.other_axes and len(request.indices) > 1:
-        words += ["--planes", "all"]
+        words += ["--planes", _range(request)]
         words += ["--link", "time" if request.link == "t" else "z"] if request.link else []
     elif source.other_axes:
-        counts = [source.shape[axis] for axis in source.other_axes]
-        words += ["--plane", str(int(np.ravel_multi_index(request.indices[0], counts)))]
-    if not source.rgb and request.contrast_limits:
+        words += ["--plane", str(_number(request, 0))]
+    if request.contrast == "stack":
+        words += ["--contrast", "stack"]
+    elif not source.rgb and request.contrast_limits:
         words += ["--contrast-limits", *(repr(limit) for limit in request.contrast_limits)]
     if request.floor is not None:
         words += ["--floor", repr(request.floor.pred_iou), repr(request.floor.stability)]
@@ -90,6 +96,19 @@ def as_command(request: Request, family: str) -> str:
         if value is not None:  # point grids say by themselves that there are no points per side
             words += _option(name, value)
     return shlex.join(words)
+
+
+def _number(request: Request, which: int) -> int:
+    """Return the number of one of the planes, counted over all axes of planes, the last one fastest."""
+    source = request.source
+    counts = [source.shape[axis] for axis in source.other_axes]
+    return int(np.ravel_multi_index(request.indices[which], counts))
+
+
+def _range(request: Request) -> str:
+    if len(request.indices) == request.source.plane_count:
+        return "all"
+    return f"{_number(request, 0)}:{_number(request, -1) + 1}"
 
 
 def _changes(settings: AmgSettings, base: AmgSettings) -> dict[str, Any]:

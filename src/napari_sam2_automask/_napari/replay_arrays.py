@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from napari_sam2_automask.channels import Look
+from napari_sam2_automask.errors import ImageError
 
 if TYPE_CHECKING:
     from napari_sam2_automask._napari.channels import Channels
     from napari_sam2_automask._napari.request import Request
 
-__all__ = ["channel_lines", "first_plane"]
+__all__ = ["channel_lines", "first_plane", "stack_contrast"]
 
 #: Colour maps of more colours than this are taken from the viewer, not written out.
 _FEW = 8
@@ -58,6 +59,16 @@ def _whole(path: str | None, layer: str, multiscale: bool, level: int) -> str:
     return f"imread({path!r})"
 
 
+def stack_contrast(request: Request) -> tuple[list[str], str]:
+    """Return Python that makes planes of a whole stack, and the expression of its contrast limits."""
+    source = request.source
+    rows, columns = source.rows_columns
+    whole = _whole(source.path, source.layer_name, source.pyramid is not None, source.level)
+    shape = (-1, *source.plane_shape)
+    lines = [f"planes = np.moveaxis(np.asarray({whole}), {(rows, columns)}, (-2, -1)).reshape({shape})\n"]
+    return lines, "contrast_of_planes(planes.__getitem__, len(planes))"
+
+
 def channel_lines(request: Request) -> tuple[list[str], list[str], list[str]]:
     """Return Python for a run of several channels.
 
@@ -70,6 +81,10 @@ def channel_lines(request: Request) -> tuple[list[str], list[str], list[str]]:
     """
     source, channels = request.source, request.source.channels
     assert channels is not None
+    if request.contrast == "stack":
+        raise ImageError(
+            "the contrast of a whole stack of channels cannot be told to Python: choose another contrast"
+        )
     looks = channels.looks_with(request.contrast)
     # One file may hold several of the layers; which part of it a layer is only its reader knows.
     own_files = None not in channels.paths and len(set(channels.paths)) == len(channels.paths)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from napari_sam2_automask.candidates import Floor
 from napari_sam2_automask.channels import measure_channels
-from napari_sam2_automask.image import to_model_view
+from napari_sam2_automask.image import contrast_of_planes, to_model_view
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -62,7 +62,8 @@ class Request:
     model, device : str
         The model's name or file, and ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"mps"``.
     contrast : str
-        ``"layer"`` for the layer's contrast limits, ``"percentiles"`` for those of each plane.
+        ``"layer"`` for the layer's contrast limits, ``"percentiles"`` for those of each plane, ``"stack"``
+        for those of planes spread over the stack.
     indices : tuple of plane indices
         The planes to segment; ``((),)`` for a 2-D image.
     previous : Previous or None
@@ -71,6 +72,8 @@ class Request:
         Where to look on each plane; None for everywhere.
     link : {"", "z", "t"}
         Link the objects of all planes, along z or in time.
+    stack_limits : (float, float) or None
+        The percentiles of the stack, once they are known.
     """
 
     source: ImageSource
@@ -84,6 +87,7 @@ class Request:
     previous: Previous | None = None
     region: Region | None = None
     link: str = ""
+    stack_limits: tuple[float, float] | None = None
 
     @property
     def contrast_limits(self) -> tuple[float, float] | None:
@@ -91,8 +95,34 @@ class Request:
         channels = self.source.channels
         if channels is not None and channels.axis is None:
             return None
+        if self.contrast == "stack":
+            return self.stack_limits
         low, high = self.source.contrast_limits
         return (low, high) if self.contrast == "layer" and low < high else None
+
+    def with_contrast(self) -> Request:
+        """Return the request with the percentiles of the stack, if it asks for them; reads planes of it."""
+        source, channels = self.source, self.source.channels
+        asked = self.contrast == "stack" and source.other_axes and not source.rgb
+        if not asked or self.stack_limits is not None:
+            return self
+        indices = source.all_indices()
+        if channels is None or channels.axis is not None:
+            limits = contrast_of_planes(lambda k: source.plane(indices[k]), len(indices))
+            if channels is None:
+                return replace(self, stack_limits=limits)
+            every = [limits] * len(channels.names)
+        else:
+            every = [
+                contrast_of_planes(lambda k, c=c: source.plane(indices[k])[..., c], len(indices))  # type: ignore[misc]
+                for c in range(len(channels.names))
+            ]
+        looks = tuple(
+            replace(look, contrast_limits=limits if limits[0] < limits[1] else None)
+            for look, limits in zip(channels.looks, every, strict=True)
+        )
+        source = replace(source, channels=replace(channels, looks=looks))
+        return replace(self, source=source, stack_limits=every[0])
 
     @property
     def floor(self) -> Floor | None:

@@ -234,9 +234,7 @@ class RunSession(QObject):
             self._fail(explain(error))
             return
         place = request.source.plane_transform(request.indices[0])
-        source = request.source
-        names = source.channels.names if source.channels is not None and len(views) > 1 else [source.name]
-        for view, name in zip(views, names, strict=True):
+        for name, view in views:
             self._viewer.add_image(view, name=f"{name} - model view", rgb=True, **place)
 
     def _fail(self, message: str) -> None:

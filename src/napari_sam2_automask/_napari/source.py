@@ -67,6 +67,8 @@ class ImageSource:
         Of an image with fewer axes than its layer: which of the layer's they are; empty if it has them all.
     channels : Channels or None
         What the last axis of `data` holds, if these are channels.
+    layer_shape : tuple of int
+        The shape of the layer's level, without colours; empty if it is `shape`.
     pyramid : LayerLevel or None
         The level of a multiscale layer that `data` is; None for other layers.
     """
@@ -86,6 +88,7 @@ class ImageSource:
     projected: tuple[str, tuple[int, ...]] | None = None
     layer_axes: tuple[int, ...] = ()
     channels: Channels | None = None
+    layer_shape: tuple[int, ...] = ()
     pyramid: LayerLevel | None = None
 
     @property

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_sam2_automask._napari.outcome import digest
+from napari_sam2_automask.numbering import number_through
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,21 +35,17 @@ def stack_planes(
     data = np.zeros(source.shape, np.uint32)
     if previous is not None:
         data = previous.data if previous.data.dtype == np.uint32 else previous.data.astype(np.uint32)
-    shift = 0 if previous is None else previous.next_id - 1
+    first = 1 if previous is None else previous.next_id
     tables, digests = [], {}
     names = [axis_name(source, axis) for axis in source.other_axes]
-    for index, result in zip(indices, results, strict=True):
-        labels = result.labels.astype(np.uint32)
-        labels[labels > 0] += shift
+    numbered = number_through(((result.labels, result.table) for result in results), first)
+    for index, (labels, table) in zip(indices, numbered, strict=True):
         plane = source.oriented(labels)
         data[source.slices(index)] = plane
         digests[index] = digest(plane)
-        table = result.table.copy()
-        table["index"] = table["index"] + shift
         for position, (name, value) in enumerate(zip(names, index, strict=True)):
             table.insert(1 + position, name, value)
         tables.append(table)
-        shift = max(shift, int(table["index"].max()) if len(table) else 0)
     filled = [table for table in tables if len(table)]
     return data, pd.concat(filled or tables[:1], ignore_index=True), digests
 

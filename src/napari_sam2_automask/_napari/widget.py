@@ -211,7 +211,7 @@ class AutomaskWidget(QWidget):
             model=self.models.model,
             device=self.models.device,
             contrast=self.images.contrast,
-            indices=tuple(source.all_indices()) if self.images.all_planes else (source.index,),
+            indices=self.images.planes.indices(source) if source.other_axes else (source.index,),
             region=self.images.region(source, image),
             link=self.images.link if len(source.other_axes) == 1 else "",
         )

@@ -1,0 +1,44 @@
+"""Labels of several planes numbered through, so that no two objects share a number."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    import pandas as pd
+    from numpy.typing import NDArray
+
+__all__ = ["number_through"]
+
+
+def number_through(
+    planes: Iterable[tuple[NDArray[Any], pd.DataFrame]], first: int = 1
+) -> Iterator[tuple[NDArray[np.uint32], pd.DataFrame]]:
+    """Give the objects of planes numbers that no other object has.
+
+    Parameters
+    ----------
+    planes : iterable of (labels, table)
+        Labels (Y, X), numbered in each plane by itself from 1 with gaps, and their table with a column
+        ``index``.
+    first : int
+        The least number that may be given.
+
+    Yields
+    ------
+    labels : (Y, X) uint32 array
+    table : DataFrame
+        Copies with the new numbers: those of a plane follow on the largest of the planes before.
+    """
+    shift = first - 1
+    for labels, table in planes:
+        moved = labels.astype(np.uint32)
+        moved[moved > 0] += shift
+        table = table.copy()
+        table["index"] = table["index"] + shift
+        shift = max(shift, int(table["index"].max()) if len(table) else 0)
+        yield moved, table
