@@ -10,6 +10,7 @@ from napari.utils.interactions import mouse_move_callbacks, mouse_press_callback
 from napari_kit import live_result, move
 
 from napari_sam2_automask import paint, select
+from napari_sam2_automask._napari.resampling import labels_on
 
 
 @pytest.fixture
@@ -115,6 +116,29 @@ def test_painted_objects_find_settings_that_can_be_applied_and_undone(live, qtbo
     qtbot.waitUntil(lambda: widget.form.settings == before, timeout=5000)
     viewer_layers.remove("my five")
     assert widget.tuning.examples.count() == 1
+
+
+def test_examples_may_be_painted_at_another_resolution(live, qtbot):
+    widget, layer = live
+    fine = np.kron(layer.data, np.ones((2, 2), layer.data.dtype))
+    names = [layer.name for layer in widget._viewer.layers]
+    add = widget._viewer.add_labels
+    # A pixel is four here, and the first four lie around the first one's middle.
+    twice = add(fine, name="twice as fine", scale=(0.5, 0.5), translate=(-0.25, -0.25))
+    add(fine, name="elsewhere", scale=(0.5, 0.5), translate=(9, 9))
+    add(fine, name="turned", scale=(0.5, 0.5), rotate=20)
+    add(fine[:, ::-1], name="mirrored", scale=(0.5, -0.5), translate=(0, layer.data.shape[1]))
+    coarse = add(
+        [fine, fine[::2, ::2]], multiscale=True, name="of levels", scale=(0.5, 0.5), translate=(-0.25, -0.25)
+    )
+    offered = [widget.tuning.examples.itemText(k) for k in range(widget.tuning.examples.count())][1:]
+    assert offered == ["twice as fine", "of levels"], names
+    np.testing.assert_array_equal(labels_on(twice, layer), layer.data)
+    np.testing.assert_array_equal(labels_on(coarse, layer), layer.data)
+    widget.tuning.examples.setCurrentIndex(1)
+    search(qtbot, widget)
+    # Parts under others are missing from some.
+    assert widget.tuning.found.start.found > 20
 
 
 def test_picked_objects_find_settings(live, qtbot):

@@ -14,6 +14,7 @@ from napari_sam2_automask._napari.controller import explain
 from napari_sam2_automask._napari.layer_choice import unwrapped
 from napari_sam2_automask._napari.layout import Signal, roomy
 from napari_sam2_automask._napari.picking import Picking
+from napari_sam2_automask._napari.resampling import labels_on, places_on
 from napari_sam2_automask._napari.search_plot import SearchPlot
 from napari_sam2_automask._napari.thread import inference_thread
 from napari_sam2_automask.errors import CandidatesError
@@ -137,7 +138,7 @@ class TunePanel(QWidget):
             for layer in layers
             if isinstance(layer, Labels)
             and layer is not follower.layer
-            and layer.data.shape == follower.layer.data.shape
+            and places_on(layer, follower.layer) is not None
         ]
         self.examples.clear()
         self.examples.addItems([PICKED, *(layer.name for layer in self._layers)])
@@ -169,7 +170,7 @@ class TunePanel(QWidget):
         """Return a label image with the examples in it, and which labels they are (None for all)."""
         chosen = self.examples.currentIndex()
         if chosen > 0:
-            return follower.window(np.asarray(self._layers[chosen - 1].data)).copy(), None
+            return follower.window(labels_on(self._layers[chosen - 1], follower.layer)), None
         ids = sorted(follower.accepted)
         if not ids:
             raise CandidatesError(
