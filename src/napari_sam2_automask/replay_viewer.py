@@ -52,8 +52,9 @@ class ViewerCut:
     def of(cls, record: Mapping[str, Any]) -> ViewerCut | None:
         """Return what a record says; None if it is not of a viewer, or of a version that did not say it."""
         viewer = record.get("viewer")
+        if not isinstance(viewer, dict):
+            return None
         try:
-            assert isinstance(viewer, dict)
             rows, columns = viewer["rows_columns"]
             channels = viewer.get("channels") or {}
             return cls(
@@ -64,7 +65,7 @@ class ViewerCut:
                 viewer.get("projected"),
                 channels.get("axis"),
             )
-        except (AssertionError, KeyError, TypeError, ValueError, IndexError):
+        except (AttributeError, KeyError, TypeError, ValueError):
             return None
 
     def picture(self, file: Path, number: int) -> NDArray[Any] | None:
@@ -95,7 +96,10 @@ class ViewerCut:
         except ImageError:
             if self.level:
                 return None
-            array = read_image(file).array  # a PNG or a JPEG
+            try:
+                array = read_image(file).array  # a PNG or a JPEG
+            except ImageError:
+                return None
         shape = tuple(int(n) for n in array.shape)
         return array if self.shape in (shape, shape[:-1]) else None
 
