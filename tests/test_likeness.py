@@ -136,14 +136,18 @@ def test_brightness_is_kept_in_files_and_pools(scene, tmp_path):
     assert old.brightness is None
 
 
-def test_ranges_of_a_few_objects_are_widened():
-    found = typical_of(np.array([100, 400]), np.array([40.0, 120.0]))
-    # A half-width of ln 2 is less than 1, so that e^0.5 is added at either end; half of 40 gray levels.
-    assert found["typical_smallest"] == int(100 / np.e**0.5)
-    assert found["typical_largest"] == int(np.ceil(400 * np.e**0.5))
-    assert (found["typical_darkest"], found["typical_brightest"]) == (20, 140)
-    assert set(typical_of(np.array([7]), np.zeros(0))) == {"typical_smallest", "typical_largest"}
-    assert AmgSettings(**typical_of(np.array([99_000_000]), np.array([0.0, 255.0]))).typical_brightest == 255
+def test_gray_levels_of_a_few_objects_are_joined_with_the_middle_of_what_is_rated_well():
+    few = np.array([40.0, 120.4])
+    assert typical_of(few, np.zeros(0)) == {"typical_darkest": 40, "typical_brightest": 121}
+    assert typical_of(few, np.full(7, 200.0)) == typical_of(few, np.zeros(0)), "too few"
+    plain = np.linspace(100, 200, 101)
+    assert typical_of(few, plain) == {"typical_darkest": 40, "typical_brightest": 165}
+    # A third of all is another kind.
+    assert typical_of(np.array([190.0, 200.0]), np.r_[np.full(40, 195.0), np.full(20, 30.0)]) == {
+        "typical_darkest": 190, "typical_brightest": 200,
+    }  # fmt: skip
+    assert typical_of(np.zeros(0), plain) == {}, "brightness is not known"
+    assert AmgSettings(**typical_of(np.array([0.0, 255.0]), plain)).typical_brightest == 255
 
 
 def test_tune_finds_what_is_typical(scene):

@@ -115,9 +115,8 @@ def test_a_search_can_be_stopped(scene):
 
     with pytest.raises(Stop):
         tune(scene[0], np.where(scene[1] <= 2, scene[1], 0), progress=stop)
-    assert (
-        len(tune(scene[0], np.where(scene[1] <= 2, scene[1], 0), seconds=0).trials) <= 2
-    )  # the start and likeness
+    # The start, and likeness where gray levels are known.
+    assert len(tune(scene[0], np.where(scene[1] <= 2, scene[1], 0), seconds=0).trials) <= 2
 
 
 def test_leniency_in_gaps_stays_above_the_floor(scene):
@@ -127,6 +126,20 @@ def test_leniency_in_gaps_stays_above_the_floor(scene):
     assert len(tuned.trials) > 10
     for trial in tuned.trials:
         select(candidates, trial.settings)  # all of them could be selected
+
+
+@pytest.mark.parametrize(("specks", "bounded"), [(3, False), (12, True)])
+def test_sizes_are_bounded_only_where_much_is_of_another_size(specks, bounded):
+    places = [(y, x) for y in (20, 60, 100) for x in range(20, 180, 40)]
+    blobs = [Blob(y, x, 10, 10, 0.9) for y, x in places]
+    blobs += [Blob(40, 12 + 12 * k, 2, 2, 0.85) for k in range(specks)]
+    settings = AmgSettings(pred_iou_thresh=0.6, stability_score_thresh=0.1)
+    candidates = make_candidates((120, 180), blobs, settings=settings)
+    labels = paint(select(candidates, settings)).labels
+    large = np.flatnonzero(np.bincount(labels.ravel()) > 100)[1:4]
+    best = tune(candidates, np.where(np.isin(labels, large), labels, 0)).best.settings
+    assert (best.min_area > 0) == bounded
+    assert len(select(candidates, best)) == len(places) + (0 if bounded else specks)
 
 
 def discs(diameter, fitted):

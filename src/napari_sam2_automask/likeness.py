@@ -15,14 +15,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_sam2_automask.settings import AmgSettings
-
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import NDArray
 
     from napari_sam2_automask.candidates import Candidates
+    from napari_sam2_automask.settings import AmgSettings
 
 __all__ = ["FARTHEST", "counted_quality", "typical_of", "unlikeness", "with_brightness"]
 
@@ -31,9 +30,9 @@ FARTHEST = 3.0
 # A few alike objects do not mean that all others are as alike: half-widths are at least these, in factors of
 # e of the area and in gray levels.
 _AREA, _GRAY = 1.0, 20.0
-# The range of five objects holds two thirds of all others on average. So many half-widths are added at either
-# end; of those tried it gained most surely on held-out groups of the training data (docs/tuning.md).
-_MARGIN = 0.5
+# From so many masks on, what lies between these quantiles is typical of them; chosen on training images
+# (docs/tuning.md). Not much more than that, so that one kind of objects in three may be unwanted.
+_ENOUGH, _MIDDLE = 8, (0.35, 0.65)
 
 
 def with_brightness(
@@ -103,32 +102,24 @@ def _outside(values: NDArray[np.float64], low: float, high: float, least: float)
     return np.clip(distance / max((high - low) / 2, least) / FARTHEST, 0, 1)
 
 
-def typical_of(area: NDArray[np.integer], brightness: NDArray[np.floating]) -> dict[str, int]:
-    """Return the settings that call some objects typical.
+def typical_of(few: NDArray[np.floating], plain: NDArray[np.floating]) -> dict[str, int]:
+    """Return the settings that call the gray levels of some objects typical.
 
     Parameters
     ----------
-    area : (G,) int array
-        Their pixels, of one at least.
-    brightness : (B,) array
-        Mean gray levels of those of which they are known; none leaves brightness as it is.
+    few : (B,) array
+        Mean gray levels of a few objects that are wanted; none gives no settings.
+    plain : (K,) array
+        Mean gray levels of masks that are rated well. The middle of them, if there are enough, counts as
+        typical too: a few objects do not show how much others differ.
     """
-    low, high = _widened(np.log(area), _AREA)
-    (most,) = (info.maximum for info in AmgSettings.fields() if info.name == "typical_largest")
-    assert most is not None
-    found = {
-        "typical_smallest": math.floor(math.exp(low)),
-        "typical_largest": min(math.ceil(math.exp(high)), int(most)),
+    if not len(few):
+        return {}
+    low, high = float(few.min()), float(few.max())
+    if len(plain) >= _ENOUGH:
+        middle = np.quantile(plain, _MIDDLE)
+        low, high = min(low, float(middle[0])), max(high, float(middle[1]))
+    return {
+        "typical_darkest": max(math.floor(low), 0),
+        "typical_brightest": min(math.ceil(high), 255),
     }
-    if len(brightness):
-        low, high = _widened(brightness, _GRAY)
-        found["typical_darkest"] = max(math.floor(low), 0)
-        found["typical_brightest"] = min(math.ceil(high), 255)
-    return found
-
-
-def _widened(values: NDArray[np.floating], least: float) -> tuple[float, float]:
-    """Return the range of values of a few objects, widened to where most of the others may be expected."""
-    low, high = float(values.min()), float(values.max())
-    margin = _MARGIN * max((high - low) / 2, least)
-    return low - margin, high + margin

@@ -37,6 +37,9 @@ _LIKENESS, _CREDIT = 0.25, 0.02
 # What touching a parameter costs, in objects, and moving it through its whole range. Whether one of a few
 # objects is found says little beside settings that work in general: one more does not pay for a change.
 _TOUCH, _MOVE = 1.5, 0.2
+# What a bound of size costs: it pays if it takes out masks of other sizes that are three in ten of all, which
+# are hardly objects then. Bounds that cost nothing lost objects, and gained none (docs/tuning.md).
+_BOUND = 0.3 * _SIZE
 # The others may be this many times smaller or larger in area than the smallest and largest of a few.
 _SMALLER, _LARGER = 8.0, 20.0
 _SEARCHED = ("pred_iou_thresh", "stability_score_thresh", "box_nms_thresh", "duplicate_iou")
@@ -174,7 +177,7 @@ class Search:
         self._about = inside >= _ABOUT
         self._about[bad] = True
         self._sizes = objects.area.min() / _SMALLER, objects.area.max() * _LARGER
-        self._typical = typical_of(objects.area, self._brightness())
+        self._typical = self._typical_gray(start)
         # In gaps thresholds count less, and the candidates must reach down to that.
         spare_iou, spare_stability = start.gap_leniency, start.gap_leniency / 2
         self._lowest = candidates.floor.pred_iou + spare_iou, candidates.floor.stability + spare_stability
@@ -192,7 +195,8 @@ class Search:
         does to a few objects would undo it there.
         """
         best = self._ascend(until)
-        self._try(best.settings.replace(likeness=_LIKENESS, **self._typical))
+        if self._typical:
+            self._try(best.settings.replace(likeness=_LIKENESS, **self._typical))
 
     def _ascend(self, until: float) -> Trial:
         best = self._try(self._start)
@@ -223,13 +227,16 @@ class Search:
         yield [{"box_nms_thresh": v} for v in (0.3, 0.5, 0.7, 0.9)]
         yield [{"duplicate_iou": v} for v in (1.0, 0.8, 0.65, 0.5)]
 
-    def _brightness(self) -> NDArray[np.float32]:
-        """Return how bright the objects are, as the masks that overlap them most tell, (B,)."""
+    def _typical_gray(self, start: AmgSettings) -> dict[str, int]:
+        """Return which gray levels are typical; nothing where the candidates do not know theirs.
+
+        How bright the objects are is told by the masks that overlap them most.
+        """
         measured = self._candidates.brightness
         if measured is None:
-            return np.zeros(0, np.float32)
-        found: NDArray[np.float32] = measured[self._iou.argmax(0)[self._iou.any(0)]]
-        return found
+            return {}
+        few = measured[self._iou.argmax(0)[self._iou.any(0)]]
+        return typical_of(few, measured[choose(self._candidates, start.replace(gap_leniency=0.0)).rows])
 
     def _try(self, settings: AmgSettings) -> Trial:
         known = self._seen.get(settings)
@@ -260,12 +267,15 @@ class Search:
         return Trial(settings, score, f1, found, mean_iou, extra, len(rows))
 
     def _departure(self, settings: AmgSettings) -> float:
-        """Return what it costs that settings are not the start; bounds of size, and likeness, are free."""
+        """Return what it costs that settings are not the start; likeness is free."""
         moved: list[float] = [abs(getattr(settings, name) - getattr(self._start, name)) for name in _SEARCHED]
         if (settings.nested, settings.granularity) != (self._start.nested, self._start.granularity):
             moved.append(0.05)
         touch = _TOUCH / len(self._objects.area)
-        return sum(touch + _MOVE * distance for distance in moved if distance)
+        bounds = sum(
+            getattr(settings, name) != getattr(self._start, name) for name in ("min_area", "max_area")
+        )
+        return float(_BOUND * bounds) + sum(touch + _MOVE * distance for distance in moved if distance)
 
 
 def _between(low: float, high: float) -> list[float]:
