@@ -30,7 +30,7 @@ __all__ = ["SIDES"]
 
 _ENGINE = "napari_sam2_automask.engine"
 _OURS = {
-    "encoder": [(f"{_ENGINE}.proposing", "encode")],
+    "encoder": [(f"{_ENGINE}.crop_features", "encode_together")],
     "measure": [(f"{_ENGINE}.lowres.Resizer", "measure")],
     "upscale": [(f"{_ENGINE}.upscaling.Upscaler", "logits")],
     "transformer": [(f"{_ENGINE}.decoder.LowRankDecoder", "_transform")],
