@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -54,3 +55,15 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]):
 def data_dir() -> Path:
     """Return the folder with the small images and ground truth that ship with the tests."""
     return TESTS / "data"
+
+
+@pytest.fixture(scope="session")
+def network() -> Any:
+    """Return a model of the bundled shape with random weights, the same ones always."""
+    import torch
+
+    from napari_sam2_automask.models import Model
+    from napari_sam2_automask.models.bundled import build_bundled
+
+    torch.manual_seed(0)
+    return Model("bundled", build_bundled().eval(), torch.device("cpu"), "bundled", None, "bundled")

@@ -20,6 +20,14 @@ from napari_sam2_automask.live import LiveSelection
 from napari_sam2_automask.progress import Cancelled, Progress
 
 POINTS = 20
+#: Few points and no filters: a network with random weights finds something at once.
+QUICK = {
+    "points_per_side": 3,
+    "pred_iou_thresh": 0.0,
+    "stability_score_thresh": 0.0,
+    "fit_objects": False,
+    "renderings": "raw",
+}
 
 
 class ObedientSegmenter:

@@ -9,15 +9,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import tifffile
-import torch
 from napari_kit import Watcher, copied, dock, finish, labels_of, live_result, move, run
 from typer.testing import CliRunner
 
 from napari_sam2_automask import cli, models
 from napari_sam2_automask._napari.result import RECORD_KEY
 from napari_sam2_automask._napari.segmenter import EngineSegmenter
-from napari_sam2_automask.models import Model
-from napari_sam2_automask.models.bundled import build_bundled
 from napari_sam2_automask.presets import PRESETS
 from napari_sam2_automask.record import json_ready
 
@@ -32,12 +29,6 @@ QUICK = {
     "renderings": "raw",
     "fill_gaps": False,
 }
-
-
-@pytest.fixture(scope="module")
-def network():
-    torch.manual_seed(0)
-    return Model("bundled", build_bundled().eval(), torch.device("cpu"), "bundled", None, "bundled")
 
 
 @pytest.fixture

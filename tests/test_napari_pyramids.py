@@ -8,8 +8,7 @@ import shlex
 import numpy as np
 import pytest
 import tifffile
-import torch
-from napari_kit import ObedientSegmenter, Watcher, copied, dock, finish, labels_of, run
+from napari_kit import QUICK, ObedientSegmenter, Watcher, copied, dock, finish, labels_of, run
 from pyramid_factory import levels_of, write_tiff, write_zarr
 from typer.testing import CliRunner
 
@@ -18,8 +17,6 @@ from napari_sam2_automask._napari.large_spec import checked, large_spec
 from napari_sam2_automask._napari.result import RECORD_KEY
 from napari_sam2_automask._napari.segmenter import EngineSegmenter
 from napari_sam2_automask.errors import ImageError
-from napari_sam2_automask.models import Model
-from napari_sam2_automask.models.bundled import build_bundled
 from napari_sam2_automask.presets import PRESETS
 from napari_sam2_automask.record import json_ready
 
@@ -176,20 +173,6 @@ def test_a_coarser_level_of_a_huge_image_can_be_read(make_napari_viewer, qtbot, 
     choose(widget, 1)
     run(qtbot, widget)
     assert watcher.planes[0].shape == (400, 600)
-
-
-@pytest.fixture(scope="module")
-def network():
-    torch.manual_seed(0)
-    return Model("bundled", build_bundled().eval(), torch.device("cpu"), "bundled", None, "bundled")
-
-
-QUICK = {
-    "points_per_side": 3,
-    "pred_iou_thresh": 0.0,
-    "stability_score_thresh": 0.0,
-    "fit_objects": False,
-}
 
 
 def opened(viewer, path, level, segmenter):

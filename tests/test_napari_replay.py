@@ -7,14 +7,11 @@ import shlex
 import numpy as np
 import pytest
 import tifffile
-import torch
-from napari_kit import ObedientSegmenter, copied, dock, finish
+from napari_kit import QUICK, ObedientSegmenter, copied, dock, finish
 from typer.testing import CliRunner
 
 from napari_sam2_automask import api, cli, models
 from napari_sam2_automask._napari.segmenter import EngineSegmenter
-from napari_sam2_automask.models import Model
-from napari_sam2_automask.models.bundled import build_bundled
 from napari_sam2_automask.presets import PRESETS, resolve_settings
 
 
@@ -67,20 +64,6 @@ def test_python_repeats_the_run_from_the_file(make_napari_viewer, calls, tmp_pat
     assert how.pop("floor") == (floor.pred_iou, floor.stability)
     assert how == {"rgb": False}
 
-
-@pytest.fixture(scope="module")
-def network():
-    torch.manual_seed(0)
-    return Model("bundled", build_bundled().eval(), torch.device("cpu"), "bundled", None, "bundled")
-
-
-QUICK = {
-    "points_per_side": 3,
-    "pred_iou_thresh": 0.0,
-    "stability_score_thresh": 0.0,
-    "fit_objects": False,
-    "renderings": "raw",
-}
 
 # Thresholds that drop some of the untrained network's masks, and leave some: numbers are ranks among all.
 BETTER_HALF = {"pred_iou_thresh": 0.505}

@@ -40,7 +40,15 @@ def command(*words):
 
 @pytest.mark.parametrize(
     ("full", "coarse", "step"),
-    [(1000, 500, 2), (1001, 500, 2), (1001, 501, 2), (1001, 126, 8), (1000, 667, 1000 / 667), (7, 7, 1)],
+    [
+        (1000, 500, 2),
+        (1001, 500, 2),
+        (1001, 501, 2),
+        (1001, 126, 8),
+        (1000, 667, 1000 / 667),
+        (7, 7, 1),
+        (0, 0, 1),
+    ],
 )
 def test_a_size_that_does_not_divide_makes_no_other_pixels(full, coarse, step):
     assert steps_between((full, 5), (coarse, 5)) == (step, 1)
@@ -125,3 +133,12 @@ def test_labels_of_a_large_run_lie_where_the_level_lies(path, tmp_path):
     assert keywords["translate"] == (0.25, 0.25)
     done = command("large", path, "--out", tmp_path / "full.zarr", *QUICK)
     assert "translate" not in open_levels(tmp_path / "full.zarr")[1]
+
+
+def test_a_given_size_takes_the_place_of_a_unit_that_is_not_known(tmp_path):
+    path = write_zarr(tmp_path / "in.zarr", LEVELS)
+    described = path / "zarr.json"
+    described.write_text(described.read_text().replace("micrometer", "cubit"))
+    with pytest.raises(ImageError, match=r"'cubit'.*--spacing"):
+        open_stack(path)
+    assert open_stack(path, level=1, size=(1.0, 3.0, 3.0, "um")).size == (1.0, 6.0, 6.0, "um")

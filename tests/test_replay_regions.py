@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import tifffile
-import torch
 from napari_kit import dock, finish, labels_of
 from typer.testing import CliRunner
 
@@ -16,20 +15,12 @@ from napari_sam2_automask import cli, models
 from napari_sam2_automask._napari.result import RECORD_KEY
 from napari_sam2_automask._napari.segmenter import EngineSegmenter
 from napari_sam2_automask.errors import SettingsError
-from napari_sam2_automask.models import Model
-from napari_sam2_automask.models.bundled import build_bundled
 from napari_sam2_automask.presets import PRESETS
 from napari_sam2_automask.record import json_ready
 from napari_sam2_automask.region import Region
 
 IMAGE = (1000 * np.random.default_rng(0).random((60, 80))).astype(np.uint16)
 CORNERS = np.array([[10, 30], [10, 70], [50, 70], [50, 30]])
-
-
-@pytest.fixture(scope="module")
-def network():
-    torch.manual_seed(0)
-    return Model("bundled", build_bundled().eval(), torch.device("cpu"), "bundled", None, "bundled")
 
 
 @pytest.mark.parametrize(("kind", "overlap"), [("rectangle", "small_on_top"), ("ellipse", "all_levels")])

@@ -8,31 +8,16 @@ import numpy as np
 import pandas as pd
 import pytest
 import tifffile
-import torch
-from napari_kit import dock, finish, labels_of
+from napari_kit import QUICK, dock, finish, labels_of
 from typer.testing import CliRunner
 
 from napari_sam2_automask import cli, models
 from napari_sam2_automask._napari.result import RECORD_KEY
 from napari_sam2_automask._napari.segmenter import EngineSegmenter
-from napari_sam2_automask.models import Model
-from napari_sam2_automask.models.bundled import build_bundled
 from napari_sam2_automask.presets import PRESETS
 from napari_sam2_automask.record import json_ready
 
 STACK = (1000 * np.random.default_rng(0).random((5, 48, 60))).astype(np.uint16)
-QUICK = {
-    "points_per_side": 3,
-    "pred_iou_thresh": 0.0,
-    "stability_score_thresh": 0.0,
-    "fit_objects": False,
-}
-
-
-@pytest.fixture(scope="module")
-def network():
-    torch.manual_seed(0)
-    return Model("bundled", build_bundled().eval(), torch.device("cpu"), "bundled", None, "bundled")
 
 
 @pytest.fixture

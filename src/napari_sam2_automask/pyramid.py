@@ -41,6 +41,8 @@ def steps_between(full: Sequence[int], coarse: Sequence[int]) -> tuple[float, ..
 
 
 def _step(full: int, coarse: int) -> float:
+    if full == coarse:  # an empty image too
+        return 1.0
     whole = round(full / coarse)
     # A size that does not divide loses its last pixels, or has them in one that stands for less; the other
     # pixels are no larger for it.

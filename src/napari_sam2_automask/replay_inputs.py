@@ -161,9 +161,11 @@ class Inputs:
         cut, channels = ViewerCut.of(record), channels_of(record)
         if channels is None:
             return cls(planes_of(record), find_image(record, path, given), region, cut, None)
-        source = load_channels(channels, path, given, cut)[1]
         read = partial(load_channels, channels, path, given, cut)
-        return cls(planes_of(record), source, region, cut, lambda number: read(number)[0])
+        first, source = read(0)
+        return cls(
+            planes_of(record), source, region, cut, lambda number: read(number)[0] if number else first
+        )
 
     @property
     def indices(self) -> list[tuple[int, ...]]:

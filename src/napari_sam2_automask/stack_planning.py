@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from napari_sam2_automask.errors import AutomaskError, ImageError, SettingsError
 from napari_sam2_automask.pick import POSITIONS, Pick, parse_planes
 from napari_sam2_automask.planning import Job, unique_stems
-from napari_sam2_automask.pyramid import level_for, pixel_size_at, steps_of
+from napari_sam2_automask.pyramid import level_for
 from napari_sam2_automask.series import count_series
 from napari_sam2_automask.stack_reading import Stack, stack_of
 from napari_sam2_automask.units import Pixel
@@ -134,10 +134,7 @@ def plan_stacks(
         try:
             own_level = level_for(source, level, number or 0, size)
             pick = replace(whole_pick, series=number, level=own_level)
-            stack = stack_of(source, pick)
-            if size is not None:
-                steps = steps_of(source, own_level, number or 0, stack.axes)
-                stack = replace(stack, size=pixel_size_at(size, steps))
+            stack = stack_of(source, pick, size)
             numbers = _numbers(stack, pick, planes, link)
             spacing = _spacing(stack, link)
         except AutomaskError as error:

@@ -151,7 +151,9 @@ class Stack:
         return f"{self.path} ({self.axes} {'x'.join(map(str, self.array.shape))})"
 
 
-def open_stack(path: Path, axes: str = "", series: int | None = None, level: int = 0) -> Stack:
+def open_stack(
+    path: Path, axes: str = "", series: int | None = None, level: int = 0, size: PixelSize | None = None
+) -> Stack:
     """Open a TIFF, Zarr, OME-Zarr or ``.npy`` file.
 
     Parameters
@@ -164,6 +166,8 @@ def open_stack(path: Path, axes: str = "", series: int | None = None, level: int
         Which image of a TIFF with several.
     level : int
         Which level of a pyramid; 0 is full resolution.
+    size : PixelSize, optional
+        The voxel's size at full resolution, in place of what the file says.
 
     Raises
     ------
@@ -185,15 +189,15 @@ def open_stack(path: Path, axes: str = "", series: int | None = None, level: int
         )
     if "S" in wanted and array.shape[wanted.index("S")] not in (3, 4):
         raise ImageError(f"axis S of {path} ({wanted} {shape}) is not 3 or 4 colours: call it C in --axes")
-    size = pixel_size_of(path, series or 0)
+    size = size or pixel_size_of(path, series or 0)
     if level:
         size = pixel_size_at(size, steps_of(path, level, series or 0, wanted))
     return Stack(path, array, wanted, size)
 
 
-def stack_of(path: Path, pick: Pick) -> Stack:
+def stack_of(path: Path, pick: Pick, size: PixelSize | None = None) -> Stack:
     """Open a file as a pick asks for; raises what `open_stack` raises."""
-    return open_stack(path, pick.axes, pick.series, pick.level)
+    return open_stack(path, pick.axes, pick.series, pick.level, size)
 
 
 def every_plane(path: Path, level: int = 0) -> Iterator[LoadedImage]:

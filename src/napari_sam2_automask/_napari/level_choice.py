@@ -26,6 +26,7 @@ class LevelChoice(QComboBox):
 
     def __init__(self) -> None:
         super().__init__()
+        self._layer: Image | None = None
         self._side = 1.0
         self._length: Quantity | None = None
         self.setToolTip(

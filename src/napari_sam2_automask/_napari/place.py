@@ -10,9 +10,12 @@ from napari.utils.transforms import Affine
 from napari_sam2_automask._napari.pyramid import level_of
 
 if TYPE_CHECKING:
-    from napari.layers import Image, Layer
+    from collections.abc import Mapping
 
-__all__ = ["layer_transform", "level_transform"]
+    from napari.layers import Image, Layer
+    from numpy.typing import ArrayLike
+
+__all__ = ["layer_transform", "level_transform", "moved"]
 
 
 def level_transform(layer: Image, level: int) -> dict[str, Any]:
@@ -24,12 +27,13 @@ def level_transform(layer: Image, level: int) -> dict[str, Any]:
     if level == 0:
         return transform
     steps = np.array(level_of(layer, level).steps)
+    return {**moved(transform, (steps - 1) / 2), "scale": transform["scale"] * steps}
+
+
+def moved(transform: Mapping[str, Any], first: ArrayLike) -> dict[str, Any]:
+    """Return the place of a layer whose first pixel lies at a position in the data of one that lies there."""
     own = {name: transform[name] for name in ("scale", "translate", "rotate", "shear")}
-    return {
-        **transform,
-        "scale": transform["scale"] * steps,
-        "translate": np.asarray(Affine(**own)((steps - 1) / 2)),
-    }
+    return {**transform, "translate": np.asarray(Affine(**own)(np.asarray(first, np.float64)))}
 
 
 def layer_transform(layer: Layer) -> dict[str, Any]:

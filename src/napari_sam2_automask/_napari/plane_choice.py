@@ -54,8 +54,7 @@ class PlaneChoice(QWidget):
         column.setContentsMargins(0, 0, 0, 0)
         column.addWidget(self.combo)
         column.addWidget(self._ends)
-        self.combo.activated.connect(self._emit)
-        self.combo.currentIndexChanged.connect(self._show_ends)
+        self.combo.currentIndexChanged.connect(self._on_kind)
 
     @property
     def kind(self) -> str:
@@ -74,12 +73,15 @@ class PlaneChoice(QWidget):
         if planes == self._planes:
             return
         self._planes = planes
+        self.combo.blockSignals(True)
         self.combo.clear()
         self.combo.addItem("Current plane", "")
         self.combo.addItem(f"All {planes:,} planes", "all")
         self.combo.addItem("A range of planes", "range")
         self.combo.addItem("Maximum projection", "max")
         self.combo.addItem("Mean projection", "mean")
+        self.combo.blockSignals(False)
+        self._ends.setVisible(False)
         for box, value in ((self.first, 0), (self.last, planes - 1)):
             box.blockSignals(True)
             box.setRange(0, max(planes - 1, 0))
@@ -103,9 +105,6 @@ class PlaneChoice(QWidget):
             other.blockSignals(False)
         self.changed.emit()
 
-    def _show_ends(self, *_: Any) -> None:
+    def _on_kind(self, *_: Any) -> None:
         self._ends.setVisible(self.kind == "range")
-        self.changed.emit()
-
-    def _emit(self, *_: Any) -> None:
         self.changed.emit()

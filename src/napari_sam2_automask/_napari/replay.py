@@ -39,7 +39,7 @@ def as_python(request: Request) -> str:
         arguments = [arrays[0], *arguments, "rgb=True", *arrays[1:]]
     else:
         arguments = [first_plane(request, source.path, source.layer_name), *arguments, f"rgb={source.rgb}"]
-        if request.contrast == "stack" and source.other_axes and not source.rgb:
+        if request.asks_for_stack:
             more, limits = stack_contrast(request)
             made += more
             lines += ["import numpy as np\n\n", "from napari_sam2_automask.image import contrast_of_planes\n"]
@@ -86,7 +86,7 @@ def as_command(request: Request, family: str) -> str:
         words += ["--link", "time" if request.link == "t" else "z"] if request.link else []
     elif source.other_axes:
         words += ["--plane", str(_number(request, 0))]
-    if request.contrast == "stack":
+    if request.asks_for_stack:
         words += ["--contrast", "stack"]
     elif not source.rgb and request.contrast_limits:
         words += ["--contrast-limits", *(repr(limit) for limit in request.contrast_limits)]

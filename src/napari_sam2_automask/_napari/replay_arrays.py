@@ -81,7 +81,7 @@ def channel_lines(request: Request) -> tuple[list[str], list[str], list[str]]:
     """
     source, channels = request.source, request.source.channels
     assert channels is not None
-    if request.contrast == "stack":
+    if request.asks_for_stack:
         raise ImageError(
             "the contrast of a whole stack of channels cannot be told to Python: choose another contrast"
         )

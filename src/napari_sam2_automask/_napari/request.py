@@ -100,11 +100,15 @@ class Request:
         low, high = self.source.contrast_limits
         return (low, high) if self.contrast == "layer" and low < high else None
 
+    @property
+    def asks_for_stack(self) -> bool:
+        """Whether black and white are percentiles of a whole stack."""
+        return self.contrast == "stack" and bool(self.source.other_axes) and not self.source.rgb
+
     def with_contrast(self) -> Request:
         """Return the request with the percentiles of the stack, if it asks for them; reads planes of it."""
         source, channels = self.source, self.source.channels
-        asked = self.contrast == "stack" and source.other_axes and not source.rgb
-        if not asked or self.stack_limits is not None:
+        if not self.asks_for_stack or self.stack_limits is not None:
             return self
         indices = source.all_indices()
         if channels is None or channels.axis is not None:

@@ -10,9 +10,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from napari.utils.transforms import Affine
 
-from napari_sam2_automask._napari.place import level_transform
+from napari_sam2_automask._napari.place import level_transform, moved
 from napari_sam2_automask._napari.pyramid import LayerLevel, level_data, level_of
 from napari_sam2_automask.errors import ImageError
 
@@ -160,8 +159,7 @@ class ImageSource:
         """Return what puts the plane at `index`, with every other axis of length 1, into its place."""
         origin = np.zeros(len(self.shape))
         origin[list(self.other_axes)] = index
-        own = {name: self.transform[name] for name in ("scale", "translate", "rotate", "shear")}
-        return {**self.transform, "translate": np.asarray(Affine(**own)(origin))}
+        return moved(self.transform, origin)
 
     def oriented(self, plane: NDArray[Any]) -> NDArray[Any]:
         """Swap rows and columns of a plane where the viewer shows them swapped; its own inverse."""
