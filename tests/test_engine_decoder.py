@@ -6,6 +6,7 @@ import pytest
 import torch
 from parity_kit import blobs, small_network
 
+from napari_sam2_automask.engine import decoder as decoding
 from napari_sam2_automask.engine.decoder import LowRankDecoder, fits
 from napari_sam2_automask.engine.encode import Features, encode
 from napari_sam2_automask.engine.heads import by_head, shared_matmul
@@ -28,15 +29,21 @@ def _decode(decoder, sparse: torch.Tensor, floor: float = float("-inf")):
     )
 
 
-@pytest.mark.parametrize(("chunk", "whole"), [(1, False), (3, False), (11, False), (11, True)])
+@pytest.fixture(params=[(512, 4), (13, 1), (13, 3)], ids=str)
+def tiles(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Image tokens of a tile and tiles worked on at a time, some so small that there are several."""
+    for name, value in zip(("_TILE", "_TILES"), request.param, strict=True):
+        monkeypatch.setattr(decoding, name, value)
+
+
+@pytest.mark.usefixtures("tiles")
+@pytest.mark.parametrize("whole", [False, True])
 @pytest.mark.parametrize("multimask", [True, False])
 @pytest.mark.parametrize(
     "options", [{}, {"object_scores": False}, {"high_res": False, "image_size": 128}], ids=str
 )
 @torch.inference_mode()
-def test_same_as_stock_in_double_precision(
-    options: dict[str, bool], multimask: bool, chunk: int, whole: bool
-) -> None:
+def test_same_as_stock_in_double_precision(options: dict[str, bool], multimask: bool, whole: bool) -> None:
     """In double precision only rounding remains, so that no term can hide below single precision."""
     network = small_network(1, **options).double()
     for parameter in network.parameters():
@@ -53,7 +60,7 @@ def test_same_as_stock_in_double_precision(
     dense_pe = network.sam_prompt_encoder.get_dense_pe().double()
     network.sam_prompt_encoder.double()
     network.sam_prompt_encoder.get_dense_pe = lambda: dense_pe
-    decoder = LowRankDecoder(network, features, multimask=multimask, chunk=chunk, whole=whole)
+    decoder = LowRankDecoder(network, features, multimask=multimask, whole=whole)
     prompt, iou, logits = _decode(decoder, sparse)
     stock_prompt, stock_iou, stock_logits = _decode(
         PlainDecoder(network, features, multimask=multimask, chunk=11), sparse
@@ -70,7 +77,7 @@ def test_floor_of_predicted_iou_only_drops_masks(whole: bool) -> None:
     network = small_network(1)
     features = encode(network, VIEW, lambda: None)
     sparse = _prompts(network, 13)
-    decoder = LowRankDecoder(network, features, multimask=True, chunk=1, whole=whole)
+    decoder = LowRankDecoder(network, features, multimask=True, whole=whole)
     prompt, iou, logits = _decode(decoder, sparse)
     floor = float(iou.median())
     some = _decode(decoder, sparse, floor)
@@ -83,7 +90,7 @@ def test_floor_of_predicted_iou_only_drops_masks(whole: bool) -> None:
 
 
 @pytest.mark.parametrize("add", [False, True])
-def test_products_by_head_and_by_prompt_are_the_same(add: bool) -> None:
+def test_products_by_head_by_prompt_and_at_once_are_the_same(add: bool) -> None:
     generator = torch.Generator().manual_seed(0)
     tokens = torch.randn(5, 3, 7, 4, generator=generator).transpose(1, 2).contiguous().transpose(1, 2)
     table = torch.randn(3, 4, 11, generator=generator)
@@ -91,6 +98,8 @@ def test_products_by_head_and_by_prompt_are_the_same(add: bool) -> None:
     right = torch.matmul(tokens, table) + (out if add else 0)
     torch.testing.assert_close(by_head(tokens, table, out.clone(), add=add), right)
     torch.testing.assert_close(shared_matmul(tokens, table, out.clone(), add=add), right)
+    for own, place, expected in zip(tokens, out.clone(), right, strict=True):
+        torch.testing.assert_close(shared_matmul(own, table, place, add=add), expected)
 
 
 def test_unusual_decoders_are_left_to_the_plain_one() -> None:

@@ -33,9 +33,8 @@ __all__ = ["Answer", "Asker"]
 
 # Masks measured at a time.
 _MEASURED = 64
-# Prompts worked on at a time on a CPU, on the image side of our decoder and by the stock one, which takes
-# long enough for two that a cancel should not wait for more.
-_CPU_CHUNK, _CPU_PLAIN = 4, 2
+# Prompts that the stock decoder works on at a time on a CPU: a cancel should not wait for more.
+_CPU_PLAIN = 2
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -93,9 +92,9 @@ class Asker:
         self._crop, self._shape, self._device = crop, shape, device
         self._resizer = Resizer((side, side), crop.shape, settings.mask_threshold, offset, device)
         on_cpu, multimask = is_cpu(device), settings.multimask_output
-        chunk, plain = (min(size, most) if on_cpu else size for most in (_CPU_CHUNK, _CPU_PLAIN))
+        plain = min(size, _CPU_PLAIN) if on_cpu else size
         self._first = (
-            LowRankDecoder(network, features, multimask=multimask, chunk=chunk, whole=not on_cpu)
+            LowRankDecoder(network, features, multimask=multimask, whole=not on_cpu)
             if fits(network)
             else PlainDecoder(network, features, multimask=multimask, chunk=plain)
         )

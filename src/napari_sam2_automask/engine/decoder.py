@@ -12,7 +12,7 @@ operations:
   nothing is transposed before the last step.
 
 The prompts' tokens are worked on in a batch; the image side is worked on in tiles of image tokens and, on a
-CPU, for a few prompts at a time, so that its working set stays in the cache.
+CPU, prompt by prompt, so that its working set stays in the cache.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from napari_sam2_automask.engine.heads import centred, join, split, value_rows
 from napari_sam2_automask.engine.image_side import ImageSide, State
 from napari_sam2_automask.engine.plain import Decoded
 from napari_sam2_automask.engine.tables import make_tables
-from napari_sam2_automask.engine.upscaling import TILE, Asked, Upscaler
+from napari_sam2_automask.engine.upscaling import Asked, Upscaler
 from napari_sam2_automask.engine.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -46,8 +46,10 @@ __all__ = ["LowRankDecoder", "fits"]
 # Prompts upscaled at a time: masks are large, and a cancel should not wait for a whole batch.
 _UPSCALED = 8
 _UPSCALED_GPU = 16
-# Image tokens worked on at a time on a CPU.
-_TILE = 1024
+# Image tokens upscaled at a time on a CPU, about: what they need fits into the second-level cache.
+_TILE = 512
+# Such tiles worked on at a time by the attention over image tokens, whose arrays are smaller.
+_TILES = 4
 
 
 def fits(network: SAM2Base) -> bool:
@@ -76,14 +78,12 @@ class LowRankDecoder:
         Of the image.
     multimask : bool
         Three masks for each prompt instead of one.
-    chunk : int
-        Prompts whose image side is worked on at a time.
     whole : bool
-        Work on all image tokens and on many masks at once, as a GPU likes it, instead of in tiles.
+        Work on all prompts and image tokens and on many masks at once, as a GPU likes it, not in tiles.
     """
 
     def __init__(
-        self, network: SAM2Base, features: Features, *, multimask: bool, chunk: int = 2, whole: bool = False
+        self, network: SAM2Base, features: Features, *, multimask: bool, whole: bool = False
     ) -> None:
         decoder: MaskDecoder = network.sam_mask_decoder
         prompts = network.sam_prompt_encoder
@@ -91,8 +91,10 @@ class LowRankDecoder:
         self._decoder = decoder
         tables = make_tables(decoder, features, dense, prompts.get_dense_pe())
         self._whole = whole
-        self._image = ImageSide(decoder, tables.tiles(tables.size if whole else _TILE), chunk)
-        shift, tile = decoder.transformer.layers[1].norm4.bias, tables.size if whole else TILE
+        width = int(features.image_embed.shape[-1])
+        tile = tables.size if whole else max(_TILE // width, 1) * width
+        self._image = ImageSide(decoder, tables.tiles(_TILES * tile), together=whole)
+        shift = decoder.transformer.layers[1].norm4.bias
         self._upscaler = Upscaler(decoder, features, tables.last, shift, tile)
         self._local, self._like = local(), tables.last
         self._fallback = not multimask and decoder.dynamic_multimask_via_stability

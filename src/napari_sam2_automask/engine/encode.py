@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import Linear
 from torch.nn.functional import interpolate
 
+from napari_sam2_automask.engine.products import by_onednn, linear
 from napari_sam2_automask.errors import ModelError
 
 if TYPE_CHECKING:
@@ -85,7 +88,7 @@ def encode(network: SAM2Base, view: NDArray[np.uint8], tick: Callable[[], None])
     Returns
     -------
     Features
-        Equal to the predictor's, bit by bit.
+        The predictor's; to within rounding, where linear layers go another way than torch's own.
 
     Raises
     ------
@@ -120,7 +123,7 @@ def encode_together(
         If the features hold NaN or infinity.
     """
     inputs = torch.cat([model_input(view, network.image_size) for view in views]).to(network.device)
-    with ticking(network, tick), _without_positions(network):
+    with ticking(network, tick), _without_positions(network), _suited_linears(network):
         backbone = network.forward_image(inputs)
     levels = list(backbone["backbone_fpn"][-network.num_feature_levels :])
     if network.directly_add_no_mem_embed:
@@ -169,6 +172,21 @@ def ticking(network: SAM2Base, tick: Callable[[], None]) -> Iterator[None]:
     finally:
         for hook in hooks:
             hook.remove()
+
+
+@contextmanager
+def _suited_linears(network: SAM2Base) -> Iterator[None]:
+    """Let linear layers multiply by what suits the processor; two thirds of a SAM 2.1 encoder are theirs."""
+    layers = [m for m in network.image_encoder.modules() if type(m) is Linear and "forward" not in vars(m)]
+    if not by_onednn():
+        layers = []
+    for layer in layers:
+        layer.forward = partial(linear, weight=layer.weight, bias=layer.bias)  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        for layer in layers:
+            del layer.forward
 
 
 @contextmanager

@@ -26,9 +26,9 @@ def exp_of_scores(scores: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def softmax_over_tokens(scores: Tensor) -> Tensor:
-    """Softmax over the prompt tokens of scores (B, H, T, n), in place."""
-    scores.sub_(scores.amax(2, keepdim=True)).exp_()
-    return scores.div_(scores.sum(2, keepdim=True))
+    """Softmax over the prompt tokens of scores (..., T, n), in place."""
+    scores.sub_(scores.amax(-2, keepdim=True)).exp_()
+    return scores.div_(scores.sum(-2, keepdim=True))
 
 
 class Gatherer:
@@ -45,21 +45,26 @@ class Gatherer:
         self._tiles.append([])
 
     def add(self, peak: Tensor, total: Tensor, *seen: Tensor) -> None:
-        """Add prompts in order.
+        """Add the next prompt, or all of them.
 
         Parameters
         ----------
-        peak, total : (P, H, T, 1) Tensors
+        peak, total : (H, T, 1) or (B, H, T, 1) Tensors
             As :func:`exp_of_scores` returns them.
-        *seen : (P, H, T, ...) Tensors
+        *seen : (H, T, ...) or (B, H, T, ...) Tensors
             Sums over the tile's tokens with those weights.
         """
         self._tiles[-1].append((peak, total, *seen))
 
     def result(self) -> list[Tensor]:
         """Return the means over all tokens, (B, H, T, ...) each of what was `seen`."""
-        tiles = [[torch.cat(parts) for parts in zip(*tile, strict=True)] for tile in self._tiles]
+        tiles = [[_stacked(parts) for parts in zip(*tile, strict=True)] for tile in self._tiles]
         peaks, totals, *seen = (torch.stack(parts) for parts in zip(*tiles, strict=True))
         weights = (peaks - peaks.amax(0)).exp_()
         weights.div_((weights * totals).sum(0))
         return [part.mul_(weights).sum(0) for part in seen]
+
+
+def _stacked(parts: tuple[Tensor, ...]) -> Tensor:
+    """Return (B, H, T, ...) of prompts that came one by one or together."""
+    return parts[0] if parts[0].dim() == 4 else torch.stack(parts)

@@ -57,38 +57,32 @@ def project(image: Tensor, weight: Tensor, heads: int, scale: float = 1.0) -> Te
 
 
 def shared_matmul(tokens: Tensor, table: Tensor, out: Tensor | None = None, *, add: bool = False) -> Tensor:
-    """Multiply tokens of several prompts with a table that all prompts share.
+    """Multiply tokens of one or several prompts with a table that all prompts share.
 
     Parameters
     ----------
-    tokens : (P, heads, T, k) Tensor
+    tokens : (heads, T, k) or (B, heads, T, k) Tensor
         The prompts' side.
     table : (heads, k, n) Tensor
         The image's side.
-    out : (P, heads, T, n) Tensor, optional
-        Contiguous; takes the product.
+    out : (heads, T, n) or (B, heads, T, n) Tensor, optional
+        Takes the product.
     add : bool
         Add the product to `out` instead.
 
     Returns
     -------
-    (P, heads, T, n) Tensor
+    (heads, T, n) or (B, heads, T, n) Tensor
         `out`, or a new one.
     """
+    if tokens.dim() == 3:
+        return out.baddbmm_(tokens, table) if add and out is not None else torch.bmm(tokens, table, out=out)
     if out is None:
         out = tokens.new_empty(*tokens.shape[:3], table.shape[2])
     if tokens.device.type == "cuda":
         return by_head(tokens, table, out, add=add)
-    if tokens.device.type != "cpu":
-        product = torch.matmul(tokens, table)
-        return out.add_(product) if add else out.copy_(product)
-    # One product for all prompts would first copy the table for each of them.
-    for some, result in zip(tokens, out, strict=True):
-        if add:
-            result.baddbmm_(some, table)
-        else:
-            torch.bmm(some, table, out=result)
-    return out
+    product = torch.matmul(tokens, table)
+    return out.add_(product) if add else out.copy_(product)
 
 
 def by_head(tokens: Tensor, table: Tensor, out: Tensor, *, add: bool) -> Tensor:

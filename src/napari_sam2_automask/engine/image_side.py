@@ -1,7 +1,9 @@
 """The image side of the low-rank decoder: everything that runs over all image tokens.
 
-Image tokens are worked on in tiles, and a tile for all prompts of a batch before the next one: what is read
-of the image then stays in the cache, and so do the intermediate results of a few prompts.
+On a CPU image tokens are worked on in tiles, a tile for all prompts of a batch before the next one, and prompt
+by prompt: what is read of the image then stays in the cache, and so does what is made of it for one prompt. On
+a GPU all prompts and all tokens are worked on at once. The same code does either: "..." below is nothing for
+one prompt and B for all of them.
 """
 
 from __future__ import annotations
@@ -14,9 +16,10 @@ from torch import Tensor
 
 from napari_sam2_automask.engine.gathering import Gatherer, exp_of_scores, softmax_over_tokens
 from napari_sam2_automask.engine.heads import shared_matmul
+from napari_sam2_automask.engine.products import add_product, product
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from sam2.modeling.sam.mask_decoder import MaskDecoder
 
@@ -56,25 +59,25 @@ class ImageSide:
         For the parameters of norms and activations.
     tables : list of Tables
         The image, tile by tile.
-    chunk : int
-        Prompts worked on at a time.
+    together : bool
+        Work on all prompts at once, instead of one after the other.
     """
 
-    def __init__(self, decoder: MaskDecoder, tables: list[Tables], chunk: int) -> None:
+    def __init__(self, decoder: MaskDecoder, tables: list[Tables], *, together: bool) -> None:
         self._tables = tables
-        self._chunk = chunk
+        self._together = together
         first, second = decoder.transformer.layers
         self._width: int = decoder.transformer_dim
         self._eps = float(first.norm4.eps), float(second.norm4.eps)
 
     def look0(self, q: Tensor, work: Workspace, tick: Callable[[], None]) -> Tensor:
         """First layer, prompt tokens attend: scaled queries to values, both (B, H, T, d)."""
-        seen = Gatherer()
+        seen, queries = Gatherer(), self._each(q)
         for tables in self._tables:
             tick()
             seen.start_tile()
-            for part in self._parts(len(q)):
-                scores = shared_matmul(q[part], tables.key0, _scores(work, "a", q[part], tables))
+            for (own,) in queries:
+                scores = shared_matmul(own, tables.key0, _scores(work, own, tables))
                 peak, total = exp_of_scores(scores)
                 seen.add(peak, total, shared_matmul(scores, tables.value0))
         return seen.result()[0]
@@ -106,17 +109,21 @@ class ImageSide:
         seen : (B, H, T, d) and (B, H, T, H T) Tensors
             Values of the image; how much of each mixed row each query takes.
         """
-        batch, rows = mixing[2].shape[:2]
+        k, v, gram = mixing
+        q, mixed_q = looking
+        batch, rows = gram.shape[:2]
+        # What is multiplied with the same weights is multiplied at once.
+        prompts = self._each(k, v, torch.cat([gram, mixed_q], 1), q)
         state, seen = State([], [], []), Gatherer()
         for i, tables in enumerate(self._tables):
             tick()
             seen.start_tile()
             state.first.append(work.take(("first", i), batch, rows, tables.size))
             state.scale.append(work.take(("scale", i), batch, 1, tables.size))
-            for p in self._parts(batch):
-                first, scale = state.first[i][p], state.scale[i][p]
-                self._mix0(tables, [x[p] for x in mixing], first, scale, work)
-                seen.add(*self._look1(tables, [x[p] for x in looking], first, scale, work))
+            places = self._each(state.first[i], state.scale[i])
+            for (*mixing_own, q_own), (first, scale) in zip(prompts, places, strict=True):
+                scores = self._mix0(tables, mixing_own, first, scale, work)
+                seen.add(*self._look1(tables, q_own, scores, first, scale))
         return state, seen.result()
 
     def mix1_look2(
@@ -149,42 +156,45 @@ class ImageSide:
         list of (B, H, F, d) and (B, H, F, 2 H T) Tensors
             Values of the image; how much of each mixed row each query takes.
         """
-        batch, rows = mixing[3].shape[:2]
+        first_v, k, v, mixed_k, gram, cross, new_gram = mixing
+        batch, rows = gram.shape[:2]
+        prompts = self._each(first_v, k, v, torch.cat([mixed_k, gram, cross], 1), new_gram, *looking)
         seen = Gatherer()
         for i, tables in enumerate(self._tables):
             tick()
             seen.start_tile()
             state.mixed.append(work.take(("mixed", i), batch, 2 * rows, tables.size))
-            for p in self._parts(batch):
-                mixed, scale = state.mixed[i][p], state.scale[i][p]
-                self._mix1(tables, [x[p] for x in mixing], state.first[i][p], mixed, scale, work)
-                seen.add(*self._look2(tables, [x[p] for x in looking], mixed, scale, work))
+            places = self._each(state.first[i], state.mixed[i], state.scale[i])
+            for (*mixing_own, q, mixed_q), (first, mixed, scale) in zip(prompts, places, strict=True):
+                self._mix1(tables, mixing_own, first, mixed, scale, work)
+                seen.add(*self._look2(tables, q, mixed_q, mixed, scale, work))
         return seen.result()
 
-    def _parts(self, batch: int) -> Iterator[slice]:
-        return (slice(i, i + self._chunk) for i in range(0, batch, self._chunk))
+    def _each(self, *tensors: Tensor) -> list[tuple[Tensor, ...]]:
+        """Take (B, ...) Tensors apart by prompt, unless all prompts are worked on at once."""
+        return [tensors] if self._together else list(zip(*(x.unbind() for x in tensors), strict=True))
 
     def _mix0(
         self, tables: Tables, mixing: list[Tensor], first: Tensor, scale: Tensor, work: Workspace
-    ) -> None:
-        """Fill in `first` and `scale`."""
-        k, v, gram = mixing
-        weights = first.view(*k.shape[:3], -1)
-        softmax_over_tokens(shared_matmul(k, tables.query0, weights))
-        products = torch.bmm(gram, first, out=work.take("a", *first.shape))
-        shared_matmul(v, tables.cross0, products.view_as(weights), add=True)
-        square = torch.sum(products.mul_(first), 1, keepdim=True, out=scale)
+    ) -> Tensor:
+        """Fill in `first` and `scale`; return what the next queries take of the rows, (..., H T, n)."""
+        k, v, against = mixing
+        softmax_over_tokens(shared_matmul(k, tables.query0, first.view(*k.shape[:-1], -1)))
+        both = product(against, first, work.take("a", *against.shape[:-1], tables.size))
+        lengths, scores = torch.tensor_split(both, 2, -2)
+        shared_matmul(v, tables.cross0, lengths.view(*v.shape[:-1], -1), add=True)
+        square = torch.sum(lengths.mul_(first), -2, keepdim=True, out=scale)
         self._rsqrt(square.add_(tables.norm0), 0)
+        return scores
 
     def _look1(
-        self, tables: Tables, looking: list[Tensor], first: Tensor, scale: Tensor, work: Workspace
+        self, tables: Tables, q: Tensor, scores: Tensor, first: Tensor, scale: Tensor
     ) -> tuple[Tensor, ...]:
-        q, mixed_q = looking
-        scores = torch.bmm(mixed_q, first, out=work.take("a", *first.shape)).view(*q.shape[:3], -1)
-        shared_matmul(q, tables.key1, scores, add=True).mul_(scale[:, None])
+        scores, by_head = scores.view(*q.shape[:-1], -1), scale.unsqueeze(-2)
+        shared_matmul(q, tables.key1, scores, add=True).mul_(by_head)
         peak, total = exp_of_scores(shared_matmul(q, tables.pe_key1, scores, add=True))
-        scores.mul_(scale[:, None])
-        taken = torch.bmm(scores.flatten(1, 2), first.mT).view(*q.shape[:3], -1)
+        scores.mul_(by_head)
+        taken = product(scores.flatten(-3, -2), first.mT).view(*q.shape[:-1], -1)
         return peak, total, shared_matmul(scores, tables.value1), taken
 
     def _mix1(
@@ -197,38 +207,38 @@ class ImageSide:
         work: Workspace,
     ) -> None:
         """Fill in `mixed` and finish `scale`."""
-        first_v, k, v, mixed_k, gram, cross, new_gram = mixing
-        rows = first.shape[1]
-        new = torch.bmm(mixed_k, first, out=work.take("a", *first.shape))
-        weights = new.view(*k.shape[:3], -1)
-        shared_matmul(k, tables.query1, weights, add=True).mul_(scale[:, None])
+        first_v, k, v, against, new_gram = mixing
+        seen = product(against, first, work.take("a", *against.shape[:-1], tables.size))
+        new, own, other = torch.tensor_split(seen, 3, -2)
+        heads = *k.shape[:-1], -1
+        weights = new.view(heads)
+        shared_matmul(k, tables.query1, weights, add=True).mul_(scale.unsqueeze(-2))
         softmax_over_tokens(shared_matmul(k, tables.pe_query1, weights, add=True))
-        own = torch.bmm(gram, first, out=work.take("b", *first.shape))
-        shared_matmul(first_v, tables.cross11, own.view_as(weights), add=True)
-        square = own.mul_(first).sum(1, keepdim=True).add_(tables.norm1).mul_(scale).add_(tables.bias12)
-        other = torch.bmm(cross, first, out=own)
-        shared_matmul(v, tables.cross12, other.view_as(weights), add=True)
-        other.mul_(scale).baddbmm_(new_gram, new)
-        square.mul_(scale).add_(other.mul_(new).sum(1, keepdim=True))
+        shared_matmul(first_v, tables.cross11, own.view(heads), add=True)
+        square = own.mul_(first).sum(-2, keepdim=True).add_(tables.norm1).mul_(scale).add_(tables.bias12)
+        shared_matmul(v, tables.cross12, other.view(heads), add=True)
+        add_product(other.mul_(scale), new_gram, new)
+        square.mul_(scale).add_(other.mul_(new).sum(-2, keepdim=True))
         scale2 = self._rsqrt(square, 1)
         scale.mul_(scale2)
-        torch.mul(first, scale, out=mixed[:, :rows])
-        torch.mul(new, scale2, out=mixed[:, rows:])
+        from_first, from_second = torch.tensor_split(mixed, 2, -2)
+        torch.mul(first, scale, out=from_first)
+        torch.mul(new, scale2, out=from_second)
 
     def _look2(
-        self, tables: Tables, looking: list[Tensor], mixed: Tensor, scale: Tensor, work: Workspace
+        self, tables: Tables, q: Tensor, mixed_q: Tensor, mixed: Tensor, scale: Tensor, work: Workspace
     ) -> tuple[Tensor, ...]:
-        q, mixed_q = looking
-        scores = shared_matmul(q, tables.key2, _scores(work, "a", q, tables)).mul_(scale[:, None])
+        by_head = scale.unsqueeze(-2)
+        scores = shared_matmul(q, tables.key2, _scores(work, q, tables)).mul_(by_head)
         shared_matmul(q, tables.pe_key2, scores, add=True)
-        flat = scores.flatten(1, 2).baddbmm_(mixed_q, mixed)
+        flat = add_product(scores.flatten(-3, -2), mixed_q, mixed)
         peak, total = exp_of_scores(scores)
-        taken = torch.bmm(flat, mixed.mT).view(*q.shape[:3], -1)
-        return peak, total, shared_matmul(scores.mul_(scale[:, None]), tables.value2), taken
+        taken = product(flat, mixed.mT).view(*q.shape[:-1], -1)
+        return peak, total, shared_matmul(scores.mul_(by_head), tables.value2), taken
 
     def _rsqrt(self, square: Tensor, layer: int) -> Tensor:
         return square.div_(self._width).clamp_(min=0).add_(self._eps[layer]).rsqrt_()
 
 
-def _scores(work: Workspace, name: str, q: Tensor, tables: Tables) -> Tensor:
-    return work.take(name, *q.shape[:3], tables.size)
+def _scores(work: Workspace, q: Tensor, tables: Tables) -> Tensor:
+    return work.take("a", *q.shape[:-1], tables.size)
