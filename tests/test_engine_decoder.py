@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from parity_kit import blobs, small_network
@@ -23,8 +24,8 @@ def _prompts(network, count: int) -> torch.Tensor:
 def _decode(decoder, sparse: torch.Tensor, floor: float = float("-inf")):
     found = list(decoder.decode(sparse, floor, lambda: None))
     return (
-        torch.cat([d.prompt for d in found]),
-        torch.cat([d.predicted_iou for d in found]),
+        torch.from_numpy(np.concatenate([d.prompt for d in found])),
+        torch.from_numpy(np.concatenate([d.predicted_iou for d in found])),
         torch.cat([d.logits for d in found]),
     )
 

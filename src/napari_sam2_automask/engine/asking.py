@@ -8,19 +8,20 @@ from dataclasses import dataclass
 from threading import local
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from napari_sam2_automask.engine.decoder import LowRankDecoder, fits
+from napari_sam2_automask.engine.host import to_device, to_host
 from napari_sam2_automask.engine.lowres import Resizer
 from napari_sam2_automask.engine.memory import is_cpu
 from napari_sam2_automask.engine.plain import Decoded, PlainDecoder
 from napari_sam2_automask.engine.store import Store
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    import numpy as np
     from numpy.typing import NDArray
     from sam2.modeling.sam2_base import SAM2Base
 
@@ -31,8 +32,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Answer", "Asker"]
 
-# Masks measured at a time.
-_MEASURED = 64
+# Masks measured at a time on a GPU, unless more come in one piece.
+_MEASURED = 96
 # Prompts that the stock decoder works on at a time on a CPU: a cancel should not wait for more.
 _CPU_PLAIN = 2
 
@@ -92,7 +93,7 @@ class Asker:
         self._crop, self._shape, self._device = crop, shape, device
         self._resizer = Resizer((side, side), crop.shape, settings.mask_threshold, offset, device)
         on_cpu, multimask = is_cpu(device), settings.multimask_output
-        plain = min(size, _CPU_PLAIN) if on_cpu else size
+        plain = min(size, _CPU_PLAIN if on_cpu else settings.points_per_batch)
         self._first = (
             LowRankDecoder(network, features, multimask=multimask, whole=not on_cpu)
             if fits(network)
@@ -123,13 +124,12 @@ class Asker:
         store = Store(lowest=self._settings.mask_threshold - self._settings.stability_score_offset)
         found = 0
         with self._lane():
-            for decoded in self._decode(self._embed(points), tick):
-                for start in range(0, len(decoded.logits), _MEASURED):
-                    part = slice(start, start + _MEASURED)
-                    some = Decoded(decoded.prompt[part], decoded.predicted_iou[part], decoded.logits[part])
-                    self._keep(points, some, store)
-                    found += len(some.logits)
-                    tick()
+            decoded = self._decode(self._embed(points), tick)
+            # Masks are measured as they come, unless a GPU would have to be waited for each time.
+            for some in ([one] for one in decoded) if is_cpu(self._device) else [_joined(decoded)]:
+                tick()
+                self._keep(points, some, store)
+                found += sum(len(one.logits) for one in some)
         return Answer(len(points), found, store)
 
     @contextmanager
@@ -148,7 +148,7 @@ class Asker:
     def _embed(self, points: NDArray[np.float32]) -> Tensor:
         """Embed point prompts, in the arithmetic of SAM2Transforms.transform_coords."""
         height, width = self._crop.shape
-        coords = torch.from_numpy(points).to(self._device)
+        coords = to_device(points, self._device)
         coords = torch.stack([coords[:, 0] / width, coords[:, 1] / height], 1) * self._network.image_size
         labels = torch.ones((len(points), 1), dtype=torch.int, device=coords.device)
         sparse: Tensor = self._network.sam_prompt_encoder._embed_points(coords[:, None], labels, pad=True)
@@ -162,32 +162,59 @@ class Asker:
             return
         for decoded in self._first.decode(sparse, -math.inf, tick):
             masks = decoded.logits.clamp(-32.0, 32.0)[:, None]
-            for better in self._again.decode(sparse[decoded.prompt], lowest, tick, masks):
+            own = sparse.index_select(0, to_device(decoded.prompt, self._device))
+            for better in self._again.decode(own, lowest, tick, masks):
                 yield Decoded(decoded.prompt[better.prompt], better.predicted_iou, better.logits)
 
-    def _keep(self, points: NDArray[np.float32], decoded: Decoded, store: Store) -> None:
+    def _keep(self, points: NDArray[np.float32], decoded: Sequence[Decoded], store: Store) -> None:
         """Measure masks and keep those that are stable and not cut off by the crop."""
-        # What follows is small and waits for the device once.
-        measures = self._resizer.measure(decoded.logits).cpu()
+        if not any(len(one.logits) for one in decoded):
+            return
+        measures = self._resizer.measure(*(one.logits for one in decoded))
         keep = measures.area > 0
         store.remove("empty", int(len(keep) - keep.sum()))
         if self._floor.stability > 0:
-            stable = measures.stability >= self._floor.stability
+            stable = measures.stability >= np.float32(self._floor.stability)
             store.remove("stability", int((keep & ~stable).sum()))
             keep &= stable
         cut = _near_crop_edge(measures.boxes, self._crop, self._shape)
         store.remove("crop edge", int((keep & cut).sum()))
         keep &= ~cut
-        own = points[decoded.prompt.cpu().numpy()]
-        logits = decoded.logits[keep.to(self._device)].cpu()
-        store.add(self._crop, own, decoded.predicted_iou, measures, logits, keep, self._resizer)
+        kept = np.split(keep, np.cumsum([len(one.logits) for one in decoded])[:-1])
+        logits = [
+            one.logits.index_select(0, to_device(np.flatnonzero(own), self._device))
+            for one, own in zip(decoded, kept, strict=True)
+        ]
+        prompts = points[np.concatenate([one.prompt for one in decoded])]
+        rating = np.concatenate([one.predicted_iou for one in decoded])
+        store.add(self._crop, prompts, rating, measures, to_host(torch.cat(logits)), keep, self._resizer)
 
 
-def _near_crop_edge(boxes: Tensor, crop: Crop, shape: tuple[int, int]) -> Tensor:
+def _joined(decoded: Iterable[Decoded]) -> list[Decoded]:
+    """Join answers until they have some dozens of masks: a GPU likes few large operations."""
+    groups: list[list[Decoded]] = []
+    masks = _MEASURED
+    for one in decoded:
+        if masks + len(one.logits) > _MEASURED:
+            groups.append([])
+            masks = 0
+        groups[-1].append(one)
+        masks += len(one.logits)
+    return [
+        Decoded(
+            np.concatenate([one.prompt for one in group]),
+            np.concatenate([one.predicted_iou for one in group]),
+            torch.cat([one.logits for one in group]),
+        )
+        for group in groups
+    ]
+
+
+def _near_crop_edge(boxes: NDArray[np.int64], crop: Crop, shape: tuple[int, int]) -> NDArray[np.bool_]:
     """Tell which boxes lie at an edge of the crop that is not one of the image, (K,) bool."""
-    edges = torch.tensor(crop.box, dtype=torch.float32, device=boxes.device)
-    image = torch.tensor([0, 0, shape[1], shape[0]], dtype=torch.float32, device=boxes.device)
-    placed = (boxes + edges[[0, 1, 0, 1]].long()).float()
-    near = (placed - edges).abs() <= crop.edge
-    at_image_edge = (placed - image).abs() <= crop.edge
-    return (near & ~at_image_edge).any(1)
+    edges = np.array(crop.box, np.float32)
+    placed = (boxes + np.tile(crop.box[:2], 2)).astype(np.float32)
+    near = np.abs(placed - edges) <= crop.edge
+    at_image_edge = np.abs(placed - np.array([0, 0, shape[1], shape[0]], np.float32)) <= crop.edge
+    cut: NDArray[np.bool_] = (near & ~at_image_edge).any(1)
+    return cut

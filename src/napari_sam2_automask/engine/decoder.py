@@ -17,19 +17,19 @@ CPU, prompt by prompt, so that its working set stays in the cache.
 
 from __future__ import annotations
 
-import math
 from threading import local
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from napari_sam2_automask.engine.encode import check_finite
+from napari_sam2_automask.engine.encode import not_finite
 from napari_sam2_automask.engine.heads import centred, join, split, value_rows
+from napari_sam2_automask.engine.host import to_host
 from napari_sam2_automask.engine.image_side import ImageSide, State
-from napari_sam2_automask.engine.plain import Decoded
+from napari_sam2_automask.engine.mask_reading import Heads, MaskReader
 from napari_sam2_automask.engine.tables import make_tables
-from napari_sam2_automask.engine.upscaling import Asked, Upscaler
+from napari_sam2_automask.engine.upscaling import Upscaler
 from napari_sam2_automask.engine.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -40,12 +40,10 @@ if TYPE_CHECKING:
     from sam2.modeling.sam2_base import SAM2Base
 
     from napari_sam2_automask.engine.encode import Features
+    from napari_sam2_automask.engine.plain import Decoded
 
 __all__ = ["LowRankDecoder", "fits"]
 
-# Prompts upscaled at a time: masks are large, and a cancel should not wait for a whole batch.
-_UPSCALED = 8
-_UPSCALED_GPU = 16
 # Image tokens upscaled at a time on a CPU, about: what they need fits into the second-level cache.
 _TILE = 512
 # Such tiles worked on at a time by the attention over image tokens, whose arrays are smaller.
@@ -90,16 +88,16 @@ class LowRankDecoder:
         dense = prompts.no_mask_embed.weight.reshape(1, -1, 1, 1)
         self._decoder = decoder
         tables = make_tables(decoder, features, dense, prompts.get_dense_pe())
-        self._whole = whole
         width = int(features.image_embed.shape[-1])
         tile = tables.size if whole else max(_TILE // width, 1) * width
         self._image = ImageSide(decoder, tables.tiles(_TILES * tile), together=whole)
         shift = decoder.transformer.layers[1].norm4.bias
-        self._upscaler = Upscaler(decoder, features, tables.last, shift, tile)
+        upscaler = Upscaler(decoder, features, tables.last, shift, tile)
         self._local, self._like = local(), tables.last
-        self._fallback = not multimask and decoder.dynamic_multimask_via_stability
+        single = not multimask and decoder.dynamic_multimask_via_stability
+        self._reader = MaskReader(decoder, upscaler, single=single, whole=whole)
         every = range(decoder.num_mask_tokens)
-        self._mask_ids = list(every[1:] if multimask else every if self._fallback else every[:1])
+        self._mask_ids = list(every[1:] if multimask else every if single else every[:1])
         iou_token = 1 if decoder.pred_obj_scores else 0
         self._read = [iou_token, *(iou_token + 1 + i for i in self._mask_ids)]
         self._first, self._second = decoder.transformer.layers
@@ -126,29 +124,12 @@ class LowRankDecoder:
         iou = self._decoder.iou_prediction_head(hidden[:, 0])[:, self._mask_ids]
         mlps = self._decoder.output_hypernetworks_mlps
         hyper = torch.stack([mlps[i](hidden[:, 1 + k]) for k, i in enumerate(self._mask_ids)], 1)
-        keep = iou > floor if math.isfinite(floor) else torch.ones_like(iou, dtype=torch.bool)
-        check_finite("mask decoder", hidden)
-        wanted = keep.any(1).nonzero()[:, 0]
-        if not len(wanted):
-            return
-        if self._whole:
-            for group in wanted.split(_UPSCALED_GPU):
-                tick()
-                logits = self._upscaler.batch(state, rows, hyper, group)
-                if self._fallback:
-                    yield from self._singles_or_best(group, logits, iou, floor)
-                    continue
-                which, mask = keep[group].nonzero(as_tuple=True)
-                yield Decoded(group[which], iou[group[which], mask], logits[which, mask])
-            return
-        for group in wanted.split(_UPSCALED):
-            tick()
-            if self._fallback:
-                yield from self._single_or_best(group.tolist(), state, rows, hyper, iou, floor)
-                continue
-            asked = [self._asked(state, i, rows, hyper[i][keep[i]]) for i in group.tolist()]
-            for i, logits in zip(group.tolist(), self._upscaler.logits(asked, self._work), strict=True):
-                yield Decoded(torch.full((len(logits),), i, device=logits.device), iou[i][keep[i]], logits)
+        # In one piece: a GPU is waited for once.
+        told = to_host(torch.cat([iou.flatten(), hidden.isfinite().all().to(iou.dtype)[None]]))
+        if not told[-1]:
+            raise not_finite("mask decoder")
+        heads = Heads(state, rows, hyper, told[:-1].reshape(iou.shape))
+        yield from self._reader.read(heads, floor, self._work, tick)
 
     @property
     def _work(self) -> Workspace:
@@ -157,31 +138,6 @@ class LowRankDecoder:
             self._local.work = Workspace(self._like)
         work: Workspace = self._local.work
         return work
-
-    def _asked(self, state: State, i: int, rows: Tensor, hyper: Tensor) -> Asked:
-        return Asked([s[i] for s in state.scale], [m[i] for m in state.mixed], rows[i], hyper)
-
-    def _singles_or_best(self, group: Tensor, logits: Tensor, iou: Tensor, floor: float) -> Iterator[Decoded]:
-        """As :meth:`_single_or_best`, for masks (G, 4, 4 h, 4 w) that are all there."""
-        score = self._decoder._get_stability_scores(logits[:, :1])[:, 0]
-        best = 1 + iou[group, 1:].argmax(1)
-        which = torch.where(score >= self._decoder.dynamic_multimask_stability_thresh, 0, best)
-        rating = iou[group, which]
-        kept = (rating > floor).nonzero()[:, 0]
-        yield Decoded(group[kept], rating[kept], logits[kept, which[kept]])
-
-    def _single_or_best(
-        self, group: list[int], state: State, rows: Tensor, hyper: Tensor, iou: Tensor, floor: float
-    ) -> Iterator[Decoded]:
-        """Yield the single mask if it is stable, else the best of the three, as the stock decoder does."""
-        best = 1 + iou[:, 1:].argmax(1)
-        asked = [self._asked(state, i, rows, hyper[i][[0, int(best[i])]]) for i in group]
-        for i, both in zip(group, self._upscaler.logits(asked, self._work), strict=True):
-            score = self._decoder._get_stability_scores(both[None, :1])
-            which = 0 if bool(score >= self._decoder.dynamic_multimask_stability_thresh) else int(best[i])
-            if bool(iou[i, which] > floor):
-                prompt = torch.tensor([i], device=both.device)
-                yield Decoded(prompt, iou[i, which : which + 1], both[:1] if which == 0 else both[1:])
 
     def _tokens(self, sparse: Tensor) -> Tensor:
         """Put the output tokens before the prompts' tokens, (B, T, C)."""

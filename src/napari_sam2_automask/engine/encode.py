@@ -22,7 +22,15 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from sam2.modeling.sam2_base import SAM2Base
 
-__all__ = ["Features", "check_finite", "encode", "encode_together", "model_input", "ticking"]
+__all__ = [
+    "Features",
+    "check_finite",
+    "encode",
+    "encode_together",
+    "model_input",
+    "not_finite",
+    "ticking",
+]
 
 # The constants of sam2's SAM2Transforms.
 _MEAN = [0.485, 0.456, 0.406]
@@ -156,10 +164,15 @@ def check_finite(part: str, *tensors: Tensor) -> None:
         If there are any; names the part of the model.
     """
     if not all(bool(torch.isfinite(tensor).all()) for tensor in tensors):
-        raise ModelError(
-            f"the model's {part} returned values that are not numbers: check the model's weights, "
-            "or run on the CPU in single precision"
-        )
+        raise not_finite(part)
+
+
+def not_finite(part: str) -> ModelError:
+    """Return what :func:`check_finite` raises."""
+    return ModelError(
+        f"the model's {part} returned values that are not numbers: check the model's weights, "
+        "or run on the CPU in single precision"
+    )
 
 
 @contextmanager

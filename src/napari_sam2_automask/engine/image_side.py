@@ -1,9 +1,9 @@
 """The image side of the low-rank decoder: everything that runs over all image tokens.
 
-On a CPU image tokens are worked on in tiles, a tile for all prompts of a batch before the next one, and prompt
-by prompt: what is read of the image then stays in the cache, and so does what is made of it for one prompt. On
-a GPU all prompts and all tokens are worked on at once. The same code does either: "..." below is nothing for
-one prompt and B for all of them.
+On a CPU image tokens are worked on in tiles, a tile for all prompts of a batch before the next one, and
+prompt by prompt: what is read of the image then stays in the cache, and so does what is made of it for one
+prompt. On a GPU all prompts and all tokens are worked on at once. The same code does either: "..." below is
+nothing for one prompt and B for all of them.
 """
 
 from __future__ import annotations

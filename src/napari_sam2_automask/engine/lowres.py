@@ -8,11 +8,17 @@ straddle a threshold.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from napari_sam2_automask.bilinear import Axis
+from napari_sam2_automask.engine.host import to_host
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 __all__ = ["Measures", "Resizer"]
 
@@ -28,27 +34,52 @@ class Measures:
 
     Attributes
     ----------
-    area : (K,) int64 Tensor
+    area : (K,) int64 array
         Pixels above the mask threshold.
-    intersection, union : (K,) int64 Tensors
+    intersection, union : (K,) int64 arrays
         Pixels above the mask threshold plus and minus the stability offset.
-    boxes : (K, 4) int64 Tensor
+    boxes : (K, 4) int64 array
         ``x0, y0, x1, y1`` above the mask threshold, end inclusive; zeros for an empty mask.
     """
 
-    area: Tensor
-    intersection: Tensor
-    union: Tensor
-    boxes: Tensor
-
-    def cpu(self) -> Measures:
-        """Return a copy on the CPU, or this one where it is there."""
-        return Measures(self.area.cpu(), self.intersection.cpu(), self.union.cpu(), self.boxes.cpu())
+    area: NDArray[np.int64]
+    intersection: NDArray[np.int64]
+    union: NDArray[np.int64]
+    boxes: NDArray[np.int64]
 
     @property
-    def stability(self) -> Tensor:
-        """Intersection over union as float32; NaN where both are empty."""
-        return self.intersection / self.union
+    def stability(self) -> NDArray[np.float32]:
+        """Intersection over union; NaN where both are empty."""
+        with np.errstate(invalid="ignore"):
+            ratio: NDArray[np.float32] = np.divide(
+                self.intersection.astype(np.float32), self.union.astype(np.float32)
+            )
+        return ratio
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Survey:
+    """Masks as far as whole cells go.
+
+    Attributes
+    ----------
+    logits : (K, h, w) Tensor
+        The masks.
+    origin : (int, int)
+        Row and column of the first cell looked at.
+    mixed : (K, rows, columns) bool Tensor
+        Cells whose pixels have to be made.
+    counts : list of three (K,) int64 Tensors
+        Pixels above each level in the other cells.
+    boxes : (K, 4) int64 Tensor
+        Boxes of the other cells.
+    """
+
+    logits: Tensor
+    origin: tuple[int, int]
+    mixed: Tensor
+    counts: list[Tensor]
+    boxes: Tensor
 
 
 class Resizer:
@@ -87,19 +118,30 @@ class Resizer:
         self._most = [int(axis.counts.max()) for axis in self.axes]
         self._has_pixels = (self._counts[0] > 0)[:, None] & (self._counts[1] > 0)
 
-    def measure(self, logits: Tensor) -> Measures:
+    def measure(self, *logits: Tensor) -> Measures:
         """Measure masks.
 
         Parameters
         ----------
-        logits : (K, h, w) float32 Tensor
-            Low-resolution logits.
+        *logits : (K, h, w) float32 Tensors
+            Low-resolution logits, in as many arrays as they come in; a GPU is waited for twice in all.
 
         Returns
         -------
         Measures
-            Equal to those of the resized logits but for pixels within rounding of a threshold.
+            Of all masks in order. Equal to those of the resized logits but for pixels within rounding of a
+            threshold.
         """
+        surveys = [self._survey(part) for part in logits]
+        found = [
+            self._measured(survey, cells)
+            for survey, cells in zip(surveys, self._mixed_cells(surveys), strict=True)
+        ]
+        table = to_host(torch.cat(found))
+        return Measures(table[:, 0], table[:, 1], table[:, 2], table[:, 3:])
+
+    def _survey(self, logits: Tensor) -> _Survey:
+        """Count whole cells, and find the others."""
         rows, columns = self._window(logits)
         corners = _corners(logits[:, rows, columns])
         low = torch.minimum(torch.minimum(*corners[:2]), torch.minimum(*corners[2:]))
@@ -107,19 +149,32 @@ class Resizer:
         margin = torch.maximum(low.abs(), high.abs()).mul_(_MARGIN).add_(1e-12)
         has_pixels = self._has_pixels[rows, columns]
         full = (low - margin > self._levels[0]) & has_pixels
-        some = (high + margin > self._levels[2]) & has_pixels & ~full
+        mixed = (high + margin > self._levels[2]) & has_pixels & ~full
         inside = self._count(full, rows, columns)
         counts = [inside.clone(), inside.clone(), inside]
-        boxes = self._box_of_cells(full, rows, columns)
-        mask, row, column = some.nonzero(as_tuple=True)
+        return _Survey(
+            logits, (rows.start, columns.start), mixed, counts, self._box_of_cells(full, rows, columns)
+        )
+
+    def _mixed_cells(self, surveys: list[_Survey]) -> list[tuple[Tensor, ...]]:
+        """Return mask, row and column of the cells whose pixels have to be made."""
+        if surveys[0].mixed.device.type == "cpu":
+            return [survey.mixed.nonzero(as_tuple=True) for survey in surveys]
+        # Places can be asked for without waiting once it is known how many there are.
+        counts = to_host(torch.stack([survey.mixed.sum() for survey in surveys]))
+        return [_places(survey.mixed, int(n)) for survey, n in zip(surveys, counts, strict=True)]
+
+    def _measured(self, survey: _Survey, cells: tuple[Tensor, ...]) -> Tensor:
+        """Add the pixels of mixed cells; area, intersection, union and box, (K, 7)."""
+        counts, boxes = survey.counts, survey.boxes
+        mask, row, column = cells
         step = max(1, _PIXELS // (self._most[0] * self._most[1]))
         for start in range(0, len(mask), step):
             part = slice(start, start + step)
-            cells = mask[part], row[part], column[part]
-            placed = cells[0], cells[1] + rows.start, cells[2] + columns.start
-            self._add_cells(placed, [corner[cells] for corner in corners], counts, boxes)
-        empty = counts[1] == 0
-        return Measures(counts[1], counts[0], counts[2], boxes.masked_fill_(empty[:, None], 0))
+            placed = mask[part], row[part] + survey.origin[0], column[part] + survey.origin[1]
+            self._add_cells(survey.logits, placed, counts, boxes)
+        boxes = boxes.masked_fill_((counts[1] == 0)[:, None], 0)
+        return torch.cat([torch.stack([counts[1], counts[0], counts[2]], 1), boxes], 1)
 
     def _window(self, logits: Tensor) -> tuple[slice, slice]:
         """Return rows and columns outside which no pixel can be above any level.
@@ -152,13 +207,20 @@ class Resizer:
         return torch.stack([x0, y0, x1, y1], 1)
 
     def _add_cells(
-        self, cells: tuple[Tensor, Tensor, Tensor], corners: list[Tensor], counts: list[Tensor], boxes: Tensor
+        self, logits: Tensor, cells: tuple[Tensor, Tensor, Tensor], counts: list[Tensor], boxes: Tensor
     ) -> None:
         """Make the pixels of some cells, and add them to counts and boxes."""
         mask, row, column = cells
+        below, beside = (
+            (place + 1).clamp(max=side - 1)
+            for place, side in zip((row, column), logits.shape[1:], strict=True)
+        )
+        a, b, c, d = (
+            logits[mask, y, x][:, None, None]
+            for y, x in ((row, column), (row, beside), (below, column), (below, beside))
+        )
         y, y_in, lower = self._pixels(0, row)
         x, x_in, right = self._pixels(1, column)
-        a, b, c, d = (corner[:, None, None] for corner in corners)
         lower, right = lower[:, :, None], right[:, None, :]
         upper, left = 1 - lower, 1 - right
         values = (a * left + b * right) * upper + (c * left + d * right) * lower
@@ -180,6 +242,13 @@ class Resizer:
         offset = torch.arange(self._most[axis], device=cell.device)
         pixel = self._starts[axis][cell][:, None] + offset
         return pixel, offset < counts[cell][:, None], weights[pixel.clamp(max=len(weights) - 1)]
+
+
+def _places(true: Tensor, count: int) -> tuple[Tensor, ...]:
+    """Return the indices of what is True in a (K, rows, columns) Tensor, known to be `count` places."""
+    flat = true.flatten().cumsum(0, dtype=torch.int32)
+    nth = torch.arange(1, count + 1, dtype=torch.int32, device=true.device)
+    return torch.unravel_index(torch.searchsorted(flat, nth), true.shape)
 
 
 def _around(used: Tensor) -> slice:

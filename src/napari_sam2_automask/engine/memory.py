@@ -63,10 +63,12 @@ def needed(network: SAM2Base, batch: int) -> int:
     tokens = int(network.sam_image_embedding_size) ** 2
     width = int(network.hidden_dim)
     # The encoder's widest stage holds a few feature maps of 16 times the tokens; the decoder's tables about
-    # 25 times the image embedding; each prompt its mixing weights and three masks.
+    # 25 times the image embedding; each prompt its mixing weights and three masks. A GPU also works out the
+    # next layer's weights for all prompts of a batch at once.
     encoder = 12 * 16 * tokens * width
     tables = 25 * tokens * width
-    prompts = batch * tokens * (3 * 64 + 3 * 16)
+    weights = (3 if is_cpu(network.device) else 6) * 64
+    prompts = batch * tokens * (weights + 3 * 16)
     return 4 * (encoder + tables + prompts)
 
 
@@ -86,10 +88,10 @@ def check_budget(network: SAM2Base, batch: int) -> None:
         )
 
 
-def fits_memory(network: SAM2Base, batch: int) -> bool:
-    """Tell whether a run with this batch fits into the memory that is free."""
+def fits_memory(network: SAM2Base, batch: int, share: float = 1.0) -> bool:
+    """Tell whether a run with this batch fits into the memory that is free, or into a share of it."""
     free = available(network.device)
-    return free is None or needed(network, batch) <= free
+    return free is None or needed(network, batch) <= share * free
 
 
 def copy_on_cpu(network: SAM2Base) -> SAM2Base:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-import torch
-from torch import Tensor
+import numpy as np
 
-from napari_sam2_automask.engine.encode import check_finite
+from napari_sam2_automask.engine.encode import not_finite
+from napari_sam2_automask.engine.host import to_device, to_host
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from numpy.typing import NDArray
     from sam2.modeling.sam2_base import SAM2Base
+    from torch import Tensor
 
     from napari_sam2_automask.engine.encode import Features
 
@@ -27,16 +29,16 @@ class Decoded:
 
     Attributes
     ----------
-    prompt : (K,) int64 Tensor
+    prompt : (K,) int64 array
         Which prompt of the batch each mask answers.
-    predicted_iou : (K,) float32 Tensor
+    predicted_iou : (K,) array
         The model's own rating.
     logits : (K, 4 h, 4 w) float32 Tensor
         Low-resolution mask logits.
     """
 
-    prompt: Tensor
-    predicted_iou: Tensor
+    prompt: NDArray[np.int64]
+    predicted_iou: NDArray[Any]
     logits: Tensor
 
 
@@ -86,10 +88,14 @@ class PlainDecoder:
         for start in range(0, len(sparse), self._chunk):
             part = slice(start, start + self._chunk)
             logits, iou = self._decode(sparse[part], None if masks is None else masks[part])
-            check_finite("mask decoder", iou)
-            keep = iou > floor if math.isfinite(floor) else torch.ones_like(iou, dtype=torch.bool)
+            rating = to_host(iou)
+            if not np.isfinite(rating).all():
+                raise not_finite("mask decoder")
+            keep = rating > floor if math.isfinite(floor) else np.ones(rating.shape, bool)
+            which = np.flatnonzero(keep)
             tick()
-            yield Decoded(keep.nonzero()[:, 0] + start, iou[keep], logits[keep])
+            found = logits.flatten(0, 1).index_select(0, to_device(which, logits.device))
+            yield Decoded(which // keep.shape[1] + start, rating[keep], found)
 
     def _decode(self, sparse: Tensor, masks: Tensor | None) -> tuple[Tensor, Tensor]:
         prompts = self._network.sam_prompt_encoder

@@ -45,6 +45,10 @@ __all__ = ["Proposal"]
 _CPU_BATCH = 16
 # Batches under way at a time on a GPU, so that it has work while the results of one are looked at.
 _LANES = {"cuda": 2}
+# Batches of the settings that are asked as one where a quarter of the free memory allows it: starting an
+# operation takes the host longer than its work takes a GPU, and a batch is waited for four times in any case.
+_AS_ONE = {"cuda": 4}
+_SHARE = 0.25
 _TOO_SMALL = (
     "there is not enough memory even for one point at a time: close other programs, "
     "choose a smaller model or run on the CPU"
@@ -218,8 +222,10 @@ class Proposal:
         check_budget(self._network, 1)
         size = self._settings.points_per_batch
         on_cpu = is_cpu(self._device)
-        self._batch = min(size, _CPU_BATCH) if on_cpu else size
+        self._batch = min(size, _CPU_BATCH) if on_cpu else size * _AS_ONE.get(self._device.type, 1)
         self._cores = torch.get_num_threads() if on_cpu else _LANES.get(self._device.type, 1)
+        while self._batch > size and not fits_memory(self._network, self._batch * self._cores, _SHARE):
+            self._batch //= 2
         while self._cores > 1 and not fits_memory(self._network, self._batch * self._cores):
             self._cores -= 1
 

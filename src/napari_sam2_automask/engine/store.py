@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from numpy.typing import NDArray
-    from torch import Tensor
 
     from napari_sam2_automask.engine.grid import Crop
     from napari_sam2_automask.engine.lowres import Measures, Resizer
@@ -109,13 +108,13 @@ class Store:
         self,
         crop: Crop,
         points: NDArray[np.float32],
-        iou: Tensor,
+        iou: NDArray[np.float32],
         measures: Measures,
-        logits: Tensor,
-        keep: Tensor,
+        logits: NDArray[np.float32],
+        keep: NDArray[np.bool_],
         resizer: Resizer,
     ) -> None:
-        """Keep some of the masks of one prompt.
+        """Keep some of the masks of some prompts.
 
         Parameters
         ----------
@@ -123,23 +122,23 @@ class Store:
             Where they were found.
         points : (K, 2) float32 array
             Their prompts, in pixels of the crop.
-        iou : (K,) Tensor
+        iou : (K,) array
             Predicted IoU.
         measures : Measures
             Areas, stability and boxes of the K masks.
-        logits : (kept, h, w) Tensor
-            Logits of those to keep, on the CPU.
-        keep : (K,) bool Tensor
+        logits : (kept, h, w) array
+            Logits of those to keep.
+        keep : (K,) bool array
             Which to keep.
         resizer : Resizer
             What measured them.
         """
-        kept = keep.nonzero()[:, 0].tolist()
+        kept = np.flatnonzero(keep)
         offset = np.array([crop.box[0], crop.box[1]])
-        boxes = measures.boxes.numpy() + np.tile(offset, 2)
+        boxes = measures.boxes + np.tile(offset, 2)
         stability, area = measures.stability.tolist(), measures.area.tolist()
         rating = iou.tolist()
-        cut = [cut_window(one, self.lowest) for one in logits.numpy()]
+        cut = [cut_window(one, self.lowest) for one in logits]
         origins = [origin for origin, _ in cut]
         windows, repairs = halve([window for _, window in cut], origins, resizer.axes, resizer.threshold)
         rows_first = offset[::-1].astype(np.int32)

@@ -1,0 +1,28 @@
+"""The two ways between the host and a device.
+
+A GPU works on what it was given while the host goes on. It is waited for here and nowhere else, so that a
+test can count how often.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+__all__ = ["to_device", "to_host"]
+
+
+def to_host(tensor: Tensor) -> NDArray[Any]:
+    """Return the values of a tensor, once everything that they depend on is done."""
+    values: NDArray[Any] = tensor.cpu().numpy()
+    return values
+
+
+def to_device(values: NDArray[Any], device: torch.device) -> Tensor:
+    """Give values to a device, without waiting for it."""
+    return torch.from_numpy(values).to(device, non_blocking=True)
