@@ -120,8 +120,9 @@ class AmgSettings(MetaSettings):
     )  # fmt: skip
     half_precision: bool = param(
         False, "Half precision",
-        "On an NVIDIA graphics card the image encoder computes in half precision, which is quicker on small "
-        "cards; outlines move by single pixels. A CPU computes in single precision all the same.",
+        "On an NVIDIA graphics card more than half of a SAM 2 image encoder computes in half precision, "
+        "which is quicker on small cards; outlines move by single pixels. The bundled model and a CPU compute "
+        "in single precision all the same.",
         "grid",
     )  # fmt: skip
     candidate_memory: int = param(

@@ -82,7 +82,7 @@ class CropFeatures:
                 return encode_together(network, views, self._tick)
 
             with self._pace.encoding(len(boxes)):
-                found = encode_in_half(run) if how else run()
+                found = encode_in_half(network, run) if how else run()
             self._ahead = dict(zip(boxes, found, strict=True))
         return self._ahead.pop(box)
 

@@ -50,7 +50,7 @@ def add_product(to: Tensor, a: Tensor, b: Tensor) -> Tensor:
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     """Apply a linear layer, as ``torch.nn.functional.linear``, to (..., in)."""
-    if _suits(weight):
+    if _suits(weight) and not torch.is_autocast_enabled("cpu"):
         return _onednn(x.contiguous(), weight, bias)
     return mkl_linear(x, weight, bias)
 
