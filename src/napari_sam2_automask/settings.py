@@ -121,8 +121,8 @@ class AmgSettings(MetaSettings):
     half_precision: bool = param(
         False, "Half precision",
         "On an NVIDIA graphics card more than half of a SAM 2 image encoder computes in half precision, "
-        "which is quicker on small cards; outlines move by single pixels. The bundled model and a CPU compute "
-        "in single precision all the same.",
+        "which is quicker on small cards; outlines move by single pixels. The bundled model and a CPU "
+        "compute in single precision all the same.",
         "grid",
     )  # fmt: skip
     candidate_memory: int = param(
