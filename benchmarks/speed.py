@@ -48,9 +48,14 @@ def main() -> None:
         process.start()
         sides[side] = here
     runs: dict[str, list[dict[str, Any]]] = {side: [] for side in sides}
-    least: dict[str, float] = {}
+    operations: dict[str, float] = {}
     for connection in sides.values():
-        least |= connection.recv()  # loaded and warm
+        operations |= connection.recv()  # loaded and warm
+    least: dict[str, float] = {}
+    if operations:  # not before all are loaded, which keeps the machine busy
+        sides["ours"].send("rate")
+        rate = sides["ours"].recv()
+        least = {"gflops_per_second": rate / 1e9} | {key: n / rate for key, n in operations.items()}
     for _ in range(arguments.pairs):
         for side, connection in sides.items():
             connection.send("run")
@@ -115,13 +120,17 @@ def _serve(connection: Connection, side: str, arguments: dict[str, Any]) -> None
     if arguments["clock"] == "cpu":
         stopwatch.use_processor_time()
     model, view, settings = _subject(arguments)
-    least = _floor(model, settings) if side == "ours" and arguments["device"] == "cpu" else {}
+    on_cpu = side == "ours" and arguments["device"] == "cpu"
+    operations = _operations(model, settings) if on_cpu else {}
     run = SIDES[side](model, view)
     del model
     run(settings.replace(points_per_side=2, crop_n_layers=0), None)
-    connection.send(least)
+    connection.send(operations)
     kept = Floor(*arguments["floor"]) if arguments["floor"] else None
-    while connection.recv() == "run":
+    while (asked := connection.recv()) != "stop":
+        if asked == "rate":
+            connection.send(floor.matrix_rate())
+            continue
         with stopwatch.Peak(arguments["device"]) as peak:
             start, cpu = stopwatch.now(), time.process_time()
             report = run(settings, kept)
@@ -157,17 +166,11 @@ def _subject(arguments: dict[str, Any]) -> tuple[Model, NDArray[np.uint8], AmgSe
     return on_device(model, device), view, settings
 
 
-def _floor(model: Model, settings: AmgSettings) -> dict[str, float]:
-    """Return the least time that the arithmetic takes: for the encoder, a prompt, and an upscaled prompt."""
-    rate = floor.matrix_rate()
+def _operations(model: Model, settings: AmgSettings) -> dict[str, float]:
+    """Return the operations of the encoder, of a prompt, and of an upscaled prompt."""
     prompt, upscaled = floor.prompt_operations(model.network)
     encoder = floor.encoder_operations(model.network) * settings.encoder_passes
-    return {
-        "gflops_per_second": rate / 1e9,
-        "encoder": encoder / rate,
-        "prompt": prompt / rate,
-        "upscaled_prompt": upscaled / rate,
-    }
+    return {"encoder": encoder, "prompt": prompt, "upscaled_prompt": upscaled}
 
 
 def _summary(
