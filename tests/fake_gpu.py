@@ -114,6 +114,18 @@ class _Guard(TorchDispatchMode):
         )
         if "cuda" in given and "cpu" in made:
             raise AssertionError(f"{func} waits for the device")
+        if "cpu" in given and "cuda" in made and _copies(func) and not _at_once(func, args, kwargs or {}):
+            raise AssertionError(f"{func} waits until the device has it")
         if "cuda" in made and not func.is_view:
             self._gpu.operations += 1
         return result
+
+
+def _copies(func: Any) -> bool:
+    return func._schema.name in ("aten::to", "aten::_to_copy", "aten::copy_")
+
+
+def _at_once(func: Any, args: Any, kwargs: Any) -> bool:
+    """Whether something is sent to the device without waiting until it has arrived."""
+    given = dict(zip((argument.name for argument in func._schema.arguments), args, strict=False)) | kwargs
+    return bool(given.get("non_blocking"))

@@ -93,8 +93,15 @@ def test_what_needs_a_value_is_noticed() -> None:
         ):
             with pytest.raises(Exception, match=r"aten\.(_local_scalar_dense|nonzero)"):
                 need(on_device)
-        with pytest.raises(AssertionError, match="waits"):
-            on_device.cpu()
+        for need in (
+            lambda: on_device.cpu(),
+            lambda: torch.zeros(3).to("cuda"),
+            lambda: on_device.copy_(torch.zeros(3)),
+            lambda: on_device[[0, 2]],
+        ):
+            with pytest.raises(AssertionError, match="waits"):
+                need()
+        torch.zeros(3).to("cuda", non_blocking=True)
 
 
 @pytest.mark.parametrize("share", [0.0, 0.1, 1.0])

@@ -20,12 +20,13 @@ from __future__ import annotations
 from threading import local
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from napari_sam2_automask.engine.encode import not_finite
 from napari_sam2_automask.engine.heads import centred, join, split, value_rows
-from napari_sam2_automask.engine.host import to_host
+from napari_sam2_automask.engine.host import to_device, to_host
 from napari_sam2_automask.engine.image_side import ImageSide, State
 from napari_sam2_automask.engine.mask_reading import Heads, MaskReader
 from napari_sam2_automask.engine.tables import make_tables
@@ -99,7 +100,9 @@ class LowRankDecoder:
         every = range(decoder.num_mask_tokens)
         self._mask_ids = list(every[1:] if multimask else every if single else every[:1])
         iou_token = 1 if decoder.pred_obj_scores else 0
-        self._read = [iou_token, *(iou_token + 1 + i for i in self._mask_ids)]
+        read = np.array([iou_token, *(iou_token + 1 + i for i in self._mask_ids)])
+        # On the device, where a list would be sent with a wait each time.
+        self._read = to_device(read, tables.last.device)
         self._first, self._second = decoder.transformer.layers
         self._final: Attention = decoder.transformer.final_attn_token_to_image
 
@@ -121,7 +124,7 @@ class LowRankDecoder:
             Prompts in order.
         """
         hidden, state, rows = self._transform(self._tokens(sparse), tick)
-        iou = self._decoder.iou_prediction_head(hidden[:, 0])[:, self._mask_ids]
+        iou = self._decoder.iou_prediction_head(hidden[:, 0])[:, self._mask_ids[0] : self._mask_ids[-1] + 1]
         mlps = self._decoder.output_hypernetworks_mlps
         hyper = torch.stack([mlps[i](hidden[:, 1 + k]) for k, i in enumerate(self._mask_ids)], 1)
         # In one piece: a GPU is waited for once.
@@ -220,8 +223,8 @@ class LowRankDecoder:
         new = centred(value_rows(mixing, v, mixing.out_proj.bias + self._first.norm4.bias))
         grams = rows @ rows.mT, 2 * (new @ rows.mT), new @ new.mT
         rows = torch.cat([rows, new], 1) * norm.weight
-        read = queries[:, self._read]
-        q = _scaled_queries(self._final, read + tokens[:, self._read])
+        read = queries.index_select(1, self._read)
+        q = _scaled_queries(self._final, read + tokens.index_select(1, self._read))
         mixed_q = _against(q, rows, self._final.k_proj.weight)
         seen = self._image.mix1_look2(state, (v0, k, v, mixed_k, *grams), (q, mixed_q), self._work, tick)
         values = _all_values(self._final, seen, rows, norm.bias)

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from napari_sam2_automask.bilinear import Axis
-from napari_sam2_automask.engine.host import to_host
+from napari_sam2_automask.engine.host import to_device, to_host
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -112,9 +112,9 @@ class Resizer:
         self.threshold = threshold
         self._crop_size = crop_size
         self._levels = threshold + offset, threshold, threshold - offset
-        self._starts = [torch.from_numpy(axis.starts).to(device) for axis in self.axes]
-        self._counts = [torch.from_numpy(axis.counts).to(device) for axis in self.axes]
-        self._weights = [torch.from_numpy(axis.weight).to(device) for axis in self.axes]
+        self._starts = [to_device(axis.starts, device) for axis in self.axes]
+        self._counts = [to_device(axis.counts, device) for axis in self.axes]
+        self._weights = [to_device(axis.weight, device) for axis in self.axes]
         self._most = [int(axis.counts.max()) for axis in self.axes]
         self._has_pixels = (self._counts[0] > 0)[:, None] & (self._counts[1] > 0)
 
@@ -158,7 +158,7 @@ class Resizer:
 
     def _mixed_cells(self, surveys: list[_Survey]) -> list[tuple[Tensor, ...]]:
         """Return mask, row and column of the cells whose pixels have to be made."""
-        if surveys[0].mixed.device.type == "cpu":
+        if surveys[0].mixed.device.type != "cuda":
             return [survey.mixed.nonzero(as_tuple=True) for survey in surveys]
         # Places can be asked for without waiting once it is known how many there are.
         counts = to_host(torch.stack([survey.mixed.sum() for survey in surveys]))
@@ -248,7 +248,11 @@ def _places(true: Tensor, count: int) -> tuple[Tensor, ...]:
     """Return the indices of what is True in a (K, rows, columns) Tensor, known to be `count` places."""
     flat = true.flatten().cumsum(0, dtype=torch.int32)
     nth = torch.arange(1, count + 1, dtype=torch.int32, device=true.device)
-    return torch.unravel_index(torch.searchsorted(flat, nth), true.shape)
+    places = torch.searchsorted(flat, nth)
+    # Not torch.unravel_index, which sends the shape to the device and waits for that.
+    _, rows, columns = true.shape
+    within = places % (rows * columns)
+    return places // (rows * columns), within // columns, within % columns
 
 
 def _around(used: Tensor) -> slice:
