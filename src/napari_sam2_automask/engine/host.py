@@ -24,5 +24,5 @@ def to_host(tensor: Tensor) -> NDArray[Any]:
 
 
 def to_device(values: NDArray[Any], device: torch.device) -> Tensor:
-    """Give values to a device, without waiting for it where it is known to take them at once, as CUDA does."""
+    """Give values to a device, without waiting where it is known to take them at once, as CUDA does."""
     return torch.from_numpy(values).to(device, non_blocking=device.type == "cuda")
