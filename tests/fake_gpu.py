@@ -13,7 +13,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from napari_sam2_automask.engine import asking, decoder, lowres, mask_reading, plain
+from napari_sam2_automask.engine import asking, decoder, host, lowres, mask_reading, plain
 from napari_sam2_automask.engine.encode import Features
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-_ROOMS = asking, decoder, lowres, mask_reading, plain
+_ROOMS = asking, decoder, host, lowres, mask_reading, plain
 
 
 class FakeGPU:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from napari_sam2_automask.engine.decoder import LowRankDecoder, fits
-from napari_sam2_automask.engine.host import to_device, to_host
+from napari_sam2_automask.engine.host import take, to_device, to_host
 from napari_sam2_automask.engine.lowres import Resizer
 from napari_sam2_automask.engine.memory import is_cpu
 from napari_sam2_automask.engine.plain import Decoded, PlainDecoder
@@ -162,8 +162,7 @@ class Asker:
             return
         for decoded in self._first.decode(sparse, -math.inf, tick):
             masks = decoded.logits.clamp(-32.0, 32.0)[:, None]
-            own = sparse.index_select(0, to_device(decoded.prompt, self._device))
-            for better in self._again.decode(own, lowest, tick, masks):
+            for better in self._again.decode(take(sparse, decoded.prompt), lowest, tick, masks):
                 yield Decoded(decoded.prompt[better.prompt], better.predicted_iou, better.logits)
 
     def _keep(self, points: NDArray[np.float32], decoded: Sequence[Decoded], store: Store) -> None:
@@ -181,10 +180,7 @@ class Asker:
         store.remove("crop edge", int((keep & cut).sum()))
         keep &= ~cut
         kept = np.split(keep, np.cumsum([len(one.logits) for one in decoded])[:-1])
-        logits = [
-            one.logits.index_select(0, to_device(np.flatnonzero(own), self._device))
-            for one, own in zip(decoded, kept, strict=True)
-        ]
+        logits = [take(one.logits, np.flatnonzero(own)) for one, own in zip(decoded, kept, strict=True)]
         prompts = points[np.concatenate([one.prompt for one in decoded])]
         rating = np.concatenate([one.predicted_iou for one in decoded])
         store.add(self._crop, prompts, rating, measures, to_host(torch.cat(logits)), keep, self._resizer)

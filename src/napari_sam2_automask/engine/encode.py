@@ -190,9 +190,8 @@ def ticking(network: SAM2Base, tick: Callable[[], None]) -> Iterator[None]:
 @contextmanager
 def _suited_linears(network: SAM2Base) -> Iterator[None]:
     """Let linear layers multiply by what suits the processor; two thirds of a SAM 2.1 encoder are theirs."""
-    layers = [m for m in network.image_encoder.modules() if type(m) is Linear and "forward" not in vars(m)]
-    if not by_onednn():
-        layers = []
+    modules = network.image_encoder.modules() if by_onednn() else ()
+    layers = [module for module in modules if type(module) is Linear and "forward" not in vars(module)]
     for layer in layers:
         layer.forward = partial(linear, weight=layer.weight, bias=layer.bias)  # type: ignore[method-assign]
     try:

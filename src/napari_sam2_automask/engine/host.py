@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
     from torch import Tensor
 
-__all__ = ["to_device", "to_host"]
+__all__ = ["take", "to_device", "to_host"]
 
 
 def to_host(tensor: Tensor) -> NDArray[Any]:
@@ -26,3 +27,8 @@ def to_host(tensor: Tensor) -> NDArray[Any]:
 def to_device(values: NDArray[Any], device: torch.device) -> Tensor:
     """Give values to a device, without waiting where it is known to take them at once, as CUDA does."""
     return torch.from_numpy(values).to(device, non_blocking=device.type == "cuda")
+
+
+def take(tensor: Tensor, places: NDArray[np.int64]) -> Tensor:
+    """Return a copy of what lies at some places of a tensor's first axis, without waiting for the device."""
+    return tensor.index_select(0, to_device(places, tensor.device))

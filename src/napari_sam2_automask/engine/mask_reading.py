@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from napari_sam2_automask.engine.host import to_device, to_host
-from napari_sam2_automask.engine.plain import Decoded
+from napari_sam2_automask.engine.host import take, to_device, to_host
+from napari_sam2_automask.engine.plain import Decoded, above
 from napari_sam2_automask.engine.upscaling import Asked, Upscaler
 
 if TYPE_CHECKING:
@@ -91,23 +90,35 @@ class MaskReader:
             Memory of this thread.
         tick : callable
             Called often; may raise to stop.
+
+        Yields
+        ------
+        Decoded
+            Masks of one prompt, or on a GPU of some.
         """
-        keep = heads.rating > floor if math.isfinite(floor) else np.ones(heads.rating.shape, bool)
+        keep = above(heads.rating, floor)
         wanted = np.flatnonzero(keep.any(1))
         if not len(wanted):
             return
         size = _UPSCALED_GPU if self._whole else _UPSCALED
         groups = np.split(wanted, range(size, len(wanted), size))
         if self._single:
-            singles = self._singles_together if self._whole else self._singles
-            yield from singles(heads, groups, floor, work, tick)
+            singles = (
+                self._together(heads, groups, tick)
+                if self._whole
+                else self._one_by_one(heads, groups, work, tick)
+            )
+            for found in singles:
+                kept = np.flatnonzero(found.predicted_iou > floor)
+                if len(kept):
+                    yield Decoded(found.prompt[kept], found.predicted_iou[kept], take(found.logits, kept))
         elif self._whole:
             for group in groups:
                 tick()
                 logits = self._upscaled(heads, group)
                 which = np.flatnonzero(keep[group])
-                found = logits.flatten(0, 1).index_select(0, to_device(which, logits.device))
-                yield Decoded(group[which // keep.shape[1]], heads.rating[group].flat[which], found)
+                rating = heads.rating[group].flat[which]
+                yield Decoded(group[which // keep.shape[1]], rating, take(logits.flatten(0, 1), which))
         else:
             for group in groups:
                 tick()
@@ -120,14 +131,10 @@ class MaskReader:
         prompts = to_device(group, heads.hyper.device)
         return self._upscaler.batch(heads.state, heads.rows, heads.hyper, prompts)
 
-    def _singles(
-        self,
-        heads: Heads,
-        groups: list[NDArray[np.int64]],
-        floor: float,
-        work: Workspace,
-        tick: Callable[[], None],
+    def _one_by_one(
+        self, heads: Heads, groups: list[NDArray[np.int64]], work: Workspace, tick: Callable[[], None]
     ) -> Iterator[Decoded]:
+        """Choose between the two masks of each prompt that may be its single one."""
         for group in groups:
             tick()
             best = _best(heads, group)
@@ -135,17 +142,12 @@ class MaskReader:
             for i, k, both in zip(group, best, self._upscaler.logits(asked, work), strict=True):
                 first = bool(self._is_stable(both[None, :1]))
                 rating = heads.rating[i, [0 if first else k]]
-                if rating[0] > floor:
-                    yield Decoded(np.array([i]), rating, both[:1] if first else both[1:])
+                yield Decoded(np.array([i]), rating, both[:1] if first else both[1:])
 
-    def _singles_together(
-        self,
-        heads: Heads,
-        groups: list[NDArray[np.int64]],
-        floor: float,
-        _: Workspace,
-        tick: Callable[[], None],
+    def _together(
+        self, heads: Heads, groups: list[NDArray[np.int64]], tick: Callable[[], None]
     ) -> Iterator[Decoded]:
+        """Choose for all prompts, and wait once for what was chosen."""
         chosen, found = [], []
         for group in groups:
             tick()
@@ -156,9 +158,7 @@ class MaskReader:
             found.append(logits[torch.arange(len(group), device=logits.device), chosen[-1]])
         which = np.split(to_host(torch.cat(chosen)), np.cumsum([len(group) for group in groups])[:-1])
         for group, own, logits in zip(groups, which, found, strict=True):
-            rating = heads.rating[group, own]
-            kept = np.flatnonzero(rating > floor)
-            yield Decoded(group[kept], rating[kept], logits.index_select(0, to_device(kept, logits.device)))
+            yield Decoded(group, heads.rating[group, own], logits)
 
     def _is_stable(self, logits: Tensor) -> Tensor:
         """Tell of masks (G, 1, 4 h, 4 w) whether the stock decoder would take them, (G, 1)."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_sam2_automask.engine.encode import not_finite
-from napari_sam2_automask.engine.host import to_device, to_host
+from napari_sam2_automask.engine.host import take, to_host
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from napari_sam2_automask.engine.encode import Features
 
-__all__ = ["Decoded", "PlainDecoder"]
+__all__ = ["Decoded", "PlainDecoder", "above"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,6 +40,12 @@ class Decoded:
     prompt: NDArray[np.int64]
     predicted_iou: NDArray[Any]
     logits: Tensor
+
+
+def above(rating: NDArray[Any], floor: float) -> NDArray[np.bool_]:
+    """Tell which masks are rated above a floor; ``-inf`` lets all pass."""
+    keep: NDArray[np.bool_] = rating > floor if math.isfinite(floor) else np.ones(rating.shape, bool)
+    return keep
 
 
 class PlainDecoder:
@@ -91,11 +97,10 @@ class PlainDecoder:
             rating = to_host(iou)
             if not np.isfinite(rating).all():
                 raise not_finite("mask decoder")
-            keep = rating > floor if math.isfinite(floor) else np.ones(rating.shape, bool)
+            keep = above(rating, floor)
             which = np.flatnonzero(keep)
             tick()
-            found = logits.flatten(0, 1).index_select(0, to_device(which, logits.device))
-            yield Decoded(which // keep.shape[1] + start, rating[keep], found)
+            yield Decoded(which // keep.shape[1] + start, rating[keep], take(logits.flatten(0, 1), which))
 
     def _decode(self, sparse: Tensor, masks: Tensor | None) -> tuple[Tensor, Tensor]:
         prompts = self._network.sam_prompt_encoder
