@@ -19,10 +19,10 @@ from skimage.segmentation import find_boundaries
 from skimage.transform import resize
 
 from napari_sam2_automask import load_model, segment
-from napari_sam2_automask.image import to_model_view
-from napari_sam2_automask.outlines import EXTRA, MATCHED, MISSED
-from napari_sam2_automask.presets import PRESETS
-from napari_sam2_automask.score import f1, iou_matrix
+from napari_sam2_automask.evaluation.comparison import EXTRA, MATCHED, MISSED
+from napari_sam2_automask.evaluation.score import f1, iou_matrix
+from napari_sam2_automask.image.view import to_model_view
+from napari_sam2_automask.settings.presets import PRESETS
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = ROOT / "tests" / "data"

@@ -20,9 +20,9 @@ from PIL import Image, ImageDraw, ImageFont
 from skimage.measure import regionprops
 
 from napari_sam2_automask import load_model, segment
-from napari_sam2_automask.image import to_model_view
-from napari_sam2_automask.outlines import EXTRA, MISSED
-from napari_sam2_automask.presets import PRESETS
+from napari_sam2_automask.evaluation.comparison import EXTRA, MISSED
+from napari_sam2_automask.image.view import to_model_view
+from napari_sam2_automask.settings.presets import PRESETS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -9,8 +9,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from napari_sam2_automask.presets import PRESETS
-from napari_sam2_automask.settings import AmgSettings, FieldInfo
+from napari_sam2_automask.settings.amg import AmgSettings, FieldInfo
+from napari_sam2_automask.settings.presets import PRESETS
 
 PAGE = Path(__file__).parent / "parameters.md"
 GROUPS = {

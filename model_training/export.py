@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from model_training.train import read_weights
-from napari_sam2_automask.models.bundled import MAX_BYTES, build_bundled
+from napari_sam2_automask.models.networks.bundled import MAX_BYTES, build_bundled
 
 __all__ = ["export", "mean", "sharpen"]
 

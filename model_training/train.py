@@ -29,7 +29,7 @@ from model_training.losses import dense_loss, mask_loss
 from model_training.muon import Muon
 from model_training.records import Record, load_records, split
 from model_training.wiring import wire
-from napari_sam2_automask.models.bundled import build_bundled
+from napari_sam2_automask.models.networks.bundled import build_bundled
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

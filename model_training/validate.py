@@ -17,14 +17,14 @@ import numpy as np
 import torch
 
 from model_training.records import Record, load_records, split
-from napari_sam2_automask import score
-from napari_sam2_automask.candidates import Candidates, Floor
+from napari_sam2_automask.candidates.candidates import Candidates, Floor
 from napari_sam2_automask.engine import propose
-from napari_sam2_automask.image import to_model_view
+from napari_sam2_automask.evaluation import score
+from napari_sam2_automask.image.view import to_model_view
 from napari_sam2_automask.models import Model, load_model
-from napari_sam2_automask.painting import paint
-from napari_sam2_automask.selection import select
-from napari_sam2_automask.settings import AmgSettings
+from napari_sam2_automask.painting.labels import paint
+from napari_sam2_automask.selection.selecting import select
+from napari_sam2_automask.settings.amg import AmgSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from napari_sam2_automask.models.bundled import IMAGE_SIZE, WIDTH
+from napari_sam2_automask.models.networks.bundled import IMAGE_SIZE, WIDTH
 
 if TYPE_CHECKING:
     from sam2.modeling.sam2_base import SAM2Base

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from places import DATA
 
-TESTS = Path(__file__).parent
+if TYPE_CHECKING:
+    from pathlib import Path
 
 # With this set (the continuous integration sets it) nothing may be skipped for want of a display, of a
 # build tool or of data: what cannot run has to fail.
@@ -54,7 +55,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]):
 @pytest.fixture(scope="session")
 def data_dir() -> Path:
     """Return the folder with the small images and ground truth that ship with the tests."""
-    return TESTS / "data"
+    return DATA
 
 
 @pytest.fixture(scope="session")
@@ -63,7 +64,7 @@ def network() -> Any:
     import torch
 
     from napari_sam2_automask.models import Model
-    from napari_sam2_automask.models.bundled import build_bundled
+    from napari_sam2_automask.models.networks.bundled import build_bundled
 
     torch.manual_seed(0)
     return Model("bundled", build_bundled().eval(), torch.device("cpu"), "bundled", None, "bundled")

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from napari_sam2_automask.presets import PRESETS, Preset, resolve_settings
 from napari_sam2_automask.progress import ProgressCallback, no_progress
+from napari_sam2_automask.settings.presets import PRESETS, Preset, resolve_settings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import numpy as np
 
-    from napari_sam2_automask.candidates import Candidates
+    from napari_sam2_automask.candidates.candidates import Candidates
     from napari_sam2_automask.models import Model
-    from napari_sam2_automask.painting import Segmentation
-    from napari_sam2_automask.settings import AmgSettings
+    from napari_sam2_automask.painting.labels import Segmentation
+    from napari_sam2_automask.settings.amg import AmgSettings
 
 
 def propose(
@@ -64,10 +64,10 @@ def propose(
     Cancelled
         If `progress` raised it; its `candidates` are those found so far.
     """
-    from napari_sam2_automask.candidates import Floor
-    from napari_sam2_automask.image import to_model_view
+    from napari_sam2_automask.candidates.candidates import Floor
+    from napari_sam2_automask.image.view import to_model_view
     from napari_sam2_automask.models import load_model
-    from napari_sam2_automask.proposal import propose_view
+    from napari_sam2_automask.proposal.passes import propose_view
 
     view, *more = [to_model_view(one, rgb=rgb, contrast_limits=contrast_limits) for one in (image, *also)]
     model = load_model("bundled") if model is None else model
@@ -115,13 +115,13 @@ def segment(
     >>> result.labels.max() > 0  # doctest: +SKIP
     True
     """
-    from napari_sam2_automask.candidates import Floor
-    from napari_sam2_automask.image import to_model_view
+    from napari_sam2_automask.candidates.candidates import Floor
+    from napari_sam2_automask.image.view import to_model_view
     from napari_sam2_automask.models import load_model
-    from napari_sam2_automask.painting import paint
-    from napari_sam2_automask.proposal import propose_view
+    from napari_sam2_automask.painting.labels import paint
+    from napari_sam2_automask.proposal.passes import propose_view
     from napari_sam2_automask.record import make_record
-    from napari_sam2_automask.selection import select
+    from napari_sam2_automask.selection.selecting import select
 
     # The image first: a wrong one is said at once, not after a model was loaded or downloaded.
     view, *more = [to_model_view(one, rgb=rgb, contrast_limits=contrast_limits) for one in (image, *also)]

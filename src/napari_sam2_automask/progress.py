@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
-    from napari_sam2_automask.candidates import Candidates
+    from napari_sam2_automask.candidates.candidates import Candidates
 
 __all__ = ["Cancelled", "Progress", "ProgressCallback", "no_progress"]
 

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_sam2_automask.errors import SettingsError
-from napari_sam2_automask.image import image_hash
-from napari_sam2_automask.settings import AmgSettings
+from napari_sam2_automask.image.view import image_hash
+from napari_sam2_automask.settings.amg import AmgSettings
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from napari_sam2_automask.models import Model
-    from napari_sam2_automask.presets import Preset
+    from napari_sam2_automask.settings.presets import Preset
 
 __all__ = [
     "RECORD_FORMAT",

@@ -10,28 +10,28 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QApplication, QScrollArea, QVBoxLayout, QWidget
 from superqt import QCollapsible
 
-from napari_sam2_automask._napari.background_fold import BackgroundFold, large_hint
-from napari_sam2_automask._napari.copying import CopyRow
-from napari_sam2_automask._napari.costs import cost_text
-from napari_sam2_automask._napari.following import Following
-from napari_sam2_automask._napari.form import SettingsForm, ignore_stray_wheel
-from napari_sam2_automask._napari.goto import go_to_selected
-from napari_sam2_automask._napari.image_panel import ImagePanel
-from napari_sam2_automask._napari.leaving import WindowWatch, let_go
-from napari_sam2_automask._napari.live_panel import LivePanel
-from napari_sam2_automask._napari.measure import LayerPixel
-from napari_sam2_automask._napari.model_choice import ModelChoice
-from napari_sam2_automask._napari.point_grid import grid_from_points
-from napari_sam2_automask._napari.preset_choice import PresetChoice
-from napari_sam2_automask._napari.preset_files import PresetFiles
-from napari_sam2_automask._napari.remembering import Remembered
-from napari_sam2_automask._napari.request import Request
-from napari_sam2_automask._napari.run_panel import RunPanel
-from napari_sam2_automask._napari.run_queue import RunQueue
-from napari_sam2_automask._napari.segmenter import engine_segmenter
-from napari_sam2_automask._napari.session import RunSession
-from napari_sam2_automask._napari.store import Store, default_store
-from napari_sam2_automask._napari.tune_panel import TunePanel
+from napari_sam2_automask._napari.background.fold import BackgroundFold, large_hint
+from napari_sam2_automask._napari.closing import WindowWatch, let_go
+from napari_sam2_automask._napari.common.memory import Store, default_store
+from napari_sam2_automask._napari.image.panel import ImagePanel
+from napari_sam2_automask._napari.layers.point_grid import grid_from_points
+from napari_sam2_automask._napari.live.follow_settings import Following
+from napari_sam2_automask._napari.live.go_to_object import go_to_selected
+from napari_sam2_automask._napari.live.panel import LivePanel
+from napari_sam2_automask._napari.remembered_choices import Remembered
+from napari_sam2_automask._napari.run.costs import cost_text
+from napari_sam2_automask._napari.run.engine_segmenter import engine_segmenter
+from napari_sam2_automask._napari.run.panel import RunPanel
+from napari_sam2_automask._napari.run.queue import RunQueue
+from napari_sam2_automask._napari.run.request import Request
+from napari_sam2_automask._napari.run.session import RunSession
+from napari_sam2_automask._napari.script.copy_row import CopyRow
+from napari_sam2_automask._napari.settings.form import SettingsForm, ignore_stray_wheel
+from napari_sam2_automask._napari.settings.length_box import LayerPixel
+from napari_sam2_automask._napari.settings.model_choice import ModelChoice
+from napari_sam2_automask._napari.settings.preset_choice import PresetChoice
+from napari_sam2_automask._napari.settings.preset_files import PresetFiles
+from napari_sam2_automask._napari.tuning.panel import TunePanel
 from napari_sam2_automask.errors import AutomaskError
 
 if TYPE_CHECKING:
@@ -39,9 +39,9 @@ if TYPE_CHECKING:
     from napari.viewer import Viewer
     from qtpy.QtGui import QHideEvent, QShowEvent
 
-    from napari_sam2_automask._napari.controller import Finished
-    from napari_sam2_automask._napari.outcome import Outcome, Segmenter
-    from napari_sam2_automask.settings import AmgSettings, PointGrids
+    from napari_sam2_automask._napari.run.controller import Finished
+    from napari_sam2_automask._napari.run.outcome import Outcome, Segmenter
+    from napari_sam2_automask.settings.amg import AmgSettings, PointGrids
 
 __all__ = ["AutomaskWidget"]
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from napari_sam2_automask.engine.cache import features_cache
-from napari_sam2_automask.engine.encode import encode_together
-from napari_sam2_automask.engine.precision import encode_in_half, is_half
+from napari_sam2_automask.engine.encoder.cache import features_cache
+from napari_sam2_automask.engine.encoder.encode import encode_together
+from napari_sam2_automask.engine.encoder.half_precision import encode_in_half, is_half
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from sam2.modeling.sam2_base import SAM2Base
 
-    from napari_sam2_automask.engine.encode import Features
-    from napari_sam2_automask.engine.estimating import Pace
-    from napari_sam2_automask.engine.grid import Crop
-    from napari_sam2_automask.settings import AmgSettings
+    from napari_sam2_automask.engine.cost import Pace
+    from napari_sam2_automask.engine.encoder.encode import Features
+    from napari_sam2_automask.engine.points.grid import Crop
+    from napari_sam2_automask.settings.amg import AmgSettings
 
 __all__ = ["CropFeatures"]
 

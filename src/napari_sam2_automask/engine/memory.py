@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from napari_sam2_automask.engine.cache import features_cache
+from napari_sam2_automask.engine.encoder.cache import features_cache
 from napari_sam2_automask.errors import MemoryBudgetError
 
 if TYPE_CHECKING:

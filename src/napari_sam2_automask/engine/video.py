@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from sam2.sam2_video_predictor import SAM2VideoPredictor
 
-from napari_sam2_automask.engine.encode import model_input, ticking
+from napari_sam2_automask.engine.encoder.encode import model_input, ticking
 from napari_sam2_automask.errors import ModelError
 
 if TYPE_CHECKING:

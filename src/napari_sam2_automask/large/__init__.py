@@ -2,3 +2,7 @@
 
 `segment_large` does it all; the modules below are its steps.
 """
+
+import lazy_loader as _lazy
+
+__getattr__, __dir__, __all__ = _lazy.attach_stub(__name__, __file__)

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any, Literal
 from filelock import FileLock, Timeout
 
 from napari_sam2_automask.errors import AutomaskError, OutputError
-from napari_sam2_automask.large.files import write_atomic
-from napari_sam2_automask.large.omezarr import RECORD
+from napari_sam2_automask.files.atomic import write_atomic
+from napari_sam2_automask.large.output.omezarr import RECORD
+from napari_sam2_automask.large.output.run_folder import Results, run_folder
 from napari_sam2_automask.large.spec import LargeSpec
-from napari_sam2_automask.large.store import Results, run_folder
 from napari_sam2_automask.progress import Cancelled, Progress
 
 if TYPE_CHECKING:

@@ -12,27 +12,27 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_sam2_automask.errors import ImageError, OutputError
-from napari_sam2_automask.large import steps
-from napari_sam2_automask.large.files import pack
-from napari_sam2_automask.large.grid import Grid
-from napari_sam2_automask.large.omezarr import Pyramid
-from napari_sam2_automask.large.output import LargeResult, finished, publish, table_path, tidy
-from napari_sam2_automask.large.plan import Plan, make_plan
-from napari_sam2_automask.large.seams import SEAM_FIELDS, TILE_FIELDS
-from napari_sam2_automask.large.source import block_hashes
-from napari_sam2_automask.large.steps import Job
-from napari_sam2_automask.large.store import RunStore
+from napari_sam2_automask.files.atomic import pack
+from napari_sam2_automask.large import tasks as steps
+from napari_sam2_automask.large.output.omezarr import Pyramid
+from napari_sam2_automask.large.output.publish import LargeResult, finished, publish, table_path, tidy
+from napari_sam2_automask.large.output.run_folder import RunStore
+from napari_sam2_automask.large.source.source import block_hashes
 from napari_sam2_automask.large.table import write_table
+from napari_sam2_automask.large.tasks import Job
+from napari_sam2_automask.large.tiles.grid import Grid
+from napari_sam2_automask.large.tiles.seam_rule import Plan, make_plan
+from napari_sam2_automask.large.tiles.seams import SEAM_FIELDS, TILE_FIELDS
 from napari_sam2_automask.progress import Progress, ProgressCallback, no_progress
-from napari_sam2_automask.work.executing import Executor, Serial
+from napari_sam2_automask.workers.executor import Executor, Serial
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from numpy.typing import NDArray
 
-    from napari_sam2_automask.large.segmenter import Segmenter
-    from napari_sam2_automask.large.source import Source
+    from napari_sam2_automask.large.source.source import Source
+    from napari_sam2_automask.large.tile_segmenter import Segmenter
 
 __all__ = ["LargeResult", "segment_large"]
 

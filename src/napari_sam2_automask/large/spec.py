@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from napari_sam2_automask.errors import SettingsError
 from napari_sam2_automask.progress import ProgressCallback, no_progress
-from napari_sam2_automask.settings import ALL_LEVELS, AmgSettings
+from napari_sam2_automask.settings.amg import ALL_LEVELS, AmgSettings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from napari_sam2_automask.large.run import LargeResult
-    from napari_sam2_automask.large.source import FileSource
+    from napari_sam2_automask.large.source.source import FileSource
 
 __all__ = ["LargeSpec"]
 
@@ -139,12 +139,12 @@ class LargeSpec:
         LargeResult
             Where everything lies.
         """
-        from napari_sam2_automask.large.contrast import contrast_of
         from napari_sam2_automask.large.run import segment_large
-        from napari_sam2_automask.large.segmenter import ModelSegmenter
-        from napari_sam2_automask.large.source import FileSource
-        from napari_sam2_automask.large.tiling import tiling_for
-        from napari_sam2_automask.work.clusters import threads_for, workers_of
+        from napari_sam2_automask.large.source.sampling import contrast_of
+        from napari_sam2_automask.large.source.source import FileSource
+        from napari_sam2_automask.large.tile_segmenter import ModelSegmenter
+        from napari_sam2_automask.large.tiles.tiling import tiling_for
+        from napari_sam2_automask.workers.clusters import threads_for, workers_of
 
         image = str(Path(self.image).absolute())
         source = FileSource(image, self.axes, self.channel, self.level, self.allow_missing)
@@ -170,7 +170,7 @@ class LargeSpec:
 
     def _fitted(self, source: FileSource, limits: tuple[float, float] | None) -> AmgSettings:
         """Return the settings with one size of objects for all tiles, where they ask for an estimate."""
-        from napari_sam2_automask.large.diameter import diameter_of
+        from napari_sam2_automask.large.source.diameter import diameter_of
 
         if not self.settings.fit_objects or self.settings.object_diameter > 0:
             return self.settings

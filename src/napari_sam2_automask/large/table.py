@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_sam2_automask.errors import OutputError
-from napari_sam2_automask.large.files import write_atomic
-from napari_sam2_automask.large.store import Results
+from napari_sam2_automask.files.atomic import write_atomic
+from napari_sam2_automask.large.output.run_folder import Results
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     import pandas as pd
 
-    from napari_sam2_automask.large.plan import Plan
-    from napari_sam2_automask.large.steps import Job
+    from napari_sam2_automask.large.tasks import Job
+    from napari_sam2_automask.large.tiles.seam_rule import Plan
 
 __all__ = ["object_table", "write_table"]
 

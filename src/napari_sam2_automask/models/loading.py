@@ -10,15 +10,15 @@ import numpy as np
 import torch
 
 from napari_sam2_automask.errors import ModelError
-from napari_sam2_automask.models.building import finished, untrained_network
-from napari_sam2_automask.models.checkpoint import read_weights
-from napari_sam2_automask.models.devices import resolve_device
-from napari_sam2_automask.models.downloading import download
-from napari_sam2_automask.models.hashing import remembered_sha256
-from napari_sam2_automask.models.model import Model
-from napari_sam2_automask.models.recognise import BUNDLED_CONFIG, check_shapes, recognise
-from napari_sam2_automask.models.registry import ModelEntry, find_entry
-from napari_sam2_automask.models.sam2_import import import_sam2
+from napari_sam2_automask.models.catalogue.downloading import download
+from napari_sam2_automask.models.catalogue.hashing import remembered_sha256
+from napari_sam2_automask.models.catalogue.registry import ModelEntry, find_entry
+from napari_sam2_automask.models.networks.building import finished, untrained_network
+from napari_sam2_automask.models.networks.checkpoint import read_weights
+from napari_sam2_automask.models.networks.model import Model
+from napari_sam2_automask.models.networks.recognise import BUNDLED_CONFIG, check_shapes, recognise
+from napari_sam2_automask.models.runtime.devices import resolve_device
+from napari_sam2_automask.models.runtime.sam2_import import import_sam2
 from napari_sam2_automask.progress import Progress, ProgressCallback, no_progress
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ def _network_of(path: Path, tick: Callable[[], None]) -> tuple[SAM2Base, str]:
 
 
 def _bundled_network() -> SAM2Base:
-    from napari_sam2_automask.models.bundled import build_bundled
+    from napari_sam2_automask.models.networks.bundled import build_bundled
 
     with torch.random.fork_rng(devices=[]):
         return build_bundled()

@@ -1,0 +1,1 @@
+"""Large images in a process of their own: starting, watching and resuming runs."""

@@ -1,0 +1,189 @@
+"""What the widget shows as a run in the background: its specification, or why it cannot be one."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_sam2_automask.errors import ImageError, OutputError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from napari_sam2_automask._napari.layers.snapshot import ImageSource
+    from napari_sam2_automask._napari.run.request import Request
+    from napari_sam2_automask.large.spec import LargeSpec
+
+__all__ = ["checked", "default_output", "large_spec"]
+
+#: A patch of this side tells whether a layer shows what its file holds.
+PATCH = 64
+_SUFFIX = re.compile(r"(\.ome)?\.(tiff?|zarr|npy)$", re.IGNORECASE)
+
+
+def default_output(image: str) -> str:
+    """Return where the labels of an image's file go: beside it, under a name that nothing has yet."""
+    path = Path(image)
+    stem = _SUFFIX.sub("", path.name)
+    number = 1
+    while True:
+        more = f"_{number}" if number > 1 else ""
+        output = path.with_name(f"{stem}_labels{more}.ome.zarr")
+        if not output.exists() and not output.with_name(output.name + ".run").exists():
+            return str(output)
+        number += 1
+
+
+def large_spec(request: Request, output: str) -> LargeSpec:
+    """Return a run over the image's file with the choices of the widget; quick, looks at no file.
+
+    Parameters
+    ----------
+    request : Request
+        What Run would do.
+    output : str
+        The OME-Zarr to write.
+
+    Raises
+    ------
+    ImageError
+        If the layer has no file, or something is chosen that a large run does not do.
+    OutputError
+        If the output has no name of a Zarr.
+    """
+    from napari_sam2_automask.large.spec import LargeSpec
+
+    source = request.source
+    if source.path is None:
+        raise ImageError(
+            f"{source.name!r} has no file behind it: save the layer first (File > Save Selected Layers, as "
+            "TIFF) and open that file"
+        )
+    if not _SUFFIX.search(source.path.rstrip("/\\")):
+        raise ImageError(
+            f"{source.path} is no TIFF, Zarr or .npy file: save the layer as TIFF first and open that file"
+        )
+    for chosen, what in (
+        (source.channels is not None, "takes one channel: set Channels to This layer only"),
+        (request.region is not None, "takes the whole image: set Where to Whole image"),
+        (source.projected, "makes no projection: set Planes to all planes"),
+        (
+            source.plane_count != len(request.indices),
+            f"takes all planes: set Planes to All {source.plane_count:,} planes",
+        ),
+        (request.link, "links no planes: set Objects to Each plane by itself"),
+        (
+            source.rows_columns != (len(source.shape) - 2, len(source.shape) - 1),
+            "needs rows and columns as they are in the file: roll or transpose the axes back",
+        ),
+    ):
+        if chosen:
+            raise ImageError(f"a run in the background {what}")
+    if not output.lower().endswith(".zarr"):
+        raise OutputError(f"the labels are an OME-Zarr, but {output!r} does not end in .zarr: add it")
+    scale = [abs(float(step)) for step in source.transform["scale"]]
+    between = scale[source.other_axes[0]] if len(source.other_axes) == 1 else 1.0
+    letters = _plane_letters(source)
+    return LargeSpec(
+        source.path,
+        str(Path(output).expanduser().absolute()),
+        request.settings,
+        request.model,
+        request.device,
+        axes=letters + "YX" + ("S" if source.rgb else ""),
+        contrast_limits=request.contrast_limits,
+        spacing=(between, *source.pixel_size),
+        unit=source.unit,
+        axis="t" if letters == "T" else "z",
+        level=source.level,
+        origin=_origin(source),
+    )
+
+
+def checked(spec: LargeSpec, source: ImageSource) -> LargeSpec:
+    """Return the run with what only the file tells, after making sure that it holds what the layer shows.
+
+    Opens the file and reads a patch of it, so not for the main thread.
+
+    Parameters
+    ----------
+    spec : LargeSpec
+        From `large_spec`.
+    source : ImageSource
+        The layer that it was made of.
+
+    Raises
+    ------
+    ImageError
+        If the file cannot be read, or holds another image than the layer.
+    """
+    from napari_sam2_automask.files.opening import guess_axes, open_file
+
+    array, found = open_file(Path(spec.image), spec.level)
+    axes = found or guess_axes(array.shape, array.dtype)
+    shape = tuple(int(n) for n in array.shape)
+    shown = (*source.shape, int(source.data.shape[-1])) if source.rgb else source.shape
+    patch = _patch(source.data, spec.axes, source)
+    if shape == shown:
+        if np.array_equal(patch, _patch(array, spec.axes, source), equal_nan=_is_float(patch)):
+            return spec
+    elif "C" in axes and tuple(n for a, n in zip(axes, shape, strict=True) if a != "C") == shown:
+        # The reader made a layer of each channel; the pixels tell which this one is.
+        left = spec.axes[: axes.index("C")] + "C" + spec.axes[axes.index("C") :]
+        same = [
+            k
+            for k in range(shape[axes.index("C")])
+            if np.array_equal(patch, _patch(array, left, source, k), equal_nan=_is_float(patch))
+        ]
+        if same:
+            return replace(spec, axes=left, channel=same[0])
+    elif tuple(n for n in shape if n > 1) == tuple(n for n in shown if n > 1) and found:
+        return replace(spec, axes=found)
+    raise ImageError(
+        f"{source.name!r} does not show what its file holds ({spec.image}): save the layer as TIFF first and "
+        "open that file"
+    )
+
+
+def _origin(source: ImageSource) -> tuple[float, float, float]:
+    """Return where the first pixel of a level lies, measured from that of full resolution."""
+    if source.pyramid is None:
+        return 0.0, 0.0, 0.0
+    scale = [abs(float(step)) for step in source.transform["scale"]]
+    own = [size * (1 - 1 / step) / 2 for size, step in zip(scale, source.pyramid.steps, strict=True)]
+    rows, columns = source.rows_columns
+    between = own[source.other_axes[0]] if len(source.other_axes) == 1 else 0.0
+    return between, own[rows], own[columns]
+
+
+def _plane_letters(source: ImageSource) -> str:
+    """Return a letter for each axis of planes: Z or T where its name says so, others of no known meaning."""
+    letters = ""
+    for axis in source.other_axes:
+        name = source.axis_labels[axis][:1].upper() if axis < len(source.axis_labels) else ""
+        letters += name if name and name in "ZT" and name not in letters else "abcdefgh"[axis]
+    return letters
+
+
+def _patch(array: Any, axes: str, source: ImageSource, channel: int = 0) -> NDArray[Any]:
+    """Return the pixels around the middle of the current plane."""
+    place = iter(source.index)
+    rows, columns = (n // 2 for n in source.plane_shape)
+    middle = {"Y": rows, "X": columns}
+    cuts: list[Any] = []
+    for axis in axes:
+        if axis in middle:
+            cuts.append(slice(max(0, middle[axis] - PATCH // 2), middle[axis] + PATCH // 2))
+        elif axis == "S":
+            cuts.append(slice(None))
+        else:
+            cuts.append(channel if axis == "C" else next(place))
+    return np.asarray(array[tuple(cuts)])
+
+
+def _is_float(array: NDArray[Any]) -> bool:
+    return array.dtype.kind in "fc"

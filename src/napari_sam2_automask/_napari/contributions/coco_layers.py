@@ -1,0 +1,234 @@
+"""COCO JSON to Labels layers and back: the functions behind File > Open and File > Save."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_sam2_automask._napari.live import whole_masks
+from napari_sam2_automask._napari.run.place_result import RECORD_KEY
+from napari_sam2_automask.errors import ImageError
+from napari_sam2_automask.files.coco import compressed_rle, from_coco
+from napari_sam2_automask.files.results import json_writer, write_files
+from napari_sam2_automask.painting.mask_store import Placed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from numpy.typing import NDArray
+
+    LayerData = tuple[Any, dict[str, Any], str]
+
+__all__ = ["coco_of", "read_coco", "write_coco"]
+
+#: Where a layer's metadata holds the annotations that it was read from.
+COCO_KEY = "sam2_automask_coco"
+#: Columns of a table that are numbers COCO has a place for: its key, and the column.
+SCORES = {"score": "predicted_iou", "predicted_iou": "predicted_iou", "stability_score": "stability_score"}
+
+
+def write_coco(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
+    """Write a Labels layer as COCO JSON.
+
+    Parameters
+    ----------
+    path : str
+        The file.
+    data : (..., Y, X) int array
+        The labels.
+    meta : dict
+        The layer's other attributes.
+
+    Returns
+    -------
+    list of str
+        The file written.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be written.
+    """
+    write_files({Path(path): json_writer(coco_of(np.asarray(data), meta), indent=None)})
+    return [path]
+
+
+def read_coco(path: str | list[str]) -> Callable[[str | list[str]], list[LayerData]] | None:
+    """Return what reads COCO JSON, or None for JSON of another kind."""
+    paths = [path] if isinstance(path, str) else path
+    return _read if paths and all(_is_coco(Path(one)) for one in paths) else None
+
+
+def coco_of(data: NDArray[Any], meta: Mapping[str, Any]) -> dict[str, Any]:
+    """Describe a Labels layer as COCO instance annotations.
+
+    Whole masks are written where they are known (of the result that follows the sliders, and of layers that
+    were read from COCO JSON) and nobody edited the object; what is visible of it elsewhere. A stack gives one
+    image per plane, in the order of its axes, and the annotations' ids then count through.
+    """
+    planes = data.reshape(-1, *data.shape[-2:])
+    metadata = meta.get("metadata", {})
+    masks = whole_masks.known(metadata) if data.ndim == 2 else None
+    if masks is None and data.ndim == 2 and COCO_KEY in metadata:
+        content = metadata[COCO_KEY]
+        masks = _Annotated.of(content, content["images"][0], str(meta.get("name")))
+    table = meta.get("features")
+    scores = table.set_index("index") if table is not None and "index" in table else None
+    name = str(meta.get("name", "labels"))
+    images: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
+    for number, plane in enumerate(planes, 1):
+        own = name if len(planes) == 1 else f"{name} plane {number - 1}"
+        images.append({"id": number, "file_name": own, "height": plane.shape[0], "width": plane.shape[1]})
+        for label, placed in _objects(plane, masks):
+            identity = label if len(planes) == 1 else len(annotations) + 1
+            annotation = _annotation(identity, number, placed, plane.shape)
+            if len(planes) > 1:
+                annotation["label"] = label
+            if scores is not None and label in scores.index:
+                row = scores.loc[[label]].iloc[0]
+                annotation |= {
+                    key: float(row[column])
+                    for key, column in SCORES.items()
+                    if column in row and np.isfinite(row[column])
+                }
+            annotations.append(annotation)
+    record = metadata.get(RECORD_KEY, {})
+    return {
+        "info": {"description": "napari-sam2-automask", "date_created": record.get("time", "")},
+        "licenses": [],
+        "images": images,
+        "categories": [{"id": 1, "name": "object", "supercategory": ""}],
+        "annotations": annotations,
+    }
+
+
+def _objects(plane: NDArray[Any], masks: whole_masks.WholeMasks | None) -> Iterator[tuple[int, Placed]]:
+    """Yield label and mask of every object: whole if it is known and was not edited, else its pixels."""
+    from scipy.ndimage import find_objects
+
+    whole: dict[int, Placed] = {}
+    if masks is not None:
+        painted = masks.painted()
+        differs = plane != painted if painted.shape == plane.shape else np.ones(plane.shape, bool)
+        edited = set(np.union1d(plane[differs], painted[differs]).tolist()) if differs.any() else set()
+        whole = {label: placed for label, placed in masks.whole().items() if label not in edited}
+    ids, inverse = np.unique(plane, return_inverse=True)
+    boxes = find_objects(inverse.reshape(plane.shape) + 1)
+    visible = {int(label): box for label, box in zip(ids, boxes, strict=True) if label > 0}
+    for label in sorted({*visible, *whole}):
+        if label in whole:
+            yield label, whole[label]
+        else:
+            rows, columns = visible[label]
+            yield label, Placed.at(rows.start, columns.start, plane[rows, columns] == label)
+
+
+def _annotation(identity: int, image: int, placed: Placed, shape: tuple[int, ...]) -> dict[str, Any]:
+    y0, x0, y1, x1 = placed.extent
+    return {
+        "id": int(identity),
+        "image_id": image,
+        "category_id": 1,
+        "iscrowd": 0,
+        "segmentation": compressed_rle(y0, x0, placed.mask, (int(shape[0]), int(shape[1]))),
+        "area": int(placed.area),
+        "bbox": [x0, y0, x1 - x0, y1 - y0],
+    }
+
+
+@dataclass(frozen=True, slots=True, weakref_slot=True, eq=False)
+class _Annotated:
+    """The annotated objects of one image, each mask inside its box; the rest as in the file."""
+
+    shape: tuple[int, int]
+    masks: dict[int, Placed]
+    categories: tuple[str, ...]
+    scores: tuple[float | None, ...]
+
+    @classmethod
+    def of(cls, content: Mapping[str, Any], image: Mapping[str, Any], name: str) -> _Annotated:
+        """Decode the annotations of an image, one after the other: whole images of masks would fill memory.
+
+        Raises
+        ------
+        ImageError
+            If one cannot be decoded, or the ids are no labels.
+        """
+        masks: dict[int, Placed] = {}
+        categories: list[str] = []
+        scores: list[float | None] = []
+        for annotation in content["annotations"]:
+            if annotation["image_id"] != image["id"] or annotation.get("iscrowd"):
+                continue
+            (one,) = from_coco({**content, "images": [image], "annotations": [annotation]})
+            (identity,), (mask,) = one.ids, one.masks
+            if identity < 1 or identity in masks:
+                raise ImageError(f"{name} has annotation {identity} twice or below 1: number them anew")
+            rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+            y0, x0 = (rows[0], columns[0]) if rows.size else (0, 0)
+            inside = mask[y0 : rows[-1] + 1, x0 : columns[-1] + 1] if rows.size else mask[:1, :1]
+            masks[identity] = Placed.at(y0, x0, inside.copy())
+            categories += one.categories
+            scores += one.scores
+        return cls((int(image["height"]), int(image["width"])), masks, tuple(categories), tuple(scores))
+
+    def whole(self) -> Mapping[int, Placed]:
+        """Return the masks by label."""
+        return self.masks
+
+    def painted(self) -> NDArray[Any]:
+        """Return the labels (Y, X) uint32, small objects on top."""
+        labels = np.zeros(self.shape, np.uint32)
+        for label, placed in sorted(self.masks.items(), key=lambda item: -item[1].area):
+            y0, x0, y1, x1 = placed.extent
+            labels[y0:y1, x0:x1][placed.mask] = label
+        return labels
+
+    def table(self) -> dict[str, Any]:
+        """Return the features: one row per object."""
+        table: dict[str, Any] = {"index": np.array(list(self.masks), np.int64)}
+        if any(self.categories):
+            table["category"] = np.array(self.categories)
+        if any(score is not None for score in self.scores):
+            scores = [np.nan if score is None else score for score in self.scores]
+            table["predicted_iou"] = np.array(scores, np.float64)
+        table["mask_area"] = np.array([placed.area for placed in self.masks.values()], np.int64)
+        return table
+
+
+def _is_coco(path: Path) -> bool:
+    """Tell whether a file holds JSON with images and annotations."""
+    if path.suffix.lower() != ".json":
+        return False
+    try:
+        content = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return False
+    return isinstance(content, dict) and {"images", "annotations"} <= content.keys()
+
+
+def _read(path: str | list[str]) -> list[LayerData]:
+    """Return one Labels layer per image of the files."""
+    return [layer for one in ([path] if isinstance(path, str) else path) for layer in _layers(Path(one))]
+
+
+def _layers(path: Path) -> Iterator[LayerData]:
+    content = json.loads(path.read_bytes())
+    try:
+        for image in content["images"]:
+            own = [a for a in content["annotations"] if a["image_id"] == image["id"]]
+            part = {**content, "images": [image], "annotations": own}
+            objects = _Annotated.of(part, image, path.name)
+            name = f"{Path(str(image['file_name'])).stem} - {path.stem}"
+            attributes = {"name": name, "features": objects.table(), "metadata": {COCO_KEY: part}}
+            yield objects.painted(), attributes, "labels"
+    except (KeyError, TypeError, ValueError) as error:
+        raise ImageError(
+            f"{path.name} holds COCO annotations that cannot be read ({type(error).__name__}: {error}): "
+            "give a COCO JSON file with images and annotations"
+        ) from error

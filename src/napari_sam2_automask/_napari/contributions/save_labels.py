@@ -1,0 +1,63 @@
+"""Labels layers to files, with the record of how they were made beside them: behind File > Save."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_sam2_automask._napari.run.place_result import RECORD_KEY
+from napari_sam2_automask.files.results import json_writer, write_files
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import IO
+
+__all__ = ["write_labels"]
+
+
+def write_labels(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
+    """Write a Labels layer as TIFF, its table as CSV and its record as JSON beside it.
+
+    Parameters
+    ----------
+    path : str
+        The TIFF file; the others are called like it and end in ``.csv`` and ``.record.json``.
+    data : (..., Y, X) int array
+        The labels.
+    meta : dict
+        The layer's other attributes.
+
+    Returns
+    -------
+    list of str
+        The files written. A layer without table or record gives none of these.
+
+    Raises
+    ------
+    OutputError
+        If one cannot be written; then files that were there before are still there.
+    """
+    labels = Path(path)
+    stem = labels.with_suffix("")
+    record, table = meta.get("metadata", {}).get(RECORD_KEY), meta.get("features")
+    files: dict[Path, Callable[[IO[bytes]], None]] = {}
+    if table is not None and len(table.columns):
+        files[stem.with_name(stem.name + ".csv")] = lambda file: table.to_csv(file, index=False)
+    if record:
+        files[stem.with_name(stem.name + ".record.json")] = json_writer(record)
+    files[labels] = lambda file: _write_tiff(file, np.asarray(data), meta)
+    write_files(files)
+    return [str(file) for file in files]
+
+
+def _write_tiff(file: IO[bytes], labels: np.ndarray[Any, Any], meta: dict[str, Any]) -> None:
+    import tifffile
+
+    names = [str(name)[:1].upper() for name in meta.get("axis_labels", ())][: max(0, labels.ndim - 2)]
+    known = len(names) == labels.ndim - 2 and len(set(names)) == len(names) and set(names) <= set("TZC")
+    axes = "".join(names) if known else "QRSTUVW"[: labels.ndim - 2]
+    tifffile.imwrite(
+        file, labels, compression="zlib", photometric="minisblack", metadata={"axes": f"{axes}YX"}
+    )

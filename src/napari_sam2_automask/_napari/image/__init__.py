@@ -1,0 +1,1 @@
+"""Which image, channels, level, planes and place are segmented."""

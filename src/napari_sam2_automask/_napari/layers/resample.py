@@ -1,0 +1,71 @@
+"""Labels painted at another resolution than a result's, seen at that of the result."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_sam2_automask._napari.layers.place import level_data
+
+if TYPE_CHECKING:
+    from napari.layers import Labels
+    from numpy.typing import NDArray
+
+__all__ = ["labels_on", "places_on"]
+
+#: How far labels may fall short of the result that they are to cover, in pixels of the result.
+SHORT = 1.5
+
+
+def places_on(labels: Labels, target: Labels) -> list[NDArray[np.intp]] | None:
+    """Return which pixel of some labels lies nearest to each pixel of a layer, along every axis.
+
+    Parameters
+    ----------
+    labels : Labels
+        The labels.
+    target : Labels
+        The layer.
+
+    Returns
+    -------
+    list of int arrays or None
+        None where the labels do not cover the layer, or are turned against it.
+    """
+    shape, full = target.data.shape, level_data(labels).shape
+    if len(shape) != len(full) or not np.prod(full):
+        return None
+    if shape == full:
+        return [np.arange(n) for n in shape]
+    corner = np.zeros(len(shape))
+    first = np.asarray(labels.world_to_data(target.data_to_world(corner)))
+    steps = np.empty((len(shape), len(shape)))
+    for axis in range(len(shape)):
+        corner[axis] = 1
+        steps[axis] = np.asarray(labels.world_to_data(target.data_to_world(corner))) - first
+        corner[axis] = 0
+    step = np.diagonal(steps)
+    if not np.allclose(steps, np.diag(step), atol=1e-6) or (step <= 0).any():
+        return None
+    last = first + step * (np.array(shape) - 1)
+    if (first + SHORT * step < -0.5).any() or (last - SHORT * step > np.array(full) - 0.5).any():
+        return None
+    places = []
+    for axis, n in enumerate(shape):
+        nearest = np.floor(first[axis] + step[axis] * np.arange(n) + 0.5)
+        places.append(np.clip(nearest, 0, full[axis] - 1).astype(np.intp))
+    return places
+
+
+def labels_on(labels: Labels, target: Labels) -> NDArray[Any]:
+    """Return some labels at the pixels of a layer that they cover, a copy."""
+    places = places_on(labels, target)
+    assert places is not None
+    data = level_data(labels)
+    if data.shape == target.data.shape:
+        return np.array(data)
+    # An axis at a time: what is read first is the least.
+    for axis, along in enumerate(places):
+        data = np.asarray(data[(slice(None),) * axis + (along,)])
+    return np.array(data)

@@ -1,0 +1,253 @@
+"""What a run needs to know about an image layer, taken on the main thread when Run is pressed.
+
+The layer may be renamed, moved or removed while the run goes on: nothing here refers to it.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_sam2_automask._napari.layers.level_place import level_transform, moved
+from napari_sam2_automask._napari.layers.place import LayerLevel, level_data, level_of
+from napari_sam2_automask.errors import ImageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from napari.layers import Image
+    from numpy.typing import NDArray
+
+    from napari_sam2_automask._napari.layers.channels import Channels
+
+__all__ = ["POSITIONS", "ImageSource", "plane_count", "take_source"]
+
+
+#: What axes of positions are called, in lower case: objects of one have nothing to do with those of another.
+POSITIONS = ("p", "pos", "position", "positions", "field", "fields", "well", "scene", "series")
+
+
+@dataclass(frozen=True, eq=False)
+class ImageSource:
+    """A snapshot of an image layer.
+
+    Attributes
+    ----------
+    name : str
+        The layer's name.
+    data : array
+        The layer's data, or a level of it, any array-like that slices; read on the inference thread only.
+    rgb : bool
+        Whether the last axis of `data` holds colours.
+    shape : tuple of int
+        The shape without the colour axis.
+    rows_columns : (int, int)
+        The axes of `shape` that the viewer shows as rows and columns.
+    index : tuple of int
+        The position of the current plane along every other axis, in their order.
+    contrast_limits : (float, float)
+        The layer's own.
+    transform : mapping
+        Keyword arguments that put another layer of the same shape into the same place.
+    pixel_size : (float, float)
+        The height and width of a pixel in `unit`.
+    unit : str or None
+        The physical unit of `pixel_size`; None for pixels.
+    axis_labels : tuple of str
+        Names of the axes of `shape`.
+    path : str or None
+        The file that the layer was read from, if any.
+    projected : (str, tuple of int) or None
+        Of a projection: ``"max"`` or ``"mean"``, and the axes of the stack that it was taken over.
+    layer_axes : tuple of int
+        Of an image with fewer axes than its layer: which of the layer's they are; empty if it has them all.
+    channels : Channels or None
+        What the last axis of `data` holds, if these are channels.
+    layer_shape : tuple of int
+        The shape of the layer's level, without colours; empty if it is `shape`.
+    pyramid : LayerLevel or None
+        The level of a multiscale layer that `data` is; None for other layers.
+    """
+
+    name: str
+    data: Any
+    rgb: bool
+    shape: tuple[int, ...]
+    rows_columns: tuple[int, int]
+    index: tuple[int, ...]
+    contrast_limits: tuple[float, float]
+    transform: Mapping[str, Any] = field(default_factory=dict)
+    pixel_size: tuple[float, float] = (1.0, 1.0)
+    unit: str | None = None
+    axis_labels: tuple[str, ...] = ()
+    path: str | None = None
+    projected: tuple[str, tuple[int, ...]] | None = None
+    layer_axes: tuple[int, ...] = ()
+    channels: Channels | None = None
+    layer_shape: tuple[int, ...] = ()
+    pyramid: LayerLevel | None = None
+
+    @property
+    def level(self) -> int:
+        """The level of the layer; 0 for full resolution."""
+        return 0 if self.pyramid is None else self.pyramid.number
+
+    @property
+    def layer_name(self) -> str:
+        """The name of the layer; that of a projection has more to it."""
+        return self.name.rsplit(", ", 1)[0] if self.projected else self.name
+
+    @property
+    def layer_rows_columns(self) -> tuple[int, int]:
+        """The axes of the layer that the viewer shows as rows and columns."""
+        rows, columns = self.rows_columns
+        return (self.layer_axes[rows], self.layer_axes[columns]) if self.layer_axes else (rows, columns)
+
+    @property
+    def other_axes(self) -> tuple[int, ...]:
+        """The axes that planes are counted along; none for a 2-D image."""
+        return tuple(axis for axis in range(len(self.shape)) if axis not in self.rows_columns)
+
+    @property
+    def plane_shape(self) -> tuple[int, int]:
+        """Rows and columns of one plane."""
+        rows, columns = self.rows_columns
+        return self.shape[rows], self.shape[columns]
+
+    @property
+    def full_shape(self) -> tuple[int, ...]:
+        """The shape at full resolution, along the same axes."""
+        if self.pyramid is None:
+            return self.shape
+        own = self.layer_axes or range(len(self.shape))
+        return tuple(self.pyramid.full_shape[axis] for axis in own)
+
+    @property
+    def full_plane_shape(self) -> tuple[int, int]:
+        """Rows and columns of one plane at full resolution."""
+        rows, columns = self.rows_columns
+        return self.full_shape[rows], self.full_shape[columns]
+
+    @property
+    def plane_count(self) -> int:
+        """How many planes there are."""
+        return math.prod(self.shape[axis] for axis in self.other_axes)
+
+    def all_indices(self) -> list[tuple[int, ...]]:
+        """Return the index of every plane, last axis fastest."""
+        return list(np.ndindex(*(self.shape[axis] for axis in self.other_axes)))
+
+    def slices(self, index: Sequence[int]) -> tuple[Any, ...]:
+        """Return what cuts the plane at `index` out of an array of shape `shape`."""
+        position = dict(zip(self.other_axes, index, strict=True))
+        return tuple(position.get(axis, slice(None)) for axis in range(len(self.shape)))
+
+    def plane(self, index: Sequence[int]) -> NDArray[Any]:
+        """Read one plane: (Y, X), or (Y, X, colours or channels). Lazy data are computed here."""
+        try:
+            plane = np.asarray(self.data[self.slices(index)])
+        except Exception as error:  # a lazy array raises whatever its reader raises
+            raise ImageError(
+                f"the image {self.name!r} cannot be read ({error}): check its file, or choose another image"
+            ) from error
+        return self.oriented(plane)
+
+    def plane_transform(self, index: Sequence[int]) -> dict[str, Any]:
+        """Return what puts the plane at `index`, with every other axis of length 1, into its place."""
+        origin = np.zeros(len(self.shape))
+        origin[list(self.other_axes)] = index
+        return moved(self.transform, origin)
+
+    def oriented(self, plane: NDArray[Any]) -> NDArray[Any]:
+        """Swap rows and columns of a plane where the viewer shows them swapped; its own inverse."""
+        rows, columns = self.rows_columns
+        return plane.swapaxes(0, 1) if rows > columns else plane
+
+
+#: The largest plane that a run takes at once, in pixels. What the model sees of it and its labels are held
+#: whole, together some 7 bytes a pixel.
+MAX_PIXELS = 2**28
+
+
+def plane_count(layer: Image, channel_axis: int | None = None, level: int = 0) -> int:
+    """Return how many planes an image layer has; 1 for a 2-D image. An axis of channels does not count."""
+    shape = level_data(layer, level).shape
+    planes = shape[:-3] if layer.rgb else shape[:-2]
+    return math.prod(int(n) for axis, n in enumerate(planes) if axis != channel_axis)
+
+
+def take_source(
+    layer: Image, order: Sequence[int], point: Sequence[float], *, level: int = 0, any_size: bool = False
+) -> ImageSource:
+    """Take a snapshot of an image layer as the viewer shows it.
+
+    Parameters
+    ----------
+    layer : Image
+        The layer.
+    order : sequence of int
+        The viewer's axis order, `viewer.dims.order`.
+    point : sequence of float
+        The viewer's position in world coordinates, `viewer.dims.point`.
+    level : int
+        The level of a multiscale layer.
+    any_size : bool
+        Take planes of any size, because they will not be read whole.
+
+    Raises
+    ------
+    ImageError
+        If the layer holds no pixels, has fewer than two axes, or its planes are too large to be read whole.
+    """
+    data, pyramid = level_data(layer, level), level_of(layer, level)
+    rgb = bool(layer.rgb)
+    shape = tuple(int(n) for n in (data.shape[:-1] if rgb else data.shape))
+    if len(shape) < 2:
+        raise ImageError(f"{layer.name!r} has {len(shape)} axis: choose an image with rows and columns")
+    if math.prod(shape) == 0:
+        raise ImageError(f"{layer.name!r} is empty (shape {shape}): choose an image that has pixels")
+    # The layer's axes are the last ones of the viewer's.
+    missing = len(order) - len(shape)
+    own_order = [axis - missing for axis in order if axis >= missing]
+    rows, columns = own_order[-2:]
+    position = pyramid.at(layer.world_to_data(tuple(point))[-len(shape) :])
+    index = tuple(
+        int(np.clip(round(float(position[axis])), 0, shape[axis] - 1))
+        for axis in range(len(shape))
+        if axis not in (rows, columns)
+    )
+    if not any_size:
+        _check_size(layer.name, shape[rows], shape[columns])
+    units = tuple(str(unit) for unit in layer.units)
+    transform = level_transform(layer, level)
+    scale = tuple(abs(float(s)) for s in transform["scale"])
+    same_unit = units[rows] == units[columns] and units[rows] not in ("pixel", "")
+    low, high = layer.contrast_limits
+    return ImageSource(
+        name=layer.name,
+        data=data,
+        rgb=rgb,
+        shape=shape,
+        rows_columns=(rows, columns),
+        index=index,
+        contrast_limits=(float(low), float(high)),
+        transform=transform,
+        pixel_size=(scale[rows], scale[columns]),
+        unit=units[rows] if same_unit else None,
+        axis_labels=tuple(layer.axis_labels),
+        path=str(layer.source.path) if layer.source.path else None,
+        pyramid=pyramid if layer.multiscale else None,
+    )
+
+
+def _check_size(name: str, rows: int, columns: int) -> None:
+    if rows * columns > MAX_PIXELS:
+        side = math.isqrt(MAX_PIXELS)
+        raise ImageError(
+            f"{name!r} has {rows:,} x {columns:,} pixels, more than {side:,} x {side:,} at once: crop it, "
+            "segment it tile by tile, with Large images in the background, or choose a coarser level if it "
+            "has any"
+        )

@@ -1,0 +1,1 @@
+"""Labels that follow the sliders, and the objects in them."""

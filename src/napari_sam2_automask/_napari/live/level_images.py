@@ -1,0 +1,98 @@
+"""The levels of a result that follows the sliders: made by a thread that can wait, from what shows now."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from napari_sam2_automask._napari.run.outcome import digest
+from napari_sam2_automask.painting.labels import label_dtype
+from napari_sam2_automask.painting.levels import paint_levels
+from napari_sam2_automask.painting.mask_store import Placed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from napari_sam2_automask.painting.levels import Levels
+
+__all__ = ["LevelImage", "levels_shown", "on_layers", "table_of"]
+
+
+class LevelImage(NamedTuple):
+    """What the layer of a level shows: labels of its shape, a row per object, a hash of the labels."""
+
+    data: NDArray[Any]
+    table: pd.DataFrame
+    digest: str
+
+
+def levels_shown(
+    masks: Mapping[int, Placed],
+    labels: NDArray[np.integer[Any]],
+    locked: Iterable[int],
+    tick: Callable[[], None],
+) -> Levels:
+    """Paint on levels what shows.
+
+    Parameters
+    ----------
+    masks : mapping of int to Placed
+        The whole masks that the settings choose, by label.
+    labels : (Y, X) int array
+        The labels as they show, small ones on top.
+    locked : iterable of int
+        Labels that a person accepted or edited: of them the pixels that show are taken.
+    tick : callable
+        Called often; may raise to stop.
+    """
+    own = dict(masks)
+    for label in locked:
+        ys, xs = np.nonzero(labels == label)
+        own.pop(label, None)
+        if len(ys):
+            part = labels[ys.min() : ys.max() + 1, xs.min() : xs.max() + 1] == label
+            own[label] = Placed.at(ys.min(), xs.min(), part)
+        tick()
+    return paint_levels(labels.shape, own, label_dtype(max(own, default=0)), tick)
+
+
+def table_of(levels: Levels, measure: Callable[[NDArray[Any]], pd.DataFrame]) -> pd.DataFrame:
+    """Return a row per object of all levels, as `paint` does; `measure` makes the rows of one label image."""
+    import pandas as pd
+
+    # Only a result without any object has an empty level.
+    table = pd.concat([measure(image) for image in levels.labels], ignore_index=True)
+    table = table.sort_values("index", ignore_index=True)
+    levels.tell(table)
+    return table
+
+
+def on_layers(
+    levels: Levels,
+    table: pd.DataFrame,
+    shape: tuple[int, ...],
+    window: Callable[[NDArray[Any]], NDArray[Any]],
+) -> list[LevelImage]:
+    """Return what the layer of each level shows.
+
+    Parameters
+    ----------
+    levels : Levels
+        Of the part of the image that was segmented.
+    table : DataFrame
+        From `table_of`.
+    shape : tuple of int
+        The shape of the layers.
+    window : callable
+        Returns the part of an array of that shape that was segmented, as a view (Y, X).
+    """
+    found = []
+    for n, image in enumerate(levels.labels):
+        data = np.zeros(shape, image.dtype)
+        window(data)[...] = image
+        found.append(LevelImage(data, table[table["level"] == n].reset_index(drop=True), digest(data)))
+    return found

@@ -1,0 +1,140 @@
+"""The segmenter of the real engine: loads a model once, keeps it, and runs propose, select and paint."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from napari_sam2_automask._napari.common.inference_thread import torch_threads
+from napari_sam2_automask._napari.common.torch_loading import load_torch, warm_up_drawing
+from napari_sam2_automask._napari.run.outcome import PlaneResult
+from napari_sam2_automask.progress import Cancelled, Progress
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from napari_sam2_automask._napari.run.request import Request
+    from napari_sam2_automask.candidates.candidates import Candidates
+    from napari_sam2_automask.models import Model
+    from napari_sam2_automask.progress import ProgressCallback
+
+__all__ = ["EngineSegmenter", "engine_segmenter"]
+
+
+class EngineSegmenter:
+    """Runs the engine on planes; lives on the inference thread and imports torch there.
+
+    The last model stays loaded, so that running again starts at once.
+    """
+
+    def __init__(self) -> None:
+        self._key: tuple[str, str] | None = None
+        self._model: Model | None = None
+        self._threads_set = False
+
+    def __call__(self, plane: NDArray[Any], request: Request, progress: ProgressCallback) -> PlaneResult:
+        """Segment one plane; if cancelled meanwhile, return what was found so far."""
+        progress(Progress("load", 0, 1))
+        load_torch()
+        import torch
+
+        if not self._threads_set:
+            # Counts for the calling thread only, with OpenMP; so it is set on this one.
+            torch.set_num_threads(torch_threads())
+            self._threads_set = True
+            warm_up_drawing()
+        with torch.inference_mode():
+            complete = True
+            try:
+                candidates = self._propose(plane, request, progress)
+            except Cancelled as cancelled:
+                if cancelled.candidates is None:
+                    raise
+                candidates, complete = _within(request, cancelled.candidates), False
+            if complete:
+                progress(Progress("select", 0, 1))
+            result = _choose_and_paint(candidates, plane, request, self._load(request, progress), complete)
+            if result.live is not None:
+                result.live.again = lambda settings, report: self._propose(
+                    plane, replace(request, settings=settings), report
+                )
+            return result
+
+    def _propose(self, plane: NDArray[Any], request: Request, progress: ProgressCallback) -> Candidates:
+        from napari_sam2_automask.proposal.passes import propose_view
+
+        model = self._load(request, progress)
+        view, *also = request.views(plane)
+        return _within(
+            request,
+            propose_view(view, request.settings, model, also=also, progress=progress, floor=request.floor),
+        )
+
+    def _load(self, request: Request, progress: ProgressCallback) -> Model:
+        key = (request.model, request.device)
+        if self._model is None or key != self._key:
+            from napari_sam2_automask.models import load_model
+
+            self._model = None  # so that two models are never held at once
+            self._model = load_model(request.model, device=request.device, progress=progress)
+            self._key = key
+        return self._model
+
+
+def _within(request: Request, candidates: Candidates) -> Candidates:
+    """Keep the candidates that lie in the region, if there is one."""
+    from napari_sam2_automask.candidates.pooling import take
+
+    return candidates if request.region is None else take(candidates, request.region.rows_inside(candidates))
+
+
+def _choose_and_paint(
+    candidates: Candidates, plane: NDArray[Any], request: Request, model: Model, complete: bool
+) -> PlaneResult:
+
+    import torch
+
+    from napari_sam2_automask.painting.labels import paint
+    from napari_sam2_automask.painting.live import LiveSelection
+    from napari_sam2_automask.record import make_record
+    from napari_sam2_automask.selection.selecting import select
+
+    source = request.source
+    record = make_record(
+        request.settings,
+        preset=f"custom (from {request.preset})" if request.custom else request.preset,
+        model=model,
+        image=plane,
+        image_name=source.name,
+        device=str(model.device),
+        threads=torch.get_num_threads(),
+        contrast_limits=request.contrast_limits,
+        floor=[candidates.floor.pred_iou, candidates.floor.stability],
+        proposal=candidates.settings.to_json(),
+    )
+    masks = select(candidates, request.settings)
+    live = None
+    if complete and not source.other_axes:
+        live = LiveSelection(candidates)
+        live.prepare()
+        live.update(request.settings)
+    physical = {"pixel_size": source.pixel_size, "unit": source.unit} if source.unit else {}
+    measured = None if source.channels is not None else plane
+    painted = paint(masks, image=measured, record=record, **physical)  # type: ignore[arg-type]
+    request.measure(painted.table, painted.labels, plane)
+    return PlaneResult(
+        labels=painted.labels,
+        table=painted.table,
+        record=painted.record,
+        removed=painted.record.get("removed", masks.removed),
+        complete=complete,
+        device=str(model.device),
+        live=live,
+    )
+
+
+@cache
+def engine_segmenter() -> EngineSegmenter:
+    """Return the process's segmenter, so that two widgets share one loaded model."""
+    return EngineSegmenter()

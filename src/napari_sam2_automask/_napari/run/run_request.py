@@ -1,0 +1,173 @@
+"""What happens on the inference thread: planes of an image to one label array and one table."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_sam2_automask._napari.run.linked import linked_planes
+from napari_sam2_automask._napari.run.outcome import Outcome, digest
+from napari_sam2_automask._napari.run.stack_outcome import stack_planes
+from napari_sam2_automask.image.renderings import render
+from napari_sam2_automask.progress import Cancelled, Progress
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from napari_sam2_automask._napari.run.outcome import PlaneResult, Segmenter
+    from napari_sam2_automask._napari.run.request import Previous, Request
+    from napari_sam2_automask.progress import ProgressCallback
+
+    Index = tuple[int, ...]
+
+__all__ = ["model_views", "run_request"]
+
+
+def run_request(request: Request, segmenter: Segmenter, progress: ProgressCallback) -> Outcome:
+    """Segment the requested planes and put them together.
+
+    Parameters
+    ----------
+    request : Request
+        What to do.
+    segmenter : Segmenter
+        What segments one plane.
+    progress : callable
+        Told of point prompts done over all planes; may raise `Cancelled`, and then what was found so far is
+        returned as an outcome that is not complete.
+
+    Raises
+    ------
+    AutomaskError
+        If the image, a setting or the model cannot be used.
+    """
+    started = time.perf_counter()
+    progress(Progress("load", 0, 1))
+    request = request.with_contrast()
+    source = request.source
+    results: list[PlaneResult] = []
+    for number, index in enumerate(request.indices):
+        try:
+            result = _one(request, index, segmenter, _over_planes(progress, number, len(request.indices)))
+        except Cancelled:
+            break
+        results.append(result)
+        if not result.complete:
+            break
+    if not results:
+        raise Cancelled("cancelled before anything was found")
+    done = request.indices[: len(results)]
+    complete = len(results) == len(request.indices) and results[-1].complete
+    previous = _unedited(request, done) if complete else None
+    tracks, link = None, None
+    if request.link and complete and len(results) > 1:
+        data, table, digests, tracks, link = linked_planes(source, request.link, results, done)
+    elif source.other_axes:
+        data, table, digests = stack_planes(source, done, results, previous)
+    else:
+        data = source.oriented(results[0].labels)
+        table, digests = results[0].table, {(): digest(data)}
+    removed: dict[str, int] = {}
+    for result in results:
+        for name, count in result.removed.items():
+            removed[name] = removed.get(name, 0) + int(count)
+    seconds = time.perf_counter() - started
+    record = _record(request, results, done, complete, seconds)
+    if link is not None:
+        record["link"] = link
+    live = None if source.other_axes else results[0].live
+    replaces = previous is not None
+    return Outcome(
+        data, table, record, digests, removed, complete, replaces, seconds, results[0].device, live, tracks
+    )
+
+
+def _one(request: Request, index: Index, segmenter: Segmenter, progress: ProgressCallback) -> PlaneResult:
+    """Segment one plane, or the region of it that was asked for."""
+    plane, region = request.source.plane(index), request.region
+    if region is None:
+        return segmenter(plane, request, progress)
+    return region.restore(segmenter(region.cut(plane), request, progress), request.source.plane_shape)
+
+
+def _over_planes(progress: ProgressCallback, number: int, planes: int) -> ProgressCallback:
+    """Count point prompts and encoder passes over all planes; other stages pass as they are."""
+    if planes == 1:
+        return progress
+
+    def report(state: Progress) -> None:
+        if state.stage in ("points", "encoder"):
+            state = replace(state, done=state.done + number * state.total, total=state.total * planes)
+        progress(state)
+
+    return report
+
+
+def _unedited(request: Request, indices: tuple[Index, ...]) -> Previous | None:
+    """Return the previous result if every plane about to be replaced is as it was written, else None."""
+    previous = request.previous
+    if previous is None or tuple(previous.data.shape) != request.source.shape:
+        return None
+    for index in indices:
+        plane = np.asarray(previous.data[request.source.slices(index)])
+        written = previous.digests.get(index)
+        if plane.any() if written is None else digest(plane) != written:
+            return None
+    return previous
+
+
+def _record(
+    request: Request, results: list[PlaneResult], done: tuple[Index, ...], complete: bool, seconds: float
+) -> dict[str, Any]:
+    """Return the first plane's record with what only the viewer knows."""
+    source, record = request.source, dict(results[0].record)
+    record["viewer"] = {
+        "layer": source.name,
+        "path": source.path,
+        "level": source.level,
+        "shape": list(source.layer_shape or source.shape),
+        "rows_columns": list(source.layer_rows_columns),
+        "projected": source.projected and source.projected[0],
+        "contrast": request.contrast,
+        "contrast_limits": request.contrast_limits and list(request.contrast_limits),
+        "planes": [list(index) for index in done],
+        "complete": complete,
+        "region": request.region and request.region.to_json(),
+        "channels": _channels(request, done[0]),
+        "seconds": round(seconds, 3),
+    }
+    if len(results) > 1:
+        record["planes"] = [result.record for result in results]
+    return record
+
+
+def _channels(request: Request, index: Index) -> dict[str, Any] | None:
+    channels, source = request.source.channels, request.source
+    if channels is None:
+        return None
+    return channels.record(request.contrast, source.plane(index), source.path)
+
+
+def model_views(request: Request, progress: ProgressCallback) -> list[tuple[str, NDArray[np.uint8]]]:
+    """Return what the model would be shown of the first requested plane.
+
+    Returns
+    -------
+    list of (str, ndarray of uint8)
+        Pictures with what to call them: one, or one for each channel where these are shown by themselves, in
+        each of the renderings that the settings ask for. They have the image's axes, every axis but rows and
+        columns of length 1, then RGB.
+    """
+    request = request.with_contrast()
+    source, renderings = request.source, request.settings.renderings
+    views = request.views(source.plane(request.indices[0]))
+    names = source.channels.names if source.channels is not None and len(views) > 1 else [source.name]
+    kinds = ["" if kind == "raw" else f", {kind}" for kind in renderings.split("+")]
+    return [
+        (name + kind, np.expand_dims(np.ascontiguousarray(source.oriented(picture)), source.other_axes))
+        for name, view in zip(names, views, strict=True)
+        for kind, picture in zip(kinds, render(view, renderings), strict=True)
+    ]

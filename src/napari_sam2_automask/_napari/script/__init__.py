@@ -1,0 +1,1 @@
+"""The lines of Python and the command that repeat a run."""

@@ -1,0 +1,66 @@
+"""The buttons that put the line which repeats a run on the clipboard."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from napari.utils.notifications import show_warning
+from qtpy.QtWidgets import QApplication, QHBoxLayout, QPushButton, QWidget
+
+from napari_sam2_automask._napari.common.layout import Signal
+from napari_sam2_automask._napari.script.run_lines import as_command, as_python
+from napari_sam2_automask.errors import AutomaskError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from napari_sam2_automask._napari.run.request import Request
+
+__all__ = ["CopyRow"]
+
+
+class CopyRow(QWidget):
+    """Copies what Run would do now, as Python and as a command.
+
+    Parameters
+    ----------
+    request : callable
+        Returns the request; may raise `AutomaskError`.
+    family : callable
+        Returns the family of the model chosen.
+
+    Attributes
+    ----------
+    copied : Qt signal
+        Emits a sentence that says what is on the clipboard.
+    """
+
+    copied = Signal(str)
+
+    def __init__(self, request: Callable[[], Request], family: Callable[[], str]) -> None:
+        super().__init__()
+        self._request, self._family = request, family
+        self.python = QPushButton("Copy as Python")
+        self.command = QPushButton("Copy as command")
+        self.python.setToolTip("Put Python that repeats this run on the clipboard.")
+        self.command.setToolTip("Put the command line that repeats this run on the clipboard.")
+        row = QHBoxLayout(self)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.addWidget(self.python)
+        row.addWidget(self.command)
+        self.python.clicked.connect(lambda: self._copy(as_python, "Python"))
+        self.command.clicked.connect(lambda: self._copy(self._as_command, "command"))
+
+    def _as_command(self, request: Request) -> str:
+        return as_command(request, self._family())
+
+    def _copy(self, write: Callable[[Request], str], what: str) -> None:
+        try:
+            text = write(self._request())
+        except AutomaskError as error:
+            show_warning(str(error))
+            return
+        clipboard = QApplication.clipboard()
+        if clipboard is not None:
+            clipboard.setText(text)
+            self.copied.emit(f"The {what} that repeats this run is on the clipboard.")

@@ -1,0 +1,107 @@
+"""The files of stacks: objects that have one number in all planes, or numbers of their own in each."""
+
+from __future__ import annotations
+
+from typing import IO, TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_sam2_automask.files.results import json_writer, write_files, write_labels
+from napari_sam2_automask.image.view import image_hash
+from napari_sam2_automask.stack.numbering import number_through
+from napari_sam2_automask.stack.track_arrays import tracks
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from napari_sam2_automask.batch.stack_jobs import StackJob
+    from napari_sam2_automask.files.results import ResultPaths
+    from napari_sam2_automask.painting.labels import Segmentation
+    from napari_sam2_automask.stack.linked_planes import Linked
+
+__all__ = ["write_objects", "write_planes"]
+
+
+def write_objects(stack: StackJob, linked: Linked, record: dict[str, Any]) -> dict[str, Any]:
+    """Write labels, table, tracks (for time) and record of linked objects; return the record."""
+    axis: Any = "t" if stack.link == "time" else "z"
+    events = [f"{e.kind} at plane {e.plane}: {e.other} and {e.number}" for e in linked.events]
+    record = record | {
+        "objects": len(linked.table),
+        "events": events,
+        "labels_sha256": image_hash(linked.labels),
+    }
+    files: dict[Path, Callable[[IO[bytes]], None]] = {
+        stack.paths.objects: lambda file: linked.table.to_csv(file, index=False)
+    }
+    if axis == "t":
+        files[stack.paths.tracks] = lambda file: _tracks_csv(file, linked)
+    files[stack.paths.record] = json_writer(record)
+    files[stack.paths.labels] = lambda file: _write_stack(file, linked.labels, axis)
+    write_files(files)
+    return record
+
+
+def write_planes(
+    results: Sequence[Segmentation],
+    paths: ResultPaths,
+    record: dict[str, Any],
+    indices: Sequence[tuple[int, ...]],
+) -> dict[str, Any]:
+    """Write labels, table and record of planes whose objects are numbered through; return the record.
+
+    Parameters
+    ----------
+    results : sequence of Segmentation
+        One for each plane.
+    paths : ResultPaths
+        Where to; there is no COCO JSON of several planes.
+    record : dict
+        What the record says apart from what it counts and hashes.
+    indices : sequence of tuple of int
+        Where each plane lies along the axes of planes: columns ``plane`` of the table, or ``plane_0`` and so
+        on of several axes.
+    """
+    import pandas as pd
+
+    images, tables = [], []
+    numbered = number_through((one.labels, one.table) for one in results)
+    for index, (labels, table) in zip(indices, numbered, strict=True):
+        names = ["plane"] if len(index) == 1 else [f"plane_{k}" for k in range(len(index))]
+        for column, (name, place) in enumerate(zip(names, index, strict=True), 1):
+            table.insert(column, name, place)
+        images.append(labels)
+        tables.append(table)
+    labels, table = np.stack(images), pd.concat(tables, ignore_index=True)
+    counted = {"objects": len(table), "labels_sha256": image_hash(labels)}
+    record = record | {"planes": [one.record for one in results]} | counted
+    write_files(
+        {
+            paths.table: lambda file: table.to_csv(file, index=False),
+            paths.record: json_writer(record),
+            paths.labels: lambda file: write_labels(file, labels, axes="QYX"),
+        }
+    )
+    return record
+
+
+def _tracks_csv(file: IO[bytes], linked: Linked) -> None:
+    """Write the tracks as napari's Tracks layer takes them, with the tracks that each comes from."""
+    import pandas as pd
+
+    found = tracks(linked)
+    table = pd.DataFrame(found.data, columns=["track", "t", "y", "x"])
+    table[["track", "t"]] = table[["track", "t"]].astype(np.int64)
+    for name, values in found.features.items():
+        table[name] = values
+    table["parents"] = [" ".join(map(str, found.graph.get(track, []))) for track in table["track"]]
+    table.to_csv(file, index=False)
+
+
+def _write_stack(file: IO[bytes], labels: np.ndarray[Any, Any], axis: str) -> None:
+    import tifffile
+
+    tifffile.imwrite(
+        file, labels, compression="zlib", photometric="minisblack", metadata={"axes": f"{axis.upper()}YX"}
+    )

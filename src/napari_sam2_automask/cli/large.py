@@ -1,0 +1,193 @@
+"""``sam2-automask large`` and ``runs``: images beyond memory, and runs in the background."""
+
+# No `from __future__ import annotations`: typer reads the annotations at run time.
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from napari_sam2_automask.cli.console import WorkProgress, complain, say
+from napari_sam2_automask.cli.segment_plan import Along
+from napari_sam2_automask.cli.settings_options import (
+    DeviceName,
+    ModelName,
+    PresetName,
+    SettingsFile,
+    choose_settings,
+    with_settings_options,
+)
+from napari_sam2_automask.cli.shared_options import (
+    Level,
+    PixelSizeWanted,
+    Spacing,
+    SpacingUnit,
+    checked_size,
+    wanted_level,
+)
+from napari_sam2_automask.cli.work_options import WORK, Gpus, Scheduler, Threads, Workers, check_work
+from napari_sam2_automask.errors import OutputError
+
+__all__ = ["large", "runs_app"]
+
+runs_app = typer.Typer(help="Watch, stop and go on with large runs in the background.", add_completion=False)
+_TILES = "Tiles"
+# Tiles set aside that are told one by one.
+_TOLD = 10
+
+
+@with_settings_options
+def large(
+    image: Annotated[
+        Path, typer.Argument(metavar="INPUT", help="A TIFF, OME-Zarr or Zarr array, or .npy file.")
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The OME-Zarr to write, such as labels.zarr.")],
+    preset: PresetName = None,
+    settings: SettingsFile = None,
+    model: ModelName = "bundled",
+    device: DeviceName = "auto",
+    axes: Annotated[
+        str | None, typer.Option(help="One letter for each axis (T, Z, C, Y, X, S), if the file is wrong.")
+    ] = None,
+    channel: Annotated[int, typer.Option(help="Which channel.")] = 0,
+    level: Level = None,
+    pixel_size: PixelSizeWanted = None,
+    along: Annotated[Along, typer.Option(help="What the planes are, if there are several.")] = Along.z,
+    spacing: Spacing = None,
+    unit: SpacingUnit = "um",
+    contrast_limits: Annotated[
+        tuple[float, float] | None,
+        typer.Option(
+            metavar="LOW HIGH",
+            help="The intensities shown as black and white. [default: percentiles over the whole image]",
+            show_default=False,
+        ),
+    ] = None,
+    allow_missing: Annotated[
+        bool, typer.Option("--allow-missing", help="Chunks that are not stored are meant to be empty.")
+    ] = False,
+    tile: Annotated[int, typer.Option(help="Side of a tile, in pixels.", rich_help_panel=_TILES)] = 1024,
+    tile_overlap: Annotated[
+        int,
+        typer.Option(
+            help="What neighbouring tiles share at least, in pixels; 0 chooses it by the objects' size.",
+            rich_help_panel=_TILES,
+        ),
+    ] = 0,
+    keep_tiles: Annotated[
+        bool, typer.Option("--keep-tiles", help="Keep the tiles' results.", rich_help_panel=_TILES)
+    ] = False,
+    workers: Workers = 1,
+    scheduler: Scheduler = "",
+    gpus: Gpus = False,
+    threads: Threads = 0,
+    background: Annotated[
+        bool,
+        typer.Option("--background", help="Start it and return; see `runs`.", rich_help_panel=WORK),
+    ] = False,
+    **parameters: Any,
+) -> None:
+    """Segment an image of any size tile by tile into an OME-Zarr, with a table of its objects.
+
+    A run that was stopped, killed or lost its machine goes on when the same command is run again, and gives
+    the same labels. A tile that fails three times is set aside and reported; the rest is done.
+    """
+    if out.suffix != ".zarr":
+        raise OutputError(f"{out} is to be an OME-Zarr: give it a name that ends in .zarr")
+    chosen = choose_settings(preset, settings, parameters)
+    check_work(workers, scheduler, gpus, threads)
+    from napari_sam2_automask.files.pyramid import place_level
+    from napari_sam2_automask.large.spec import LargeSpec
+    from napari_sam2_automask.settings.physical import measured
+    from napari_sam2_automask.settings.presets import resolve_settings
+    from napari_sam2_automask.settings.units import Pixel, long_unit
+    from napari_sam2_automask.workers.process import model_of
+
+    placed = place_level(image, wanted_level(level, pixel_size), checked_size(spacing, unit))
+    if pixel_size is not None:
+        say(f"level {placed.level} of the pyramid")
+    in_pixels = measured(chosen, Pixel.known(placed.spacing[1:], placed.unit))
+    name = str(Path(model).absolute()) if Path(model).is_file() else model
+    spec = LargeSpec(
+        image=str(image),
+        output=str(out),
+        settings=resolve_settings(in_pixels, model_of(name, "cpu").family)[0],
+        model=name,
+        device=device,
+        axes=(axes or "").upper(),
+        channel=channel,
+        level=placed.level,
+        allow_missing=allow_missing,
+        contrast_limits=contrast_limits,
+        tile=tile,
+        overlap=tile_overlap,
+        spacing=placed.spacing,
+        unit=None if placed.unit is None else long_unit(placed.unit),
+        axis="t" if along is Along.time else "z",
+        origin=placed.origin,
+        workers=workers,
+        scheduler=scheduler,
+        gpus=gpus,
+        threads=threads,
+        keep_tiles=keep_tiles,
+    )
+    if background:
+        from napari_sam2_automask.large.background import start
+
+        say(f"process {start(spec)} works on {out}; watch it with: sam2-automask runs status {out}")
+        return
+    _run(spec)
+
+
+def _run(spec: Any) -> None:
+    """Do a run in this process and say what came out."""
+    with WorkProgress(1) as progress:
+        try:
+            progress.start(Path(spec.image).name)
+            result = spec.run(progress)
+        except KeyboardInterrupt:
+            complain("error: stopped from the keyboard: run the same command again to go on")
+            raise typer.Exit(130) from None
+    say(f"{result.path}: {result.objects} objects, table in {result.table}")
+    for index, why in list(result.failed.items())[:_TOLD]:
+        place = f"plane {why['plane']}, rows {why['y'][0]}-{why['y'][1]}, columns {why['x'][0]}-{why['x'][1]}"
+        complain(f"error: tile {index} ({place}) was set aside: {why['errors'][-1].splitlines()[0]}")
+    if result.failed:
+        more = f", {len(result.failed) - _TOLD} of them not listed" if len(result.failed) > _TOLD else ""
+        complain(f"error: {len(result.failed)} tiles were set aside{more}: the same command tries them again")
+        raise typer.Exit(1)
+
+
+_OUTPUT = Annotated[Path, typer.Argument(metavar="OUT.zarr", help="The run's output.")]
+
+
+@runs_app.command("status")
+def runs_status(output: _OUTPUT) -> None:
+    """Say how the run that writes an output is doing."""
+    from napari_sam2_automask.large.background import status
+
+    found = status(output)
+    if found.state == "unknown":
+        raise OutputError(f"there is no run that writes {output}: start one with `sam2-automask large`")
+    counted = f" {found.stage}: {found.done} of {found.total}" if found.stage else ""
+    say(f"{found.state}{counted}" + (f" ({found.message})" if found.message else ""))
+    if found.state == "failed":
+        raise typer.Exit(1)
+
+
+@runs_app.command("stop")
+def runs_stop(output: _OUTPUT) -> None:
+    """Ask a run to stop after what it is doing; what is finished is kept."""
+    from napari_sam2_automask.large.background import status, stop
+
+    if status(output).state != "running":
+        raise OutputError(f"no run is writing {output}: there is nothing to stop")
+    stop(output)
+    say("asked to stop")
+
+
+@runs_app.command("resume")
+def runs_resume(output: _OUTPUT) -> None:
+    """Go on with a run that was stopped, in the background, with the settings it was started with."""
+    from napari_sam2_automask.large.background import resume
+
+    say(f"process {resume(output)} goes on with {output}")

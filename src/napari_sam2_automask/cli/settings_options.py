@@ -1,0 +1,172 @@
+"""Every parameter of `AmgSettings` as a command line option, made from its definition."""
+
+# No `from __future__ import annotations`: typer reads the annotations at run time.
+import ast
+import inspect
+import json
+from collections.abc import Callable, Mapping
+from enum import Enum
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import typer
+
+from napari_sam2_automask.errors import SettingsError
+from napari_sam2_automask.record import settings_from
+from napari_sam2_automask.settings.amg import AmgSettings, FieldInfo
+from napari_sam2_automask.settings.physical import AUTO, Unmeasured, read_values
+from napari_sam2_automask.settings.presets import PRESETS, Preset
+from napari_sam2_automask.settings.units import Quantity
+
+__all__ = [
+    "DeviceName",
+    "ModelName",
+    "PresetName",
+    "SettingsFile",
+    "choose_settings",
+    "flag_of",
+    "with_settings_options",
+]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+# Options that all commands which segment have.
+PresetName = Annotated[
+    str | None,
+    typer.Option(help=f"One of {', '.join(PRESETS)}. [default: balanced]", show_default=False),
+]
+SettingsFile = Annotated[
+    Path | None, typer.Option(help="A record or a JSON file of settings, in the preset's place.")
+]
+ModelName = Annotated[str, typer.Option(help="A name from `models list`, or a file of weights.")]
+DeviceName = Annotated[str, typer.Option(help="auto, cuda, mps or cpu.")]
+
+_PANELS = {
+    "grid": "Parameters: point grid",
+    "filter": "Parameters: filters",
+    "typical": "Parameters: typical objects",
+    "masks": "Parameters: masks",
+    "crops": "Parameters: crops",
+    "output": "Parameters: output",
+}
+
+
+def flag_of(info: FieldInfo) -> str:
+    """Return the option of a parameter, such as ``--points-per-side``."""
+    return "--" + info.name.replace("_", "-")
+
+
+def with_settings_options(function: F) -> F:
+    """Give a command one option for each parameter of `AmgSettings`, passed as keyword arguments.
+
+    Parameters
+    ----------
+    function : callable
+        The command; takes them as ``**parameters``. Those not given are None.
+    """
+    signature = inspect.signature(function)
+    own = [p for p in signature.parameters.values() if p.kind is not inspect.Parameter.VAR_KEYWORD]
+    options = [
+        inspect.Parameter(info.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=_option(info))
+        for info in AmgSettings.fields()
+    ]
+    function.__signature__ = signature.replace(parameters=[*own, *options])  # type: ignore[attr-defined]
+    function.__annotations__ = {p.name: p.annotation for p in [*own, *options]}
+    return function
+
+
+def choose_settings(
+    preset: str | None, file: Path | None, parameters: Mapping[str, Any]
+) -> AmgSettings | Preset | Unmeasured:
+    """Return the settings that the options ask for.
+
+    Parameters
+    ----------
+    preset : str or None
+        The preset's name.
+    file : Path or None
+        A record or a JSON file of settings, in the preset's place.
+    parameters : mapping
+        Values that change single parameters; None where an option was not given. One of the grid or the crops
+        turns fitting them to the objects off, unless that is asked for too.
+
+    Returns
+    -------
+    AmgSettings, Preset or Unmeasured
+        The last if some are in physical units: `measured` turns them into pixels, for each image by itself.
+
+    Raises
+    ------
+    SettingsError
+        If a name or value is wrong, both a preset and a file are given, or the file cannot be read.
+    """
+    changes = read_values(
+        {name: _plain(name, value) for name, value in parameters.items() if value is not None}
+    )
+    if "point_grids" in changes:
+        changes.setdefault("points_per_side", None)
+    if file is not None:
+        if preset is not None:
+            raise SettingsError("--preset and --settings exclude each other: give one of them")
+        return _changed(settings_from(_read_json(file)), changes)
+    name = preset or "balanced"
+    if name not in PRESETS:
+        raise SettingsError(f"no preset named {name!r}: choose from {', '.join(PRESETS)}")
+    return _changed(PRESETS[name], changes) if changes else PRESETS[name]
+
+
+def _changed(base: AmgSettings | Preset, changes: dict[str, Any]) -> AmgSettings | Preset | Unmeasured:
+    """Return changed settings; what is wrong with those in pixels is said before any image is read."""
+    plain = {name: value for name, value in changes.items() if not isinstance(value, Quantity)}
+    changed = base.adjusted(**plain)
+    return changed if len(plain) == len(changes) else Unmeasured(base, changes)
+
+
+def _option(info: FieldInfo) -> Any:
+    """Return the annotation from which typer makes the option."""
+    details: dict[str, Any] = {"rich_help_panel": _PANELS[info.group], "show_default": False}
+    text = info.help + (f" Unit: {info.unit}." if info.unit else "")
+    if info.kind is bool:
+        name = flag_of(info)
+        return Annotated[bool | None, typer.Option(f"{name}/--no-{name[2:]}", help=text, **details)]
+    if info.kind is tuple:
+        text += " Give the lists themselves, or a JSON file."
+        return Annotated[str | None, typer.Option(flag_of(info), help=text, **details)]
+    if info.kind is str:
+        choices = Enum(info.name, {choice: choice for choice in info.choices})  # type: ignore[misc]
+        return Annotated[choices | None, typer.Option(flag_of(info), help=text, **details)]
+    # The range is checked by AmgSettings, so that the message is the same everywhere; here it is only shown.
+    details["help"] = f"{text} Range: {_number(info.minimum)} to {_number(info.maximum)}."
+    if info.power:
+        kind, example = ("AREA", "20 um2") if info.power == 2 else ("LENGTH", "8 um")
+        details["help"] += f" Or with a unit of length: '{example}'."
+        if info.name == "object_diameter":
+            details["help"] += f" {AUTO}: estimate it."
+        return Annotated[str | None, typer.Option(flag_of(info), metavar=f"PIXELS|{kind}", **details)]
+    return Annotated[info.kind | None, typer.Option(flag_of(info), **details)]
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{int(value):,}" if value == int(value) else f"{value:g}"
+
+
+def _plain(name: str, value: Any) -> Any:
+    if isinstance(value, Enum):
+        return value.value
+    if name != "point_grids":
+        return value
+    if not value.lstrip().startswith(("[", "(")):
+        return _read_json(Path(value))
+    try:
+        return ast.literal_eval(value)  # lists as JSON and as Python write them
+    except (ValueError, SyntaxError) as error:
+        raise SettingsError(f"point_grids cannot be read ({error}): give nested lists of (x, y)") from error
+
+
+def _read_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_bytes())
+    except OSError as error:
+        raise SettingsError(f"cannot read {path} ({error.strerror or error}): check the path") from error
+    except ValueError as error:
+        raise SettingsError(f"{path} is no JSON ({error}): give a record or a JSON file") from error

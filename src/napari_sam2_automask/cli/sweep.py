@@ -1,0 +1,107 @@
+"""``sam2-automask sweep``: one parameter at several values, as a picture and a table."""
+
+# No `from __future__ import annotations`: typer reads the annotations at run time.
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from napari_sam2_automask.cli.console import WorkProgress, complain, say
+from napari_sam2_automask.cli.settings_options import (
+    DeviceName,
+    ModelName,
+    PresetName,
+    SettingsFile,
+    choose_settings,
+    with_settings_options,
+)
+from napari_sam2_automask.errors import SettingsError
+
+__all__ = ["sweep_command"]
+
+
+@with_settings_options
+def sweep_command(
+    image: Annotated[Path, typer.Argument(metavar="IMAGE", help="An image (TIFF, PNG, JPEG).")],
+    parameter: Annotated[str, typer.Option(help="The parameter's name, such as points_per_side.")],
+    values: Annotated[str, typer.Option(help="Its values, with commas between them: 8,16,32.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the results; made if need be.")],
+    truth: Annotated[
+        Path | None,
+        typer.Option(help="A label image of what is there; scores are measured with it.", show_default=False),
+    ] = None,
+    layers: Annotated[
+        bool, typer.Option("--layers", help="Write the labels of each value as a TIFF, too.")
+    ] = False,
+    preset: PresetName = None,
+    settings: SettingsFile = None,
+    model: ModelName = "bundled",
+    device: DeviceName = "auto",
+    plane: Annotated[int | None, typer.Option(help="Which plane of a file with several.")] = None,
+    contrast_limits: Annotated[
+        tuple[float, float] | None,
+        typer.Option(
+            metavar="LOW HIGH", help="Shown as black and white, for gray images.", show_default=False
+        ),
+    ] = None,
+    **parameters: Any,
+) -> None:
+    """Segment an image at several values of one parameter: a contact sheet (PNG) and a table (CSV).
+
+    The table holds the number of objects, encoder passes, point prompts and time of each value, and with
+    --truth recall (of all objects, and of the quarters by size), F1, how well boundaries fit, objects that
+    were given two labels and objects without one.
+    """
+    chosen = choose_settings(preset, settings, {k: v for k, v in parameters.items() if k != parameter})
+    name = parameter.replace("-", "_")
+    wanted = [part.strip() for part in values.split(",") if part.strip()]
+    if name == "point_grids":
+        raise SettingsError("point_grids cannot be given as a list of values: sweep points_per_side instead")
+    from napari_sam2_automask.evaluation.sweep_table import step_rows
+    from napari_sam2_automask.evaluation.sweeping import contact_sheet, settings_of_sweep, sweep
+    from napari_sam2_automask.files.reading import read_image
+    from napari_sam2_automask.files.results import make_folder, write_files, write_labels
+    from napari_sam2_automask.image.view import to_model_view
+    from napari_sam2_automask.models import load_model
+    from napari_sam2_automask.settings.physical import measured, value_in_pixels
+    from napari_sam2_automask.settings.presets import resolve_settings
+    from napari_sam2_automask.settings.units import Pixel
+
+    loaded = read_image(image, plane)
+    pixel = Pixel.known(loaded.pixel_size, loaded.unit)
+    plain = measured(chosen, pixel)
+    wanted = [value_in_pixels(name, value, pixel) for value in wanted]
+    answer = None if truth is None else read_image(truth).array
+    if answer is not None and answer.shape != loaded.array.shape[:2]:
+        shape = loaded.array.shape[:2]
+        raise SettingsError(f"{truth} has shape {answer.shape}, the image {shape}: give labels of that image")
+    # What is wrong with a value is said before a model is loaded.
+    settings_of_sweep(resolve_settings(plain, "bundled")[0], name, wanted)
+    make_folder(out)
+    with WorkProgress(len(wanted)) as progress:
+        network = load_model(model, device=device, progress=progress)
+        try:
+            steps = sweep(
+                loaded.array, name, wanted, plain, network,
+                rgb=loaded.rgb, contrast_limits=contrast_limits, progress=progress, done=progress.advance,
+            )  # fmt: skip
+        except KeyboardInterrupt:
+            complain("error: stopped from the keyboard: nothing was written")
+            raise typer.Exit(130) from None
+    view = to_model_view(loaded.array, rgb=loaded.rgb, contrast_limits=contrast_limits)
+    page = contact_sheet(view, steps, title=f"{image.name}: {name}")
+    table = step_rows(steps, name, answer)
+    stem = out / f"{image.stem}.{name}"
+    files: dict[Path, Any] = {
+        Path(f"{stem}.png"): lambda file: page.save(file, "PNG"),
+        Path(f"{stem}.csv"): lambda file: table.to_csv(file, index=False),
+    }
+    if layers:
+        for step in steps:
+            value = getattr(step.settings, name)
+            files[Path(f"{stem}={value}.labels.tif")] = partial(write_labels, labels=step.labels)
+    write_files(files)
+    for step in steps:
+        say(step.caption)
+    say(f"{stem}.png and {stem}.csv")

@@ -1,0 +1,1 @@
+"""The image encoder, and the features that are kept of it."""

@@ -1,0 +1,1 @@
+"""Where the model is asked: grids, crops, and grids fitted to the objects."""

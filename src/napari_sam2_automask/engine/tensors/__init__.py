@@ -1,0 +1,1 @@
+"""Tensors: products, workspaces, and the way between host and device."""

@@ -1,0 +1,147 @@
+"""The demo: the sample images, coarse, balanced and fine, beside their ground truth."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import IO, TYPE_CHECKING, Any
+
+from rich.table import Table
+
+from napari_sam2_automask.cli.console import OUT, WorkProgress, say
+from napari_sam2_automask.evaluation.comparison import compare_with_truth
+from napari_sam2_automask.evaluation.score import f1
+from napari_sam2_automask.files.reading import LoadedImage
+from napari_sam2_automask.files.results import ResultPaths, make_folder, write_results
+from napari_sam2_automask.image.view import to_model_view
+from napari_sam2_automask.pipeline import segment_loaded
+from napari_sam2_automask.progress import ProgressCallback, no_progress
+from napari_sam2_automask.samples import Sample, samples
+from napari_sam2_automask.settings.presets import PRESETS
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from napari_sam2_automask.models import Model
+    from napari_sam2_automask.painting.labels import Segmentation
+
+__all__ = ["DEMO_PRESETS", "DemoResult", "run_demo", "segment_sample"]
+
+DEMO_PRESETS = ("coarse", "balanced", "fine")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DemoResult:
+    """One sample image segmented with one preset.
+
+    Attributes
+    ----------
+    sample : Sample
+        Which image.
+    image : ndarray, shape (Y, X) or (Y, X, 3)
+        The image.
+    truth : ndarray of uint16, shape (Y, X)
+        Its ground truth.
+    preset : str
+        The preset's name.
+    segmentation : Segmentation
+        What was found.
+    f1 : float
+        F1 at an IoU of 0.5 against the ground truth.
+    seconds : float
+        How long it took.
+    """
+
+    sample: Sample
+    image: NDArray[np.uint8]
+    truth: NDArray[np.uint16]
+    preset: str
+    segmentation: Segmentation
+    f1: float
+    seconds: float
+
+
+def run_demo(out: Path) -> list[DemoResult]:
+    """Segment the sample images with the bundled model, write the results and print one table.
+
+    Parameters
+    ----------
+    out : Path
+        Folder for the results: for each image and preset labels, table, COCO JSON, record, and a picture of
+        the outlines beside the ground truth.
+
+    Raises
+    ------
+    OutputError
+        If the results cannot be written.
+    ModelError
+        If the bundled model is not there.
+    """
+    from napari_sam2_automask.models import load_model
+
+    make_folder(out)
+    start = time.perf_counter()
+    results = []
+    with WorkProgress(len(samples()) * len(DEMO_PRESETS)) as progress:
+        model = load_model("bundled")
+        for sample in samples():
+            for preset in DEMO_PRESETS:
+                progress.start(f"{sample.title}, {preset}")
+                result = segment_sample(sample, preset, model, progress)
+                write_demo_result(result, out)
+                results.append(result)
+                progress.advance()
+    _print_table(results)
+    say(
+        f"{time.perf_counter() - start:.0f} s in all. Labels, tables, COCO, records and outlines are in {out}"
+    )
+    return results
+
+
+def segment_sample(
+    sample: Sample, preset: str, model: Model, progress: ProgressCallback = no_progress
+) -> DemoResult:
+    """Segment a sample image with a preset and score it against the ground truth."""
+    image, truth = sample.image(), sample.truth()
+    start = time.perf_counter()
+    loaded = LoadedImage(image, rgb=image.ndim == 3)
+    segmentation = segment_loaded(loaded, PRESETS[preset], model, name=sample.path.name, progress=progress)
+    seconds = time.perf_counter() - start
+    score = f1(segmentation.labels, truth)
+    segmentation.record["f1_at_iou_0.5"] = score
+    return DemoResult(sample, image, truth, preset, segmentation, score, seconds)
+
+
+def write_demo_result(result: DemoResult, out: Path) -> None:
+    """Write all files of one image and preset; see `run_demo`."""
+    stem = f"{result.sample.name}_{result.preset}"
+
+    def write_outlines(file: IO[bytes]) -> None:
+        title = f"{result.sample.title}, preset {result.preset}: F1 at IoU 0.5 = {result.f1:.2f}"
+        view = to_model_view(result.image)
+        page = compare_with_truth(view, result.segmentation.labels, result.truth, title)
+        page.save(file, format="PNG")
+
+    more: dict[Path, Any] = {out / f"{stem}.outlines.png": write_outlines}
+    write_results(result.segmentation, ResultPaths.of(out, stem), result.sample.path.name, more)
+
+
+def _print_table(results: list[DemoResult]) -> None:
+    table = Table("image", "preset", header_style="bold")
+    for name in ("objects", "in truth", "F1@0.5", "seconds"):
+        table.add_column(name, justify="right")
+    for k, result in enumerate(results):
+        first = k == 0 or results[k - 1].sample != result.sample
+        table.add_row(
+            result.sample.title if first else "",
+            result.preset,
+            str(len(result.segmentation.table)),
+            str(len(set(result.truth[result.truth > 0].tolist()))),
+            f"{result.f1:.2f}",
+            f"{result.seconds:.1f}",
+            end_section=k + 1 < len(results) and results[k + 1].sample != result.sample,
+        )
+    OUT.print(table)

@@ -1,0 +1,226 @@
+"""Stacks on disk: which of their axes are planes and channels, and one picture out of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_sam2_automask.errors import ImageError
+from napari_sam2_automask.files.opening import guess_axes, open_file
+from napari_sam2_automask.files.pick import POSITIONS, Pick
+from napari_sam2_automask.files.pixel_size import PixelSize, pixel_size_of
+from napari_sam2_automask.files.pyramid import pixel_size_at, steps_of
+from napari_sam2_automask.files.reading import LoadedImage, count_planes, read_image
+from napari_sam2_automask.files.series import count_series
+from napari_sam2_automask.image.projection import project_planes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+__all__ = ["Stack", "every_plane", "open_stack", "stack_of"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Stack:
+    """An image file of several axes, opened without reading its pixels.
+
+    Attributes
+    ----------
+    path : Path
+        The file.
+    array : array_like
+        Its pixels, read as they are sliced.
+    axes : str
+        One letter for each axis: Y, X, S (colours), C (channels), Z, T, P or R (positions); others are planes
+        of unknown kind.
+    size : PixelSize or None
+        Distance between planes, height and width of a pixel, unit; None where the file does not tell.
+    """
+
+    path: Path
+    array: Any
+    axes: str
+    size: PixelSize | None
+
+    def plane_axes(self, pick: Pick) -> str:
+        """Return the axes whose positions are the planes of a pick.
+
+        Raises
+        ------
+        ImageError
+            If the file has nothing to project, or no channels to choose from.
+        """
+        left = "".join(a for a in self.axes if a not in "YXS" and (a != "C" or pick.channel is None))
+        if pick.channel is not None and "C" not in self.axes:
+            raise ImageError(f"{self._told()} has no channels: leave out --channel, or give its --axes")
+        if pick.project is None:
+            return left
+        if self._projected(left) is None:
+            raise ImageError(
+                f"{self._told()} has no single axis of planes to project: give its --axes, with Z for "
+                "the one to project"
+            )
+        return left.replace(self._projected(left) or "", "")
+
+    def count(self, pick: Pick) -> int:
+        """Return how many planes a pick chooses from."""
+        return int(np.prod([self._length(a) for a in self.plane_axes(pick)], dtype=np.int64))
+
+    def read(self, pick: Pick) -> LoadedImage:
+        """Read one picture.
+
+        Raises
+        ------
+        ImageError
+            If there is no such plane or channel, or the file cannot be read.
+        """
+        axes, count = self.plane_axes(pick), self.count(pick)
+        if pick.plane is None and count > 1:
+            raise ImageError(
+                f"{self._told()} holds {count} planes: choose with --plane N, --planes A:B or all, or "
+                "--project"
+            )
+        if pick.plane is not None and not 0 <= pick.plane < count:
+            raise ImageError(
+                f"there is no plane {pick.plane} in {self._told()}: choose from 0 to {count - 1}"
+            )
+        where = np.unravel_index(pick.plane or 0, [self._length(a) for a in axes]) if axes else ()
+        place = dict(zip(axes, map(int, where), strict=True))
+        size = None if self.size is None else self.size[1:3]
+        unit = None if self.size is None else self.size[3]
+        try:
+            if not isinstance(pick.channel, str):
+                place |= {} if pick.channel is None else {"C": self._channel(pick.channel)}
+                return LoadedImage(self._plane(place, pick), "S" in self.axes, pick.plane, size, unit)
+            if "S" in self.axes:
+                raise ImageError(f"{self._told()} has colours and channels: choose one with --channel N")
+            channels = [self._plane({**place, "C": k}, pick) for k in range(self._length("C"))]
+        except ValueError as error:
+            raise ImageError(
+                f"cannot read {self.path} ({error}): pip install imagecodecs may help"
+            ) from error
+        return LoadedImage(np.stack(channels, -1), False, pick.plane, size, unit, pick.channel)
+
+    def _plane(self, place: dict[str, int], pick: Pick) -> NDArray[Any]:
+        if pick.project is None:
+            return self._slice(place)
+        axis = self._projected(
+            "".join(a for a in self.axes if a not in "YXSC" or (a == "C" and "C" not in place))
+        )
+        assert axis is not None
+        planes = (self._slice({**place, axis: k}) for k in range(self._length(axis)))
+        return project_planes(planes, pick.project)
+
+    def _slice(self, place: dict[str, int]) -> NDArray[Any]:
+        pixels = np.asarray(self.array[tuple(place.get(axis, slice(None)) for axis in self.axes)])
+        left = [axis for axis in self.axes if axis not in place]
+        return np.transpose(pixels, [left.index(axis) for axis in "YXS" if axis in left])
+
+    def _projected(self, left: str) -> str | None:
+        left = "".join(axis for axis in left if axis not in POSITIONS)
+        return "Z" if "Z" in left else left if len(left) == 1 else None
+
+    def _channel(self, number: int) -> int:
+        if not 0 <= number < self._length("C"):
+            raise ImageError(
+                f"there is no channel {number} in {self._told()}: choose from 0 to {self._length('C') - 1}"
+            )
+        return number
+
+    def position_of(self, plane: int | None, pick: Pick) -> int | None:
+        """Return at which position a plane of a pick is, counted over all axes of positions; None without."""
+        axes = self.plane_axes(pick)
+        if not set(axes) & set(POSITIONS):
+            return None
+        where = np.unravel_index(plane or 0, [self._length(axis) for axis in axes])
+        found = 0
+        for axis, place in zip(axes, where, strict=True):
+            if axis in POSITIONS:
+                found = found * self._length(axis) + int(place)
+        return found
+
+    def _length(self, axis: str) -> int:
+        return int(self.array.shape[self.axes.index(axis)])
+
+    def _told(self) -> str:
+        return f"{self.path} ({self.axes} {'x'.join(map(str, self.array.shape))})"
+
+
+def open_stack(
+    path: Path, axes: str = "", series: int | None = None, level: int = 0, size: PixelSize | None = None
+) -> Stack:
+    """Open a TIFF, Zarr, OME-Zarr or ``.npy`` file.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    axes : str
+        One letter for each axis, in place of what the file says.
+    series : int, optional
+        Which image of a TIFF with several.
+    level : int
+        Which level of a pyramid; 0 is full resolution.
+    size : PixelSize, optional
+        The voxel's size at full resolution, in place of what the file says.
+
+    Raises
+    ------
+    ImageError
+        If the file cannot be read or holds several images and none was chosen, it has no such level, or the
+        axes do not fit it.
+    """
+    if series is None and (count := count_series(path)) > 1:
+        raise ImageError(
+            f"{path} holds {count} series: choose with --series N, from 0 to {count - 1}, or all"
+        )
+    array, found = open_file(path, level, series or 0)
+    wanted = axes.upper() or found or guess_axes(array.shape, array.dtype)
+    shape = "x".join(map(str, array.shape))
+    if len(wanted) != len(array.shape) or len(set(wanted)) != len(wanted) or not {"Y", "X"} <= set(wanted):
+        raise ImageError(
+            f"axes {wanted!r} do not fit {path}, whose shape is {shape}: give one letter for each axis "
+            "(such as ZYX, TCYX or YXS), Y and X among them"
+        )
+    if "S" in wanted and array.shape[wanted.index("S")] not in (3, 4):
+        raise ImageError(f"axis S of {path} ({wanted} {shape}) is not 3 or 4 colours: call it C in --axes")
+    size = size or pixel_size_of(path, series or 0)
+    if level:
+        size = pixel_size_at(size, steps_of(path, level, series or 0, wanted))
+    return Stack(path, array, wanted, size)
+
+
+def stack_of(path: Path, pick: Pick, size: PixelSize | None = None) -> Stack:
+    """Open a file as a pick asks for; raises what `open_stack` raises."""
+    return open_stack(path, pick.axes, pick.series, pick.level, size)
+
+
+def every_plane(path: Path, level: int = 0) -> Iterator[LoadedImage]:
+    """Read all planes of a file, one after the other, channels counted as planes.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    level : int
+        Which level of a pyramid; 0 is full resolution.
+
+    Raises
+    ------
+    ImageError
+        If the file cannot be read or has no such level.
+    """
+    if level == 0:  # any kind of file
+        count = count_planes(path)
+        for plane in range(count):
+            yield read_image(path, plane if count > 1 else None)
+        return
+    for series in range(count_series(path)):
+        stack = open_stack(path, series=series, level=level)
+        for plane in range(stack.count(Pick())):
+            yield stack.read(Pick(plane))

@@ -1,0 +1,18 @@
+from .channels import (
+    BLENDINGS as BLENDINGS,
+    Look as Look,
+    compose as compose,
+    default_colours as default_colours,
+    measure_channels as measure_channels,
+    mix as mix,
+)
+from .projection import project_planes as project_planes
+from .region import Region as Region
+from .renderings import render as render
+from .view import (
+    contrast_of_planes as contrast_of_planes,
+    contrast_range as contrast_range,
+    image_hash as image_hash,
+    is_rgb as is_rgb,
+    to_model_view as to_model_view,
+)

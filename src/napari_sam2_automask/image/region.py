@@ -1,0 +1,124 @@
+"""A part of an image plane: what the model sees of it, and which objects count."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+
+from napari_sam2_automask.errors import AutomaskError, SettingsError
+from napari_sam2_automask.files.coco import compressed_rle, decode_mask
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from napari_sam2_automask.candidates.candidates import Candidates
+    from napari_sam2_automask.selection.selecting import Masks
+
+__all__ = ["Region"]
+
+Result = TypeVar("Result", bound=Any)
+
+#: An object belongs to a region if this share of it lies inside.
+INSIDE = 0.5
+
+
+@dataclass(frozen=True, eq=False)
+class Region:
+    """A part of a plane (Y, X): the model sees the box, and objects outside the mask are left out.
+
+    Attributes
+    ----------
+    name : str
+        What it is called in the result's name.
+    box : (int, int, int, int)
+        ``y0, x0, y1, x1``, end exclusive.
+    mask : (y1 - y0, x1 - x0) bool array or None
+        The region inside its box; None for all of the box.
+    """
+
+    name: str
+    box: tuple[int, int, int, int]
+    mask: NDArray[np.bool_] | None = None
+
+    @property
+    def key(self) -> list[Any]:
+        """What two equal regions have in common; JSON-able."""
+        digest = "" if self.mask is None else hashlib.blake2b(self.mask.tobytes(), digest_size=8).hexdigest()
+        return [*self.box, digest]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the region as a record holds it: name, box, and the mask in COCO's run lengths."""
+        rle = None if self.mask is None else compressed_rle(0, 0, self.mask, self.mask.shape)["counts"]
+        return {"name": self.name, "box": list(self.box), "mask": rle}
+
+    @classmethod
+    def from_json(cls, data: Any) -> Region:
+        """Read a region from a record.
+
+        Raises
+        ------
+        SettingsError
+            If it cannot be read: it was edited, or written by a version that did not keep regions.
+        """
+        try:
+            y0, x0, y1, x1 = (int(place) for place in data["box"])
+            size = (y1 - y0, x1 - x0)
+            rle = data["mask"]
+            mask = None if rle is None else decode_mask({"size": list(size), "counts": rle}, size)
+            return cls(str(data["name"]), (y0, x0, y1, x1), mask)
+        except (KeyError, TypeError, ValueError, AutomaskError) as error:
+            raise SettingsError(
+                "the record does not say which part of the image it is of: crop the image, and run again"
+            ) from error
+
+    def cut(self, plane: NDArray[Any]) -> NDArray[Any]:
+        """Return the box of a plane (Y, X) or (Y, X, C), a view."""
+        y0, x0, y1, x1 = self.box
+        return plane[y0:y1, x0:x1]
+
+    def rows_inside(self, candidates: Candidates) -> NDArray[np.int64]:
+        """Return the candidates that lie in the mask by half of their area at least."""
+        if self.mask is None:
+            return np.arange(len(candidates))
+        inside = np.zeros(len(candidates), bool)
+        for row in range(len(candidates)):
+            y0, x0, mask = candidates.mask(row)
+            under = self.mask[y0 : y0 + mask.shape[0], x0 : x0 + mask.shape[1]]
+            inside[row] = np.count_nonzero(mask & under) >= INSIDE * np.count_nonzero(mask)
+        return np.flatnonzero(inside)
+
+    def restore(self, result: Result, shape: tuple[int, int]) -> Result:
+        """Put the labels and the table of a result of the box into the whole plane, of `shape`."""
+        return replace(result, labels=self.widened(result.labels, shape), table=self.shifted(result.table))
+
+    def widened(self, labels: NDArray[Any], shape: tuple[int, int]) -> NDArray[Any]:
+        """Return labels (..., y, x) of the box in those of the whole plane, of `shape`; 0 around them."""
+        y0, x0, y1, x1 = self.box
+        whole = np.zeros((*labels.shape[:-2], *shape), labels.dtype)
+        whole[..., y0:y1, x0:x1] = labels
+        return whole
+
+    def masks_in_plane(self, masks: Masks, shape: tuple[int, int]) -> Masks:
+        """Return masks of the box with places counted in the whole plane, of `shape`."""
+        y0, x0 = self.box[:2]
+        corner = np.array([x0, y0], np.int64)
+        return replace(
+            masks,
+            shape=shape,
+            boxes=masks.boxes + np.tile(corner, 2),
+            points=masks.points + corner.astype(np.float32),
+            crop_boxes=masks.crop_boxes + np.tile(corner, 2),
+        )
+
+    def shifted(self, table: Any) -> Any:
+        """Return a table of the box with places counted in the whole plane."""
+        y0, x0 = self.box[:2]
+        table = table.copy()
+        for column in table.columns:
+            part = str(column).rsplit("_", 1)[-1]
+            if str(column).split("_")[0] in ("bbox", "point", "crop"):
+                table[column] += y0 if part.startswith("y") else x0
+        return table

@@ -1,0 +1,202 @@
+"""The folder of a run: what it was asked for, and every result so far, each whole or absent."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import shutil
+import socket
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from filelock import FileLock, Timeout
+
+from napari_sam2_automask.errors import OutputError
+from napari_sam2_automask.files.atomic import pack, read_checked, unpack, write_atomic, write_checked
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from types import TracebackType
+    from typing import Self
+
+    from numpy.typing import NDArray
+
+__all__ = ["Results", "RunStore", "differences", "read_manifest", "run_folder"]
+
+
+class Results:
+    """The files of a run's results; any process may read and write them.
+
+    Parameters
+    ----------
+    folder : Path
+        The folder of the run.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = Path(folder)
+
+    def path(self, kind: str, index: int) -> Path:
+        """Return where a result lies; at most a thousand to a folder."""
+        return self.folder / kind / f"{index // 1000:06d}" / f"{index:09d}"
+
+    def read(self, kind: str, index: int) -> dict[str, NDArray[Any]] | None:
+        """Return a result's arrays, or None if it is not there or damaged."""
+        payload = read_checked(self.path(kind, index))
+        return None if payload is None else unpack(payload)
+
+    def write(self, kind: str, index: int, *, durable: bool = True, **arrays: NDArray[Any]) -> None:
+        """Write a result; two processes that write the same one do not disturb each other.
+
+        What is cheap to do again need not be `durable`: if a power failure damages it, its checksum says so.
+        """
+        write_checked(self.path(kind, index), pack(**arrays), durable=durable)
+
+    def has(self, kind: str, index: int) -> bool:
+        """Whether a result is there and undamaged."""
+        return read_checked(self.path(kind, index)) is not None
+
+    def failures(self) -> dict[int, dict[str, Any]]:
+        """Return what is known of the tiles set aside, by tile."""
+        found = {}
+        for path in sorted((self.folder / "failed").glob("*.json")):
+            found[int(path.stem)] = json.loads(path.read_text(encoding="utf-8"))
+        return found
+
+    def set_aside(self, index: int, what: Mapping[str, Any]) -> None:
+        """Note that a tile has failed for good."""
+        write_atomic(self.folder / "failed" / f"{index}.json", json.dumps(what, indent=1).encode())
+
+
+class RunStore(Results):
+    """The folder of a run, held by the one process that directs it.
+
+    Use it in a ``with`` block: the lock is held inside it and is gone with the process, however that ends.
+
+    Parameters
+    ----------
+    output : Path
+        Where the finished labels go; the folder lies beside it and has ``.run`` added to its name.
+    identity : mapping
+        All that the results depend on, as JSON-able values.
+
+    Raises
+    ------
+    OutputError
+        On entering: if another process directs a run on this output, or the folder holds results of another
+        run; the message says what differs.
+    """
+
+    def __init__(self, output: Path, identity: Mapping[str, Any]) -> None:
+        super().__init__(run_folder(output))
+        self.output = output
+        self.identity = json.loads(json.dumps(identity))
+        self._lock = FileLock(self.folder / "lock")
+
+    def __enter__(self) -> Self:
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputError(f"cannot write beside {self.output}: {error.strerror}") from error
+        try:
+            # Someone who looks whether the lock is held has it for a moment.
+            self._lock.acquire(timeout=1)
+        except Timeout:
+            raise OutputError(
+                f"another run is writing {self.output} ({_owner(self.folder)}); wait for it or "
+                "choose another output"
+            ) from None
+        try:
+            self._claim()
+        except BaseException:
+            self._lock.release()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._lock.release()
+
+    def _claim(self) -> None:
+        path = self.folder / "manifest.json"
+        if path.exists():
+            before = read_manifest(self.folder)
+            changed = differences(before["identity"], self.identity)
+            if changed:
+                raise OutputError(
+                    f"{self.folder} holds tiles of another run, started {before['started']}: "
+                    f"{'; '.join(changed)}. Choose another output, or delete that folder to start over"
+                )
+        else:
+            manifest = {"format": 1, "started": _now(), "identity": self.identity}
+            write_atomic(path, json.dumps(manifest, indent=1).encode())
+        owner = {"pid": os.getpid(), "host": socket.gethostname(), "since": _now()}
+        write_atomic(self.folder / "owner.json", json.dumps(owner).encode())
+        for note in (self.folder / "failed").glob("*.json"):
+            note.unlink()
+        self.sweep()
+
+    def sweep(self) -> None:
+        """Remove what a killed process was writing."""
+        for aside in self.folder.rglob(".*.tmp"):
+            aside.unlink(missing_ok=True)
+
+    def remove(self) -> None:
+        """Delete the folder, once nothing in it is needed."""
+        # The manifest goes last: while it is there, the rest can be told apart from other files.
+        for part in self.folder.iterdir():
+            if part.is_dir():
+                shutil.rmtree(part)
+        self._lock.release()
+        # A file that is still open cannot be deleted on Windows: what stays has no manifest and does no harm.
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def run_folder(output: Path) -> Path:
+    """Return the folder in which a run keeps its results until the output is finished."""
+    return output.with_name(output.name + ".run")
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """Return the manifest of a run.
+
+    Raises
+    ------
+    OutputError
+        If the folder has none that can be read.
+    """
+    try:
+        manifest: dict[str, Any] = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise OutputError(
+            f"{folder} is not the folder of a run: its manifest cannot be read ({error})"
+        ) from error
+    return manifest
+
+
+def differences(before: Any, now: Any, name: str = "") -> list[str]:
+    """Name what differs between two trees of JSON values."""
+    if isinstance(before, dict) and isinstance(now, dict):
+        keys = sorted(before.keys() | now.keys())
+        found = [differences(before.get(k), now.get(k), f"{name}.{k}" if name else str(k)) for k in keys]
+        return [line for lines in found for line in lines]
+    return [] if before == now else [f"{name} was {_short(before)}, is now {_short(now)}"]
+
+
+def _short(value: Any) -> str:
+    text = "not set" if value is None else json.dumps(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _now() -> str:
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+
+
+def _owner(folder: Path) -> str:
+    try:
+        owner = json.loads((folder / "owner.json").read_text(encoding="utf-8"))
+        return f"process {owner['pid']} on {owner['host']}, since {owner['since']}"
+    except (OSError, ValueError, KeyError):
+        return "process unknown"

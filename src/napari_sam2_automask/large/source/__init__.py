@@ -1,0 +1,1 @@
+"""Where tiles come from, and what is measured of the whole image beforehand."""

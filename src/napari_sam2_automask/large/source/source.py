@@ -1,0 +1,221 @@
+"""Where the pixels come from: an array in memory, or a file of which only the part asked for is read."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from napari_sam2_automask.errors import ImageError
+from napari_sam2_automask.files.opening import guess_axes, missing_chunks, open_file
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from napari_sam2_automask.large.tiles.grid import Box, Grid
+
+__all__ = ["ArraySource", "FileSource", "Source", "block_hashes", "guess_axes"]
+
+_SAMPLES = "S"
+
+
+class Source(Protocol):
+    """Planes of an image, read a box at a time.
+
+    Attributes
+    ----------
+    planes : int
+        How many planes there are.
+    shape : (int, int)
+        Height and width of a plane.
+    """
+
+    @property
+    def planes(self) -> int:
+        """How many planes there are."""
+        ...
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width of a plane."""
+        ...
+
+    def read(self, plane: int, box: Box) -> NDArray[Any]:
+        """Return the pixels of a box, shape (Y, X) or (Y, X, colours)."""
+        ...
+
+    def description(self) -> dict[str, Any]:
+        """Return what the source is, as JSON-able values."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class ArraySource:
+    """An array of any kind that can be sliced: NumPy, dask, zarr.
+
+    Attributes
+    ----------
+    array : array_like
+        The image.
+    axes : str
+        One letter for each axis: ``Y``, ``X``, ``S`` for the colours of an RGB image, ``C`` for channels,
+        and any other letters, such as ``Z`` and ``T``, whose positions are the planes.
+    channel : int
+        Which of the channels.
+    name : str
+        What to call it in the record.
+    """
+
+    array: Any
+    axes: str = ""
+    channel: int = 0
+    name: str = "array"
+
+    def __post_init__(self) -> None:
+        axes = self.axes or guess_axes(self.array.shape, self.array.dtype)
+        _check_axes(axes, self.array.shape, self.channel)
+        object.__setattr__(self, "axes", axes)
+
+    @property
+    def planes(self) -> int:
+        """How many planes there are."""
+        return int(np.prod(self._plane_shape, dtype=np.int64))
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width of a plane."""
+        return int(self.array.shape[self.axes.index("Y")]), int(self.array.shape[self.axes.index("X")])
+
+    @property
+    def _plane_shape(self) -> tuple[int, ...]:
+        return tuple(n for a, n in zip(self.axes, self.array.shape, strict=True) if a not in "YXSC")
+
+    def read(self, plane: int, box: Box) -> NDArray[Any]:
+        """Return the pixels of a box, shape (Y, X) or (Y, X, colours)."""
+        place = list(np.unravel_index(plane, self._plane_shape)) if self._plane_shape else []
+        key: list[Any] = []
+        for axis in self.axes:
+            if axis == "Y":
+                key.append(slice(box.y0, box.y1))
+            elif axis == "X":
+                key.append(slice(box.x0, box.x1))
+            elif axis == _SAMPLES:
+                key.append(slice(None))
+            else:
+                key.append(self.channel if axis == "C" else int(place.pop(0)))
+        pixels = np.asarray(self.array[tuple(key)])
+        left = [a for a in self.axes if a in "YXS"]
+        return np.moveaxis(pixels, [left.index(a) for a in "YXS" if a in left], range(len(left)))
+
+    def description(self) -> dict[str, Any]:
+        """Return what the source is, as JSON-able values."""
+        return {
+            "name": self.name,
+            "shape": list(self.array.shape),
+            "dtype": np.dtype(self.array.dtype).str,
+            "axes": self.axes,
+            "channel": self.channel,
+        }
+
+
+@dataclass(frozen=True)
+class FileSource:
+    """An image file, opened anew by every process that reads it.
+
+    Attributes
+    ----------
+    path : str
+        A TIFF, a Zarr array, an OME-Zarr image, or a NumPy ``.npy`` file.
+    axes : str
+        As for `ArraySource`; taken from the file when empty.
+    channel : int
+        Which of the channels.
+    level : int
+        Which level of a pyramid; 0 is full resolution.
+    allow_missing : bool
+        Whether chunks may be missing from a Zarr array; they read as its fill value.
+    """
+
+    path: str
+    axes: str = ""
+    channel: int = 0
+    level: int = 0
+    allow_missing: bool = False
+
+    @property
+    def planes(self) -> int:
+        """How many planes there are."""
+        return self._opened.planes
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width of a plane."""
+        return self._opened.shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The pixels' type."""
+        found: np.dtype[Any] = np.dtype(self._opened.array.dtype)
+        return found
+
+    @property
+    def is_rgb(self) -> bool:
+        """Whether the image has colours."""
+        return _SAMPLES in self._opened.axes
+
+    @property
+    def _opened(self) -> ArraySource:
+        return _open(self)
+
+    def read(self, plane: int, box: Box) -> NDArray[Any]:
+        """Return the pixels of a box, shape (Y, X) or (Y, X, colours)."""
+        return self._opened.read(plane, box)
+
+    def description(self) -> dict[str, Any]:
+        """Return what the source is, as JSON-able values.
+
+        Raises
+        ------
+        ImageError
+            If the file cannot be read, or chunks of a Zarr array are missing and may not be.
+        """
+        # A TIFF that is read as Zarr has no chunks on disk to count.
+        counted = not self.allow_missing and Path(self.path).is_dir()
+        missing = missing_chunks(self._opened.array) if counted else 0
+        if missing:
+            raise ImageError(
+                f"{self.path} lacks {missing} of its chunks: it may be a broken copy. If they are meant to "
+                "be empty, allow missing chunks (--allow-missing)"
+            )
+        return self._opened.description() | {"level": self.level}
+
+
+@lru_cache(maxsize=8)
+def _open(source: FileSource) -> ArraySource:
+    array, axes = open_file(Path(source.path), source.level)
+    return ArraySource(array, source.axes or axes, source.channel, Path(source.path).name)
+
+
+def block_hashes(source: Source, grid: Grid, index: int) -> bytes:
+    """Return 16 bytes that stand for the pixels in the core of a tile."""
+    tile = grid[index]
+    pixels = np.ascontiguousarray(source.read(tile.plane, tile.core))
+    return hashlib.blake2b(pixels.tobytes(), digest_size=16, person=pixels.dtype.str.encode()).digest()
+
+
+def _check_axes(axes: str, shape: tuple[int, ...], channel: int) -> None:
+    if len(axes) != len(shape) or len(set(axes)) != len(axes) or not {"Y", "X"} <= set(axes):
+        raise ImageError(
+            f"axes {axes!r} do not fit an image of shape {tuple(shape)}; "
+            "give one letter for each axis, Y and X among them"
+        )
+    if 0 in shape:
+        raise ImageError(f"the image is empty: its shape is {tuple(shape)}")
+    if "C" in axes and not 0 <= channel < shape[axes.index("C")]:
+        raise ImageError(f"there is no channel {channel}; the image has {shape[axes.index('C')]}")
+    if _SAMPLES in axes and shape[axes.index(_SAMPLES)] not in (1, 3, 4):
+        raise ImageError(f"an image has 3 or 4 colours, not {shape[axes.index(_SAMPLES)]}; call that axis C")

@@ -1,0 +1,1 @@
+"""Tiles: where they lie, and how objects at their seams become one."""

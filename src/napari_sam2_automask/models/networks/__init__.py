@@ -1,0 +1,1 @@
+"""Building the networks, and reading their weights."""

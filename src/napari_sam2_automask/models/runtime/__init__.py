@@ -1,0 +1,1 @@
+"""Devices, and what has to be told torch and sam2 in this process."""

@@ -1,0 +1,5 @@
+"""From masks to labels and a table, once or as sliders move."""
+
+import lazy_loader as _lazy
+
+__getattr__, __dir__, __all__ = _lazy.attach_stub(__name__, __file__)

@@ -1,0 +1,246 @@
+"""What a replay starts from: the record, the very same image, the same model and number of threads."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from napari_sam2_automask.batch.run_images import file_hash
+from napari_sam2_automask.errors import ImageError, ModelError, SettingsError
+from napari_sam2_automask.files.pick import Pick
+from napari_sam2_automask.files.reading import LoadedImage, read_image
+from napari_sam2_automask.files.stack_file import every_plane, stack_of
+from napari_sam2_automask.image.region import Region
+from napari_sam2_automask.image.view import image_hash
+from napari_sam2_automask.record import RECORD_FORMAT
+from napari_sam2_automask.replay.viewer_channels import channels_of, load_channels
+from napari_sam2_automask.replay.viewer_planes import ViewerCut
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from napari_sam2_automask.models import Model
+    from napari_sam2_automask.progress import ProgressCallback
+
+__all__ = ["Inputs", "Part", "find_image", "load_model_of", "read_record", "set_threads"]
+
+
+def read_record(path: Path) -> dict[str, Any]:
+    """Read a record.
+
+    Raises
+    ------
+    SettingsError
+        If the file cannot be read or holds no record.
+    """
+    try:
+        record = json.loads(path.read_bytes())
+    except OSError as error:
+        raise SettingsError(f"cannot read {path} ({error.strerror or error}): check the path") from error
+    except ValueError as error:
+        raise SettingsError(f"{path} is no JSON ({error}): give a record of a run") from error
+    if not isinstance(record, dict) or record.get("format") != RECORD_FORMAT:
+        raise SettingsError(f"{path} is no record of a run: give a .record.json file that `segment` wrote")
+    planes = [record] if "propagate" in record else planes_of(record)
+    whole = isinstance(planes, list) and len(planes) > 0 and isinstance(record.get("model"), dict)
+    if not whole or not all(isinstance(p, dict) and isinstance(p.get("image"), dict) for p in planes or []):
+        raise SettingsError(f"{path} does not say which image and model it is of: replay needs both")
+    return record
+
+
+def planes_of(record: dict[str, Any]) -> Any:
+    """Return the records of the planes; of a single one the record itself."""
+    return record["planes"] if "link" in record or isinstance(record.get("planes"), list) else [record]
+
+
+def find_image(record: dict[str, Any], path: Path, given: Path | None) -> Path:
+    """Return the image's file after making sure that it is the very same one, where the record tells."""
+    known = record.get("file") or {}
+    viewer = record.get("viewer") or {}
+    name = known.get("name") or (record.get("image") or {}).get("name") or ""
+    places = [known.get("path"), viewer.get("path"), path.parent / name, Path(name)]
+    found = given or next((Path(p) for p in places if p and name and Path(p).exists()), None)
+    if found is None:
+        raise ImageError(f"the image {name or 'of the record'} is not where it was: give its path")
+    expected = known.get("sha256")
+    actual = file_hash(found)
+    if expected and actual != expected:
+        raise ImageError(
+            f"{found} is not the image of the record: its SHA-256 is {actual[:12]}..., the record's "
+            f"{expected[:12]}...: give the file that was segmented"
+        )
+    return found
+
+
+class Part(NamedTuple):
+    """A plane of an image, or the region of it that was segmented.
+
+    Attributes
+    ----------
+    image : LoadedImage
+        The pixels, only those of the region if there is one.
+    region : Region or None
+        Where they lie.
+    shape : (int, int)
+        Rows and columns of the whole plane.
+    """
+
+    image: LoadedImage
+    region: Region | None
+    shape: tuple[int, int]
+
+    @classmethod
+    def of(cls, image: LoadedImage, region: Region | None) -> Part:
+        """Cut the region out of a plane.
+
+        Raises
+        ------
+        ImageError
+            If the plane is smaller than the region reaches.
+        """
+        rows, columns = image.array.shape[:2]
+        if region is None:
+            return cls(image, None, (rows, columns))
+        if region.box[2] > rows or region.box[3] > columns:
+            raise ImageError(
+                f"the record is of rows up to {region.box[2]} and columns up to {region.box[3]}, the image "
+                f"has {rows} x {columns}: give the file that was segmented"
+            )
+        return cls(replace(image, array=region.cut(image.array)), region, (rows, columns))
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The planes that a record is of, and where their pixels are.
+
+    Attributes
+    ----------
+    planes : list of dict
+        The record of each plane; of a single one the record itself.
+    source : Path
+        The image's file; the first channel's, if there are several.
+    region : Region or None
+        What of each plane was segmented.
+    cut : ViewerCut or None
+        How a viewer cut the planes out of its layers.
+    channels : callable or None
+        Takes a plane's number and returns its channels, if the record is of several.
+    """
+
+    planes: list[dict[str, Any]]
+    source: Path
+    region: Region | None
+    cut: ViewerCut | None
+    channels: Callable[[int], LoadedImage] | None
+
+    @classmethod
+    def of(cls, record: dict[str, Any], path: Path, given: Path | None) -> Inputs:
+        """Find the files of a record.
+
+        Parameters
+        ----------
+        record : dict
+            The record.
+        path : Path
+            Where it was read.
+        given : Path, optional
+            The image's file, or the folder of the channels' files.
+
+        Raises
+        ------
+        ImageError
+            If a file is missing or another than that of the record.
+        SettingsError
+            If the record does not say enough.
+        """
+        described = (record.get("viewer") or {}).get("region")
+        region = None if described is None else Region.from_json(described)
+        cut, channels = ViewerCut.of(record), channels_of(record)
+        if channels is None:
+            return cls(planes_of(record), find_image(record, path, given), region, cut, None)
+        read = partial(load_channels, channels, path, given, cut)
+        first, source = read(0)
+        return cls(
+            planes_of(record), source, region, cut, lambda number: read(number)[0] if number else first
+        )
+
+    @property
+    def indices(self) -> list[tuple[int, ...]]:
+        """The position of each plane along the axes of planes; its number, if no viewer told more."""
+        known = () if self.cut is None else self.cut.planes
+        return list(known) if len(known) == len(self.planes) else [(k,) for k in range(len(self.planes))]
+
+    def load(self, number: int) -> Part:
+        """Read the plane that was segmented, and cut out the region.
+
+        Raises
+        ------
+        ImageError
+            If no plane of the file has the pixels of the record.
+        """
+        record = self.planes[number]
+        expected = record["image"].get("sha256")
+        for image in self._candidates(record, number):
+            part = Part.of(replace(image, plane=record.get("plane")), self.region)
+            if expected is None or image_hash(part.image.array) == expected:
+                return part
+        raise ImageError(
+            f"the pixels of {self.source} are not those of the record (SHA-256 {str(expected)[:12]}...): "
+            "give the file that was segmented"
+        )
+
+    def _candidates(self, record: dict[str, Any], number: int) -> Iterator[LoadedImage]:
+        """Return what the plane may be: what the record says it is, else all planes of the file."""
+        if self.channels is not None:
+            yield self.channels(number)
+        elif record.get("pick"):
+            pick = Pick.from_json(record["pick"])
+            yield stack_of(self.source, pick).read(pick)
+        elif record.get("plane") is not None:
+            yield read_image(self.source, record["plane"])
+        else:
+            picture = None if self.cut is None else self.cut.picture(self.source, number)
+            if picture is not None:
+                yield LoadedImage(picture, picture.ndim == 3)
+            yield from every_plane(self.source, 0 if self.cut is None else self.cut.level)
+
+
+def load_model_of(
+    record: dict[str, Any], given: str | None, device: str | None, progress: ProgressCallback
+) -> Model:
+    """Return the record's model, from where the record says or from a name or file that is given.
+
+    Raises
+    ------
+    ModelError
+        If it cannot be loaded, or its weights are not those of the record.
+    """
+    from napari_sam2_automask.models import load_model
+
+    described = record["model"]
+    name, expected = described.get("name"), described.get("sha256")
+    try:
+        model = load_model(given or str(name), device=device or described.get("device") or "auto",
+                           progress=progress)  # fmt: skip
+    except ModelError as error:
+        hint = "" if given else ": give the model's file with --model, or another device with --device"
+        raise ModelError(f"the record's model {name!r} cannot be used ({error}){hint}") from error
+    if expected and model.sha256 != expected:
+        raise ModelError(
+            f"the model {given or name} is not that of the record: its SHA-256 is "
+            f"{str(model.sha256)[:12]}..., the record's {expected[:12]}...: "
+            "give the same weights with --model"
+        )
+    return model
+
+
+def set_threads(record: dict[str, Any]) -> None:
+    """Use as many threads as the run did: sums of floats depend on how they are split."""
+    threads = record.get("threads")
+    if isinstance(threads, int) and threads > 0:
+        import torch
+
+        torch.set_num_threads(threads)

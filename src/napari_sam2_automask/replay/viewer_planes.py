@@ -1,0 +1,122 @@
+"""The planes of a record from the viewer, cut out of their files as they were cut out of the layers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_sam2_automask.errors import ImageError
+from napari_sam2_automask.files.opening import open_file
+from napari_sam2_automask.files.reading import read_image
+from napari_sam2_automask.image.projection import project_planes
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+__all__ = ["ViewerCut"]
+
+
+@dataclass(frozen=True)
+class ViewerCut:
+    """How a viewer cut pictures out of its layers.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        The shape of the layers, without colours.
+    rows_columns : (int, int)
+        The axes that it showed as rows and columns.
+    level : int
+        The level of multiscale layers.
+    planes : tuple of tuple of int
+        The position of each picture along the other axes but that of channels; empty of projections.
+    projected : {"max", "mean"} or None
+        What was taken over the other axes.
+    channel_axis : int or None
+        The axis of channels, if the layer has one that was taken as such.
+    """
+
+    shape: tuple[int, ...]
+    rows_columns: tuple[int, int]
+    level: int
+    planes: tuple[tuple[int, ...], ...]
+    projected: str | None = None
+    channel_axis: int | None = None
+
+    @classmethod
+    def of(cls, record: Mapping[str, Any]) -> ViewerCut | None:
+        """Return what a record says; None if it is not of a viewer, or of a version that did not say it."""
+        viewer = record.get("viewer")
+        if not isinstance(viewer, dict):
+            return None
+        try:
+            rows, columns = viewer["rows_columns"]
+            channels = viewer.get("channels") or {}
+            return cls(
+                tuple(int(n) for n in viewer["shape"]),
+                (int(rows), int(columns)),
+                int(viewer.get("level") or 0),
+                tuple(tuple(int(n) for n in index) for index in viewer["planes"]),
+                viewer.get("projected"),
+                channels.get("axis"),
+            )
+        except (AttributeError, KeyError, TypeError, ValueError):
+            return None
+
+    def picture(self, file: Path, number: int) -> NDArray[Any] | None:
+        """Return a picture (Y, X), or with colours or channels last; None if the file does not fit.
+
+        Parameters
+        ----------
+        file : Path
+            The image file.
+        number : int
+            Which of `planes`.
+        """
+        array = self._open(file)
+        if array is None or number >= len(self.planes):
+            return None
+        own = [*self.rows_columns, *([] if self.channel_axis is None else [self.channel_axis])]
+        others = [axis for axis in range(len(self.shape)) if axis not in own]
+        counts = [self.shape[axis] for axis in others]
+        places = list(np.ndindex(*counts)) if self.projected else [self.planes[number]]
+        if len(places[0]) != len(others) or any(np.greater_equal(places[0], counts)):
+            return None
+        pictures = (self._cut(array, dict(zip(others, place, strict=True))) for place in places)
+        return project_planes(pictures, self.projected) if self.projected else next(pictures)
+
+    def _open(self, file: Path) -> Any | None:
+        try:
+            array = open_file(file, self.level)[0]
+        except ImageError:
+            if self.level:
+                return None
+            try:
+                array = read_image(file).array  # a PNG or a JPEG
+            except ImageError:
+                return None
+        shape = tuple(int(n) for n in array.shape)
+        return array if self.shape in (shape, shape[:-1]) else None
+
+    def _cut(self, array: Any, place: Mapping[int, int]) -> NDArray[Any]:
+        """Return the pixels at a place: rows and columns as they were shown, channels last."""
+        whole = tuple(place.get(axis, slice(None)) for axis in range(len(self.shape)))
+        pixels = np.asarray(array[whole])
+        if self.channel_axis is not None:
+            left = [axis for axis in range(len(self.shape)) if axis not in place]
+            pixels = np.moveaxis(pixels, left.index(self.channel_axis), -1)
+        rows, columns = self.rows_columns
+        return pixels.swapaxes(0, 1) if rows > columns else pixels
+
+    def stacked(self, files: Sequence[Path], number: int) -> NDArray[Any] | None:
+        """Return a picture whose channels are on the last axis, from one file or from one for each."""
+        if self.channel_axis is not None:
+            return self.picture(files[0], number)
+        pictures = [self.picture(file, number) for file in files]
+        known = [picture for picture in pictures if picture is not None]
+        return np.stack(known, -1) if len(known) == len(files) else None

@@ -1,0 +1,5 @@
+"""From candidates to the chosen masks: scores, sizes, suppression, nesting."""
+
+import lazy_loader as _lazy
+
+__getattr__, __dir__, __all__ = _lazy.attach_stub(__name__, __file__)

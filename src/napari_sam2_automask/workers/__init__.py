@@ -1,0 +1,10 @@
+"""Doing many independent tasks: in this process, in several, or on the workers of a Dask cluster.
+
+`executor` says what a task and its outcome are, `dask_executor` runs them with Dask, `clusters` finds or
+starts the workers, `stopping` tells them that a run was stopped, and `process` is what each keeps: one model,
+loaded once.
+"""
+
+import lazy_loader as _lazy
+
+__getattr__, __dir__, __all__ = _lazy.attach_stub(__name__, __file__)

@@ -1,0 +1,318 @@
+"""Folders of images: planning, skipping, failing and being killed."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from job_kit import fake_segment, run, save
+from places import KITS
+
+from napari_sam2_automask.batch import run_images
+from napari_sam2_automask.batch.image_jobs import find_images, plan_jobs
+from napari_sam2_automask.candidates.candidates import BEYOND_MEMORY
+from napari_sam2_automask.cli import segment_report
+from napari_sam2_automask.errors import ModelError, OutputError
+from napari_sam2_automask.files.results import ResultPaths, write_files, write_results
+from napari_sam2_automask.progress import Cancelled
+
+
+@pytest.fixture
+def fake(monkeypatch):
+    monkeypatch.setattr(run_images, "segment_loaded", fake_segment)
+    return monkeypatch
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_a_folder_gives_its_images_in_order_without_hidden_files_results_and_subfolders(tmp_path):
+    for name in ("b.tif", "a.PNG", "c.jpeg", "d.txt", ".hidden.tif", "a.labels.tif", "sub/e.tif"):
+        save(tmp_path / name)
+    images, useless = find_images([tmp_path])
+    assert [path.name for path in images] == ["a.PNG", "b.tif", "c.jpeg"]
+    assert not useless
+
+
+def test_masks_that_did_not_fit_into_memory_are_told_of(tmp_path, fake):
+    def segment(image, *args, **more):
+        done = fake_segment(image, *args, **more)
+        return replace(done, record={**done.record, "removed": {BEYOND_MEMORY: 1200}})
+
+    fake.setattr(run_images, "segment_loaded", segment)
+    (result,) = run([save(tmp_path / "a.tif", 3)], tmp_path / "out")
+    assert result.status == "done" and "1,200 masks did not fit into candidate_memory" in result.message
+    assert result.message in segment_report._line(result)
+
+
+def test_an_image_given_twice_is_done_once(tmp_path):
+    path = save(tmp_path / "a.tif")
+    images, _ = find_images([path, tmp_path, tmp_path / "." / "a.tif"])
+    assert images == [path]
+
+
+def test_useless_inputs_are_named(tmp_path):
+    images, useless = find_images([tmp_path, tmp_path / "nowhere.tif"])
+    assert images == []
+    assert "no TIFF, PNG or JPEG" in useless[tmp_path]
+    assert "nowhere.tif" in useless[tmp_path / "nowhere.tif"]
+
+
+def test_same_names_do_not_overwrite_each_other(tmp_path):
+    given = ["x/a.tif", "x/a.png", "y/a.tif", "y/A.TIF", "x/b.tif", "x/a_tif.png", "z/x/a.tif"]
+    paths = [save(tmp_path / name) for name in given]
+    stems = [job.paths.labels.name.removesuffix(".labels.tif") for job in plan_jobs(paths, tmp_path / "out")]
+    assert len({stem.casefold() for stem in stems}) == len(stems)
+    assert stems[4] == "b"
+
+
+def test_the_plane_is_part_of_the_name(tmp_path):
+    (job,) = plan_jobs([tmp_path / "a.tif"], tmp_path, 3)
+    assert job.paths.labels.name == "a_plane3.labels.tif"
+
+
+def test_results_of_an_image(tmp_path, fake):
+    out = tmp_path / "deep" / "out"
+    (result,) = run([save(tmp_path / "a.tif", 5)], out)
+    assert (result.status, result.objects, result.message) == ("done", 1, "")
+    assert names(out) == ["a.coco.json", "a.labels.tif", "a.record.json", "a.table.csv"]
+    labels = tifffile.imread(out / "a.labels.tif")
+    assert labels.dtype == np.uint16 and (labels == 1).sum() == 15
+    (row,) = csv.DictReader((out / "a.table.csv").read_text().splitlines())
+    assert row["index"] == "1" and row["area"] == "15" and row["mean_intensity"] == "5.0"
+    record = json.loads((out / "a.record.json").read_text())
+    assert record["image"]["name"] == "a.tif" and record["objects"] == 1
+    coco = json.loads((out / "a.coco.json").read_text())
+    assert coco["images"][0]["file_name"] == "a.tif" and len(coco["annotations"]) == 1
+
+
+def test_no_object_says_what_was_removed(tmp_path, fake):
+    (result,) = run([save(tmp_path / "a.tif", 0)], tmp_path / "out")
+    assert result.status == "done" and result.objects == 0
+    assert result.removed == "removed: 4 by stability"
+
+
+def test_existing_results_are_skipped_without_loading_the_model(tmp_path, fake):
+    path, out = save(tmp_path / "a.tif", 5), tmp_path / "out"
+    run([path], out)
+    before = {name: (out / name).read_bytes() for name in names(out)}
+    (result,) = run([path], out, load=lambda: pytest.fail("the model was loaded"))
+    assert (result.status, result.objects) == ("skipped", 1)
+    assert before == {name: (out / name).read_bytes() for name in names(out)}
+
+
+def test_overwrite_does_them_again(tmp_path, fake):
+    path, out = save(tmp_path / "a.tif", 5), tmp_path / "out"
+    run([path], out)
+    save(path, 7)
+    (result,) = run([path], out, overwrite=True)
+    assert result.status == "done"
+    assert (tifffile.imread(out / "a.labels.tif") == 1).sum() == 21
+    assert names(out) == ["a.coco.json", "a.labels.tif", "a.record.json", "a.table.csv"]
+
+
+@pytest.mark.parametrize("damage", ["changed image", "other image", "no record", "broken record"])
+def test_results_of_something_else_are_neither_skipped_nor_overwritten(tmp_path, fake, damage):
+    path, out = save(tmp_path / "a.tif", 5), tmp_path / "out"
+    run([path], out)
+    if damage == "changed image":
+        save(path, 6)
+    elif damage == "other image":
+        path = save(tmp_path / "other" / "a.tif", 8)
+    elif damage == "no record":
+        (out / "a.record.json").unlink()
+    else:
+        (out / "a.record.json").write_text('{"file": 3')
+    labels = (out / "a.labels.tif").read_bytes()
+    (result,) = run([path], out)
+    assert result.status == "failed"
+    assert "--overwrite" in result.message
+    assert (out / "a.labels.tif").read_bytes() == labels
+
+
+def test_a_bad_file_does_not_stop_the_rest(tmp_path, fake):
+    save(tmp_path / "a.tif", 5)
+    (tmp_path / "b.tif").write_bytes(b"II*\0nonsense")
+    (tmp_path / "c.png").write_text("hello")
+    tifffile.imwrite(tmp_path / "d.tif", np.zeros((3, 8, 8), np.uint8), photometric="minisblack")
+    save(tmp_path / "e.tif", 6)
+    results = run([tmp_path], tmp_path / "out")
+    assert [r.status for r in results] == ["done", "failed", "failed", "failed", "done"]
+    for result in results[1:4]:
+        assert result.source.name in result.message and "\n" not in result.message
+
+
+def test_an_unforeseen_error_does_not_stop_the_rest(tmp_path, fake):
+    def segment(image, *args, **kwargs):
+        if image.array.flat[0] == 9:
+            raise RuntimeError("CUDA error: an illegal\nmemory access")
+        return fake_segment(image, *args, **kwargs)
+
+    fake.setattr(run_images, "segment_loaded", segment)
+    for name, value in {"a.tif": 9, "b.tif": 5}.items():
+        save(tmp_path / name, value)
+    failed, done = run([tmp_path], tmp_path / "out")
+    assert (failed.status, done.status) == ("failed", "done")
+    assert "RuntimeError: CUDA error: an illegal" in failed.message and "\n" not in failed.message
+
+
+def test_cancelling_leaves_what_is_complete(tmp_path, fake):
+    def segment(image, *args, **kwargs):
+        if image.array.flat[0] == 9:
+            raise Cancelled
+        return fake_segment(image, *args, **kwargs)
+
+    fake.setattr(run_images, "segment_loaded", segment)
+    for name, value in {"a.tif": 5, "b.tif": 9}.items():
+        save(tmp_path / name, value)
+    with pytest.raises(Cancelled):
+        run([tmp_path], tmp_path / "out")
+    assert names(tmp_path / "out") == ["a.coco.json", "a.labels.tif", "a.record.json", "a.table.csv"]
+
+
+def test_a_missing_model_stops_the_run(tmp_path, fake):
+    def load():
+        raise ModelError("no such model: choose another")
+
+    with pytest.raises(ModelError):
+        run([save(tmp_path / "a.tif")], tmp_path / "out", load=load)
+
+
+def test_an_unwritable_folder_is_found_before_the_model_is_loaded(tmp_path, fake):
+    (tmp_path / "out").write_text("a file")
+    with pytest.raises(OutputError, match="cannot write"):
+        run([save(tmp_path / "a.tif")], tmp_path / "out", load=lambda: pytest.fail("the model was loaded"))
+
+
+def result_and_paths(tmp_path, value=5):
+    image = run_images.read_image(save(tmp_path / "in" / "a.tif", value))
+    done = fake_segment(image, None, None, name="a.tif")
+    return done, ResultPaths.of(tmp_path, "a")
+
+
+@pytest.mark.parametrize("failing", ["a.table.csv", "a.coco.json", "a.record.json", "a.labels.tif"])
+def test_a_full_disk_costs_nothing_that_was_there(tmp_path, monkeypatch, failing):
+    done, paths = result_and_paths(tmp_path)
+    write_results(done, paths, "a.tif")
+    before = {path.name: path.read_bytes() for path in tmp_path.glob("a.*")}
+    assert len(before) == 4
+    real_open = Path.open
+
+    def full(path, mode="r", *args, **kwargs):
+        if failing in path.name and "w" in mode:
+            raise OSError(28, "No space left on device")
+        return real_open(path, mode, *args, **kwargs)
+
+    monkeypatch.setattr(Path, "open", full)
+    changed, _ = result_and_paths(tmp_path / "new", 7)
+    with pytest.raises(OutputError, match=r"No space left on device.*--out"):
+        write_results(changed, paths, "a.tif")
+    monkeypatch.undo()
+    assert before == {path.name: path.read_bytes() for path in tmp_path.glob("a.*")}
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_a_full_disk_in_the_middle_of_a_file(tmp_path):
+    if not Path("/dev/full").exists():
+        pytest.skip("no /dev/full on this system")
+
+    def write(file):
+        with Path("/dev/full").open("wb", buffering=0) as full:
+            full.write(b"x")
+
+    with pytest.raises(OutputError, match="No space left"):
+        write_files({tmp_path / "a": lambda file: file.write(b"a") and None, tmp_path / "b": write})
+    assert names(tmp_path) == []
+
+
+def test_the_mark_of_completeness_is_never_beside_incomplete_files(tmp_path, monkeypatch):
+    """Whichever step the process dies at, labels stand beside files of the same run."""
+    old, paths = result_and_paths(tmp_path, 5)
+    write_results(old, paths, "a.tif")
+    new, _ = result_and_paths(tmp_path / "new", 7)
+    real_replace, real_unlink = os.replace, Path.unlink
+
+    class Killed(BaseException):
+        pass
+
+    for survive in range(6):
+        write_results(old, paths, "a.tif")
+        steps = iter(range(survive))
+
+        def step(steps=steps):
+            if next(steps, None) is None:
+                raise Killed
+
+        def replace(*args, step=step):
+            step()
+            real_replace(*args)
+
+        def unlink(path, missing_ok=False, step=step):
+            if not path.name.startswith("."):
+                step()
+            real_unlink(path, missing_ok=missing_ok)
+
+        monkeypatch.setattr(os, "replace", replace)
+        monkeypatch.setattr(Path, "unlink", unlink)
+        try:
+            write_results(new, paths, "a.tif")
+            killed = False
+        except Killed:
+            killed = True
+        monkeypatch.undo()
+        assert killed == (survive < 5)
+        if paths.labels.exists():
+            area = int((tifffile.imread(paths.labels) > 0).sum())
+            assert next(csv.DictReader(paths.table.read_text().splitlines()))["area"] == str(area)
+            assert json.loads(paths.coco.read_text())["annotations"][0]["area"] == area
+
+
+KILLED_RUN = """
+import sys
+sys.path[:0] = {paths!r}
+from pathlib import Path
+from job_kit import fake_segment, run
+from napari_sam2_automask.batch import run_images
+run_images.segment_loaded = fake_segment
+print("ready", flush=True)
+run([Path({source!r})], Path({out!r}))
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="this system has no SIGKILL")
+def test_killed_at_any_time_leaves_no_broken_file_and_goes_on(tmp_path):
+    source, out = tmp_path / "in", tmp_path / "out"
+    for k in range(60):
+        save(source / f"{k:03}.tif", k % 12)
+    code = KILLED_RUN.format(paths=[str(KITS)], source=str(source), out=str(out))
+    done = 0
+    for k in range(4):
+        process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
+        process.stdout.readline()
+        deadline = time.monotonic() + 60
+        while len(list(out.glob("*.labels.tif"))) < done + 3 + k and time.monotonic() < deadline:
+            time.sleep(0.002)
+        process.kill()
+        process.communicate()
+        complete = [path.name.removesuffix(".labels.tif") for path in out.glob("*.labels.tif")]
+        assert len(complete) > done
+        done = len(complete)
+        for stem in complete:
+            labels = tifffile.imread(out / f"{stem}.labels.tif")
+            assert int((labels > 0).sum()) == 3 * (int(stem) % 12)
+            assert json.loads((out / f"{stem}.record.json").read_text())["image"]["name"] == f"{stem}.tif"
+            assert json.loads((out / f"{stem}.coco.json").read_text())["images"]
+            assert (out / f"{stem}.table.csv").read_text().startswith("index,")
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True).returncode == 0
+    assert len(list(out.glob("*.labels.tif"))) == 60

@@ -1,0 +1,287 @@
+"""Stacks from the command line: planes, projections, channels, and objects linked through planes."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import tifffile
+from stack_kit import SHAPE, find_spots, invoke, message, spots
+
+from napari_sam2_automask.cli.app import main
+from napari_sam2_automask.errors import ImageError, SettingsError
+from napari_sam2_automask.files.pick import Pick, parse_planes
+from napari_sam2_automask.files.pixel_size import pixel_size_of
+from napari_sam2_automask.files.stack_file import open_stack
+from napari_sam2_automask.image.channels import mix
+from napari_sam2_automask.replay.replaying import replay
+
+
+@pytest.fixture(autouse=True)
+def engine(monkeypatch):
+    """Replace the engine by one that finds every bright spot, in any colour; return what it was shown."""
+    shown = []
+
+    def propose(view, settings, model, **more):
+        shown.append(view)
+        return find_spots(view, settings, model, **more)
+
+    monkeypatch.setattr("napari_sam2_automask.engine.propose", propose)
+    return shown
+
+
+@pytest.fixture
+def moving(tmp_path):
+    """Write two objects over four moments, one drifting; the second misses one moment."""
+    planes = [spots((10, 10 + k), *([] if k == 2 else [(35, 50)])) for k in range(4)]
+    path = tmp_path / "moving.ome.tif"
+    tifffile.imwrite(path, np.stack(planes), ome=True, photometric="minisblack", metadata={"axes": "TYX"})
+    return path
+
+
+@pytest.fixture
+def body(tmp_path):
+    """Write one object over three of four sections, with voxel sizes, as ImageJ does."""
+    planes = [spots(*([(20, 30)] if k < 3 else [])) for k in range(4)]
+    path = tmp_path / "body.tif"
+    metadata = {"axes": "ZYX", "spacing": 2.0, "unit": "um"}
+    tifffile.imwrite(path, np.stack(planes), imagej=True, resolution=(4, 2), metadata=metadata)
+    return path
+
+
+def test_sections_become_objects_with_a_volume(body, tmp_path):
+    done = invoke(body, "--out", tmp_path / "out", "--link", "z")
+    assert done.exit_code == 0, done.output
+    table = pd.read_csv(tmp_path / "out" / "body_linked.objects.csv")
+    labels = tifffile.imread(tmp_path / "out" / "body_linked.labels.tif")
+    assert table["planes"].tolist() == ["0-2"]
+    assert labels.shape == (4, *SHAPE) and set(np.unique(labels)) == {0, 1}
+    voxels = int((labels == 1).sum())
+    assert table["voxels"].tolist() == [voxels]
+    assert table["volume_um3"][0] == pytest.approx(voxels * 2.0 * 0.5 * 0.25)
+    assert not (tmp_path / "out" / "body_linked.tracks.csv").exists()
+
+
+def test_the_size_of_a_voxel_can_be_said(body, tmp_path):
+    invoke(body, "--out", tmp_path / "o", "--link", "z", "--spacing", 3, 2, 1, "--unit", "nm")
+    table = pd.read_csv(tmp_path / "o" / "body_linked.objects.csv")
+    assert table["volume_nm3"][0] == 6 * table["voxels"][0]
+
+
+def test_moments_become_tracks(moving, tmp_path):
+    done = invoke(moving, "--out", tmp_path / "out", "--link", "time")
+    assert done.exit_code == 0, done.output
+    tracks = pd.read_csv(tmp_path / "out" / "moving.ome_linked.tracks.csv")
+    first = tracks[tracks["track"] == 1]
+    assert first["t"].tolist() == [0, 1, 2, 3]
+    np.testing.assert_allclose(first["x"], [10, 11, 12, 13], atol=0.5)
+    assert tracks[tracks["track"] == 2]["t"].tolist() == [0, 1, 3]
+    record = json.loads((tmp_path / "out" / "moving.ome_linked.record.json").read_text())
+    assert record["link"]["along"] == "time" and len(record["planes"]) == 4 and record["objects"] == 2
+    with tifffile.TiffFile(tmp_path / "out" / "moving.ome_linked.labels.tif") as tiff:
+        assert tiff.series[0].axes == "TYX"
+
+
+def test_what_is_done_is_not_done_again(moving, tmp_path, engine):
+    arguments = [moving, "--out", tmp_path / "out", "--link", "time"]
+    invoke(*arguments)
+    (tmp_path / "out" / "moving.ome_plane1.labels.tif").unlink()
+    (tmp_path / "out" / "moving.ome_linked.labels.tif").unlink()
+    engine.clear()
+    again = invoke(*arguments)
+    assert "2 done, 3 skipped, 0 failed" in again.output and len(engine) == 1
+    assert "0 done, 5 skipped, 0 failed" in invoke(*arguments).output
+    other = message(moving, "--out", tmp_path / "out", "--link", "time", "--planes", "1:3")
+    assert "of other planes" in other and "--overwrite" in other
+
+
+@pytest.mark.parametrize(("planes", "numbers"), [("all", [0, 1, 2, 3]), ("1:3", [1, 2]), ("2:", [2, 3])])
+def test_planes_are_chosen(moving, tmp_path, planes, numbers):
+    done = invoke(moving, "--out", tmp_path / "out", "--planes", planes)
+    names = sorted(path.name for path in (tmp_path / "out").glob("*.labels.tif"))
+    assert names == [f"moving.ome_plane{k}.labels.tif" for k in numbers], done.output
+    assert f"plane {numbers[0]}: {1 if numbers[0] == 2 else 2} objects" in done.output
+
+
+def test_planes_are_projected(moving, tmp_path, engine):
+    invoke(moving, "--out", tmp_path / "out", "--project", "max", "--contrast-limits", 0, 200)
+    expected = tifffile.imread(moving).max(0)
+    np.testing.assert_array_equal(engine[0][..., 0] > 100, expected > 100)
+    assert (tmp_path / "out" / "moving.ome_max.labels.tif").exists()
+    mean = open_stack(moving).read(Pick(project="mean")).array
+    np.testing.assert_allclose(mean, tifffile.imread(moving).mean(0), rtol=1e-6)
+
+
+def test_a_projection_leaves_time(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 255, (2, 3, *SHAPE)).astype(np.uint8)
+    tifffile.imwrite(tmp_path / "a.tif", pixels, imagej=True, metadata={"axes": "TZYX"})
+    stack = open_stack(tmp_path / "a.tif")
+    assert stack.plane_axes(Pick(project="max")) == "T"
+    np.testing.assert_array_equal(stack.read(Pick(plane=1, project="max")).array, pixels[1].max(0))
+    assert "--link z needs one axis" in message(tmp_path / "a.tif", "--out", tmp_path / "o", "--link", "z")
+    done = invoke(tmp_path / "a.tif", "--out", tmp_path / "o", "--link", "time", "--project", "max")
+    assert done.exit_code == 0, done.output
+
+
+@pytest.fixture
+def channels(tmp_path):
+    path = tmp_path / "two.tif"
+    pixels = np.stack([spots((12, 12)), spots((30, 50), height=90)])
+    tifffile.imwrite(path, pixels, imagej=True, metadata={"axes": "CYX"})
+    return path
+
+
+def test_channels_one_mixed_or_pooled(channels, tmp_path, engine):
+    for channel, objects in (("1", 1), ("mix", 2), ("pool", 2)):
+        engine.clear()
+        done = invoke(channels, "--out", tmp_path / "out", "--channel", channel)
+        assert f": {objects} objects" in done.output
+        assert len(engine) == (2 if channel == "pool" else 1)
+    table = pd.read_csv(tmp_path / "out" / "two_pool.table.csv")
+    assert sorted(table["mean_intensity_c0"].round()) == [0, 200]
+    assert sorted(table["mean_intensity_c1"].round()) == [0, 90]
+    assert (tmp_path / "out" / "two_c1.labels.tif").exists()
+    assert "choose from 0 to 1" in message(channels, "--out", tmp_path / "out", "--channel", "2")
+    assert "number from 0, mix or pool" in message(channels, "--out", tmp_path / "out", "--channel", "red")
+
+
+def test_two_channels_are_mixed_in_magenta_and_green():
+    first, second = spots((10, 10)), spots((10, 10), (30, 30))
+    mixed = mix([first, second], (0, 200))
+    assert mixed[10, 10].tolist() == [255, 255, 255]
+    assert mixed[30, 30].tolist() == [0, 255, 0]
+    assert mixed[0, 0].tolist() == [0, 0, 0]
+    np.testing.assert_array_equal(mix([first], (0, 200))[..., 1], mix([first, second], (0, 200))[..., 0])
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--link", "time"], "not time alone"),
+        (["--axes", "TZYX"], "do not fit"),
+        (["--axes", "YXZ", "--plane", "64"], "there is no plane 64"),
+        (["--channel", "0"], "has no channels"),
+        (["--planes", "2:9"], "not within the 4 planes"),
+        (["--planes", "some"], "A:B"),
+        (["--planes", "all", "--plane", "1"], "exclude each other"),
+        (["--plane", "1", "--link", "z"], "several planes"),
+        (["--spacing", "1", "1", "1", "--unit", "furlong"], "unknown unit 'furlong'"),
+        (["--spacing", "0", "1", "1", "--planes", "all"], "three positive numbers"),
+        (["--axes", "ZYX"], "holds 4 planes"),
+    ],
+)
+def test_what_does_not_fit_is_said_and_nothing_is_written(body, tmp_path, options, words):
+    assert words in message(body, "--out", tmp_path / "out", *options)
+    assert not (tmp_path / "out").exists()
+
+
+def test_axes_can_be_said(tmp_path, engine):
+    pixels = np.stack([spots((10, 10)), spots((30, 40))])
+    tifffile.imwrite(tmp_path / "a.tif", pixels, photometric="minisblack")
+    assert (
+        invoke(tmp_path / "a.tif", "--out", tmp_path / "o", "--axes", "TYX", "--link", "time").exit_code == 0
+    )
+    np.save(tmp_path / "b.npy", np.moveaxis(pixels, 0, 2))
+    done = invoke(tmp_path / "b.npy", "--out", tmp_path / "o", "--axes", "YXZ", "--plane", 1)
+    assert done.exit_code == 0, done.output
+    np.testing.assert_array_equal(engine[-1][..., 0] > 0, pixels[1] > 0)
+
+
+def test_one_contrast_for_a_stack(tmp_path, engine):
+    pixels = np.stack([spots((10, 10), height=40), spots((10, 10), height=200)])
+    tifffile.imwrite(tmp_path / "a.tif", pixels, photometric="minisblack")
+    invoke(tmp_path / "a.tif", "--out", tmp_path / "o", "--planes", "all")
+    assert [view.max() for view in engine] == [255, 255]
+    engine.clear()
+    invoke(tmp_path / "a.tif", "--out", tmp_path / "p", "--planes", "all", "--contrast", "stack")
+    assert [view.max() for view in engine] == [51, 255]
+
+
+def test_a_linked_stack_is_replayed(moving, tmp_path):
+    invoke(moving, "--out", tmp_path / "out", "--link", "time", "--planes", "1:")
+    done = replay(tmp_path / "out" / "moving.ome_linked.record.json", tmp_path / "again")
+    assert done.same is True and done.objects == 2
+    for name in ("labels.tif", "objects.csv", "tracks.csv"):
+        before, after = (tmp_path / f / f"moving.ome_linked.{name}" for f in ("out", "again"))
+        assert after.read_bytes() == before.read_bytes()
+
+
+@pytest.fixture
+def plate(tmp_path):
+    """Write two positions of three moments: an object at the same place of both, drifting."""
+    pixels = np.stack([np.stack([spots((10 + 8 * p, 10 + k)) for k in range(3)]) for p in range(2)])
+    np.save(tmp_path / "plate.npy", pixels)
+    return tmp_path / "plate.npy"
+
+
+def test_positions_are_stacks_of_their_own(plate, tmp_path):
+    done = invoke(plate, "--out", tmp_path / "out", "--axes", "PTYX", "--link", "time")
+    assert done.exit_code == 0, done.output
+    assert "8 done, 0 skipped, 0 failed" in done.output
+    for p in range(2):
+        labels = tifffile.imread(tmp_path / "out" / f"plate_pos{p}_linked.labels.tif")
+        assert labels.shape == (3, *SHAPE) and set(np.unique(labels)) == {0, 1}
+        for k, plane in enumerate(labels):
+            np.testing.assert_allclose(np.argwhere(plane).mean(0), (10 + 8 * p, 10 + k), atol=0.5)
+        again = replay(tmp_path / "out" / f"plate_pos{p}_linked.record.json", tmp_path / "again")
+        assert again.same is True
+    # An axis of positions alone is nothing to link, and is never projected.
+    flat = tmp_path / "flat.npy"
+    np.save(flat, np.load(plate)[:, 0])
+    for link in ("z", "time"):
+        assert "needs one axis" in message(flat, "--out", tmp_path / "o", "--axes", "PYX", "--link", link)
+    assert "to project" in message(flat, "--out", tmp_path / "o", "--axes", "PYX", "--project", "max")
+    assert not (tmp_path / "o").exists()
+
+
+def test_a_pooled_projection_is_replayed(channels, tmp_path):
+    invoke(channels, "--out", tmp_path / "out", "--channel", "pool")
+    assert replay(tmp_path / "out" / "two_pool.record.json", tmp_path / "again").same is True
+
+
+@pytest.mark.parametrize(
+    ("text", "found"), [("all", [0, 1, 2]), (":2", [0, 1]), ("1:3", [1, 2]), (":", [0, 1, 2])]
+)
+def test_ranges_of_planes(text, found):
+    assert parse_planes(text, 3) == found
+    with pytest.raises(SettingsError, match="not within"):
+        parse_planes("3:", 3)
+
+
+def test_pixel_sizes_of_files(tmp_path):
+    pixels = np.zeros((3, 8, 8), np.uint8)
+    sizes = {"PhysicalSizeX": 0.1, "PhysicalSizeXUnit": "nm", "PhysicalSizeY": 0.2, "PhysicalSizeZ": 0.5}
+    tifffile.imwrite(tmp_path / "o.ome.tif", pixels, ome=True, metadata={"axes": "ZYX", **sizes})
+    assert pixel_size_of(tmp_path / "o.ome.tif") == (0.5, 0.2, 0.1, "nm")
+    tifffile.imwrite(
+        tmp_path / "i.tif", pixels, imagej=True, resolution=(10, 5), metadata={"unit": "\\u00B5m"}
+    )
+    assert pixel_size_of(tmp_path / "i.tif") == (None, 0.2, 0.1, "um")
+    tifffile.imwrite(tmp_path / "n.tif", pixels, imagej=True, resolution=(10, 5))
+    assert pixel_size_of(tmp_path / "n.tif") is None
+    tifffile.imwrite(tmp_path / "u.tif", pixels, imagej=True, resolution=(10, 5), metadata={"unit": "cubit"})
+    with pytest.raises(ImageError, match=r"'cubit'.*--spacing"):
+        pixel_size_of(tmp_path / "u.tif")
+
+
+def test_a_summary_of_all_images(moving, body, tmp_path):
+    (tmp_path / "bad.tif").write_text("hello")
+    done = invoke(moving, body, tmp_path / "bad.tif", "--out", tmp_path / "o", "--planes", ":2",
+                  "--summary", tmp_path / "deep" / "summary.csv")  # fmt: skip
+    assert done.exit_code == 1
+    table = pd.read_csv(tmp_path / "deep" / "summary.csv")
+    assert table["status"].tolist() == ["done"] * 4 + ["failed"]
+    assert table["plane"].tolist()[:4] == [0, 1, 0, 1]
+    assert table["objects"].tolist() == [2, 2, 1, 1, 0]
+    assert table["image"].tolist()[4].endswith("bad.tif") and "bad.tif" in table["message"].tolist()[4]
+
+
+def test_the_error_is_one_line(body, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["sam2-automask", "segment", str(body), "--out", str(tmp_path / "o"),
+                                     "--channel", "red"])  # fmt: skip
+    with pytest.raises(SystemExit) as caught:
+        main()
+    assert caught.value.code == 1
+    assert len(capsys.readouterr().err.strip().splitlines()) == 1

@@ -1,0 +1,220 @@
+"""Large images from the command line: done, gone on with, refused, reported."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+import zarr
+from filelock import FileLock
+from large_images import cells, segment_tile
+from typer.testing import CliRunner
+
+from napari_sam2_automask.cli.app import app
+from napari_sam2_automask.errors import AutomaskError
+from napari_sam2_automask.large import tile_segmenter as segmenter
+from napari_sam2_automask.large.output.omezarr import open_levels, read_attributes
+from napari_sam2_automask.large.output.run_folder import run_folder
+from napari_sam2_automask.large.source import diameter
+from napari_sam2_automask.large.source.source import FileSource
+
+# The estimate itself, which other tests do without.
+ESTIMATE = diameter.diameter_of
+SIZES = ["--tile", 128, "--tile-overlap", 32, "--device", "cpu", "--threads", 1]
+
+
+def invoke(*arguments, command="large"):
+    return CliRunner().invoke(app, [command, *map(str, arguments)])
+
+
+def message(*arguments, command="large"):
+    done = invoke(*arguments, command=command)
+    assert done.exit_code == 1
+    assert isinstance(done.exception, AutomaskError), done.output
+    return str(done.exception)
+
+
+@pytest.fixture(autouse=True)
+def cheap(monkeypatch):
+    """Replace the model's work on a tile by a threshold; tiles that hold 255 fail."""
+    done = []
+
+    def load(self):
+        def segment(pixels, place):
+            done.append(pixels.shape)
+            if pixels.max() == 255:
+                raise ValueError("this tile cannot be segmented")
+            return segment_tile(pixels)
+
+        return segment
+
+    monkeypatch.setattr(segmenter.ModelSegmenter, "load", load)
+    monkeypatch.setattr(diameter, "diameter_of", lambda *_, **__: 20.0)
+    return done
+
+
+@pytest.fixture
+def image(tmp_path):
+    pixels = np.minimum(cells((200, 300), seed=1, large=0)[0], 250)
+    np.save(tmp_path / "image.npy", pixels)
+    return tmp_path / "image.npy"
+
+
+def test_labels_table_and_a_second_command(image, tmp_path, cheap):
+    out = tmp_path / "labels.zarr"
+    done = invoke(image, "--out", out, *SIZES, "--spacing", 1, 0.5, 0.25, "--unit", "µm")
+    assert done.exit_code == 0, done.output
+    table = pd.read_csv(tmp_path / "labels.objects.csv")
+    assert f"{len(table)} objects" in done.output and len(table) > 10
+    levels, _ = open_levels(out)
+    labels = np.asarray(levels[0] if isinstance(levels, list) else levels)
+    assert set(np.unique(labels)) - {0} == set(table["index"])
+    np.testing.assert_allclose(table["area_micrometer2"], table["area"] * 0.125)
+    assert read_attributes(out)["ome"]["multiscales"][0]["axes"][0]["unit"] == "micrometer"
+    tiles = len(cheap)
+    again = invoke(image, "--out", out, *SIZES, "--spacing", 1, 0.5, 0.25, "--unit", "um")
+    assert again.exit_code == 0 and len(cheap) == tiles
+    assert "holds the result of another run" in message(image, "--out", out, *SIZES, "--pred-iou-thresh", 0.9)
+
+
+def test_all_tiles_are_asked_for_one_size_of_objects(image, tmp_path):
+    invoke(image, "--out", tmp_path / "labels.zarr", *SIZES)
+    used = read_attributes(tmp_path / "labels.zarr")["sam2_automask"]["identity"]["segmenter"]["settings"]
+    assert used["object_diameter"] == 20.0 and used["fit_objects"]
+    invoke(image, "--out", tmp_path / "own.zarr", *SIZES, "--object-diameter", 33)
+    used = read_attributes(tmp_path / "own.zarr")["sam2_automask"]["identity"]["segmenter"]["settings"]
+    assert used["object_diameter"] == 33.0
+
+
+def test_the_size_is_estimated_from_some_tiles(image, monkeypatch):
+    views = []
+
+    def estimate(view, model):
+        views.append(view.shape)
+        return [0.0, 12.0, 14.0, 30.0, 0.0][len(views) - 1]
+
+    monkeypatch.setattr("napari_sam2_automask.engine.estimate_diameter", estimate)
+    source = FileSource(str(image))
+    how = {"model": "bundled", "device": "cpu", "rgb": False, "contrast_limits": (0.0, 255.0)}
+    assert ESTIMATE(source, 128, **how) == 14.0
+    assert views == [(128, 128, 3)] * 5
+    monkeypatch.setattr("napari_sam2_automask.engine.estimate_diameter", lambda *_: 0.0)
+    assert ESTIMATE(source, 128, **how) == 0.0
+
+
+def test_a_second_run_on_one_output_is_refused(image, tmp_path):
+    folder = run_folder(tmp_path / "labels.zarr")
+    folder.mkdir()
+    with FileLock(folder / "lock"):
+        assert "another run is writing" in message(image, "--out", tmp_path / "labels.zarr", *SIZES)
+
+
+def test_tiles_that_fail_are_told_and_the_rest_is_done(image, tmp_path):
+    pixels = np.load(image)
+    pixels[5, 5] = 255
+    np.save(image, pixels)
+    done = invoke(image, "--out", tmp_path / "labels.zarr", *SIZES)
+    assert done.exit_code == 1
+    assert "tile 0 (plane 0, rows 0-128, columns 0-128) was set aside: ValueError: this tile" in done.output
+    assert "1 tiles were set aside: the same command tries them again" in done.output
+    assert len(pd.read_csv(tmp_path / "labels.objects.csv")) > 5
+
+
+@pytest.mark.parametrize("options", [{"tile": (64, 64)}, {"compression": "zlib"}, {}])
+def test_tiff_in_any_layout(image, tmp_path, options):
+    import tifffile
+
+    tifffile.imwrite(tmp_path / "in.tif", np.load(image), **options)
+    invoke(image, "--out", tmp_path / "expected.zarr", *SIZES)
+    done = invoke(tmp_path / "in.tif", "--out", tmp_path / "labels.zarr", *SIZES)
+    assert done.exit_code == 0, done.output
+    read = [(tmp_path / f"{name}.objects.csv").read_bytes() for name in ("expected", "labels")]
+    assert read[0] == read[1]
+
+
+def test_zarr_in_and_missing_chunks(image, tmp_path):
+    array = zarr.create_array(tmp_path / "in.zarr", shape=(200, 300), chunks=(100, 100), dtype="uint8")
+    array[:100] = np.load(image)[:100]
+    words = message(tmp_path / "in.zarr", "--out", tmp_path / "labels.zarr", *SIZES)
+    assert "lacks 3 of its chunks" in words and "--allow-missing" in words
+    done = invoke(tmp_path / "in.zarr", "--out", tmp_path / "labels.zarr", *SIZES, "--allow-missing")
+    assert done.exit_code == 0, done.output
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--unit", "furlong", "--spacing", 1, 1, 1], "unknown unit 'furlong'"),
+        (["--axes", "ZYX"], "do not fit"),
+        (["--tile-overlap", 100], "half a tile"),
+        (["--workers", 0], "--workers"),
+        (["--scheduler", "tcp://127.0.0.1:9", "--device", "auto"], "device"),
+        (["--level", 3], "no level 3"),
+        (["--model", "nothing.pt"], "nothing.pt"),
+    ],
+)
+def test_what_cannot_be_is_said_in_a_line(tmp_path, image, options, words):
+    if "--level" in options:
+        image = tmp_path / "image.tif"
+        import tifffile
+
+        tifffile.imwrite(image, np.zeros((200, 200), np.uint8))
+    assert words in message(image, "--out", tmp_path / "labels.zarr", *SIZES, *options)
+    assert not (tmp_path / "labels.zarr").exists()
+    assert "ends in .zarr" in message(image, "--out", tmp_path / "labels", *SIZES)
+
+
+def test_a_unit_of_the_file_that_is_not_known(tmp_path):
+    group = zarr.create_group(tmp_path / "in.zarr")
+    group.create_array("0", shape=(64, 64), chunks=(64, 64), dtype="uint8")[:] = 7
+    axes = [{"name": name, "type": "space", "unit": "cubit"} for name in "yx"]
+    scale = [{"type": "scale", "scale": [0.5, 0.5]}]
+    dataset = {"path": "0", "coordinateTransformations": scale}
+    group.attrs["ome"] = {"version": "0.5", "multiscales": [{"axes": axes, "datasets": [dataset]}]}
+    assert "'cubit'" in message(tmp_path / "in.zarr", "--out", tmp_path / "labels.zarr", *SIZES)
+
+
+def test_a_level_of_a_pyramid_has_larger_pixels(tmp_path):
+    pixels = cells((256, 256), seed=1, large=0)[0]
+    group = zarr.create_group(tmp_path / "in.zarr")
+    datasets = []
+    for level in (0, 1):
+        part = np.minimum(pixels[:: 2**level, :: 2**level], 250)
+        group.create_array(str(level), shape=part.shape, chunks=(128, 128), dtype=part.dtype)[:] = part
+        scale = [{"type": "scale", "scale": [0.5 * 2**level] * 2}]
+        datasets.append({"path": str(level), "coordinateTransformations": scale})
+    axes = [{"name": name, "type": "space", "unit": "micrometer"} for name in "yx"]
+    group.attrs["ome"] = {"version": "0.5", "multiscales": [{"axes": axes, "datasets": datasets}]}
+    done = invoke(tmp_path / "in.zarr", "--out", tmp_path / "labels.zarr", *SIZES, "--level", 1)
+    assert done.exit_code == 0, done.output
+    table = pd.read_csv(tmp_path / "labels.objects.csv")
+    assert len(table)
+    np.testing.assert_allclose(table["area_micrometer2"], table["area"])
+    for size, level in (("0.5 um", 0), ("600 nm", 0), ("0.7 um", 0), ("0.8 um", 1), ("1 um", 1), ("9 um", 1)):
+        out = tmp_path / f"{size}.zarr"
+        done = invoke(tmp_path / "in.zarr", "--out", out, *SIZES, "--pixel-size", size)
+        assert done.exit_code == 0 and f"level {level} of the pyramid" in done.output, done.output
+        same = pd.read_csv(tmp_path / f"{size}.objects.csv").equals(table)
+        assert same == (level == 1)
+    both = ["--level", 1, "--pixel-size", "1 um"]
+    assert "give one of them" in message(tmp_path / "in.zarr", "--out", tmp_path / "o.zarr", *SIZES, *both)
+    for size, words in (("0 um", "a length above 0"), ("1 um2", "a length"), ("x", "give a number")):
+        wrong = message(tmp_path / "in.zarr", "--out", tmp_path / "o.zarr", *SIZES, "--pixel-size", size)
+        assert words in wrong
+
+
+def test_a_pixel_size_is_of_no_use_where_the_file_gives_none(image, tmp_path):
+    words = message(image, "--out", tmp_path / "labels.zarr", *SIZES, "--pixel-size", "1 um")
+    assert "nothing says how large a pixel is" in words
+    done = invoke(image, "--out", tmp_path / "labels.zarr", *SIZES, "--pixel-size", 3)
+    assert done.exit_code == 0 and "level 0" in done.output, "an image without a pyramid"
+
+
+def test_runs_that_are_not_there(tmp_path):
+    for verb, words in (("status", "no run"), ("stop", "no run is writing"), ("resume", "no run to go on")):
+        assert words in message(verb, tmp_path / "labels.zarr", command="runs")
+
+
+def test_the_state_of_a_run_is_told(image, tmp_path):
+    invoke(image, "--out", tmp_path / "labels.zarr", *SIZES)
+    assert "finished" in invoke("status", tmp_path / "labels.zarr", command="runs").output

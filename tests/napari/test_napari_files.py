@@ -1,0 +1,122 @@
+"""COCO JSON and labels through napari's File menu, as its readers and writers."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import tifffile
+from napari_kit import live_result, move
+from npe2 import PluginManager
+from npe2.io_utils import read, write
+from pycocotools import mask as coco_mask
+
+from napari_sam2_automask import paint, select
+from napari_sam2_automask._napari.run.place_result import RECORD_KEY
+from napari_sam2_automask.errors import ImageError
+from napari_sam2_automask.files.coco import to_coco
+
+PLUGIN = "napari-sam2-automask"
+
+
+@pytest.fixture
+def viewer(make_napari_viewer):
+    """A viewer in which napari finds the plugin's readers and writers."""
+    viewer = make_napari_viewer()
+    PluginManager.instance().discover()
+    return viewer
+
+
+def segmentations(path):
+    return {a["id"]: a["segmentation"] for a in json.loads(path.read_text())["annotations"]}
+
+
+def test_whole_masks_go_out_and_come_back_exactly(viewer, qtbot, tmp_path):
+    widget, layer = live_result(viewer, qtbot)
+    first, second = tmp_path / "one.json", tmp_path / "two.json"
+    layer.save(str(first), plugin=PLUGIN)
+    masks = select(widget.live.live_layer.candidates, widget.form.settings)
+    expected = {a["id"]: a["segmentation"] for a in to_coco(paint(masks))["annotations"]}
+    assert segmentations(first) == expected
+    covered = [i for i, rle in expected.items() if coco_mask.area(rle) > (layer.data == i).sum()]
+    assert covered  # masks that overlap, which labels alone could not give
+    # Back as a layer, and out again.
+    (back,) = viewer.open(str(first), plugin=PLUGIN)
+    np.testing.assert_array_equal(back.data > 0, layer.data > 0)
+    assert back.features["index"].tolist() == sorted(expected)
+    back.save(str(second), plugin=PLUGIN)
+    assert segmentations(second) == expected
+
+
+def test_what_was_edited_goes_out_as_it_was_left(viewer, qtbot, tmp_path):
+    widget, layer = live_result(viewer, qtbot)
+    move(qtbot, widget, "pred_iou_thresh", 0.9)
+    label = int(np.unique(layer.data)[1])
+    layer.data_setitem((np.array([0, 0]), np.array([0, 1])), label)
+    path = tmp_path / "edited.json"
+    layer.save(str(path), plugin=PLUGIN)
+    written = segmentations(path)
+    np.testing.assert_array_equal(coco_mask.decode(written[label]), layer.data == label)
+    (back,) = viewer.open(str(path), plugin=PLUGIN)
+    back.data[:] = np.where(back.data == label, 0, back.data)
+    back.save(str(path), plugin=PLUGIN)
+    again = segmentations(path)
+    assert label not in again
+    same = [i for i in again if again[i] == written[i]]
+    assert len(same) >= len(again) - 2  # all but those that the edited object lay over
+
+
+def test_planes_of_a_stack_are_images(viewer, tmp_path):
+    labels = np.zeros((3, 8, 9), np.uint16)
+    labels[0, 2:4, 3:6], labels[2, 2:4, 3:6], labels[2, 7, 8] = 5, 5, 6
+    path = tmp_path / "stack.json"
+    viewer.add_labels(labels, name="stack").save(str(path), plugin=PLUGIN)
+    content = json.loads(path.read_text())
+    assert [image["file_name"] for image in content["images"]] == [f"stack plane {k}" for k in range(3)]
+    assert [(a["id"], a["image_id"], a["label"]) for a in content["annotations"]] == [
+        (1, 1, 5),
+        (2, 3, 5),
+        (3, 3, 6),
+    ]
+    assert content["annotations"][0]["bbox"] == [3, 2, 3, 2]
+
+
+@pytest.mark.parametrize("content", ["[1, 2]", '{"settings": {}}', "no json", '{"images": []}'])
+def test_other_json_is_declined(viewer, tmp_path, content):
+    path = tmp_path / "other.json"
+    path.write_text(content)
+    with pytest.raises(ValueError, match="refused the file"):
+        read([str(path)], plugin_name=PLUGIN, stack=False)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda a: a["segmentation"].update(size=[3, 4]), "size"),
+        (lambda a: a["segmentation"].update(counts=[1, 2]), "run lengths"),
+        (lambda a: a.update(id=0), "number them anew"),
+        (lambda a: a.pop("segmentation"), "segmentation"),
+    ],
+)
+def test_broken_annotations_are_named(viewer, tmp_path, change, words):
+    path = tmp_path / "cells.json"
+    labels = np.zeros((8, 9), np.uint16)
+    labels[2:4, 3:6] = 1
+    write(str(path), [(labels, {"name": "cells"}, "labels")], plugin_name=PLUGIN)
+    content = json.loads(path.read_text())
+    change(content["annotations"][0])
+    path.write_text(json.dumps(content))
+    with pytest.raises(ImageError, match=words):
+        read([str(path)], plugin_name=PLUGIN, stack=False)
+
+
+def test_labels_keep_table_and_record_beside_them(viewer, qtbot, tmp_path):
+    _, layer = live_result(viewer, qtbot)
+    path = tmp_path / "out.tif"
+    written = layer.save(str(path), plugin=PLUGIN)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["out.csv", "out.record.json", "out.tif"]
+    assert len(written) == 3
+    np.testing.assert_array_equal(tifffile.imread(path), layer.data)
+    assert json.loads((tmp_path / "out.record.json").read_text()) == layer.metadata[RECORD_KEY]
+    assert len((tmp_path / "out.csv").read_text().splitlines()) == 1 + len(layer.features)

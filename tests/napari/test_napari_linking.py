@@ -1,0 +1,122 @@
+"""Stacks whose objects keep their number from plane to plane."""
+
+from __future__ import annotations
+
+import shlex
+
+import numpy as np
+import pandas as pd
+import pytest
+from napari.layers import Tracks
+from napari_kit import copied, dock, labels_of, run
+
+from napari_sam2_automask._napari.run.outcome import PlaneResult
+from napari_sam2_automask._napari.run.place_result import RECORD_KEY
+from napari_sam2_automask.errors import ImageError
+
+PLANES = 4
+
+
+class TwoMovers:
+    """Finds the two bright squares of a plane and numbers them as it happens."""
+
+    def __call__(self, plane, request, progress):
+        labels = np.where(plane > 150, 5, np.where(plane > 50, 9, 0)).astype(np.uint16)
+        if plane.max() % 2:  # another number in every other plane
+            labels = np.where(labels == 5, 2, labels).astype(np.uint16)
+        ids = np.unique(labels)[1:].astype(np.int64)
+        return PlaneResult(labels, pd.DataFrame({"index": ids}), {"settings": {}}, {}, True, "cpu")
+
+
+def stack():
+    image = np.zeros((PLANES, 30, 40), np.uint8)
+    for t in range(PLANES):
+        image[t, 5:12, 4 + 3 * t : 12 + 3 * t] = 200 + t
+        image[t, 20:26, 30 - 2 * t : 36 - 2 * t] = 100
+    return image
+
+
+def open_on(viewer, link, **how):
+    viewer.add_image(stack(), name="movie", **how)
+    widget = dock(viewer, TwoMovers())
+    assert widget.images.link_combo.isHidden()
+    widget.images.planes.combo.setCurrentIndex(1)
+    assert not widget.images.link_combo.isHidden()
+    widget.images.link_combo.setCurrentIndex(widget.images.link_combo.findData(link))
+    return widget
+
+
+def test_objects_keep_their_number_in_time_and_become_tracks(make_napari_viewer, qtbot):
+    viewer = make_napari_viewer()
+    widget = open_on(viewer, "t", scale=(1, 2, 3), translate=(0, 5, 7))
+    run(qtbot, widget)
+    (labels,) = labels_of(viewer)
+    np.testing.assert_array_equal(labels.data > 0, stack() > 0)
+    for plane, image in zip(labels.data, stack(), strict=True):
+        assert set(plane[image > 150]) == {labels.data[0, 6, 5]}
+        assert set(plane[(image > 50) & (image < 150)]) == {labels.data[0, 22, 31]}
+    assert labels.features["n_planes"].tolist() == [PLANES, PLANES]
+    assert labels.metadata[RECORD_KEY]["link"]["along"] == "time"
+    (tracks,) = [layer for layer in viewer.layers if isinstance(layer, Tracks)]
+    assert len(tracks.data) == 2 * PLANES
+    np.testing.assert_allclose(tracks.scale, labels.scale)
+    np.testing.assert_allclose(tracks.translate, labels.translate)
+    for _, t, y, x in tracks.data:
+        assert labels.data[int(t), round(y), round(x)] > 0
+    # Again: both are replaced.
+    run(qtbot, widget)
+    assert len(labels_of(viewer)) == 1
+    assert sum(isinstance(layer, Tracks) for layer in viewer.layers) == 1
+    assert "--link" in shlex.split(copied(widget.copies.command))
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (1, 0, 2)])
+def test_bodies_have_volumes(make_napari_viewer, qtbot, order):
+    viewer = make_napari_viewer()
+    image = np.transpose(stack(), order)
+    viewer.add_image(image, scale=np.array([4, 2, 2])[list(order)], units="um")
+    viewer.dims.order = order
+    widget = dock(viewer, TwoMovers())
+    widget.images.planes.combo.setCurrentIndex(1)
+    widget.images.link_combo.setCurrentIndex(1)
+    run(qtbot, widget)
+    (labels,) = labels_of(viewer)
+    np.testing.assert_array_equal(labels.data > 0, image > 0)
+    assert len(np.unique(labels.data)) == 3
+    volumes = labels.features.set_index("index")["volume_um3"]
+    for label, volume in volumes.items():
+        assert volume == pytest.approx(np.count_nonzero(labels.data == label) * 16)
+    assert not [layer for layer in viewer.layers if isinstance(layer, Tracks)]
+
+
+def test_a_range_is_linked_and_its_planes_are_counted_in_the_stack(make_napari_viewer, qtbot):
+    viewer = make_napari_viewer()
+    widget = open_on(viewer, "t")
+    planes = widget.images.planes
+    planes.combo.setCurrentIndex(planes.combo.findData("range"))
+    planes.first.setValue(1)
+    planes.last.setValue(2)
+    widget.images.link_combo.setCurrentIndex(widget.images.link_combo.findData("t"))
+    run(qtbot, widget)
+    (labels,) = labels_of(viewer)
+    assert [bool(plane.any()) for plane in labels.data] == [False, True, True, False]
+    np.testing.assert_array_equal(labels.data[1:3] > 0, stack()[1:3] > 0)
+    assert labels.features["first_plane"].tolist() == [1, 1]
+    assert labels.features["n_planes"].tolist() == [2, 2]
+    (tracks,) = [layer for layer in viewer.layers if isinstance(layer, Tracks)]
+    assert sorted(set(tracks.data[:, 1])) == [1, 2]
+
+
+@pytest.mark.parametrize("name", ["pos", "Position", "P"])
+def test_positions_are_neither_linked_nor_projected(make_napari_viewer, name):
+    viewer = make_napari_viewer()
+    viewer.add_image(np.ones((3, 20, 30)), axis_labels=(name, "y", "x"))
+    widget = dock(viewer)
+    combo = widget.images.planes.combo
+    combo.setCurrentIndex(combo.findData("all"))
+    assert widget.images.link_combo.isHidden()
+    widget.images.link_combo.setCurrentIndex(1)
+    assert widget.request().link == ""
+    combo.setCurrentIndex(combo.findData("max"))
+    with pytest.raises(ImageError, match="not projected on each other"):
+        widget.request()
