@@ -24,8 +24,7 @@ from napari_sam2_automask.evaluation.score import iou_matrix, match
 from napari_sam2_automask.files.reading import read_image
 from napari_sam2_automask.large.output.omezarr import open_levels
 from napari_sam2_automask.large.run import segment_large
-from napari_sam2_automask.large.source.diameter import diameter_of
-from napari_sam2_automask.large.source.sampling import contrast_of
+from napari_sam2_automask.large.source.sampling import contrast_of, diameter_of
 from napari_sam2_automask.large.source.source import FileSource
 from napari_sam2_automask.large.tile_segmenter import ModelSegmenter
 from napari_sam2_automask.large.tiles.grid import Grid

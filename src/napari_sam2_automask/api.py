@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from napari_sam2_automask.candidates.candidates import Candidates
     from napari_sam2_automask.models import Model
-    from napari_sam2_automask.painting.labels import Segmentation
+    from napari_sam2_automask.painting.segmentation import Segmentation
     from napari_sam2_automask.settings.amg import AmgSettings
 
 

@@ -7,25 +7,25 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_sam2_automask.candidates.pooling import take
-from napari_sam2_automask.image.channels import compose, measure_channels, mix
-from napari_sam2_automask.image.view import image_hash, to_model_view
-from napari_sam2_automask.painting.labels import Segmentation, paint
+from napari_sam2_automask.candidates.pooling import take_inside
+from napari_sam2_automask.image.channels import measure_channels
+from napari_sam2_automask.image.picture import views_of
+from napari_sam2_automask.image.view import image_hash
+from napari_sam2_automask.painting.labels import paint
 from napari_sam2_automask.progress import ProgressCallback, no_progress
 from napari_sam2_automask.proposal.passes import propose_view
 from napari_sam2_automask.record import make_record
 from napari_sam2_automask.settings.presets import Preset, resolve_settings
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from napari_sam2_automask.candidates.candidates import Floor
-    from napari_sam2_automask.files.reading import LoadedImage
+    from napari_sam2_automask.image.picture import LoadedImage
     from napari_sam2_automask.image.region import Region
     from napari_sam2_automask.models import Model
+    from napari_sam2_automask.painting.segmentation import Segmentation
     from napari_sam2_automask.settings.amg import AmgSettings
 
-__all__ = ["segment_loaded", "views_of", "with_hashes"]
+__all__ = ["segment_loaded", "with_hashes"]
 
 
 def segment_loaded(
@@ -77,7 +77,7 @@ def segment_loaded(
     view, *also = views_of(image, contrast_limits)
     candidates = propose_view(view, proposal or resolved, model, also=also, progress=progress, floor=floor)
     if region is not None:
-        candidates = take(candidates, region.rows_inside(candidates))
+        candidates = take_inside(candidates, region.mask)
     record = make_record(
         resolved,
         preset=own_preset or preset,
@@ -111,20 +111,3 @@ def with_hashes(done: Segmentation) -> Segmentation:
     if done.levels is not None:
         hashes["levels_sha256"] = image_hash(done.levels)
     return replace(done, record={**done.record, **hashes})
-
-
-def views_of(image: LoadedImage, limits: tuple[float, float] | None) -> list[NDArray[np.uint8]]:
-    """Return what the model is to see: one picture, or one for each channel."""
-    if image.channels is None:
-        return [to_model_view(image.array, rgb=image.rgb, contrast_limits=limits)]
-    channels = list(np.moveaxis(image.array, -1, 0))
-    if image.looks and image.channels == "mix":
-        return [compose(channels, image.looks)]
-    if image.looks:
-        return [
-            to_model_view(channel, rgb=False, contrast_limits=look.contrast_limits)
-            for channel, look in zip(channels, image.looks, strict=True)
-        ]
-    if image.channels == "mix":
-        return [mix(channels, limits)]
-    return [to_model_view(one, rgb=False, contrast_limits=limits) for one in channels]

@@ -8,10 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
-
-if TYPE_CHECKING:
-    from napari_sam2_automask.candidates.candidates import Candidates
+from typing import Any, TypeAlias
 
 __all__ = ["Cancelled", "Progress", "ProgressCallback", "no_progress"]
 
@@ -43,10 +40,10 @@ class Cancelled(Exception):
     Attributes
     ----------
     candidates : Candidates or None
-        The candidates found before the work stopped, filled in by ``propose`` while the exception passes.
+        What was found before the work stopped, filled in by ``propose`` while the exception passes.
     """
 
-    def __init__(self, message: str = "cancelled", candidates: Candidates | None = None) -> None:
+    def __init__(self, message: str = "cancelled", candidates: Any = None) -> None:
         super().__init__(message)
         self.candidates = candidates
 

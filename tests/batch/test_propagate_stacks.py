@@ -21,7 +21,7 @@ from napari_sam2_automask.errors import AutomaskError
 from napari_sam2_automask.files.pick import Pick
 from napari_sam2_automask.replay.replaying import replay
 from napari_sam2_automask.settings.amg import AmgSettings
-from napari_sam2_automask.stack.propagating import Propagation
+from napari_sam2_automask.stack.carrying import Propagation
 from napari_sam2_automask.workers.executor import Serial
 
 SHAPE = (48, 64)

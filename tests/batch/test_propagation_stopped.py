@@ -8,17 +8,17 @@ import tifffile
 import torch
 from video_network import video_model
 
-from napari_sam2_automask.batch import resume_point as unfinished
+from napari_sam2_automask.batch import resume_point
 from napari_sam2_automask.batch.resume_point import Unfinished
 from napari_sam2_automask.batch.run_stacks import run_stacks
 from napari_sam2_automask.batch.stack_jobs import plan_stacks
 from napari_sam2_automask.errors import UnfinishedError
 from napari_sam2_automask.files.pick import Pick
 from napari_sam2_automask.progress import Cancelled, no_progress
-from napari_sam2_automask.proposal import passes as proposal
+from napari_sam2_automask.proposal import passes
 from napari_sam2_automask.settings.amg import AmgSettings
-from napari_sam2_automask.stack import carrying as spreading
-from napari_sam2_automask.stack.propagating import Propagation
+from napari_sam2_automask.stack import carrying
+from napari_sam2_automask.stack.carrying import Propagation
 
 SETTINGS = AmgSettings(points_per_side=2, pred_iou_thresh=0.0, stability_score_thresh=0.0)
 # Objects are found on planes 1, 3 and 5; those of 3 and 5 are carried back as well.
@@ -36,8 +36,8 @@ def one_thread():
 @pytest.fixture(autouse=True)
 def often(monkeypatch):
     """Keep how far a run is after every plane."""
-    monkeypatch.setattr(unfinished, "_EVERY", 0.0)
-    monkeypatch.setattr(unfinished, "_SHARE", 1e9)
+    monkeypatch.setattr(resume_point, "_EVERY", 0.0)
+    monkeypatch.setattr(resume_point, "_SHARE", 1e9)
 
 
 @pytest.fixture
@@ -74,15 +74,15 @@ def stopped(body, out, **more):
 @pytest.mark.parametrize("later", [0, 1, 3])
 def test_stopped_after_every_plane_it_ends_in_the_same_files(body, tmp_path, monkeypatch, later):
     asked = []
-    propose_view = proposal.propose_view
+    propose_view = passes.propose_view
 
     def counted(*arguments, **named):
         asked.append(arguments)
         return propose_view(*arguments, **named)
 
-    monkeypatch.setattr(proposal, "propose_view", counted)
+    monkeypatch.setattr(passes, "propose_view", counted)
     # Whatever has a free pixel is new: random masks cover each other, and new ones are to be carried back.
-    monkeypatch.setattr(spreading, "_COVERED", 1.0)
+    monkeypatch.setattr(carrying, "_COVERED", 1.0)
     told = []
     assert carry(body, tmp_path / "whole", told.append).status == "done"
     planes, found = told[-1].done, len(asked)
@@ -147,7 +147,7 @@ def test_what_a_killed_writer_left_goes(tmp_path):
 
 
 def test_it_is_written_from_time_to_time(tmp_path, monkeypatch):
-    monkeypatch.setattr(unfinished, "_EVERY", 1000.0)
+    monkeypatch.setattr(resume_point, "_EVERY", 1000.0)
     keeper = Unfinished(tmp_path / "state", {"run": 1})
     keeper.keep(lambda: pytest.fail("too early"))
     monkeypatch.setattr(keeper, "_next", 0.0)

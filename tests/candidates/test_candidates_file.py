@@ -12,7 +12,7 @@ import pytest
 from candidate_factory import make_candidates, random_candidates
 
 from napari_sam2_automask import AmgSettings, select
-from napari_sam2_automask.candidates import file as candidates_file
+from napari_sam2_automask.candidates import file
 from napari_sam2_automask.candidates.file import load_candidates, save_candidates
 from napari_sam2_automask.errors import CandidatesError, OutputError
 
@@ -78,7 +78,7 @@ def test_repairs_of_candidates_that_are_not_there_are_refused(saved):
         entries = {name: data[name] for name in data.files}
     entries["repairs"] = np.array([[99, 0, 0]], np.int32)
     header = json.loads(entries.pop("header").tobytes())
-    header["sha256"] = candidates_file._digest(entries, header)
+    header["sha256"] = file._digest(entries, header)
     np.savez(path, header=np.frombuffer(json.dumps(header).encode(), np.uint8), **entries)
     with pytest.raises(CandidatesError, match="do not fit: repairs"):
         load_candidates(path)

@@ -12,14 +12,14 @@ from typer.testing import CliRunner
 
 from napari_sam2_automask.cli.app import app
 from napari_sam2_automask.errors import AutomaskError
-from napari_sam2_automask.large import tile_segmenter as segmenter
+from napari_sam2_automask.large import tile_segmenter
 from napari_sam2_automask.large.output.omezarr import open_levels, read_attributes
 from napari_sam2_automask.large.output.run_folder import run_folder
-from napari_sam2_automask.large.source import diameter
+from napari_sam2_automask.large.source import sampling
 from napari_sam2_automask.large.source.source import FileSource
 
 # The estimate itself, which other tests do without.
-ESTIMATE = diameter.diameter_of
+ESTIMATE = sampling.diameter_of
 SIZES = ["--tile", 128, "--tile-overlap", 32, "--device", "cpu", "--threads", 1]
 
 
@@ -48,8 +48,8 @@ def cheap(monkeypatch):
 
         return segment
 
-    monkeypatch.setattr(segmenter.ModelSegmenter, "load", load)
-    monkeypatch.setattr(diameter, "diameter_of", lambda *_, **__: 20.0)
+    monkeypatch.setattr(tile_segmenter.ModelSegmenter, "load", load)
+    monkeypatch.setattr(sampling, "diameter_of", lambda *_, **__: 20.0)
     return done
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from parity_kit import blobs, small_network
 
-from napari_sam2_automask.engine.decoder import low_rank as decoding
+from napari_sam2_automask.engine.decoder import low_rank
 from napari_sam2_automask.engine.decoder.attention_heads import by_head, shared_matmul
 from napari_sam2_automask.engine.decoder.low_rank import LowRankDecoder, fits
 from napari_sam2_automask.engine.decoder.plain import PlainDecoder
@@ -34,7 +34,7 @@ def _decode(decoder, sparse: torch.Tensor, floor: float = float("-inf")):
 def tiles(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Image tokens of a tile and tiles worked on at a time, some so small that there are several."""
     for name, value in zip(("_TILE", "_TILES"), request.param, strict=True):
-        monkeypatch.setattr(decoding, name, value)
+        monkeypatch.setattr(low_rank, name, value)
 
 
 @pytest.mark.usefixtures("tiles")

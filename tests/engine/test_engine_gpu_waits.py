@@ -11,8 +11,8 @@ from fake_gpu import FakeGPU
 from parity_kit import blobs, small_network
 
 from napari_sam2_automask.candidates.candidates import Floor
-from napari_sam2_automask.engine import memory, proposal_run as proposing
-from napari_sam2_automask.engine.decoder import mask_measures as lowres
+from napari_sam2_automask.engine import memory, proposal_run
+from napari_sam2_automask.engine.decoder import mask_measures
 from napari_sam2_automask.engine.encoder.encode import encode
 from napari_sam2_automask.engine.points.grid import Crop
 from napari_sam2_automask.engine.prompting import Answer, Asker
@@ -74,11 +74,11 @@ def test_a_larger_batch_starts_fewer_operations_for_each_point() -> None:
 def test_batches_are_asked_as_one_where_memory_is_free(
     monkeypatch: pytest.MonkeyPatch, network: Any, free: float, batch: int, lanes: int
 ) -> None:
-    monkeypatch.setattr(proposing.Proposal, "_device", torch.device("cuda"))
+    monkeypatch.setattr(proposal_run.Proposal, "_device", torch.device("cuda"))
     monkeypatch.setattr(memory, "is_cpu", lambda device: False)
     monkeypatch.setattr(memory, "available", lambda device: int(free))
-    monkeypatch.setattr(proposing, "check_budget", lambda *args: None)
-    proposal = proposing.Proposal(VIEW, AmgSettings(), network, lambda _: None, None, [])
+    monkeypatch.setattr(proposal_run, "check_budget", lambda *args: None)
+    proposal = proposal_run.Proposal(VIEW, AmgSettings(), network, lambda _: None, None, [])
     assert (proposal._batch, proposal._cores) == (batch, lanes)
 
 
@@ -108,12 +108,12 @@ def test_what_needs_a_value_is_noticed() -> None:
 @pytest.mark.parametrize("share", [0.0, 0.1, 1.0])
 def test_places_are_those_of_nonzero(share: float) -> None:
     true = torch.rand(3, 7, 5, generator=torch.Generator().manual_seed(0)) < share
-    places = lowres._places(true, int(true.sum()))
+    places = mask_measures._places(true, int(true.sum()))
     for ours, right in zip(places, true.nonzero(as_tuple=True), strict=True):
         assert torch.equal(ours, right)
 
 
 def test_no_masks_are_measured_too() -> None:
-    resizer = lowres.Resizer((8, 8), (20, 20), 0.0, 1.0, torch.device("cpu"))
+    resizer = mask_measures.Resizer((8, 8), (20, 20), 0.0, 1.0, torch.device("cpu"))
     measures = resizer.measure(torch.zeros(0, 8, 8), torch.ones(2, 8, 8))
     assert measures.area.tolist() == [400, 400]

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from scipy.ndimage import gaussian_filter
 
-from napari_sam2_automask.engine.decoder import mask_measures as lowres
+from napari_sam2_automask.engine.decoder import mask_measures
 from napari_sam2_automask.engine.decoder.mask_measures import Resizer
 from napari_sam2_automask.geometry.bilinear import Axis, resize_window
 from napari_sam2_automask.models import import_sam2
@@ -32,7 +32,7 @@ def test_same_as_resizing(
     import_sam2()
     from sam2.utils.amg import batched_mask_to_box, calculate_stability_score
 
-    monkeypatch.setattr(lowres, "_PIXELS", 5000)  # several rounds
+    monkeypatch.setattr(mask_measures, "_PIXELS", 5000)  # several rounds
     logits = _fields(smooth)
     full = F.interpolate(logits[None], size, mode="bilinear", align_corners=False)[0]
     measures = Resizer((64, 64), size, threshold, offset, torch.device("cpu")).measure(logits)

@@ -32,7 +32,7 @@ from napari_sam2_automask.engine import (
 from napari_sam2_automask.engine.decoder.low_rank import LowRankDecoder
 from napari_sam2_automask.engine.decoder.plain import PlainDecoder
 from napari_sam2_automask.engine.decoder.upscaling import Upscaler
-from napari_sam2_automask.engine.encoder import half_precision as precision
+from napari_sam2_automask.engine.encoder import half_precision
 from napari_sam2_automask.engine.encoder.cache import FeatureCache, features_cache
 from napari_sam2_automask.engine.encoder.encode import Features, encode
 from napari_sam2_automask.errors import ImageError, MemoryBudgetError, ModelError
@@ -124,8 +124,8 @@ def test_the_way_of_a_gpu_gives_the_same_masks(
 def test_half_precision_is_for_cuda_only(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     expected = propose(VIEW, BASE, model)
     assert _same(propose(VIEW, BASE.replace(half_precision=True), model), expected)
-    assert precision.is_half(BASE.replace(half_precision=True), torch.device("cuda"))
-    assert not precision.is_half(BASE, torch.device("cuda"))
+    assert half_precision.is_half(BASE.replace(half_precision=True), torch.device("cuda"))
+    assert not half_precision.is_half(BASE, torch.device("cuda"))
     keys: list[str] = []
     original = FeatureCache.get
     monkeypatch.setattr(crop_features, "is_half", lambda settings, device: settings.half_precision)
@@ -321,14 +321,14 @@ def test_half_precision_stays_near_single_precision(network: Model) -> None:
     """On a CPU, which rounds alike. Only a Hiera trunk has perceptrons that are worth it."""
     own = small_network(0)
     single = encode(own, VIEW, lambda: None)
-    (half,) = precision.encode_in_half(own, lambda: [encode(own, VIEW, lambda: None)])
+    (half,) = half_precision.encode_in_half(own, lambda: [encode(own, VIEW, lambda: None)])
     again = encode(own, VIEW, lambda: None)
     for a, b, c in zip(*((x.image_embed, *x.high_res) for x in (single, half, again)), strict=True):
         assert b.dtype == torch.float32
         assert 0 < float((a - b).abs().max()) < 0.01 * float(a.abs().max())
         assert torch.equal(a, c)
     bundled = network.network
-    (half,) = precision.encode_in_half(bundled, lambda: [encode(bundled, VIEW, lambda: None)])
+    (half,) = half_precision.encode_in_half(bundled, lambda: [encode(bundled, VIEW, lambda: None)])
     assert torch.equal(half.image_embed, encode(bundled, VIEW, lambda: None).image_embed)
 
 
@@ -338,7 +338,7 @@ def test_what_half_precision_cannot_hold_is_computed_again() -> None:
     for block in own.image_encoder.trunk.blocks:
         block.mlp.layers[0].bias.fill_(1e6)  # beyond the largest number of half precision
     single = encode(own, VIEW, lambda: None)
-    (found,) = precision.encode_in_half(own, lambda: [encode(own, VIEW, lambda: None)])
+    (found,) = half_precision.encode_in_half(own, lambda: [encode(own, VIEW, lambda: None)])
     assert torch.equal(found.image_embed, single.image_embed)
 
 

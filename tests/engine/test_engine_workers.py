@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from napari_sam2_automask.engine.lanes import in_order
-from napari_sam2_automask.models.runtime.patience import patient_openmp, wait_patiently
+from napari_sam2_automask.models.runtime.process_guards import patient_openmp, wait_patiently
 
 
 @pytest.mark.parametrize("cores", [1, 2, 7])
@@ -76,7 +76,7 @@ def test_whoever_ticks_can_stop_it() -> None:
 def test_programs_wait_without_spinning_unless_told_otherwise() -> None:
     """GNU's OpenMP says what it was told; what a user has set stays."""
     room = "napari_sam2_automask.models.runtime"
-    code = f"from {room}.patience import wait_patiently; wait_patiently(); import torch"
+    code = f"from {room}.process_guards import wait_patiently; wait_patiently(); import torch"
     for told, expected in ((None, "PASSIVE"), ("ACTIVE", "ACTIVE")):
         environment = {**os.environ, "OMP_DISPLAY_ENV": "TRUE"}
         environment.pop("OMP_WAIT_POLICY", None)

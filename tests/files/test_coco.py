@@ -11,7 +11,8 @@ from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
 
 from napari_sam2_automask.errors import ImageError, SettingsError
-from napari_sam2_automask.files.coco import from_coco, to_coco, uncompressed_rle
+from napari_sam2_automask.files.coco import from_coco, to_coco
+from napari_sam2_automask.geometry.run_lengths import uncompressed_rle
 from napari_sam2_automask.painting.labels import paint
 from napari_sam2_automask.settings.amg import AmgSettings
 

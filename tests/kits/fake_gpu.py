@@ -13,7 +13,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from napari_sam2_automask.engine import prompting as asking
+from napari_sam2_automask.engine import prompting
 from napari_sam2_automask.engine.decoder import (
     low_rank as decoder,
     mask_head as mask_reading,
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-_ROOMS = asking, decoder, host, lowres, mask_reading, plain
+_ROOMS = prompting, decoder, host, lowres, mask_reading, plain
 
 
 class FakeGPU:
@@ -59,7 +59,7 @@ class FakeGPU:
                 if hasattr(room, name):
                     enter(patch.object(room, name, getattr(self, f"_{name}")))
         enter(patch.object(torch.cuda, "current_stream"))
-        enter(patch.object(asking.Asker, "_lane", lambda _: nullcontext()))
+        enter(patch.object(prompting.Asker, "_lane", lambda _: nullcontext()))
         enter(torch.inference_mode())
         enter(self._fake)
         enter(_Guard(self))

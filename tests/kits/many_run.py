@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from mask_factory import make_masks, rectangle
 
-from napari_sam2_automask.batch import run_images as jobs
+from napari_sam2_automask.batch import run_images
 from napari_sam2_automask.batch.run_on_workers import JobTask
 from napari_sam2_automask.painting.labels import paint
 from napari_sam2_automask.progress import Cancelled, Progress, no_progress
@@ -30,7 +30,7 @@ class CheapTask(JobTask):
     wait_at: int = -1
 
     def __call__(self, item):
-        with patch.object(jobs, "segment_loaded", self._segment):
+        with patch.object(run_images, "segment_loaded", self._segment):
             return super().__call__(item)
 
     def _load(self):

@@ -14,8 +14,8 @@ from large_run import SIZES, Cheap
 
 from napari_sam2_automask.errors import ImageError, OutputError
 from napari_sam2_automask.evaluation.score import match
-from napari_sam2_automask.files import atomic as files
-from napari_sam2_automask.large import tasks as steps
+from napari_sam2_automask.files import atomic
+from napari_sam2_automask.large import tasks
 from napari_sam2_automask.large.output.omezarr import open_levels
 from napari_sam2_automask.large.output.run_folder import Results, differences
 from napari_sam2_automask.large.run import segment_large
@@ -134,7 +134,7 @@ def test_an_unfinished_run_is_refused_for_another_image_or_setting(image, tmp_pa
         segment_large(*run, **(SIZES | {"overlap": 40}))
     changed = image.copy()
     changed[250, 300] ^= 1
-    steps.forget()
+    tasks.forget()
     other = tmp_path / "other.tif"
     tifffile.imwrite(other, changed)
     with pytest.raises(OutputError, match=r"image.content was .* is now"):
@@ -206,7 +206,7 @@ def test_a_full_disk_stops_the_run_and_nothing_is_lost(image, tmp_path, monkeypa
                 raise OSError(errno.ENOSPC, "No space left on device")
         real(source, target)
 
-    monkeypatch.setattr(files.os, "replace", full)
+    monkeypatch.setattr(atomic.os, "replace", full)
     with pytest.raises(OutputError, match=r"no space left .* run the same again"):
         segment_large(ArraySource(image), tmp_path / "a.zarr", Cheap(str(log)), **SIZES)
     assert not list((tmp_path / "a.zarr.run").rglob("*.tmp"))

@@ -12,7 +12,7 @@ import pytest
 from napari_sam2_automask._napari.contributions.open_demo import add_results
 from napari_sam2_automask._napari.run.place_result import RECORD_KEY
 from napari_sam2_automask.evaluation.demo import DEMO_PRESETS, DemoResult
-from napari_sam2_automask.painting.labels import Segmentation
+from napari_sam2_automask.painting.segmentation import Segmentation
 from napari_sam2_automask.samples import samples
 from napari_sam2_automask.settings.amg import AmgSettings
 

@@ -12,8 +12,8 @@ from pycocotools import mask as coco_mask
 
 from napari_sam2_automask import paint, select
 from napari_sam2_automask._napari.contributions.coco_layers import coco_of
+from napari_sam2_automask.candidates.pooling import take_inside
 from napari_sam2_automask.errors import ImageError
-from napari_sam2_automask.image.region import Region
 
 IMAGE = np.random.default_rng(0).random((60, 80))
 
@@ -115,12 +115,16 @@ def test_objects_outside_the_shapes_are_left_out():
     candidates = random_candidates((80, 100), 60, seed=2, settings=LOW)
     mask = np.zeros((80, 100), bool)
     mask[:, :50] = True
-    rows = Region("left", (0, 0, 80, 100), mask).rows_inside(candidates)
-    assert 0 < len(rows) < len(candidates)
+    inside = take_inside(candidates, mask)
+    assert 0 < len(inside) < len(candidates)
+    shares = []
     for row in range(len(candidates)):
         _, x0, pixels = candidates.mask(row)
-        share = (np.nonzero(pixels)[1] + x0 < 50).mean()
-        assert (row in rows) == (share >= 0.5)
+        shares.append((np.nonzero(pixels)[1] + x0 < 50).mean())
+    rows = [row for row, share in enumerate(shares) if share >= 0.5]
+    np.testing.assert_array_equal(inside.predicted_iou, candidates.predicted_iou[rows])
+    np.testing.assert_array_equal(inside.boxes, candidates.boxes[rows])
+    assert take_inside(candidates, None) is candidates
 
 
 class CutSegmenter(BlobSegmenter):

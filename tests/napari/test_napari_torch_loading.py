@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from napari_sam2_automask._napari.common import torch_loading
-from napari_sam2_automask.models.runtime import process_guards as triton_guard
+from napari_sam2_automask.models.runtime import process_guards
 
 
 @pytest.mark.display
@@ -56,9 +56,9 @@ viewer.close()
 @pytest.mark.parametrize(("maps", "shut_out"), [("7f00 libLLVM-15.so.1", True), ("7f00 libc.so.6", False)])
 def test_triton_is_shut_out_only_beside_another_llvm(monkeypatch, maps, shut_out):
     monkeypatch.delitem(sys.modules, "triton", raising=False)
-    monkeypatch.setattr(triton_guard, "find_spec", lambda name: object())
-    monkeypatch.setattr(triton_guard.Path, "read_text", lambda *_, **__: maps)
-    assert triton_guard.avoid_triton_crash() == shut_out
+    monkeypatch.setattr(process_guards, "find_spec", lambda name: object())
+    monkeypatch.setattr(process_guards.Path, "read_text", lambda *_, **__: maps)
+    assert process_guards.avoid_triton_crash() == shut_out
     assert ("triton" in sys.modules) == shut_out
     if shut_out:
         with pytest.raises(ImportError):

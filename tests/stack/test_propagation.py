@@ -12,9 +12,10 @@ from napari_sam2_automask.errors import ImageError, ModelError, SettingsError
 from napari_sam2_automask.models import load_model
 from napari_sam2_automask.progress import Cancelled
 from napari_sam2_automask.settings.amg import AmgSettings
-from napari_sam2_automask.stack import propagating as propagation
+from napari_sam2_automask.stack import propagating
+from napari_sam2_automask.stack.carrying import Propagation
 from napari_sam2_automask.stack.linked_planes import number_planes
-from napari_sam2_automask.stack.propagating import Propagation, propagate_planes
+from napari_sam2_automask.stack.propagating import propagate_planes
 from napari_sam2_automask.stack.track_arrays import tracks
 
 SHAPE = (40, 60)
@@ -185,4 +186,4 @@ def test_numbers_follow_the_order_of_appearance():
     assert linked.labels[0, 0, 0] == linked.labels[1, 0, 0] == 1 and linked.labels[1, 2, 4] == 2
     assert linked.table["planes"].tolist() == ["0-1", "1"]
     assert linked.table["volume_um3"].tolist() == [2.0, 1.5]
-    assert propagation.Propagation(start="last").plane_of(4) == 3
+    assert propagating.Propagation(start="last").plane_of(4) == 3

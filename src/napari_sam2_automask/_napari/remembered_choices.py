@@ -10,8 +10,14 @@ from napari_sam2_automask.errors import SettingsError
 from napari_sam2_automask.settings.amg import AmgSettings
 
 if TYPE_CHECKING:
+    from qtpy.QtWidgets import QWidget
+    from superqt import QCollapsible
+
     from napari_sam2_automask._napari.common.memory import Store
-    from napari_sam2_automask._napari.widget import AutomaskWidget
+    from napari_sam2_automask._napari.image.panel import ImagePanel
+    from napari_sam2_automask._napari.settings.form import SettingsForm
+    from napari_sam2_automask._napari.settings.model_choice import ModelChoice
+    from napari_sam2_automask._napari.settings.preset_choice import PresetChoice
 
 __all__ = ["Remembered"]
 
@@ -24,15 +30,29 @@ class Remembered(QObject):
 
     Parameters
     ----------
-    widget : AutomaskWidget
-        Whose choices.
+    parent : QWidget
+        What it lives as long as.
     store : Store
         Where they are kept.
+    models, images, presets, form, parameters
+        The parts of the widget that hold the choices.
     """
 
-    def __init__(self, widget: AutomaskWidget, store: Store) -> None:
-        super().__init__(widget)
-        self._widget, self._store = widget, store
+    def __init__(
+        self,
+        parent: QWidget,
+        store: Store,
+        *,
+        models: ModelChoice,
+        images: ImagePanel,
+        presets: PresetChoice,
+        form: SettingsForm,
+        parameters: QCollapsible,
+    ) -> None:
+        super().__init__(parent)
+        self._store = store
+        self._models, self._images, self._presets = models, images, presets
+        self._form, self._parameters = form, parameters
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(SAVE_DELAY)
@@ -40,20 +60,20 @@ class Remembered(QObject):
 
     def restore(self) -> None:
         """Show the choices of the last session; those that do not fit any more are left out."""
-        widget, get = self._widget, self._store.get
-        widget.models.choose(get("model", "bundled"), get("device", "auto"))
-        widget.images.restore(get("contrast", "layer"))
-        widget.presets.choose(get("preset", "balanced"))
-        settings = widget.presets.preset.for_model(widget.models.family)
+        get = self._store.get
+        self._models.choose(get("model", "bundled"), get("device", "auto"))
+        self._images.restore(get("contrast", "layer"))
+        self._presets.choose(get("preset", "balanced"))
+        settings = self._presets.preset.for_model(self._models.family)
         if get("custom"):
             try:
                 settings = AmgSettings.from_json(get("custom"))
-                widget.presets.choose(widget.presets.preset.name, custom=True)
+                self._presets.choose(self._presets.preset.name, custom=True)
             except (SettingsError, TypeError):  # written by another version
                 pass
-        widget.form.show(settings)
+        self._form.show(settings)
         if get("unfolded", False):
-            widget.parameters.expand(animate=False)
+            self._parameters.expand(animate=False)
 
     def save_soon(self) -> None:
         """Write the choices down when nothing has changed for a while."""
@@ -66,12 +86,11 @@ class Remembered(QObject):
             self._save()
 
     def _save(self) -> None:
-        widget = self._widget
         self._store.put(
-            model=widget.models.model,
-            device=widget.models.device,
-            contrast=widget.images.contrast,
-            preset=widget.presets.preset.name,
-            custom=widget.form.settings.to_json() if widget.presets.custom else None,
-            unfolded=widget.parameters.isExpanded(),
+            model=self._models.model,
+            device=self._models.device,
+            contrast=self._images.contrast,
+            preset=self._presets.preset.name,
+            custom=self._form.settings.to_json() if self._presets.custom else None,
+            unfolded=self._parameters.isExpanded(),
         )

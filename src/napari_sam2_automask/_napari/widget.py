@@ -92,7 +92,15 @@ class AutomaskWidget(QWidget):
         )
         self.queue = RunQueue(self.session)
         self.copies = CopyRow(self.request, lambda: self.models.family)
-        self.remembered = Remembered(self, self._store)
+        self.remembered = Remembered(
+            self,
+            self._store,
+            models=self.models,
+            images=self.images,
+            presets=self.presets,
+            form=self.form,
+            parameters=self.parameters,
+        )
         self._lay_out()
         self.remembered.restore()
         self._connect()

@@ -5,15 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_sam2_automask.batch.file_results import FileResult, removed_text
 from napari_sam2_automask.candidates.candidates import Floor, left_out_text
 from napari_sam2_automask.errors import AutomaskError, ImageError, OutputError, SettingsError
-from napari_sam2_automask.files.reading import LoadedImage, read_image
+from napari_sam2_automask.files.reading import read_image
 from napari_sam2_automask.files.results import make_folder, write_results
 from napari_sam2_automask.files.series import folder_hash
 from napari_sam2_automask.files.stack_file import stack_of
@@ -28,45 +29,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from napari_sam2_automask.batch.image_jobs import Job
+    from napari_sam2_automask.image.picture import LoadedImage
     from napari_sam2_automask.models import Model
     from napari_sam2_automask.settings.amg import AmgSettings
     from napari_sam2_automask.settings.presets import Preset
 
-__all__ = ["FileResult", "file_hash", "read_job", "removed_text", "run_jobs"]
-
-
-@dataclass(frozen=True, slots=True)
-class FileResult:
-    """What became of one image file.
-
-    Attributes
-    ----------
-    source : Path
-        The image.
-    status : str
-        ``"done"``, ``"skipped"`` (results were there) or ``"failed"``.
-    message : str
-        What went wrong, or why it was skipped; empty when all went well.
-    objects : int
-        How many objects the labels hold.
-    seconds : float
-        How long it took.
-    removed : str
-        What the filters removed, in words, for an image without objects.
-    plane : int or None
-        The plane of it.
-    width : str
-        How wide the objects are that points and magnification were fitted to, in words; empty without a fit.
-    """
-
-    source: Path
-    status: str
-    message: str = ""
-    objects: int = 0
-    seconds: float = 0.0
-    removed: str = ""
-    plane: int | None = None
-    width: str = ""
+__all__ = ["file_hash", "read_job", "run_jobs"]
 
 
 def run_jobs(
@@ -173,12 +141,6 @@ def _file_hash(path: Path, changed: int, size: int) -> str:
     """Hash a file once, not for each of its planes, unless it changed meanwhile."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def removed_text(removed: dict[str, int]) -> str:
-    """Say what each filter removed, for a result without objects."""
-    counts = [f"{count} by {name}" for name, count in removed.items() if count]
-    return "no masks were found" if not counts else "removed: " + ", ".join(counts)
 
 
 def _run(

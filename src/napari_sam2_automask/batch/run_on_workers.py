@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_sam2_automask.batch.run_images import FileResult, run_jobs
+from napari_sam2_automask.batch.file_results import FileResult
+from napari_sam2_automask.batch.run_images import run_jobs
 from napari_sam2_automask.batch.run_propagation import propagate_stack
 from napari_sam2_automask.batch.run_stacks import limits_of, link_stack
 from napari_sam2_automask.batch.stack_jobs import StackJob
 from napari_sam2_automask.errors import AutomaskError
 from napari_sam2_automask.image.view import contrast_range
 from napari_sam2_automask.progress import ProgressCallback, no_progress
-from napari_sam2_automask.workers.process import model_of, use_threads
-from napari_sam2_automask.workers.stopping import check_stopped
+from napari_sam2_automask.workers.process import check_stopped, model_of, use_threads
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

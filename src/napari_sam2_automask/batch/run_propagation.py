@@ -7,12 +7,13 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from napari_sam2_automask.batch.file_results import FileResult
 from napari_sam2_automask.batch.resume_point import Unfinished
-from napari_sam2_automask.batch.run_images import FileResult, file_hash, read_job
+from napari_sam2_automask.batch.run_images import file_hash, read_job
 from napari_sam2_automask.batch.stack_results import write_objects
 from napari_sam2_automask.errors import AutomaskError, ImageError, ModelError, OutputError, SettingsError
 from napari_sam2_automask.files.results import make_folder
-from napari_sam2_automask.pipeline import views_of
+from napari_sam2_automask.image.picture import views_of
 from napari_sam2_automask.record import json_ready, make_record, settings_from
 from napari_sam2_automask.settings.physical import measured
 from napari_sam2_automask.settings.presets import resolve_settings

@@ -8,7 +8,8 @@ from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from napari_sam2_automask.batch.run_images import FileResult, run_jobs
+from napari_sam2_automask.batch.file_results import FileResult
+from napari_sam2_automask.batch.run_images import run_jobs
 from napari_sam2_automask.batch.run_propagation import propagate_stack
 from napari_sam2_automask.batch.stack_results import write_objects
 from napari_sam2_automask.errors import AutomaskError, OutputError, SettingsError

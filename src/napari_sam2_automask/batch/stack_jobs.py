@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from napari_sam2_automask.files.pixel_size import PixelSize
     from napari_sam2_automask.settings.units import Quantity
-    from napari_sam2_automask.stack.propagating import Propagation
+    from napari_sam2_automask.stack.carrying import Propagation
 
 __all__ = ["LinkPaths", "StackJob", "plan_stacks"]
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from napari_sam2_automask.batch.stack_jobs import StackJob
     from napari_sam2_automask.files.results import ResultPaths
-    from napari_sam2_automask.painting.labels import Segmentation
+    from napari_sam2_automask.painting.segmentation import Segmentation
     from napari_sam2_automask.stack.linked_planes import Linked
 
 __all__ = ["write_objects", "write_planes"]

@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
     from napari_sam2_automask.candidates.candidates import Candidates
 
-__all__ = ["pool", "take"]
+__all__ = ["pool", "take", "take_inside"]
+
+#: An object belongs to a region if this share of it lies inside.
+INSIDE = 0.5
 
 _COLUMNS = ("predicted_iou", "stability_score", "points", "boxes", "area")
 
@@ -72,3 +75,18 @@ def take(candidates: Candidates, rows: NDArray[np.integer]) -> Candidates:
     if candidates.brightness is not None:
         changed["brightness"] = candidates.brightness[rows]
     return replace(candidates, **changed, windows=candidates.windows.take(rows))
+
+
+def take_inside(candidates: Candidates, mask: NDArray[np.bool_] | None) -> Candidates:
+    """Return the candidates that lie in a mask of the image (Y, X) by half of their area at least.
+
+    All of them where there is no mask.
+    """
+    if mask is None:
+        return candidates
+    inside = np.zeros(len(candidates), bool)
+    for row in range(len(candidates)):
+        y0, x0, own = candidates.mask(row)
+        under = mask[y0 : y0 + own.shape[0], x0 : x0 + own.shape[1]]
+        inside[row] = np.count_nonzero(own & under) >= INSIDE * np.count_nonzero(own)
+    return take(candidates, np.flatnonzero(inside))

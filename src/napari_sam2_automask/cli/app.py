@@ -12,6 +12,7 @@ from rich.table import Table
 
 from napari_sam2_automask import __version__
 from napari_sam2_automask.cli.console import OUT, complain, say
+from napari_sam2_automask.cli.demo import demo_command
 from napari_sam2_automask.cli.large import large, runs_app
 from napari_sam2_automask.cli.models import models_app
 from napari_sam2_automask.cli.replay import replay_command
@@ -33,17 +34,21 @@ from napari_sam2_automask.cli.settings_options import (
     with_settings_options,
 )
 from napari_sam2_automask.cli.shared_options import (
+    Gpus,
     Level,
     PixelSizeWanted,
+    Scheduler,
     Spacing,
     SpacingUnit,
+    Threads,
+    Workers,
+    check_work,
     checked_size,
     wanted_level,
 )
 from napari_sam2_automask.cli.sweep import sweep_command
-from napari_sam2_automask.cli.work_options import Gpus, Scheduler, Threads, Workers, check_work
 from napari_sam2_automask.errors import AutomaskError
-from napari_sam2_automask.models.runtime.patience import wait_patiently
+from napari_sam2_automask.models.runtime.process_guards import wait_patiently
 from napari_sam2_automask.settings.presets import PRESETS
 
 __all__ = ["app", "main"]
@@ -244,6 +249,7 @@ def segment(
 app.command("replay")(replay_command)
 app.command("large")(large)
 app.command("sweep")(sweep_command)
+app.command("demo")(demo_command)
 
 
 @app.command()
@@ -254,20 +260,3 @@ def presets() -> None:
         usual, own = (s.cost_words for s in (preset.settings, preset.for_model("bundled")))
         table.add_row(preset.name, preset.purpose, ", ".join(usual), ", ".join(dict.fromkeys(own)))
     OUT.print(table)
-
-
-@app.command()
-def demo(
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the results.")] = Path("demo_out"),
-    napari: Annotated[
-        bool, typer.Option("--napari", help="Open the images and results in napari afterwards.")
-    ] = False,
-) -> None:
-    """Segment the bundled sample images, coarse, balanced and fine, and compare with the ground truth."""
-    from napari_sam2_automask.evaluation.demo import run_demo
-
-    results = run_demo(out)
-    if napari:
-        from napari_sam2_automask._napari.contributions.open_demo import open_demo
-
-        open_demo(results)

@@ -17,14 +17,19 @@ from napari_sam2_automask.cli.settings_options import (
     with_settings_options,
 )
 from napari_sam2_automask.cli.shared_options import (
+    WORK,
+    Gpus,
     Level,
     PixelSizeWanted,
+    Scheduler,
     Spacing,
     SpacingUnit,
+    Threads,
+    Workers,
+    check_work,
     checked_size,
     wanted_level,
 )
-from napari_sam2_automask.cli.work_options import WORK, Gpus, Scheduler, Threads, Workers, check_work
 from napari_sam2_automask.errors import OutputError
 
 __all__ = ["large", "runs_app"]

@@ -12,11 +12,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-    from napari_sam2_automask.batch.run_images import FileResult
+    from napari_sam2_automask.batch.file_results import FileResult
     from napari_sam2_automask.files.pick import Pick
     from napari_sam2_automask.models import Model
     from napari_sam2_automask.settings.physical import AnySettings
-    from napari_sam2_automask.stack.propagating import Propagation
+    from napari_sam2_automask.stack.carrying import Propagation
 
 __all__ = ["STACKS", "Along", "Contrast", "Planned", "Projection", "pick_of", "plan_work", "propagation_of"]
 
@@ -88,7 +88,7 @@ def propagation_of(propagate: bool, start: str, new_every: int, link: Along | No
         return None
     if link is None:
         raise SettingsError("--propagate needs to know what the planes are: give --link z or --link time")
-    from napari_sam2_automask.stack.propagating import Propagation
+    from napari_sam2_automask.stack.carrying import Propagation
 
     return Propagation(int(start) if start.isdecimal() else start, new_every)
 

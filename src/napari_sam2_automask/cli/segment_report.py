@@ -14,7 +14,7 @@ from napari_sam2_automask.cli.console import WorkProgress, complain, say
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
 
-    from napari_sam2_automask.batch.run_images import FileResult
+    from napari_sam2_automask.batch.file_results import FileResult
     from napari_sam2_automask.cli.segment_plan import Planned
     from napari_sam2_automask.settings.physical import AnySettings
 
@@ -45,7 +45,7 @@ def run_and_report(images: Sequence[Path], planned: Planned, how: How, summary: 
     typer.Exit
         With code 1 if something failed, 130 if stopped from the keyboard; what is done is kept.
     """
-    from napari_sam2_automask.files.results import write_summary
+    from napari_sam2_automask.batch.file_results import write_summary
 
     results: list[FileResult] = []
     stopped: list[str] = []

@@ -1,4 +1,4 @@
-"""The options of `segment` and `large` that choose a level of a pyramid, and say how large its pixels are."""
+"""Options that `segment` and `large` share: level of a pyramid, size of pixels, who does the work."""
 
 # No `from __future__ import annotations`: typer reads the annotations at run time.
 from typing import Annotated
@@ -8,7 +8,20 @@ import typer
 from napari_sam2_automask.errors import SettingsError
 from napari_sam2_automask.settings.units import UNITS, Quantity, short_unit
 
-__all__ = ["Level", "PixelSizeWanted", "Spacing", "SpacingUnit", "checked_size", "wanted_level"]
+__all__ = [
+    "WORK",
+    "Gpus",
+    "Level",
+    "PixelSizeWanted",
+    "Scheduler",
+    "Spacing",
+    "SpacingUnit",
+    "Threads",
+    "Workers",
+    "check_work",
+    "checked_size",
+    "wanted_level",
+]
 
 #: Under this heading the help lists the options.
 PIXELS = "Pixels"
@@ -43,6 +56,22 @@ Spacing = Annotated[
 ]
 SpacingUnit = Annotated[
     str, typer.Option(help=f"The unit of --spacing: {', '.join(UNITS)}.", rich_help_panel=PIXELS)
+]
+#: Under this heading the help lists the options.
+WORK = "Work"
+
+Workers = Annotated[int, typer.Option(help="Processes on this machine.", rich_help_panel=WORK)]
+Scheduler = Annotated[
+    str, typer.Option(help="Address of a Dask scheduler, in their place.", rich_help_panel=WORK)
+]
+Gpus = Annotated[
+    bool,
+    typer.Option(
+        "--gpus", help="A tile or image takes one GPU of a Dask worker's resources.", rich_help_panel=WORK
+    ),
+]
+Threads = Annotated[
+    int, typer.Option(help="Threads in each process; 0 shares the cores.", rich_help_panel=WORK)
 ]
 
 
@@ -79,3 +108,17 @@ def checked_size(
     if min(spacing) <= 0:
         raise SettingsError(f"--spacing is {spacing}: give three positive numbers")
     return (*spacing, short_unit(unit))
+
+
+def check_work(workers: int, scheduler: str, gpus: bool, threads: int) -> None:
+    """Refuse what cannot be done.
+
+    Raises
+    ------
+    SettingsError
+        If a number is out of its range, or GPUs are asked for where there is no scheduler to give them.
+    """
+    if workers < 1 or threads < 0:
+        raise SettingsError("--workers is 1 or more, --threads 0 or more: give such a number")
+    if gpus and not scheduler:
+        raise SettingsError("--gpus shares out the GPUs of a cluster: give the address of its --scheduler")

@@ -6,13 +6,10 @@ import time
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any
 
-from rich.table import Table
-
-from napari_sam2_automask.cli.console import OUT, WorkProgress, say
 from napari_sam2_automask.evaluation.comparison import compare_with_truth
 from napari_sam2_automask.evaluation.score import f1
-from napari_sam2_automask.files.reading import LoadedImage
 from napari_sam2_automask.files.results import ResultPaths, make_folder, write_results
+from napari_sam2_automask.image.picture import LoadedImage
 from napari_sam2_automask.image.view import to_model_view
 from napari_sam2_automask.pipeline import segment_loaded
 from napari_sam2_automask.progress import ProgressCallback, no_progress
@@ -20,13 +17,14 @@ from napari_sam2_automask.samples import Sample, samples
 from napari_sam2_automask.settings.presets import PRESETS
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     import numpy as np
     from numpy.typing import NDArray
 
     from napari_sam2_automask.models import Model
-    from napari_sam2_automask.painting.labels import Segmentation
+    from napari_sam2_automask.painting.segmentation import Segmentation
 
 __all__ = ["DEMO_PRESETS", "DemoResult", "run_demo", "segment_sample"]
 
@@ -64,14 +62,24 @@ class DemoResult:
     seconds: float
 
 
-def run_demo(out: Path) -> list[DemoResult]:
-    """Segment the sample images with the bundled model, write the results and print one table.
+def run_demo(
+    out: Path,
+    *,
+    started: Callable[[str], None] = lambda title: None,
+    finished: Callable[[DemoResult], None] = lambda result: None,
+    progress: ProgressCallback = no_progress,
+) -> list[DemoResult]:
+    """Segment the sample images with the bundled model and write the results.
 
     Parameters
     ----------
     out : Path
         Folder for the results: for each image and preset labels, table, COCO JSON, record, and a picture of
         the outlines beside the ground truth.
+    started, finished : callable
+        Told each image and preset when it starts, and what came of it.
+    progress : callable
+        Takes the progress within each; may raise `Cancelled`.
 
     Raises
     ------
@@ -79,25 +87,21 @@ def run_demo(out: Path) -> list[DemoResult]:
         If the results cannot be written.
     ModelError
         If the bundled model is not there.
+    Cancelled
+        If `progress` raised it.
     """
     from napari_sam2_automask.models import load_model
 
     make_folder(out)
-    start = time.perf_counter()
+    model = load_model("bundled")
     results = []
-    with WorkProgress(len(samples()) * len(DEMO_PRESETS)) as progress:
-        model = load_model("bundled")
-        for sample in samples():
-            for preset in DEMO_PRESETS:
-                progress.start(f"{sample.title}, {preset}")
-                result = segment_sample(sample, preset, model, progress)
-                write_demo_result(result, out)
-                results.append(result)
-                progress.advance()
-    _print_table(results)
-    say(
-        f"{time.perf_counter() - start:.0f} s in all. Labels, tables, COCO, records and outlines are in {out}"
-    )
+    for sample in samples():
+        for preset in DEMO_PRESETS:
+            started(f"{sample.title}, {preset}")
+            result = segment_sample(sample, preset, model, progress)
+            write_demo_result(result, out)
+            results.append(result)
+            finished(result)
     return results
 
 
@@ -127,21 +131,3 @@ def write_demo_result(result: DemoResult, out: Path) -> None:
 
     more: dict[Path, Any] = {out / f"{stem}.outlines.png": write_outlines}
     write_results(result.segmentation, ResultPaths.of(out, stem), result.sample.path.name, more)
-
-
-def _print_table(results: list[DemoResult]) -> None:
-    table = Table("image", "preset", header_style="bold")
-    for name in ("objects", "in truth", "F1@0.5", "seconds"):
-        table.add_column(name, justify="right")
-    for k, result in enumerate(results):
-        first = k == 0 or results[k - 1].sample != result.sample
-        table.add_row(
-            result.sample.title if first else "",
-            result.preset,
-            str(len(result.segmentation.table)),
-            str(len(set(result.truth[result.truth > 0].tolist()))),
-            f"{result.f1:.2f}",
-            f"{result.seconds:.1f}",
-            end_section=k + 1 < len(results) and results[k + 1].sample != result.sample,
-        )
-    OUT.print(table)

@@ -3,18 +3,12 @@ from .opening import open_file as open_file
 from .pick import POSITIONS as POSITIONS, Channel as Channel, Pick as Pick
 from .pixel_size import PixelSize as PixelSize, pixel_size_in as pixel_size_in, pixel_size_of as pixel_size_of
 from .pyramid import level_for as level_for
-from .reading import LoadedImage as LoadedImage, count_planes as count_planes, read_image as read_image
+from .reading import count_planes as count_planes, every_plane as every_plane, read_image as read_image
 from .results import (
     ResultPaths as ResultPaths,
     write_files as write_files,
     write_labels as write_labels,
     write_results as write_results,
-    write_summary as write_summary,
 )
 from .series import count_series as count_series
-from .stack_file import (
-    Stack as Stack,
-    every_plane as every_plane,
-    open_stack as open_stack,
-    stack_of as stack_of,
-)
+from .stack_file import Stack as Stack, open_stack as open_stack, stack_of as stack_of

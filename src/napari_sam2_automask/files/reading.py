@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from napari_sam2_automask.errors import ImageError
+from napari_sam2_automask.files.pick import Pick
 from napari_sam2_automask.files.pixel_size import pixel_size_in
+from napari_sam2_automask.files.series import count_series
+from napari_sam2_automask.files.stack_file import open_stack
+from napari_sam2_automask.image.picture import LoadedImage
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
 
-    from napari_sam2_automask.image.channels import Look
 
-__all__ = ["SUFFIXES", "LoadedImage", "count_planes", "read_image"]
+__all__ = ["SUFFIXES", "count_planes", "every_plane", "read_image"]
 
 #: What a folder is searched for.
 SUFFIXES = (".tif", ".tiff", ".png", ".jpg", ".jpeg")
@@ -26,37 +29,6 @@ SUFFIXES = (".tif", ".tiff", ".png", ".jpg", ".jpeg")
 _TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 # Axes of a TIFF file that are within one plane: rows, columns, and samples (colours).
 _PLANE_AXES = "YXS"
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class LoadedImage:
-    """One plane of an image file.
-
-    Attributes
-    ----------
-    array : ndarray, shape (Y, X), (Y, X, 3) or (Y, X, 4), or (Y, X, C)
-        The pixels as stored.
-    rgb : bool
-        Whether the last axis holds colours.
-    plane : int or None
-        The plane that was asked for.
-    pixel_size : (float, float) or None
-        Height and width of a pixel in `unit`, where the file tells.
-    unit : str or None
-        The unit of length.
-    channels : {"mix", "pool"} or None
-        What to do with the C channels on the array's last axis; None where there are none.
-    looks : tuple of Look
-        How a viewer shows the channels; empty for the usual colours.
-    """
-
-    array: NDArray[Any]
-    rgb: bool
-    plane: int | None = None
-    pixel_size: tuple[float, float] | None = None
-    unit: str | None = None
-    channels: str | None = None
-    looks: tuple[Look, ...] = ()
 
 
 def read_image(path: Path, plane: int | None = None) -> LoadedImage:
@@ -76,9 +48,6 @@ def read_image(path: Path, plane: int | None = None) -> LoadedImage:
     """
     try:
         if path.is_dir():
-            from napari_sam2_automask.files.pick import Pick
-            from napari_sam2_automask.files.stack_file import open_stack
-
             return open_stack(path).read(Pick(plane))
         with path.open("rb") as file:
             start = file.read(4)
@@ -109,9 +78,6 @@ def count_planes(path: Path) -> int:
 
     try:
         if path.is_dir():
-            from napari_sam2_automask.files.pick import Pick
-            from napari_sam2_automask.files.stack_file import open_stack
-
             return open_stack(path).count(Pick())
         with path.open("rb") as file:
             start = file.read(4)
@@ -218,3 +184,29 @@ def _check_plane(path: Path, plane: int | None, n_planes: int, what: str = "") -
     if plane is not None and not 0 <= plane < n_planes:
         count = f"{n_planes} planes: choose one from 0 to {n_planes - 1}" if n_planes > 1 else "one: choose 0"
         raise ImageError(f"there is no plane {plane} in {path}, it holds {count}")
+
+
+def every_plane(path: Path, level: int = 0) -> Iterator[LoadedImage]:
+    """Read all planes of a file, one after the other, channels counted as planes.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    level : int
+        Which level of a pyramid; 0 is full resolution.
+
+    Raises
+    ------
+    ImageError
+        If the file cannot be read or has no such level.
+    """
+    if level == 0:  # any kind of file
+        count = count_planes(path)
+        for plane in range(count):
+            yield read_image(path, plane if count > 1 else None)
+        return
+    for series in range(count_series(path)):
+        stack = open_stack(path, series=series, level=level)
+        for plane in range(stack.count(Pick())):
+            yield stack.read(Pick(plane))

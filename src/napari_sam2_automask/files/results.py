@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import os
 from dataclasses import dataclass
@@ -13,13 +11,12 @@ from napari_sam2_automask.errors import OutputError
 from napari_sam2_automask.files.coco import to_coco
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
 
-    from napari_sam2_automask.batch.run_images import FileResult
-    from napari_sam2_automask.painting.labels import Segmentation
+    from napari_sam2_automask.painting.segmentation import Segmentation
 
 __all__ = [
     "ResultPaths",
@@ -28,7 +25,6 @@ __all__ = [
     "write_files",
     "write_labels",
     "write_results",
-    "write_summary",
 ]
 
 
@@ -77,7 +73,7 @@ def make_folder(folder: Path) -> None:
         probe.write_bytes(b"")
         probe.unlink()
     except OSError as error:
-        raise _output_error(folder, error) from error
+        raise output_error(folder, error) from error
 
 
 def write_results(
@@ -121,45 +117,6 @@ def write_results(
     )
 
 
-def write_summary(path: Path, results: Sequence[FileResult], useless: Mapping[Path, str]) -> None:
-    """Write what became of many images as a CSV file.
-
-    Parameters
-    ----------
-    path : Path
-        The file; one that exists is replaced.
-    results : sequence of FileResult
-        A row each: ``image``, ``plane``, ``status``, ``objects``, ``seconds``, ``message``.
-    useless : mapping of Path to str
-        Inputs that gave no result, and why: rows of status ``failed``.
-
-    Raises
-    ------
-    OutputError
-        If it cannot be written.
-    """
-    rows: list[tuple[Any, ...]] = [
-        (r.source, "" if r.plane is None else r.plane, r.status, r.objects, round(r.seconds, 3),
-         r.message or r.removed)
-        for r in results
-    ]  # fmt: skip
-    rows += [(source, "", "failed", 0, 0.0, why) for source, why in useless.items()]
-
-    def write(file: IO[bytes]) -> None:
-        text = io.TextIOWrapper(file, encoding="utf-8", newline="")
-        table = csv.writer(text)
-        table.writerow(("image", "plane", "status", "objects", "seconds", "message"))
-        table.writerows(rows)
-        text.flush()
-        text.detach()
-
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise _output_error(path, error) from error
-    write_files({path: write})
-
-
 def write_files(writers: Mapping[Path, Callable[[IO[bytes]], None]], stale: Path | None = None) -> None:
     """Write files that belong together, all of them or none; the last one last.
 
@@ -196,7 +153,7 @@ def write_files(writers: Mapping[Path, Callable[[IO[bytes]], None]], stale: Path
             os.replace(draft, current)
         _sync_folder(last.parent)
     except OSError as error:
-        raise _output_error(current, error) from error
+        raise output_error(current, error) from error
     finally:
         for draft in temporary.values():
             draft.unlink(missing_ok=True)
@@ -230,7 +187,7 @@ def _sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _output_error(path: Path, error: OSError) -> OutputError:
+def output_error(path: Path, error: OSError) -> OutputError:
     reason = error.strerror or str(error)
     return OutputError(
         f"cannot write {path} ({reason}): free space there, or choose another folder with --out"

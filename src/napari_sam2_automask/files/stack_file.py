@@ -12,17 +12,16 @@ from napari_sam2_automask.files.opening import guess_axes, open_file
 from napari_sam2_automask.files.pick import POSITIONS, Pick
 from napari_sam2_automask.files.pixel_size import PixelSize, pixel_size_of
 from napari_sam2_automask.files.pyramid import pixel_size_at, steps_of
-from napari_sam2_automask.files.reading import LoadedImage, count_planes, read_image
 from napari_sam2_automask.files.series import count_series
+from napari_sam2_automask.image.picture import LoadedImage
 from napari_sam2_automask.image.projection import project_planes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
 
-__all__ = ["Stack", "every_plane", "open_stack", "stack_of"]
+__all__ = ["Stack", "open_stack", "stack_of"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -198,29 +197,3 @@ def open_stack(
 def stack_of(path: Path, pick: Pick, size: PixelSize | None = None) -> Stack:
     """Open a file as a pick asks for; raises what `open_stack` raises."""
     return open_stack(path, pick.axes, pick.series, pick.level, size)
-
-
-def every_plane(path: Path, level: int = 0) -> Iterator[LoadedImage]:
-    """Read all planes of a file, one after the other, channels counted as planes.
-
-    Parameters
-    ----------
-    path : Path
-        The file.
-    level : int
-        Which level of a pyramid; 0 is full resolution.
-
-    Raises
-    ------
-    ImageError
-        If the file cannot be read or has no such level.
-    """
-    if level == 0:  # any kind of file
-        count = count_planes(path)
-        for plane in range(count):
-            yield read_image(path, plane if count > 1 else None)
-        return
-    for series in range(count_series(path)):
-        stack = open_stack(path, series=series, level=level)
-        for plane in range(stack.count(Pick())):
-            yield stack.read(Pick(plane))

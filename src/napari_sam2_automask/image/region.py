@@ -9,20 +9,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from napari_sam2_automask.errors import AutomaskError, SettingsError
-from napari_sam2_automask.files.coco import compressed_rle, decode_mask
+from napari_sam2_automask.geometry.run_lengths import compressed_rle, decode_mask
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from napari_sam2_automask.candidates.candidates import Candidates
-    from napari_sam2_automask.selection.selecting import Masks
 
 __all__ = ["Region"]
 
 Result = TypeVar("Result", bound=Any)
-
-#: An object belongs to a region if this share of it lies inside.
-INSIDE = 0.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,17 +74,6 @@ class Region:
         y0, x0, y1, x1 = self.box
         return plane[y0:y1, x0:x1]
 
-    def rows_inside(self, candidates: Candidates) -> NDArray[np.int64]:
-        """Return the candidates that lie in the mask by half of their area at least."""
-        if self.mask is None:
-            return np.arange(len(candidates))
-        inside = np.zeros(len(candidates), bool)
-        for row in range(len(candidates)):
-            y0, x0, mask = candidates.mask(row)
-            under = self.mask[y0 : y0 + mask.shape[0], x0 : x0 + mask.shape[1]]
-            inside[row] = np.count_nonzero(mask & under) >= INSIDE * np.count_nonzero(mask)
-        return np.flatnonzero(inside)
-
     def restore(self, result: Result, shape: tuple[int, int]) -> Result:
         """Put the labels and the table of a result of the box into the whole plane, of `shape`."""
         return replace(result, labels=self.widened(result.labels, shape), table=self.shifted(result.table))
@@ -100,18 +84,6 @@ class Region:
         whole = np.zeros((*labels.shape[:-2], *shape), labels.dtype)
         whole[..., y0:y1, x0:x1] = labels
         return whole
-
-    def masks_in_plane(self, masks: Masks, shape: tuple[int, int]) -> Masks:
-        """Return masks of the box with places counted in the whole plane, of `shape`."""
-        y0, x0 = self.box[:2]
-        corner = np.array([x0, y0], np.int64)
-        return replace(
-            masks,
-            shape=shape,
-            boxes=masks.boxes + np.tile(corner, 2),
-            points=masks.points + corner.astype(np.float32),
-            crop_boxes=masks.crop_boxes + np.tile(corner, 2),
-        )
 
     def shifted(self, table: Any) -> Any:
         """Return a table of the box with places counted in the whole plane."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from napari_sam2_automask.errors import AutomaskError
 from napari_sam2_automask.large.background import main
-from napari_sam2_automask.models.runtime.patience import wait_patiently
+from napari_sam2_automask.models.runtime.process_guards import wait_patiently
 from napari_sam2_automask.progress import Cancelled
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ import numpy as np
 
 from napari_sam2_automask.errors import ImageError, OutputError
 from napari_sam2_automask.files.atomic import pack
-from napari_sam2_automask.large import tasks as steps
+from napari_sam2_automask.large import tasks
 from napari_sam2_automask.large.output.omezarr import Pyramid
 from napari_sam2_automask.large.output.publish import LargeResult, finished, publish, table_path, tidy
 from napari_sam2_automask.large.output.run_folder import RunStore
@@ -130,10 +130,10 @@ def segment_large(
         if not keep_tiles:
             tidy(output, identity)
         return before
-    steps.forget()
+    tasks.forget()
     with RunStore(output, identity) as store:
         job = Job(store.folder, source, grid, segmenter, pyramid)
-        steps.save_hashes(store.folder, hashes)
+        tasks.save_hashes(store.folder, hashes)
         work = executor or Serial()
         failed = _tiles(store, job, work, progress)
         name, plan = _plan(store, job, work, failed, progress)
@@ -194,7 +194,7 @@ def _must(failed: Mapping[int, Mapping[str, Any]], what: str) -> None:
 def _tiles(
     store: RunStore, job: Job, work: Executor, progress: ProgressCallback
 ) -> dict[int, dict[str, Any]]:
-    task = partial(steps.do_tile, job)
+    task = partial(tasks.do_tile, job)
     failed = _phase("tiles", len(job.grid), partial(store.has, "tiles"), task, work, progress)
     for index, why in sorted(failed.items()):
         tile = job.grid[index]
@@ -213,7 +213,7 @@ def _plan(
     kind = (
         "seams" if not failed else "seams-" + hashlib.sha256(repr(sorted(failed)).encode()).hexdigest()[:12]
     )
-    task = partial(steps.do_seams, job, kind)
+    task = partial(tasks.do_seams, job, kind)
     _must(_phase("seams", len(job.grid), partial(store.has, kind), task, work, progress), "seam")
     table = [np.zeros(0, TILE_FIELDS)]
     seams = [np.zeros(0, SEAM_FIELDS)]
@@ -229,7 +229,7 @@ def _plan(
         shutil.rmtree(job.labels, ignore_errors=True)
         for old in store.folder.glob("plan-*"):
             shutil.rmtree(old)
-        steps.save_plan(store.folder, name, plan)
+        tasks.save_plan(store.folder, name, plan)
     return name, plan
 
 
@@ -242,7 +242,7 @@ def _need(store: RunStore, kind: str, index: int) -> dict[str, NDArray[Any]]:
 
 def _draw(job: Job, name: str, work: Executor, progress: ProgressCallback) -> None:
     for level in range(job.pyramid.levels):
-        done = partial(steps.block_done, job, name, level)
-        task = partial(steps.do_level, job, name, level) if level else partial(steps.do_block, job, name)
+        done = partial(tasks.block_done, job, name, level)
+        task = partial(tasks.do_level, job, name, level) if level else partial(tasks.do_block, job, name)
         stage = "pyramid" if level else "labels"
         _must(_phase(stage, job.pyramid.blocks(level), done, task, work, progress), "block")

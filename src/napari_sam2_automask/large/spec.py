@@ -170,7 +170,7 @@ class LargeSpec:
 
     def _fitted(self, source: FileSource, limits: tuple[float, float] | None) -> AmgSettings:
         """Return the settings with one size of objects for all tiles, where they ask for an estimate."""
-        from napari_sam2_automask.large.source.diameter import diameter_of
+        from napari_sam2_automask.large.source.sampling import diameter_of
 
         if not self.settings.fit_objects or self.settings.object_diameter > 0:
             return self.settings

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
-from napari_sam2_automask.workers.process import model_of, use_threads
-from napari_sam2_automask.workers.stopping import check_stopped
+from napari_sam2_automask.workers.process import check_stopped, model_of, use_threads
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from napari_sam2_automask.errors import ImageError, SettingsError
-from napari_sam2_automask.files.coco import meta_records
 from napari_sam2_automask.painting.levels import Levels, paint_levels
 from napari_sam2_automask.painting.mask_store import Placed
+from napari_sam2_automask.painting.segmentation import Segmentation
 from napari_sam2_automask.settings.amg import ALL_LEVELS
 from napari_sam2_automask.settings.units import known_unit
 
@@ -21,64 +20,8 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from napari_sam2_automask.selection.selecting import Masks
-    from napari_sam2_automask.settings.amg import AmgSettings
 
-__all__ = ["Segmentation", "label_dtype", "paint"]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Segmentation:
-    """What was found in one image plane.
-
-    Attributes
-    ----------
-    labels : ndarray of uint16 or uint32, shape (Y, X)
-        0 for background, otherwise the object's id: its rank by predicted IoU among the candidates, so that
-        ids are not consecutive and stay the same when filters change. uint32 only where an id exceeds 65535.
-    table : pandas.DataFrame
-        One row per object that is visible in `labels`, or in `levels`, in order of its id, see `paint`.
-    settings : AmgSettings
-        The settings used.
-    record : dict
-        How it was made, ready for JSON; see `napari_sam2_automask.record.make_record`.
-    masks : Masks
-        The whole masks, which may overlap.
-    levels : ndarray of the labels' dtype, shape (L, Y, X), or None
-        With the overlap policy ``"all_levels"`` every mask whole, with its id: the wholes on level 0, what
-        lies in them on level 1, and so on, see `napari_sam2_automask.painting.levels`. `labels` then shows
-        them flattened, small ones on top.
-    """
-
-    labels: NDArray[np.unsignedinteger[Any]]
-    table: pd.DataFrame
-    settings: AmgSettings
-    record: dict[str, Any]
-    masks: Masks
-    levels: NDArray[np.unsignedinteger[Any]] | None = None
-
-    def records(self, output_mode: str | None = None) -> list[dict[str, Any]]:
-        """Return the masks as ``SAM2AutomaticMaskGenerator.generate`` does.
-
-        Parameters
-        ----------
-        output_mode : {"binary_mask", "uncompressed_rle", "coco_rle"}, optional
-            The form of ``segmentation``; the settings' `output_mode` when left out.
-
-        Returns
-        -------
-        list of dict
-            For each mask ``segmentation`` (a full-size bool array (Y, X) or run lengths), ``area`` in pixels,
-            ``bbox`` [x, y, x1 - x0, y1 - y0] of the first and last column and row as in Meta's generator,
-            ``predicted_iou``, ``point_coords`` [[x, y]], ``stability_score`` and ``crop_box`` [x, y, width,
-            height]; the masks are whole, as if there were no overlap.
-
-        Raises
-        ------
-        SettingsError
-            If there is no such output mode.
-        """
-        settings = self.settings.replace(output_mode=output_mode or self.settings.output_mode)
-        return list(meta_records(self.masks, settings.output_mode))
+__all__ = ["label_dtype", "paint"]
 
 
 def paint(

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from napari_sam2_automask.batch.run_images import file_hash
 from napari_sam2_automask.errors import ImageError, ModelError, SettingsError
 from napari_sam2_automask.files.pick import Pick
-from napari_sam2_automask.files.reading import LoadedImage, read_image
-from napari_sam2_automask.files.stack_file import every_plane, stack_of
+from napari_sam2_automask.files.reading import every_plane, read_image
+from napari_sam2_automask.files.stack_file import stack_of
+from napari_sam2_automask.image.picture import LoadedImage
 from napari_sam2_automask.image.region import Region
 from napari_sam2_automask.image.view import image_hash
 from napari_sam2_automask.record import RECORD_FORMAT

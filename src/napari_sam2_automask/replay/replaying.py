@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from napari_sam2_automask.batch.image_jobs import Job
 from napari_sam2_automask.batch.run_images import file_hash
 from napari_sam2_automask.batch.run_propagation import propagate_again
@@ -28,14 +30,15 @@ from napari_sam2_automask.replay.inputs import (
     set_threads,
 )
 from napari_sam2_automask.settings.amg import AmgSettings
-from napari_sam2_automask.stack.propagating import Propagation
+from napari_sam2_automask.stack.carrying import Propagation
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from napari_sam2_automask.image.region import Region
     from napari_sam2_automask.models import Model
-    from napari_sam2_automask.painting.labels import Segmentation
+    from napari_sam2_automask.painting.segmentation import Segmentation
+    from napari_sam2_automask.selection.selecting import Masks
 
 __all__ = ["Replay", "replay"]
 
@@ -172,7 +175,20 @@ def _in_plane(done: Segmentation, region: Region, shape: tuple[int, int]) -> Seg
     """Return what was found in a region in the whole plane."""
     whole = region.restore(done, shape)
     levels = None if done.levels is None else region.widened(done.levels, shape)
-    return with_hashes(replace(whole, levels=levels, masks=region.masks_in_plane(done.masks, shape)))
+    return with_hashes(replace(whole, levels=levels, masks=_masks_in_plane(done.masks, region, shape)))
+
+
+def _masks_in_plane(masks: Masks, region: Region, shape: tuple[int, int]) -> Masks:
+    """Return masks of a region's box with places counted in the whole plane, of `shape`."""
+    y0, x0 = region.box[:2]
+    corner = np.array([x0, y0], np.int64)
+    return replace(
+        masks,
+        shape=shape,
+        boxes=masks.boxes + np.tile(corner, 2),
+        points=masks.points + corner.astype(np.float32),
+        crop_boxes=masks.crop_boxes + np.tile(corner, 2),
+    )
 
 
 def _link(

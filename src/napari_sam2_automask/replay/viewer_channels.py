@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_sam2_automask.errors import ImageError, SettingsError
-from napari_sam2_automask.files.reading import LoadedImage
-from napari_sam2_automask.files.stack_file import every_plane
+from napari_sam2_automask.files.reading import every_plane
 from napari_sam2_automask.image.channels import Look
+from napari_sam2_automask.image.picture import LoadedImage
 from napari_sam2_automask.image.view import image_hash
 
 if TYPE_CHECKING:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from napari_sam2_automask.errors import SettingsError
 from napari_sam2_automask.progress import Progress, ProgressCallback
 
 if TYPE_CHECKING:
@@ -16,12 +17,55 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_sam2_automask.engine.video import Follower
-    from napari_sam2_automask.stack.propagating import Propagation
 
-__all__ = ["Keeper", "Spread"]
+__all__ = ["Keeper", "Propagation", "Spread"]
 
 # What is found on a plane is new if less than this share of it is covered by objects that were carried there.
 _COVERED = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Propagation:
+    """How objects are propagated through a stack.
+
+    Attributes
+    ----------
+    start : int or {"first", "middle", "last"}
+        The plane whose objects are carried to the others.
+    new_every : int
+        Look for further objects on every so many planes from there on; 0 for never.
+    give_up : int
+        An object that was not seen in more planes in a row than this is not followed further.
+    """
+
+    start: int | str = "middle"
+    new_every: int = 0
+    give_up: int = 2
+
+    def __post_init__(self) -> None:
+        if isinstance(self.start, str) and self.start not in ("first", "middle", "last"):
+            raise SettingsError(f"start is {self.start!r}: use first, middle, last or a plane's number")
+        if self.new_every < 0 or self.give_up < 0:
+            raise SettingsError(
+                f"new_every is {self.new_every} and give_up {self.give_up}: use 0 or more planes"
+            )
+
+    def plane_of(self, planes: int) -> int:
+        """Return the number of the plane to start on, of so many.
+
+        Raises
+        ------
+        SettingsError
+            If there is no such plane.
+        """
+        plane = {"first": 0, "middle": planes // 2, "last": planes - 1}.get(str(self.start), self.start)
+        if not 0 <= int(plane) < planes:
+            raise SettingsError(f"there is no plane {plane} to start on: choose from 0 to {planes - 1}")
+        return int(plane)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return JSON-able values."""
+        return asdict(self)
 
 
 class Keeper(Protocol):

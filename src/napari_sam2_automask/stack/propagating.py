@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from napari_sam2_automask.errors import ImageError, SettingsError
+from napari_sam2_automask.errors import ImageError
 from napari_sam2_automask.progress import ProgressCallback, no_progress
-from napari_sam2_automask.stack.carrying import Spread
+from napari_sam2_automask.stack.carrying import Propagation, Spread
 from napari_sam2_automask.stack.linked_planes import Linked, number_planes
 
 if TYPE_CHECKING:
@@ -20,51 +19,7 @@ if TYPE_CHECKING:
     from napari_sam2_automask.stack.carrying import Keeper
     from napari_sam2_automask.stack.linked_planes import Axis
 
-__all__ = ["Propagation", "propagate_planes"]
-
-
-@dataclass(frozen=True, slots=True)
-class Propagation:
-    """How objects are propagated through a stack.
-
-    Attributes
-    ----------
-    start : int or {"first", "middle", "last"}
-        The plane whose objects are carried to the others.
-    new_every : int
-        Look for further objects on every so many planes from there on; 0 for never.
-    give_up : int
-        An object that was not seen in more planes in a row than this is not followed further.
-    """
-
-    start: int | str = "middle"
-    new_every: int = 0
-    give_up: int = 2
-
-    def __post_init__(self) -> None:
-        if isinstance(self.start, str) and self.start not in ("first", "middle", "last"):
-            raise SettingsError(f"start is {self.start!r}: use first, middle, last or a plane's number")
-        if self.new_every < 0 or self.give_up < 0:
-            raise SettingsError(
-                f"new_every is {self.new_every} and give_up {self.give_up}: use 0 or more planes"
-            )
-
-    def plane_of(self, planes: int) -> int:
-        """Return the number of the plane to start on, of so many.
-
-        Raises
-        ------
-        SettingsError
-            If there is no such plane.
-        """
-        plane = {"first": 0, "middle": planes // 2, "last": planes - 1}.get(str(self.start), self.start)
-        if not 0 <= int(plane) < planes:
-            raise SettingsError(f"there is no plane {plane} to start on: choose from 0 to {planes - 1}")
-        return int(plane)
-
-    def to_json(self) -> dict[str, Any]:
-        """Return JSON-able values."""
-        return asdict(self)
+__all__ = ["propagate_planes"]
 
 
 def propagate_planes(

@@ -10,7 +10,7 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 from napari_sam2_automask.errors import AutomaskError, SettingsError
-from napari_sam2_automask.workers import ignoring
+from napari_sam2_automask.workers import process
 from napari_sam2_automask.workers.dask_executor import DaskExecutor
 
 if TYPE_CHECKING:
@@ -139,7 +139,7 @@ def local_cluster(workers: int, memory_limit: str | float | None = "auto") -> It
             dashboard_address=None,
             silence_logs=logging.CRITICAL,  # what is lost is done again; what fails is reported
             env=threads,
-            preload=[ignoring.__name__],
+            preload=[process.__name__],
         )
     with cluster, distributed.Client(cluster, set_as_default=False) as client:
         try:

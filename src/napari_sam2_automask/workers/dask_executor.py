@@ -13,7 +13,7 @@ from uuid import uuid4
 
 from napari_sam2_automask.errors import SettingsError
 from napari_sam2_automask.workers.executor import ATTEMPTS, FATAL, Outcome, describe
-from napari_sam2_automask.workers.stopping import belongs_to, stop
+from napari_sam2_automask.workers.process import belongs_to, stop
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable

@@ -10,8 +10,7 @@ from napari.layers import Image, Labels
 
 from napari_sam2_automask._napari.common.torch_loading import warm_up_drawing
 from napari_sam2_automask._napari.layers.layer_choice import unwrapped
-from napari_sam2_automask._napari.layers.level_place import level_transform
-from napari_sam2_automask._napari.layers.place import level_count
+from napari_sam2_automask._napari.layers.place import level_count, level_transform
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -9,8 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from napari_sam2_automask.errors import ModelError
-from napari_sam2_automask.models.runtime.patience import patient_openmp
-from napari_sam2_automask.models.runtime.process_guards import avoid_triton_crash
+from napari_sam2_automask.models.runtime.process_guards import avoid_triton_crash, patient_openmp
 
 __all__ = ["load_torch", "warm_up_drawing"]
 

@@ -12,8 +12,9 @@ import numpy as np
 from napari_sam2_automask._napari.live import whole_masks
 from napari_sam2_automask._napari.run.place_result import RECORD_KEY
 from napari_sam2_automask.errors import ImageError
-from napari_sam2_automask.files.coco import compressed_rle, from_coco
+from napari_sam2_automask.files.coco import from_coco
 from napari_sam2_automask.files.results import json_writer, write_files
+from napari_sam2_automask.geometry.run_lengths import compressed_rle
 from napari_sam2_automask.painting.mask_store import Placed
 
 if TYPE_CHECKING:

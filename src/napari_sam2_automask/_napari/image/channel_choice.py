@@ -6,7 +6,12 @@ from typing import TYPE_CHECKING, Any, cast
 
 from qtpy.QtWidgets import QComboBox, QSizePolicy
 
-from napari_sam2_automask._napari.layers.channels import along_axis, channel_axes, from_layers, lie_together
+from napari_sam2_automask._napari.layers.channels_of_layers import (
+    along_axis,
+    channel_axes,
+    from_layers,
+    lie_together,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtWidgets import QComboBox, QSizePolicy
 
-from napari_sam2_automask._napari.layers.place import level_count, level_data, level_of
-from napari_sam2_automask._napari.settings.length_box import pixel_of
+from napari_sam2_automask._napari.layers.place import level_count, level_data, level_of, pixel_of
 from napari_sam2_automask.files.pyramid import nearest_level
 from napari_sam2_automask.settings.units import Quantity
 

@@ -14,7 +14,7 @@ from napari_sam2_automask._napari.image.plane_choice import PlaneChoice
 from napari_sam2_automask._napari.image.where_choice import WhereChoice
 from napari_sam2_automask._napari.layers.layer_choice import LayerChoice, unwrapped
 from napari_sam2_automask._napari.layers.place import level_data
-from napari_sam2_automask._napari.layers.projection import project
+from napari_sam2_automask._napari.layers.reduce_axes import project
 from napari_sam2_automask._napari.layers.snapshot import POSITIONS, ImageSource, plane_count, take_source
 from napari_sam2_automask.errors import ImageError
 

@@ -1,4 +1,4 @@
-"""Levels of a multiscale layer: their pixels, and where these lie at full resolution."""
+"""Where the pixels of a layer and of its levels lie, and how large they are."""
 
 from __future__ import annotations
 
@@ -7,16 +7,27 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from napari.utils.transforms import Affine
 
 from napari_sam2_automask.files.pyramid import steps_between
+from napari_sam2_automask.settings.units import Pixel
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
-    from napari.layers import Image
+    from napari.layers import Image, Layer
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["LayerLevel", "level_count", "level_data", "level_of"]
+__all__ = [
+    "LayerLevel",
+    "layer_transform",
+    "level_count",
+    "level_data",
+    "level_of",
+    "level_transform",
+    "moved",
+    "pixel_of",
+]
 
 
 @dataclass(frozen=True)
@@ -81,3 +92,58 @@ def level_of(layer: Image, number: int) -> LayerLevel:
     """Return a level of a layer."""
     full, own = (tuple(level_data(layer, k).shape[: layer.ndim]) for k in (0, number))
     return LayerLevel(number, steps_between(full, own), tuple(map(int, full)))
+
+
+def pixel_of(layer: Image | None, order: Sequence[int] = (), level: int = 0) -> Pixel | None:
+    """Return how large the pixels of a layer are; None if it has no unit.
+
+    Parameters
+    ----------
+    layer : Image or None
+        The layer.
+    order : sequence of int
+        The viewer's axis order, which says what rows and columns are; the last two axes if empty.
+    level : int
+        The level of a multiscale layer.
+    """
+    if layer is None:
+        return None
+    # The layer's axes are the last ones of the viewer's.
+    missing = len(order) - layer.ndim
+    rows, columns = ([axis - missing for axis in order if axis >= missing] or [-2, -1])[-2:]
+    units = [str(unit) for unit in layer.units]
+    if units[rows] != units[columns]:
+        return None
+    size = np.abs(layer.scale) * level_of(layer, level).steps
+    return Pixel.known((float(size[rows]), float(size[columns])), units[rows])
+
+
+def level_transform(layer: Image, level: int) -> dict[str, Any]:
+    """Return the keyword arguments that put a layer of the shape of a level into the layer's place.
+
+    A level's pixels are larger, and lie in the middle of those that they stand for.
+    """
+    transform = layer_transform(layer)
+    if level == 0:
+        return transform
+    steps = np.array(level_of(layer, level).steps)
+    return {**moved(transform, (steps - 1) / 2), "scale": transform["scale"] * steps}
+
+
+def moved(transform: Mapping[str, Any], first: ArrayLike) -> dict[str, Any]:
+    """Return the place of a layer whose first pixel lies at a position in the data of one that lies there."""
+    own = {name: transform[name] for name in ("scale", "translate", "rotate", "shear")}
+    return {**transform, "translate": np.asarray(Affine(**own)(np.asarray(first, np.float64)))}
+
+
+def layer_transform(layer: Layer) -> dict[str, Any]:
+    """Return the keyword arguments that put another layer of the same shape into the same place."""
+    return {
+        "scale": np.array(layer.scale),
+        "translate": np.array(layer.translate),
+        "rotate": np.array(layer.rotate),
+        "shear": np.array(layer.shear),
+        "affine": np.array(layer.affine.affine_matrix),
+        "units": tuple(layer.units),
+        "axis_labels": tuple(layer.axis_labels),
+    }

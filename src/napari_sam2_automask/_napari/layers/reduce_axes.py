@@ -1,4 +1,4 @@
-"""An image with fewer axes than its layer, in the place where the layer lies."""
+"""An image with fewer axes than its layer, in the place where the layer lies; a projection is one."""
 
 from __future__ import annotations
 
@@ -7,14 +7,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_sam2_automask._napari.layers.snapshot import POSITIONS
 from napari_sam2_automask.errors import ImageError
+from napari_sam2_automask.image.projection import project_planes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from numpy.typing import NDArray
+
     from napari_sam2_automask._napari.layers.snapshot import ImageSource
 
-__all__ = ["reduced"]
+__all__ = ["project", "reduced"]
+
+#: What becomes of a stack that is seen as one picture.
+TITLES = {"max": "maximum", "mean": "mean"}
 
 
 def reduced(source: ImageSource, axes: Sequence[int], **changes: Any) -> ImageSource:
@@ -68,3 +75,46 @@ def reduced(source: ImageSource, axes: Sequence[int], **changes: Any) -> ImageSo
         "layer_axes": tuple(own[axis] for axis in axes),
     }
     return replace(source, **{**values, **changes})
+
+
+class _Projection:
+    """Computes the picture when it is sliced, one plane at a time, so that lazy stacks stay on disk."""
+
+    def __init__(self, source: ImageSource, kind: str) -> None:
+        self._source, self._kind = source, kind
+
+    def __getitem__(self, cut: Any) -> NDArray[Any]:
+        source = self._source
+        planes = (source.oriented(source.plane(index)) for index in source.all_indices())
+        return np.asarray(project_planes(planes, self._kind)[cut])
+
+
+def project(source: ImageSource, kind: str) -> ImageSource:
+    """Return the projection of a stack as an image of two axes, where the stack lies.
+
+    Parameters
+    ----------
+    source : ImageSource
+        A stack.
+    kind : {"max", "mean"}
+        What becomes of the values along every axis but rows and columns. NaN is left out of a maximum.
+
+    Raises
+    ------
+    ImageError
+        If the stack is rotated or sheared out of its planes, so that a picture has no place in it, or its
+        planes are positions, which lie on each other in no picture.
+    """
+    names = [source.axis_labels[axis] for axis in source.other_axes if source.axis_labels]
+    if positions := [name for name in names if name.lower() in POSITIONS]:
+        raise ImageError(
+            f"axis {positions[0]} of {source.name!r} is of positions, which are not projected on each other: "
+            "choose the current plane or all planes"
+        )
+    return reduced(
+        source,
+        sorted(source.rows_columns),
+        name=f"{source.name}, {TITLES[kind]}",
+        data=_Projection(source, kind),
+        projected=(kind, source.other_axes),
+    )

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_sam2_automask._napari.layers.level_place import level_transform, moved
-from napari_sam2_automask._napari.layers.place import LayerLevel, level_data, level_of
+from napari_sam2_automask._napari.layers.place import LayerLevel, level_data, level_of, level_transform, moved
 from napari_sam2_automask.errors import ImageError
 
 if TYPE_CHECKING:

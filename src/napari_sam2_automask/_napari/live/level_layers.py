@@ -10,7 +10,7 @@ from napari.utils.notifications import show_info
 from qtpy.QtCore import QObject, QTimer
 
 from napari_sam2_automask._napari.layers.layer_choice import unwrapped
-from napari_sam2_automask._napari.layers.level_place import layer_transform
+from napari_sam2_automask._napari.layers.place import layer_transform
 from napari_sam2_automask._napari.run.outcome import digest
 
 if TYPE_CHECKING:

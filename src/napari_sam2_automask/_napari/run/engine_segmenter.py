@@ -84,9 +84,9 @@ class EngineSegmenter:
 
 def _within(request: Request, candidates: Candidates) -> Candidates:
     """Keep the candidates that lie in the region, if there is one."""
-    from napari_sam2_automask.candidates.pooling import take
+    from napari_sam2_automask.candidates.pooling import take_inside
 
-    return candidates if request.region is None else take(candidates, request.region.rows_inside(candidates))
+    return candidates if request.region is None else take_inside(candidates, request.region.mask)
 
 
 def _choose_and_paint(

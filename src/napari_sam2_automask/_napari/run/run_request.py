@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_sam2_automask._napari.run.linked import linked_planes
 from napari_sam2_automask._napari.run.outcome import Outcome, digest
-from napari_sam2_automask._napari.run.stack_outcome import stack_planes
+from napari_sam2_automask._napari.run.stack_outcome import linked_planes, stack_planes
 from napari_sam2_automask.image.renderings import render
 from napari_sam2_automask.progress import Cancelled, Progress
 

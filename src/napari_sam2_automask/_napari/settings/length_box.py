@@ -5,24 +5,25 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from qtpy.QtWidgets import QAbstractSpinBox, QDoubleSpinBox, QHBoxLayout, QWidget
 
 from napari_sam2_automask._napari.layers.layer_choice import unwrapped
-from napari_sam2_automask._napari.layers.place import level_of
+from napari_sam2_automask._napari.layers.place import pixel_of
 from napari_sam2_automask.settings.units import Pixel, Quantity, symbol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from magicgui.widgets.bases import BaseValueWidget
-    from napari.layers import Image
     from napari.viewer import Viewer
 
     from napari_sam2_automask._napari.image.panel import ImagePanel
     from napari_sam2_automask.settings.amg import FieldInfo
 
-__all__ = ["LayerPixel", "Measure", "pixel_of"]
+__all__ = [
+    "LayerPixel",
+    "Measure",
+]
 
 #: Least width of the box in the layer's unit, in pixels: room for five digits and the unit.
 BOX_WIDTH = 84
@@ -96,30 +97,6 @@ class Measure(QWidget):
             assert self._info.maximum is not None
             self._pixels.value = min(typed.in_pixels(self._pixel, self._info.name), self._info.maximum)
             self._refresh()
-
-
-def pixel_of(layer: Image | None, order: Sequence[int] = (), level: int = 0) -> Pixel | None:
-    """Return how large the pixels of a layer are; None if it has no unit.
-
-    Parameters
-    ----------
-    layer : Image or None
-        The layer.
-    order : sequence of int
-        The viewer's axis order, which says what rows and columns are; the last two axes if empty.
-    level : int
-        The level of a multiscale layer.
-    """
-    if layer is None:
-        return None
-    # The layer's axes are the last ones of the viewer's.
-    missing = len(order) - layer.ndim
-    rows, columns = ([axis - missing for axis in order if axis >= missing] or [-2, -1])[-2:]
-    units = [str(unit) for unit in layer.units]
-    if units[rows] != units[columns]:
-        return None
-    size = np.abs(layer.scale) * level_of(layer, level).steps
-    return Pixel.known((float(size[rows]), float(size[columns])), units[rows])
 
 
 class LayerPixel:

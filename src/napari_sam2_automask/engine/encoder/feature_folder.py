@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from contextlib import suppress
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -13,7 +14,6 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from napari_sam2_automask import __version__
 from napari_sam2_automask.engine.encoder.encode import Features
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FeatureFolder", "weights_digest"]
 
+_VERSION = version("napari-sam2-automask")
 # To be counted up when features are computed otherwise.
 _FORMAT = 1
 _SUFFIX = ".features.safetensors"
@@ -89,7 +90,7 @@ class FeatureFolder:
             _remove(part)
 
     def _path(self, key: bytes, device: torch.device) -> Path:
-        name = hashlib.blake2b(key + f"{_FORMAT} {__version__} {device.type}".encode(), digest_size=20)
+        name = hashlib.blake2b(key + f"{_FORMAT} {_VERSION} {device.type}".encode(), digest_size=20)
         return self._folder / f"{name.hexdigest()}{_SUFFIX}"
 
     def _make_room(self) -> None:

@@ -1,12 +1,20 @@
-"""Keeping Triton out of a process where its import would crash."""
+"""What a process is told before torch is loaded: to wait patiently; to leave out a Triton that crashes."""
 
 from __future__ import annotations
 
+import os
 import sys
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-__all__ = ["avoid_triton_crash"]
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["avoid_triton_crash", "patient_openmp", "wait_patiently"]
+
+_NAME = "OMP_WAIT_POLICY"
 
 
 def avoid_triton_crash() -> bool:
@@ -32,3 +40,30 @@ def avoid_triton_crash() -> bool:
         return False
     sys.modules["triton"] = None  # type: ignore[assignment]  # the documented way to make an import fail
     return True
+
+
+@contextmanager
+def patient_openmp() -> Iterator[None]:
+    """Make OpenMP's threads sleep while they wait for each other, unless the user has said otherwise.
+
+    By default they spin, and where the viewer or another program wants a core too, a thread that spins takes
+    it from the one that it waits for: a run on two busy cores was some twenty times slower. OpenMP reads this
+    when its library is loaded, so torch is to be imported inside, and the environment is left as it was.
+    """
+    if _NAME in os.environ:
+        yield
+        return
+    os.environ[_NAME] = "PASSIVE"
+    try:
+        yield
+    finally:
+        os.environ.pop(_NAME, None)
+
+
+def wait_patiently() -> None:
+    """Do the same for this whole process and those that it starts.
+
+    For programs of this project, before they import torch.
+    """
+    if "torch" not in sys.modules:
+        os.environ.setdefault(_NAME, "PASSIVE")

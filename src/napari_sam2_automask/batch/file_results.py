@@ -1,0 +1,95 @@
+"""What became of each file of a run, and the summary of all."""
+
+from __future__ import annotations
+
+import csv
+import io
+from dataclasses import dataclass
+from typing import IO, TYPE_CHECKING, Any
+
+from napari_sam2_automask.files.results import output_error, write_files
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+__all__ = ["FileResult", "removed_text", "write_summary"]
+
+
+@dataclass(frozen=True, slots=True)
+class FileResult:
+    """What became of one image file.
+
+    Attributes
+    ----------
+    source : Path
+        The image.
+    status : str
+        ``"done"``, ``"skipped"`` (results were there) or ``"failed"``.
+    message : str
+        What went wrong, or why it was skipped; empty when all went well.
+    objects : int
+        How many objects the labels hold.
+    seconds : float
+        How long it took.
+    removed : str
+        What the filters removed, in words, for an image without objects.
+    plane : int or None
+        The plane of it.
+    width : str
+        How wide the objects are that points and magnification were fitted to, in words; empty without a fit.
+    """
+
+    source: Path
+    status: str
+    message: str = ""
+    objects: int = 0
+    seconds: float = 0.0
+    removed: str = ""
+    plane: int | None = None
+    width: str = ""
+
+
+def removed_text(removed: dict[str, int]) -> str:
+    """Say what each filter removed, for a result without objects."""
+    counts = [f"{count} by {name}" for name, count in removed.items() if count]
+    return "no masks were found" if not counts else "removed: " + ", ".join(counts)
+
+
+def write_summary(path: Path, results: Sequence[FileResult], useless: Mapping[Path, str]) -> None:
+    """Write what became of many images as a CSV file.
+
+    Parameters
+    ----------
+    path : Path
+        The file; one that exists is replaced.
+    results : sequence of FileResult
+        A row each: ``image``, ``plane``, ``status``, ``objects``, ``seconds``, ``message``.
+    useless : mapping of Path to str
+        Inputs that gave no result, and why: rows of status ``failed``.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be written.
+    """
+    rows: list[tuple[Any, ...]] = [
+        (r.source, "" if r.plane is None else r.plane, r.status, r.objects, round(r.seconds, 3),
+         r.message or r.removed)
+        for r in results
+    ]  # fmt: skip
+    rows += [(source, "", "failed", 0, 0.0, why) for source, why in useless.items()]
+
+    def write(file: IO[bytes]) -> None:
+        text = io.TextIOWrapper(file, encoding="utf-8", newline="")
+        table = csv.writer(text)
+        table.writerow(("image", "plane", "status", "objects", "seconds", "message"))
+        table.writerows(rows)
+        text.flush()
+        text.detach()
+
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise output_error(path, error) from error
+    write_files({path: write})
