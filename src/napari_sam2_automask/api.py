@@ -120,7 +120,7 @@ def segment(
     from napari_sam2_automask.models import load_model
     from napari_sam2_automask.painting.labels import paint
     from napari_sam2_automask.proposal.passes import propose_view
-    from napari_sam2_automask.record import make_record
+    from napari_sam2_automask.record.making import make_record
     from napari_sam2_automask.selection.selecting import select
 
     # The image first: a wrong one is said at once, not after a model was loaded or downloaded.

@@ -14,7 +14,7 @@ from napari_sam2_automask.image.view import image_hash
 from napari_sam2_automask.painting.labels import paint
 from napari_sam2_automask.progress import ProgressCallback, no_progress
 from napari_sam2_automask.proposal.passes import propose_view
-from napari_sam2_automask.record import make_record
+from napari_sam2_automask.record.making import make_record
 from napari_sam2_automask.settings.presets import Preset, resolve_settings
 
 if TYPE_CHECKING:

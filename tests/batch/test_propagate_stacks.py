@@ -18,7 +18,7 @@ from napari_sam2_automask.batch.run_stacks import run_stacks
 from napari_sam2_automask.batch.stack_jobs import plan_stacks
 from napari_sam2_automask.cli.app import app
 from napari_sam2_automask.errors import AutomaskError
-from napari_sam2_automask.files.pick import Pick
+from napari_sam2_automask.image.pick import Pick
 from napari_sam2_automask.replay.replaying import replay
 from napari_sam2_automask.settings.amg import AmgSettings
 from napari_sam2_automask.stack.carrying import Propagation

@@ -13,7 +13,7 @@ from napari_sam2_automask.batch.resume_point import Unfinished
 from napari_sam2_automask.batch.run_stacks import run_stacks
 from napari_sam2_automask.batch.stack_jobs import plan_stacks
 from napari_sam2_automask.errors import UnfinishedError
-from napari_sam2_automask.files.pick import Pick
+from napari_sam2_automask.image.pick import Pick
 from napari_sam2_automask.progress import Cancelled, no_progress
 from napari_sam2_automask.proposal import passes
 from napari_sam2_automask.settings.amg import AmgSettings

@@ -12,10 +12,10 @@ from stack_kit import SHAPE, find_spots, invoke, message, spots
 
 from napari_sam2_automask.cli.app import main
 from napari_sam2_automask.errors import ImageError, SettingsError
-from napari_sam2_automask.files.pick import Pick, parse_planes
 from napari_sam2_automask.files.pixel_size import pixel_size_of
 from napari_sam2_automask.files.stack_file import open_stack
 from napari_sam2_automask.image.channels import mix
+from napari_sam2_automask.image.pick import Pick, parse_planes
 from napari_sam2_automask.replay.replaying import replay
 
 

@@ -23,7 +23,7 @@ from napari_sam2_automask.batch.run_on_workers import JobTask, run_on_workers
 from napari_sam2_automask.batch.stack_jobs import plan_stacks
 from napari_sam2_automask.cli.app import app
 from napari_sam2_automask.errors import AutomaskError, ModelError, OutputError, SettingsError
-from napari_sam2_automask.files.pick import Pick
+from napari_sam2_automask.image.pick import Pick
 from napari_sam2_automask.settings.presets import PRESETS
 from napari_sam2_automask.workers.clusters import local_cluster, workers_of
 from napari_sam2_automask.workers.dask_executor import DaskExecutor

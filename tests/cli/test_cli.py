@@ -20,7 +20,7 @@ from pycocotools.coco import COCO
 from napari_sam2_automask import __version__
 from napari_sam2_automask.cli.settings_options import choose_settings, flag_of
 from napari_sam2_automask.errors import SettingsError
-from napari_sam2_automask.record import settings_from
+from napari_sam2_automask.record.settings_in import settings_from
 from napari_sam2_automask.settings.amg import AmgSettings
 from napari_sam2_automask.settings.presets import PRESETS
 

@@ -9,7 +9,7 @@ from mask_factory import make_masks, rectangle
 from napari_sam2_automask.batch import run_images
 from napari_sam2_automask.batch.image_jobs import find_images, plan_jobs
 from napari_sam2_automask.painting.labels import paint
-from napari_sam2_automask.record import make_record
+from napari_sam2_automask.record.making import make_record
 from napari_sam2_automask.settings.presets import PRESETS
 
 

@@ -17,7 +17,7 @@ from napari_sam2_automask.batch import run_images
 from napari_sam2_automask.batch.run_on_workers import JobTask
 from napari_sam2_automask.painting.labels import paint
 from napari_sam2_automask.progress import Cancelled, Progress, no_progress
-from napari_sam2_automask.record import make_record
+from napari_sam2_automask.record.making import make_record
 
 
 @dataclass(frozen=True)

@@ -12,11 +12,10 @@ import tifffile
 from napari_kit import Watcher, copied, dock, finish, labels_of, live_result, move, run
 from typer.testing import CliRunner
 
-from napari_sam2_automask import models
 from napari_sam2_automask._napari.run.engine_segmenter import EngineSegmenter
 from napari_sam2_automask._napari.run.place_result import RECORD_KEY
 from napari_sam2_automask.cli import app
-from napari_sam2_automask.record import json_ready
+from napari_sam2_automask.record.environment import json_ready
 from napari_sam2_automask.settings.presets import PRESETS
 
 RNG = np.random.default_rng(0)
@@ -35,7 +34,8 @@ QUICK = {
 @pytest.fixture
 def engine(monkeypatch, network):
     """The engine with a network of random weights."""
-    monkeypatch.setattr(models, "load_model", lambda *_, **__: network, raising=False)
+    for where in ("napari_sam2_automask", "napari_sam2_automask.models"):
+        monkeypatch.setattr(f"{where}.load_model", lambda *_, **__: network)
     return EngineSegmenter()
 
 

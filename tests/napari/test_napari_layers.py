@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from napari_kit import Watcher, copied, dock, finish, half_way, labels_of, run
 
-from napari_sam2_automask import api, models
 from napari_sam2_automask._napari.run.place_result import LAYER_KEY, RECORD_KEY
 
 STACK = np.stack([np.full((20, 30), 10 * z, np.uint16) for z in range(5)])
@@ -252,8 +251,9 @@ def test_percentiles_of_the_whole_stack(make_napari_viewer, qtbot, watcher, monk
     # What is copied gives the same limits.
     assert "--contrast stack" in copied(widget.copies.command)
     calls = []
-    monkeypatch.setattr(models, "load_model", lambda name, **how: name, raising=False)
-    monkeypatch.setattr(api, "segment", lambda *args, **how: calls.append(how))
+    for where in ("napari_sam2_automask", "napari_sam2_automask.models"):
+        monkeypatch.setattr(f"{where}.load_model", lambda name, **how: name)
+    monkeypatch.setattr("napari_sam2_automask.segment", lambda *args, **how: calls.append(how))
     exec(copied(widget.copies.python), {"viewer": viewer})
     assert calls[0]["contrast_limits"] == (low, high)
     # A single plane has none of a stack.

@@ -12,13 +12,12 @@ from napari_kit import QUICK, ObedientSegmenter, Watcher, copied, dock, finish, 
 from pyramid_factory import levels_of, write_tiff, write_zarr
 from typer.testing import CliRunner
 
-from napari_sam2_automask import api, models
 from napari_sam2_automask._napari.background.spec_of_request import checked, large_spec
 from napari_sam2_automask._napari.run.engine_segmenter import EngineSegmenter
 from napari_sam2_automask._napari.run.place_result import RECORD_KEY
 from napari_sam2_automask.cli import app
 from napari_sam2_automask.errors import ImageError
-from napari_sam2_automask.record import json_ready
+from napari_sam2_automask.record.environment import json_ready
 from napari_sam2_automask.settings.presets import PRESETS
 
 PIXELS = np.random.default_rng(0).integers(1, 1000, (64, 96)).astype(np.uint16)
@@ -190,7 +189,8 @@ def opened(viewer, path, level, segmenter):
 
 @pytest.mark.parametrize("write", [write_zarr, write_tiff])
 def test_a_record_of_a_level_is_replayed(make_napari_viewer, qtbot, monkeypatch, tmp_path, network, write):
-    monkeypatch.setattr(models, "load_model", lambda *_, **__: network, raising=False)
+    for where in ("napari_sam2_automask", "napari_sam2_automask.models"):
+        monkeypatch.setattr(f"{where}.load_model", lambda *_, **__: network)
     path = write(tmp_path / ("in.zarr" if write is write_zarr else "in.tif"), LEVELS)
     viewer = make_napari_viewer()
     widget = opened(viewer, path, 1, EngineSegmenter())
@@ -217,8 +217,9 @@ def test_a_record_of_a_level_is_replayed(make_napari_viewer, qtbot, monkeypatch,
 
 def test_python_repeats_the_run(make_napari_viewer, monkeypatch, tmp_path):
     calls = []
-    monkeypatch.setattr(models, "load_model", lambda name, **how: (name, how), raising=False)
-    monkeypatch.setattr(api, "segment", lambda *args, **how: calls.append(args))
+    for where in ("napari_sam2_automask", "napari_sam2_automask.models"):
+        monkeypatch.setattr(f"{where}.load_model", lambda name, **how: (name, how))
+    monkeypatch.setattr("napari_sam2_automask.segment", lambda *args, **how: calls.append(args))
     path = write_zarr(tmp_path / "in.zarr", LEVELS)
     viewer = make_napari_viewer()
     widget = opened(viewer, path, 2, ObedientSegmenter())

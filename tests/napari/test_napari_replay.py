@@ -10,7 +10,6 @@ import tifffile
 from napari_kit import QUICK, ObedientSegmenter, copied, dock, finish
 from typer.testing import CliRunner
 
-from napari_sam2_automask import api, models
 from napari_sam2_automask._napari.run.engine_segmenter import EngineSegmenter
 from napari_sam2_automask.cli import app
 from napari_sam2_automask.settings.presets import PRESETS, resolve_settings
@@ -25,8 +24,9 @@ def choose(widget, name):
 def calls(monkeypatch):
     """Catch what the copied lines call."""
     calls = []
-    monkeypatch.setattr(models, "load_model", lambda name, **how: (name, how), raising=False)
-    monkeypatch.setattr(api, "segment", lambda *args, **how: calls.append((args, how)))
+    for where in ("napari_sam2_automask", "napari_sam2_automask.models"):
+        monkeypatch.setattr(f"{where}.load_model", lambda name, **how: (name, how))
+    monkeypatch.setattr("napari_sam2_automask.segment", lambda *args, **how: calls.append((args, how)))
     return calls
 
 
@@ -90,7 +90,8 @@ def test_the_command_gives_the_same_labels(
     make_napari_viewer, qtbot, monkeypatch, tmp_path, network, shape, preset, contrast, changes
 ):
     """The whole way: a file, a run in the viewer, the copied line, the labels that it writes."""
-    monkeypatch.setattr(models, "load_model", lambda *_, **__: network, raising=False)
+    for where in ("napari_sam2_automask", "napari_sam2_automask.models"):
+        monkeypatch.setattr(f"{where}.load_model", lambda *_, **__: network)
     monkeypatch.chdir(tmp_path)
     path = tmp_path / "some cells.tif"
     noise = np.random.default_rng(0).random(shape)

@@ -11,13 +11,12 @@ import tifffile
 from napari_kit import dock, finish, labels_of
 from typer.testing import CliRunner
 
-from napari_sam2_automask import models
 from napari_sam2_automask._napari.run.engine_segmenter import EngineSegmenter
 from napari_sam2_automask._napari.run.place_result import RECORD_KEY
 from napari_sam2_automask.cli import app
 from napari_sam2_automask.errors import SettingsError
 from napari_sam2_automask.image.region import Region
-from napari_sam2_automask.record import json_ready
+from napari_sam2_automask.record.environment import json_ready
 from napari_sam2_automask.settings.presets import PRESETS
 
 IMAGE = (1000 * np.random.default_rng(0).random((60, 80))).astype(np.uint16)
@@ -28,7 +27,7 @@ CORNERS = np.array([[10, 30], [10, 70], [50, 70], [50, 30]])
 def test_labels_and_table_are_those_of_the_viewer(
     make_napari_viewer, qtbot, monkeypatch, tmp_path, network, kind, overlap
 ):
-    monkeypatch.setattr(models, "load_model", lambda *_, **__: network, raising=False)
+    monkeypatch.setattr("napari_sam2_automask.models.load_model", lambda *_, **__: network)
     tifffile.imwrite(tmp_path / "cells.tif", IMAGE)
     viewer = make_napari_viewer()
     viewer.open(tmp_path / "cells.tif", plugin="napari")

@@ -11,11 +11,10 @@ import tifffile
 from napari_kit import QUICK, dock, finish, labels_of
 from typer.testing import CliRunner
 
-from napari_sam2_automask import models
 from napari_sam2_automask._napari.run.engine_segmenter import EngineSegmenter
 from napari_sam2_automask._napari.run.place_result import RECORD_KEY
 from napari_sam2_automask.cli import app
-from napari_sam2_automask.record import json_ready
+from napari_sam2_automask.record.environment import json_ready
 from napari_sam2_automask.settings.presets import PRESETS
 
 STACK = (1000 * np.random.default_rng(0).random((5, 48, 60))).astype(np.uint16)
@@ -24,7 +23,7 @@ STACK = (1000 * np.random.default_rng(0).random((5, 48, 60))).astype(np.uint16)
 @pytest.fixture
 def start(make_napari_viewer, monkeypatch, tmp_path, network):
     """Open a stack in a viewer and return the viewer and the widget."""
-    monkeypatch.setattr(models, "load_model", lambda *_, **__: network, raising=False)
+    monkeypatch.setattr("napari_sam2_automask.models.load_model", lambda *_, **__: network)
 
     def begin(stack=STACK):
         tifffile.imwrite(tmp_path / "stack.tif", stack, photometric="minisblack")

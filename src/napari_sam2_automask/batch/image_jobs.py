@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from napari_sam2_automask.files.pick import Pick
+    from napari_sam2_automask.image.pick import Pick
     from napari_sam2_automask.settings.units import Pixel
 
 __all__ = ["Job", "find_images", "plan_jobs", "unique_stems"]

@@ -21,6 +21,7 @@ from napari_sam2_automask.files.stack_file import stack_of
 from napari_sam2_automask.image.view import contrast_range
 from napari_sam2_automask.pipeline import segment_loaded
 from napari_sam2_automask.progress import ProgressCallback, no_progress
+from napari_sam2_automask.record.record import Record
 from napari_sam2_automask.settings.physical import AnySettings, measured
 from napari_sam2_automask.settings.units import Pixel, width_text
 
@@ -189,12 +190,11 @@ def _run(
 def _existing(job: Job, checksum: str) -> FileResult:
     """Tell whether the results that are there are of this very file."""
     try:
-        record = json.loads(job.paths.record.read_bytes())
-        pick = None if job.pick is None else job.pick.to_json()
-        same = record["file"]["sha256"] == checksum and record.get("plane") == job.plane
-        same &= record.get("pick") == pick
-        objects = int(record.get("objects", 0))
-    except (OSError, ValueError, KeyError, TypeError):
+        record = Record.of(json.loads(job.paths.record.read_bytes()))
+        same = record.file is not None and record.file.sha256 == checksum
+        same &= record.plane == job.plane and record.pick == job.pick
+        objects = record.objects or 0
+    except (OSError, ValueError, SettingsError):
         same, objects = False, 0
     if same:
         return FileResult(

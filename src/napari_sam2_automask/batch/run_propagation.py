@@ -14,7 +14,9 @@ from napari_sam2_automask.batch.stack_results import write_objects
 from napari_sam2_automask.errors import AutomaskError, ImageError, ModelError, OutputError, SettingsError
 from napari_sam2_automask.files.results import make_folder
 from napari_sam2_automask.image.picture import views_of
-from napari_sam2_automask.record import json_ready, make_record, settings_from
+from napari_sam2_automask.record.environment import json_ready
+from napari_sam2_automask.record.making import make_record
+from napari_sam2_automask.record.record import Record
 from napari_sam2_automask.settings.physical import measured
 from napari_sam2_automask.settings.presets import resolve_settings
 from napari_sam2_automask.settings.units import Pixel
@@ -68,9 +70,9 @@ def propagate_stack(
         asked = _asked(stack, contrast_limits)
         if name.exists() and not overwrite:
             old = _record(stack)
-            if _same(old, asked):
+            if old is not None and _same(old, asked):
                 return FileResult(
-                    stack.source, "skipped", f"propagated objects are in {name}", old["objects"]
+                    stack.source, "skipped", f"propagated objects are in {name}", old.objects or 0
                 )
             return FileResult(
                 stack.source, "failed", f"{name} is of something else: use --overwrite or another --out"
@@ -79,7 +81,7 @@ def propagate_stack(
         make_folder(name.parent)
         kept = stack.paths.unfinished
         record = _propagate(stack, settings, load(), views, asked, progress, kept=kept, overwrite=overwrite)
-        objects = record["objects"]
+        objects = record.objects or 0
     except (OutputError, ModelError):
         raise
     except (AutomaskError, OSError, ValueError, KeyError, MemoryError) as error:
@@ -97,13 +99,13 @@ def _propagate(
     *,
     kept: Path | None = None,
     overwrite: bool = False,
-) -> dict[str, Any]:
+) -> Record:
     import torch
 
     first = read_job(stack.planes[0])
     in_pixels = measured(settings, Pixel.known(first.pixel_size, first.unit))
     resolved, preset = resolve_settings(in_pixels, model.family)
-    record = make_record(
+    made = make_record(
         resolved,
         preset=preset,
         model=model,
@@ -112,7 +114,7 @@ def _propagate(
         **{key: value for key, value in asked.items() if key != "file"},
         file=asked["file"] | {"path": str(stack.source.absolute())},
     )
-    keeper = None if kept is None else _keeper(kept, record, model, overwrite)
+    keeper = None if kept is None else _keeper(kept, made, model, overwrite)
     linked = propagate_planes(
         views,
         in_pixels,
@@ -124,7 +126,7 @@ def _propagate(
         keeper=keeper,
         progress=progress,
     )
-    record = write_objects(stack, linked, record)
+    record = write_objects(stack, linked, Record.of(made))
     if keeper is not None:
         keeper.remove()
     return record
@@ -140,26 +142,22 @@ def _keeper(path: Path, record: dict[str, Any], model: Model, overwrite: bool) -
     return Unfinished(path, asked, overwrite=overwrite)
 
 
-def propagate_again(
-    stack: StackJob, record: dict[str, Any], model: Model, progress: ProgressCallback
-) -> dict[str, Any]:
+def propagate_again(stack: StackJob, record: Record, model: Model, progress: ProgressCallback) -> Record:
     """Do what a record of propagated objects says and write the results; return their record.
 
     Parameters
     ----------
     stack : StackJob
         The planes and the way of the record.
-    record : dict
+    record : Record
         Of the objects that were propagated.
     model : Model
         That of the record.
     progress : callable
         As for `propagate_planes`.
     """
-    limits = record.get("contrast_limits")
-    limits = None if limits is None else (float(limits[0]), float(limits[1]))
-    asked, settings = _asked(stack, limits), settings_from(record)
-    return _propagate(stack, settings, model, _Views(stack, limits), asked, progress)
+    limits = record.contrast_limits
+    return _propagate(stack, record.settings, model, _Views(stack, limits), _asked(stack, limits), progress)
 
 
 def _asked(stack: StackJob, contrast_limits: tuple[float, float] | None) -> dict[str, Any]:
@@ -179,19 +177,19 @@ def _asked(stack: StackJob, contrast_limits: tuple[float, float] | None) -> dict
     return asked
 
 
-def _same(old: dict[str, Any], asked: dict[str, Any]) -> bool:
+def _same(record: Record, asked: dict[str, Any]) -> bool:
     """Tell whether a record is of this very run; it also says where the file was."""
+    old = record.to_json()
     file = {key: value for key, value in old.get("file", {}).items() if key != "path"}
     return {key: old.get(key) for key in asked} | {"file": file} == asked
 
 
-def _record(stack: StackJob) -> dict[str, Any]:
-    """Return the record of results that are there, without a path; empty if it cannot be read."""
+def _record(stack: StackJob) -> Record | None:
+    """Return the record of results that are there; None if it cannot be read."""
     try:
-        found: dict[str, Any] = json.loads(stack.paths.record.read_bytes())
-    except (OSError, ValueError):
-        return {}
-    return found
+        return Record.of(json.loads(stack.paths.record.read_bytes()))
+    except (OSError, ValueError, SettingsError):
+        return None
 
 
 class _Views:

@@ -16,10 +16,12 @@ from napari_sam2_automask.errors import AutomaskError, OutputError, SettingsErro
 from napari_sam2_automask.files.stack_file import stack_of
 from napari_sam2_automask.image.view import contrast_of_planes
 from napari_sam2_automask.progress import Progress, ProgressCallback, no_progress
+from napari_sam2_automask.record.record import Record
 from napari_sam2_automask.stack.linked_planes import link_planes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
 
     import numpy as np
 
@@ -110,15 +112,15 @@ def link_stack(stack: StackJob, failed: int, overwrite: bool, progress: Progress
     if failed:
         return FileResult(stack.source, "failed", f"{stack.source}: not linked, since {failed} planes failed")
     try:
-        records = [json.loads(job.paths.record.read_bytes()) for job in stack.planes]
+        records = [_read(job.paths.record) for job in stack.planes]
         if name.exists() and not overwrite:
-            old = json.loads(stack.paths.record.read_bytes())
+            old = _read(stack.paths.record)
             if _signature(old) == _signature(link_records(stack, records)):
-                return FileResult(stack.source, "skipped", f"linked objects are in {name}", old["objects"])
+                return FileResult(stack.source, "skipped", f"linked objects are in {name}", old.objects or 0)
             return FileResult(
                 stack.source, "failed", f"{name} is of other planes: use --overwrite or another --out"
             )
-        objects = write_linked(stack, records, _Planes(stack, progress))["objects"]
+        objects = write_linked(stack, records, _Planes(stack, progress)).objects or 0
     except OutputError:
         raise
     except (AutomaskError, OSError, ValueError, KeyError, MemoryError) as error:
@@ -140,26 +142,23 @@ class _Planes:
             yield tifffile.imread(job.paths.labels)
 
 
-def link_records(stack: StackJob, records: list[dict[str, Any]]) -> dict[str, Any]:
+def _read(path: Path) -> Record:
+    return Record.of(json.loads(path.read_bytes()), str(path))
+
+
+def link_records(stack: StackJob, records: list[Record]) -> Record:
     """Return the record of a linked stack, which holds those of its planes."""
     if stack.link not in ("z", "time"):
         raise SettingsError(f"planes are linked along z or time, not {stack.link!r}")
-    own = {name: value for name, value in records[0].items() if name not in _OF_A_PLANE}
-    return own | {
-        "link": {"along": stack.link, "spacing": stack.spacing, "unit": stack.unit},
-        "planes": records,
-    }
+    link = {"along": stack.link, "spacing": stack.spacing, "unit": stack.unit}
+    return records[0].of_planes(records, link=link)
 
 
-_OF_A_PLANE = ("plane", "objects", "removed", "labels_sha256", "levels_sha256", "image", "pick")
+def _signature(record: Record) -> Any:
+    return record.link, [(plane.labels_sha256, plane.plane) for plane in record.each_plane]
 
 
-def _signature(record: dict[str, Any]) -> Any:
-    planes = [(p.get("labels_sha256"), p.get("plane")) for p in record.get("planes", [])]
-    return json.loads(json.dumps([record.get("link"), planes]))
-
-
-def write_linked(stack: StackJob, records: list[dict[str, Any]], planes: Any) -> dict[str, Any]:
+def write_linked(stack: StackJob, records: list[Record], planes: Any) -> Record:
     """Link planes and write labels, table, tracks (for time) and record; return the record."""
     axis: Any = "t" if stack.link == "time" else "z"
     linked = link_planes(planes, axis=axis, spacing=stack.spacing, unit=stack.unit)

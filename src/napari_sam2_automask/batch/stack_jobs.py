@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 from napari_sam2_automask.batch.image_jobs import Job, unique_stems
 from napari_sam2_automask.errors import AutomaskError, ImageError, SettingsError
-from napari_sam2_automask.files.pick import POSITIONS, Pick, parse_planes
 from napari_sam2_automask.files.pyramid import level_for
 from napari_sam2_automask.files.results import ResultPaths
 from napari_sam2_automask.files.series import count_series
 from napari_sam2_automask.files.stack_file import Stack, stack_of
+from napari_sam2_automask.image.pick import POSITIONS, Pick, parse_planes
 from napari_sam2_automask.settings.units import Pixel
 
 if TYPE_CHECKING:

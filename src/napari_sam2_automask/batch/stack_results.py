@@ -8,6 +8,7 @@ import numpy as np
 
 from napari_sam2_automask.files.results import json_writer, write_files, write_labels
 from napari_sam2_automask.image.view import image_hash
+from napari_sam2_automask.record.record import Record
 from napari_sam2_automask.stack.numbering import number_through
 from napari_sam2_automask.stack.track_arrays import tracks
 
@@ -23,21 +24,23 @@ if TYPE_CHECKING:
 __all__ = ["write_objects", "write_planes"]
 
 
-def write_objects(stack: StackJob, linked: Linked, record: dict[str, Any]) -> dict[str, Any]:
+def write_objects(stack: StackJob, linked: Linked, record: Record) -> Record:
     """Write labels, table, tracks (for time) and record of linked objects; return the record."""
     axis: Any = "t" if stack.link == "time" else "z"
     events = [f"{e.kind} at plane {e.plane}: {e.other} and {e.number}" for e in linked.events]
-    record = record | {
-        "objects": len(linked.table),
-        "events": events,
-        "labels_sha256": image_hash(linked.labels),
-    }
+    record = record.model_copy(
+        update={
+            "objects": len(linked.table),
+            "events": tuple(events),
+            "labels_sha256": image_hash(linked.labels),
+        }
+    )
     files: dict[Path, Callable[[IO[bytes]], None]] = {
         stack.paths.objects: lambda file: linked.table.to_csv(file, index=False)
     }
     if axis == "t":
         files[stack.paths.tracks] = lambda file: _tracks_csv(file, linked)
-    files[stack.paths.record] = json_writer(record)
+    files[stack.paths.record] = json_writer(record.to_json())
     files[stack.paths.labels] = lambda file: _write_stack(file, linked.labels, axis)
     write_files(files)
     return record
@@ -46,9 +49,9 @@ def write_objects(stack: StackJob, linked: Linked, record: dict[str, Any]) -> di
 def write_planes(
     results: Sequence[Segmentation],
     paths: ResultPaths,
-    record: dict[str, Any],
+    record: Record,
     indices: Sequence[tuple[int, ...]],
-) -> dict[str, Any]:
+) -> Record:
     """Write labels, table and record of planes whose objects are numbered through; return the record.
 
     Parameters
@@ -57,7 +60,7 @@ def write_planes(
         One for each plane.
     paths : ResultPaths
         Where to; there is no COCO JSON of several planes.
-    record : dict
+    record : Record
         What the record says apart from what it counts and hashes.
     indices : sequence of tuple of int
         Where each plane lies along the axes of planes: columns ``plane`` of the table, or ``plane_0`` and so
@@ -75,11 +78,12 @@ def write_planes(
         tables.append(table)
     labels, table = np.stack(images), pd.concat(tables, ignore_index=True)
     counted = {"objects": len(table), "labels_sha256": image_hash(labels)}
-    record = record | {"planes": [one.record for one in results]} | counted
+    planes = tuple(Record.of(one.record) for one in results)
+    record = record.model_copy(update={"planes": planes, **counted})
     write_files(
         {
             paths.table: lambda file: table.to_csv(file, index=False),
-            paths.record: json_writer(record),
+            paths.record: json_writer(record.to_json()),
             paths.labels: lambda file: write_labels(file, labels, axes="QYX"),
         }
     )

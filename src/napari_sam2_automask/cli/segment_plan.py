@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from napari_sam2_automask.batch.file_results import FileResult
-    from napari_sam2_automask.files.pick import Pick
+    from napari_sam2_automask.image.pick import Pick
     from napari_sam2_automask.models import Model
     from napari_sam2_automask.settings.physical import AnySettings
     from napari_sam2_automask.stack.carrying import Propagation
@@ -63,7 +63,7 @@ def pick_of(
     SettingsError
         If options exclude each other.
     """
-    from napari_sam2_automask.files.pick import Pick, parse_channel
+    from napari_sam2_automask.image.pick import Pick, parse_channel
 
     if plane is not None and planes is not None:
         raise SettingsError("--plane and --planes exclude each other: give one of them")
@@ -151,7 +151,7 @@ def plan_work(
         pixel = None if size is None else Pixel(*size[1:])
         return Planned(plan_jobs(images, out, plane, pixel), False, {})
     from napari_sam2_automask.batch.stack_jobs import plan_stacks
-    from napari_sam2_automask.files.pick import Pick
+    from napari_sam2_automask.image.pick import Pick
 
     stacks, useless = plan_stacks(images, out, pick or Pick(plane), **of_stack)
     return Planned(stacks, True, useless, contrast_of_stack)

@@ -12,7 +12,7 @@ from typing import Annotated, Any, TypeVar
 import typer
 
 from napari_sam2_automask.errors import SettingsError
-from napari_sam2_automask.record import settings_from
+from napari_sam2_automask.record.settings_in import settings_from
 from napari_sam2_automask.settings.amg import AmgSettings, FieldInfo
 from napari_sam2_automask.settings.physical import AUTO, Unmeasured, read_values
 from napari_sam2_automask.settings.presets import PRESETS, Preset

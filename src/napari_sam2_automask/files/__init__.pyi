@@ -1,6 +1,5 @@
 from .coco import CocoObjects as CocoObjects, from_coco as from_coco, to_coco as to_coco
 from .opening import open_file as open_file
-from .pick import POSITIONS as POSITIONS, Channel as Channel, Pick as Pick
 from .pixel_size import PixelSize as PixelSize, pixel_size_in as pixel_size_in, pixel_size_of as pixel_size_of
 from .pyramid import level_for as level_for
 from .reading import count_planes as count_planes, every_plane as every_plane, read_image as read_image

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_sam2_automask.errors import ImageError
-from napari_sam2_automask.files.pick import Pick
 from napari_sam2_automask.files.pixel_size import pixel_size_in
 from napari_sam2_automask.files.series import count_series
 from napari_sam2_automask.files.stack_file import open_stack
+from napari_sam2_automask.image.pick import Pick
 from napari_sam2_automask.image.picture import LoadedImage
 
 if TYPE_CHECKING:

@@ -9,10 +9,10 @@ import numpy as np
 
 from napari_sam2_automask.errors import ImageError
 from napari_sam2_automask.files.opening import guess_axes, open_file
-from napari_sam2_automask.files.pick import POSITIONS, Pick
 from napari_sam2_automask.files.pixel_size import PixelSize, pixel_size_of
 from napari_sam2_automask.files.pyramid import pixel_size_at, steps_of
 from napari_sam2_automask.files.series import count_series
+from napari_sam2_automask.image.pick import POSITIONS, Pick
 from napari_sam2_automask.image.picture import LoadedImage
 from napari_sam2_automask.image.projection import project_planes
 

@@ -35,7 +35,7 @@ class Segmentation:
     settings : AmgSettings
         The settings used.
     record : dict
-        How it was made, ready for JSON; see `napari_sam2_automask.record.make_record`.
+        How it was made, ready for JSON; see `napari_sam2_automask.record.making.make_record`.
     masks : Masks
         The whole masks, which may overlap.
     levels : ndarray of the labels' dtype, shape (L, Y, X), or None

@@ -6,30 +6,29 @@ import json
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from napari_sam2_automask.batch.run_images import file_hash
 from napari_sam2_automask.errors import ImageError, ModelError, SettingsError
-from napari_sam2_automask.files.pick import Pick
 from napari_sam2_automask.files.reading import every_plane, read_image
 from napari_sam2_automask.files.stack_file import stack_of
 from napari_sam2_automask.image.picture import LoadedImage
-from napari_sam2_automask.image.region import Region
 from napari_sam2_automask.image.view import image_hash
-from napari_sam2_automask.record import RECORD_FORMAT
-from napari_sam2_automask.replay.viewer_channels import channels_of, load_channels
+from napari_sam2_automask.record.record import Record
+from napari_sam2_automask.replay.viewer_channels import load_channels
 from napari_sam2_automask.replay.viewer_planes import ViewerCut
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from napari_sam2_automask.image.region import Region
     from napari_sam2_automask.models import Model
     from napari_sam2_automask.progress import ProgressCallback
 
 __all__ = ["Inputs", "Part", "find_image", "load_model_of", "read_record", "set_threads"]
 
 
-def read_record(path: Path) -> dict[str, Any]:
+def read_record(path: Path) -> Record:
     """Read a record.
 
     Raises
@@ -38,35 +37,26 @@ def read_record(path: Path) -> dict[str, Any]:
         If the file cannot be read or holds no record.
     """
     try:
-        record = json.loads(path.read_bytes())
+        data = json.loads(path.read_bytes())
     except OSError as error:
         raise SettingsError(f"cannot read {path} ({error.strerror or error}): check the path") from error
     except ValueError as error:
         raise SettingsError(f"{path} is no JSON ({error}): give a record of a run") from error
-    if not isinstance(record, dict) or record.get("format") != RECORD_FORMAT:
-        raise SettingsError(f"{path} is no record of a run: give a .record.json file that `segment` wrote")
-    planes = [record] if "propagate" in record else planes_of(record)
-    whole = isinstance(planes, list) and len(planes) > 0 and isinstance(record.get("model"), dict)
-    if not whole or not all(isinstance(p, dict) and isinstance(p.get("image"), dict) for p in planes or []):
+    record = Record.of(data, str(path))
+    if record.model is None or any(plane.image is None for plane in record.each_plane):
         raise SettingsError(f"{path} does not say which image and model it is of: replay needs both")
     return record
 
 
-def planes_of(record: dict[str, Any]) -> Any:
-    """Return the records of the planes; of a single one the record itself."""
-    return record["planes"] if "link" in record or isinstance(record.get("planes"), list) else [record]
-
-
-def find_image(record: dict[str, Any], path: Path, given: Path | None) -> Path:
+def find_image(record: Record, path: Path, given: Path | None) -> Path:
     """Return the image's file after making sure that it is the very same one, where the record tells."""
-    known = record.get("file") or {}
-    viewer = record.get("viewer") or {}
-    name = known.get("name") or (record.get("image") or {}).get("name") or ""
-    places = [known.get("path"), viewer.get("path"), path.parent / name, Path(name)]
+    known, viewer, image = record.file, record.viewer, record.image
+    name = (known and known.name) or (image and image.name) or ""
+    places = [known and known.path, viewer and viewer.path, path.parent / name, name]
     found = given or next((Path(p) for p in places if p and name and Path(p).exists()), None)
     if found is None:
         raise ImageError(f"the image {name or 'of the record'} is not where it was: give its path")
-    expected = known.get("sha256")
+    expected = known and known.sha256
     actual = file_hash(found)
     if expected and actual != expected:
         raise ImageError(
@@ -119,8 +109,8 @@ class Inputs:
 
     Attributes
     ----------
-    planes : list of dict
-        The record of each plane; of a single one the record itself.
+    planes : tuple of Record
+        That of each plane; of a single one the record itself.
     source : Path
         The image's file; the first channel's, if there are several.
     region : Region or None
@@ -131,19 +121,19 @@ class Inputs:
         Takes a plane's number and returns its channels, if the record is of several.
     """
 
-    planes: list[dict[str, Any]]
+    planes: tuple[Record, ...]
     source: Path
     region: Region | None
     cut: ViewerCut | None
     channels: Callable[[int], LoadedImage] | None
 
     @classmethod
-    def of(cls, record: dict[str, Any], path: Path, given: Path | None) -> Inputs:
+    def of(cls, record: Record, path: Path, given: Path | None) -> Inputs:
         """Find the files of a record.
 
         Parameters
         ----------
-        record : dict
+        record : Record
             The record.
         path : Path
             Where it was read.
@@ -157,15 +147,16 @@ class Inputs:
         SettingsError
             If the record does not say enough.
         """
-        described = (record.get("viewer") or {}).get("region")
-        region = None if described is None else Region.from_json(described)
-        cut, channels = ViewerCut.of(record), channels_of(record)
-        if channels is None:
-            return cls(planes_of(record), find_image(record, path, given), region, cut, None)
-        read = partial(load_channels, channels, path, given, cut)
+        viewer = record.viewer
+        if viewer is None:
+            return cls(record.each_plane, find_image(record, path, given), None, None, None)
+        cut = ViewerCut.of(viewer)
+        if viewer.channels is None:
+            return cls(record.each_plane, find_image(record, path, given), viewer.region, cut, None)
+        read = partial(load_channels, viewer.channels, path, given, cut)
         first, source = read(0)
         return cls(
-            planes_of(record), source, region, cut, lambda number: read(number)[0] if number else first
+            record.each_plane, source, viewer.region, cut, lambda number: read(number)[0] if number else first
         )
 
     @property
@@ -183,9 +174,9 @@ class Inputs:
             If no plane of the file has the pixels of the record.
         """
         record = self.planes[number]
-        expected = record["image"].get("sha256")
+        expected = record.image and record.image.sha256
         for image in self._candidates(record, number):
-            part = Part.of(replace(image, plane=record.get("plane")), self.region)
+            part = Part.of(replace(image, plane=record.plane), self.region)
             if expected is None or image_hash(part.image.array) == expected:
                 return part
         raise ImageError(
@@ -193,15 +184,14 @@ class Inputs:
             "give the file that was segmented"
         )
 
-    def _candidates(self, record: dict[str, Any], number: int) -> Iterator[LoadedImage]:
+    def _candidates(self, record: Record, number: int) -> Iterator[LoadedImage]:
         """Return what the plane may be: what the record says it is, else all planes of the file."""
         if self.channels is not None:
             yield self.channels(number)
-        elif record.get("pick"):
-            pick = Pick.from_json(record["pick"])
-            yield stack_of(self.source, pick).read(pick)
-        elif record.get("plane") is not None:
-            yield read_image(self.source, record["plane"])
+        elif record.pick is not None:
+            yield stack_of(self.source, record.pick).read(record.pick)
+        elif record.plane is not None:
+            yield read_image(self.source, record.plane)
         else:
             picture = None if self.cut is None else self.cut.picture(self.source, number)
             if picture is not None:
@@ -209,9 +199,7 @@ class Inputs:
             yield from every_plane(self.source, 0 if self.cut is None else self.cut.level)
 
 
-def load_model_of(
-    record: dict[str, Any], given: str | None, device: str | None, progress: ProgressCallback
-) -> Model:
+def load_model_of(record: Record, given: str | None, device: str | None, progress: ProgressCallback) -> Model:
     """Return the record's model, from where the record says or from a name or file that is given.
 
     Raises
@@ -221,10 +209,11 @@ def load_model_of(
     """
     from napari_sam2_automask.models import load_model
 
-    described = record["model"]
-    name, expected = described.get("name"), described.get("sha256")
+    described = record.model
+    assert described is not None  # `read_record` made sure
+    name, expected = described.name, described.sha256
     try:
-        model = load_model(given or str(name), device=device or described.get("device") or "auto",
+        model = load_model(given or str(name), device=device or described.device or "auto",
                            progress=progress)  # fmt: skip
     except ModelError as error:
         hint = "" if given else ": give the model's file with --model, or another device with --device"
@@ -238,10 +227,9 @@ def load_model_of(
     return model
 
 
-def set_threads(record: dict[str, Any]) -> None:
+def set_threads(record: Record) -> None:
     """Use as many threads as the run did: sums of floats depend on how they are split."""
-    threads = record.get("threads")
-    if isinstance(threads, int) and threads > 0:
+    if record.threads is not None:
         import torch
 
-        torch.set_num_threads(threads)
+        torch.set_num_threads(record.threads)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,13 +14,14 @@ from napari_sam2_automask.batch.run_stacks import write_linked
 from napari_sam2_automask.batch.stack_jobs import LinkPaths, StackJob
 from napari_sam2_automask.batch.stack_results import write_planes
 from napari_sam2_automask.candidates.candidates import Floor
-from napari_sam2_automask.errors import AutomaskError, SettingsError
-from napari_sam2_automask.files.pick import Pick
+from napari_sam2_automask.errors import SettingsError
 from napari_sam2_automask.files.results import ResultPaths, make_folder, write_results
+from napari_sam2_automask.image.pick import Pick
 from napari_sam2_automask.pipeline import segment_loaded, with_hashes
 from napari_sam2_automask.progress import ProgressCallback, no_progress
 from napari_sam2_automask.proposal.passes import part
-from napari_sam2_automask.record import package_versions, settings_from
+from napari_sam2_automask.record.environment import package_versions
+from napari_sam2_automask.record.record import Record
 from napari_sam2_automask.replay.inputs import (
     Inputs,
     Part,
@@ -29,7 +30,6 @@ from napari_sam2_automask.replay.inputs import (
     read_record,
     set_threads,
 )
-from napari_sam2_automask.settings.amg import AmgSettings
 from napari_sam2_automask.stack.carrying import Propagation
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from napari_sam2_automask.image.region import Region
     from napari_sam2_automask.models import Model
     from napari_sam2_automask.painting.segmentation import Segmentation
+    from napari_sam2_automask.record.entries import Link
     from napari_sam2_automask.selection.selecting import Masks
 
 __all__ = ["Replay", "replay"]
@@ -103,7 +104,7 @@ def replay(
         written; nothing is written then.
     """
     record = read_record(path)
-    if "propagate" in record:
+    if record.propagate is not None:
         return _replay_propagated(record, path, folder, image, model, device, progress)
     inputs = Inputs.of(record, path, image)
     first = inputs.load(0)  # refused before anything is written
@@ -113,61 +114,49 @@ def replay(
     results = []
     for k, one in enumerate(inputs.planes):
         plane, report = inputs.load(k) if k else first, part(progress, k, len(inputs.planes))
-        results.append(_segment(one, settings_from(one), plane, found, inputs.source, report))
+        results.append(_segment(one, plane, found, inputs.source, report))
     source, stem = inputs.source, _stem(path, inputs.source)
-    if "link" in record:
-        now, labels = _link(record, results, source, folder, stem.removesuffix("_linked"))
-    elif len(results) > 1:
-        paths = ResultPaths.of(folder, stem)
-        now, labels = write_planes(results, paths, record, inputs.indices), paths.labels
-    else:
-        paths = ResultPaths.of(folder, stem)
-        write_results(results[0], paths, source.name)
-        now, labels = results[0].record, paths.labels
-    return _told(record, now, labels)
+    if record.link is not None:
+        stack = _stack(record.link, source, folder, stem.removesuffix("_linked"))
+        records = [Record.of(one.record) for one in results]
+        return _told(
+            record, write_linked(stack, records, [one.labels for one in results]), stack.paths.labels
+        )
+    paths = ResultPaths.of(folder, stem)
+    if len(results) > 1:
+        return _told(record, write_planes(results, paths, record, inputs.indices), paths.labels)
+    write_results(results[0], paths, source.name)
+    return _told(record, Record.of(results[0].record), paths.labels)
 
 
-def _told(record: dict[str, Any], now: dict[str, Any], labels: Path) -> Replay:
+def _told(record: Record, now: Record, labels: Path) -> Replay:
     """Compare what came out with the record."""
-    hashes = [name for name in ("labels_sha256", "levels_sha256") if record.get(name) is not None]
-    same = all(record[name] == now.get(name) for name in hashes) if hashes else None
-    return Replay(labels, now["objects"], same, tuple(_differences(record, now)))
+    hashes = ((record.labels_sha256, now.labels_sha256), (record.levels_sha256, now.levels_sha256))
+    known = [old == new for old, new in hashes if old is not None]
+    return Replay(labels, now.objects or 0, all(known) if known else None, tuple(_differences(record, now)))
 
 
 def _segment(
-    record: dict[str, Any],
-    settings: AmgSettings,
-    part_of: Part,
-    model: Model,
-    source: Path,
-    progress: ProgressCallback,
+    record: Record, part_of: Part, model: Model, source: Path, progress: ProgressCallback
 ) -> Segmentation:
     loaded, region = part_of.image, part_of.region
-    limits, floor = record.get("contrast_limits"), record.get("floor")
-    proposal = AmgSettings.from_json(record["proposal"]) if record.get("proposal") else settings
-    size, unit = record.get("pixel_size"), record.get("unit")
-    if size is not None:
-        loaded = replace(loaded, pixel_size=(float(size[0]), float(size[1])), unit=unit)
-    try:
-        done = segment_loaded(
-            loaded,
-            settings,
-            model,
-            name=str(record["image"].get("name") or source.name),
-            contrast_limits=None if limits is None else (float(limits[0]), float(limits[1])),
-            progress=progress,
-            proposal=proposal,
-            floor=None if floor is None else Floor(float(floor[0]), float(floor[1])),
-            preset=record.get("preset"),
-            file={"name": source.name, "sha256": file_hash(source), "path": str(source.absolute())},
-            pick=record.get("pick"),
-            region=region,
-            viewer=record.get("viewer"),
-        )
-    except (TypeError, IndexError, ValueError) as error:
-        if isinstance(error, AutomaskError):
-            raise
-        raise SettingsError(f"the record is damaged ({error}): use a record that was not edited") from error
+    if record.pixel_size is not None:
+        loaded = replace(loaded, pixel_size=record.pixel_size, unit=record.unit)
+    done = segment_loaded(
+        loaded,
+        record.settings,
+        model,
+        name=(record.image and record.image.name) or source.name,
+        contrast_limits=record.contrast_limits,
+        progress=progress,
+        proposal=record.proposal or record.settings,
+        floor=None if record.floor is None else Floor(*record.floor),
+        preset=record.preset,
+        file={"name": source.name, "sha256": file_hash(source), "path": str(source.absolute())},
+        pick=None if record.pick is None else record.pick.to_json(),
+        region=region,
+        viewer=None if record.viewer is None else record.viewer.to_json(),
+    )
     return done if region is None else _in_plane(done, region, part_of.shape)
 
 
@@ -191,22 +180,13 @@ def _masks_in_plane(masks: Masks, region: Region, shape: tuple[int, int]) -> Mas
     )
 
 
-def _link(
-    record: dict[str, Any], results: list[Segmentation], source: Path, folder: Path, stem: str
-) -> tuple[dict[str, Any], Path]:
-    """Link the planes as the record says; return the new record and where the labels are."""
-    link, paths = record["link"], LinkPaths.of(folder, stem)
-    try:
-        spacing = None if link["spacing"] is None else tuple(float(s) for s in link["spacing"])
-        stack = StackJob(source, (), link["along"], spacing, link["unit"], paths)  # type: ignore[arg-type]
-    except (KeyError, TypeError, ValueError) as error:
-        raise SettingsError("the record's link is damaged: use a record that was not edited") from error
-    done = write_linked(stack, [one.record for one in results], [one.labels for one in results])
-    return done, paths.labels
+def _stack(link: Link, source: Path, folder: Path, stem: str, planes: tuple[Job, ...] = ()) -> StackJob:
+    """Return the job of linking a stack again."""
+    return StackJob(source, planes, link.along, link.spacing, link.unit, LinkPaths.of(folder, stem))
 
 
 def _replay_propagated(
-    record: dict[str, Any],
+    record: Record,
     path: Path,
     folder: Path,
     image: Path | None,
@@ -215,30 +195,18 @@ def _replay_propagated(
     progress: ProgressCallback,
 ) -> Replay:
     """Carry the objects of a stack from plane to plane once more."""
+    how, link = record.propagate, record.link
+    if how is None or link is None:
+        raise SettingsError(f"{path} is damaged (no link): use a record that was not edited")
     source = find_image(record, path, image)
-    stem = _stem(path, source).removesuffix("_linked")
-    try:
-        how, link = dict(record["propagate"]), record["link"]
-        numbers, pick = how.pop("planes"), Pick.from_json(record["pick"] or {"axes": ""})
-        # Planes have no results of their own; their paths are names only.
-        jobs = [
-            Job(source, ResultPaths.of(folder, stem), number, replace(pick, plane=number))
-            for number in numbers
-        ]
-        spacing = None if link["spacing"] is None else tuple(float(s) for s in link["spacing"])
-        stack = StackJob(
-            source,
-            tuple(jobs),
-            link["along"],
-            spacing,  # type: ignore[arg-type]
-            link["unit"],
-            LinkPaths.of(folder, stem),
-            Propagation(**how),
-        )
-    except (KeyError, TypeError, ValueError) as error:
-        if isinstance(error, AutomaskError):
-            raise
-        raise SettingsError(f"the record is damaged ({error}): use a record that was not edited") from error
+    stem, pick = _stem(path, source).removesuffix("_linked"), record.pick or Pick()
+    # Planes have no results of their own; their paths are names only.
+    paths = ResultPaths.of(folder, stem)
+    jobs = [Job(source, paths, number, replace(pick, plane=number)) for number in how.planes]
+    stack = replace(
+        _stack(link, source, folder, stem, tuple(jobs)),
+        propagate=Propagation(how.start, how.new_every, how.give_up),
+    )
     make_folder(folder)
     found = load_model_of(record, model, device, progress)
     set_threads(record)
@@ -251,16 +219,16 @@ def _stem(path: Path, source: Path) -> str:
     return path.name.removesuffix(suffix) if path.name.endswith(suffix) else source.stem
 
 
-def _differences(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
-    versions = before.get("packages") or {}
+def _differences(before: Record, now: Record) -> list[str]:
+    versions = before.packages or {}
     found = [
         f"{name} was {versions[name]}, is {version}"
         for name, version in package_versions().items()
         if name in versions and versions[name] != version
     ]
     for what, old, new in (
-        ("the device", before["model"].get("device_description"), now["model"].get("device_description")),
-        ("the number of threads", before.get("threads"), now.get("threads")),
+        ("the device", *(one.model and one.model.device_description for one in (before, now))),
+        ("the number of threads", before.threads, now.threads),
     ):
         if old is not None and old != new:
             found.append(f"{what} was {old}, is {new}")

@@ -7,31 +7,23 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_sam2_automask.errors import ImageError, SettingsError
+from napari_sam2_automask.errors import ImageError
 from napari_sam2_automask.files.reading import every_plane
 from napari_sam2_automask.image.channels import Look
 from napari_sam2_automask.image.picture import LoadedImage
 from napari_sam2_automask.image.view import image_hash
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
     from numpy.typing import NDArray
 
+    from napari_sam2_automask.record.entries import Channel, Channels
     from napari_sam2_automask.replay.viewer_planes import ViewerCut
 
-__all__ = ["channels_of", "load_channels"]
-
-
-def channels_of(record: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """Return what a record says about several channels of a viewer; None for one of a single image."""
-    viewer = record.get("viewer")
-    found = viewer.get("channels") if isinstance(viewer, dict) else None
-    return found if isinstance(found, dict) else None
+__all__ = ["load_channels"]
 
 
 def load_channels(
-    channels: Mapping[str, Any],
+    channels: Channels,
     path: Path,
     given: Path | None = None,
     cut: ViewerCut | None = None,
@@ -41,8 +33,8 @@ def load_channels(
 
     Parameters
     ----------
-    channels : mapping
-        From `channels_of`.
+    channels : Channels
+        What the record says of them.
     path : Path
         The record; files that are no longer where they were are looked for beside it.
     given : Path, optional
@@ -63,49 +55,35 @@ def load_channels(
     ------
     ImageError
         If a file is missing, or does not hold the channel's pixels.
-    SettingsError
-        If the record does not say enough: it was made by an earlier version, or edited.
     """
-    try:
-        how, entries = channels["how"], list(channels["channels"])
-        looks = tuple(_look(entry) for entry in entries)
-        names = [(str(e["name"]), e["path"]) for e in entries]
-        pixels = [(str(e["sha256"]), np.dtype(e["dtype"])) for e in entries]
-    except (KeyError, TypeError, ValueError) as error:
-        raise SettingsError(
-            f"the record does not say enough about its channels ({error}): run again and save"
-        ) from error
-    files = [_file(name, known, path, given) for name, known in names]
+    files = [_file(channel, path, given) for channel in channels.channels]
     array = None if cut is None else cut.stacked(files, number)
-    if number == 0 and (array is None or not _same(array, pixels)):
+    if number == 0 and (array is None or not _same(array, channels)):
         level = 0 if cut is None else cut.level
-        found = [
-            _find(file, level, name, *one) for file, (name, _), one in zip(files, names, pixels, strict=True)
-        ]
+        found = [_find(file, level, one) for file, one in zip(files, channels.channels, strict=True)]
         array = np.stack(found, -1)
     if array is None:
         raise ImageError(f"{files[0]} has no plane {number} of the record: give the file that was segmented")
-    return LoadedImage(array, False, channels=how, looks=looks), files[0]
+    looks = tuple(_look(channel) for channel in channels.channels)
+    return LoadedImage(array, False, channels=channels.how, looks=looks), files[0]
 
 
-def _same(array: NDArray[Any], pixels: Sequence[tuple[str, np.dtype[Any]]]) -> bool:
+def _same(array: NDArray[Any], channels: Channels) -> bool:
     """Tell whether the channels (Y, X, C) have the pixels of the record."""
-    return array.shape[-1] == len(pixels) and all(
-        image_hash(array[..., k].astype(dtype, copy=False)) == sha256
-        for k, (sha256, dtype) in enumerate(pixels)
+    return array.shape[-1] == len(channels.channels) and all(
+        image_hash(array[..., k].astype(channel.dtype, copy=False)) == channel.sha256
+        for k, channel in enumerate(channels.channels)
     )
 
 
-def _look(entry: Mapping[str, Any]) -> Look:
-    limits = entry["contrast_limits"]
-    limits = None if limits is None else (float(limits[0]), float(limits[1]))
-    if "colours" not in entry:  # channels by themselves are gray
-        return Look(limits)
-    colours = tuple(tuple(float(value) for value in colour) for colour in entry["colours"])
-    return Look(limits, colours, float(entry["gamma"]), float(entry["opacity"]), str(entry["blending"]))
+def _look(channel: Channel) -> Look:
+    if channel.colours is None:  # channels by themselves are gray
+        return Look(channel.contrast_limits)
+    return Look(channel.contrast_limits, channel.colours, channel.gamma, channel.opacity, channel.blending)
 
 
-def _file(name: str, known: str | None, path: Path, given: Path | None) -> Path:
+def _file(channel: Channel, path: Path, given: Path | None) -> Path:
+    name, known = channel.name, channel.path
     if given is not None and not given.is_dir():
         return given
     if known is None:
@@ -119,13 +97,13 @@ def _file(name: str, known: str | None, path: Path, given: Path | None) -> Path:
     return found
 
 
-def _find(file: Path, level: int, name: str, sha256: str, dtype: np.dtype[Any]) -> NDArray[Any]:
-    """Return the plane of a file that holds these pixels in some type."""
+def _find(file: Path, level: int, channel: Channel) -> NDArray[Any]:
+    """Return the plane of a file that holds a channel's pixels in some type."""
     for plane in every_plane(file, level):
-        array = plane.array.astype(dtype, copy=False)
-        if image_hash(array) == sha256:
+        array = plane.array.astype(channel.dtype, copy=False)
+        if image_hash(array) == channel.sha256:
             return array
     raise ImageError(
-        f"{file} does not hold the pixels of channel {name!r} (SHA-256 {sha256[:12]}...): give the file that "
-        "was segmented"
+        f"{file} does not hold the pixels of channel {channel.name!r} (SHA-256 {channel.sha256[:12]}...): "
+        "give the file that was segmented"
     )

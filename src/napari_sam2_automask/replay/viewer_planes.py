@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_sam2_automask.errors import ImageError
+from napari_sam2_automask.errors import ImageError, SettingsError
 from napari_sam2_automask.files.opening import open_file
 from napari_sam2_automask.files.reading import read_image
 from napari_sam2_automask.image.projection import project_planes
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
+
+    from napari_sam2_automask.record.entries import Viewer
 
 __all__ = ["ViewerCut"]
 
@@ -49,24 +51,18 @@ class ViewerCut:
     channel_axis: int | None = None
 
     @classmethod
-    def of(cls, record: Mapping[str, Any]) -> ViewerCut | None:
-        """Return what a record says; None if it is not of a viewer, or of a version that did not say it."""
-        viewer = record.get("viewer")
-        if not isinstance(viewer, dict):
+    def of(cls, viewer: Viewer) -> ViewerCut | None:
+        """Return what a record says; None if it is of a version that did not say it."""
+        shape, rows_columns = viewer.shape, viewer.rows_columns
+        if shape is None or rows_columns is None or viewer.planes is None:
             return None
-        try:
-            rows, columns = viewer["rows_columns"]
-            channels = viewer.get("channels") or {}
-            return cls(
-                tuple(int(n) for n in viewer["shape"]),
-                (int(rows), int(columns)),
-                int(viewer.get("level") or 0),
-                tuple(tuple(int(n) for n in index) for index in viewer["planes"]),
-                viewer.get("projected"),
-                channels.get("axis"),
+        axis = None if viewer.channels is None else viewer.channels.axis
+        if max(*rows_columns, axis or 0) >= len(shape) or rows_columns[0] == rows_columns[1]:
+            raise SettingsError(
+                f"the record is damaged (rows and columns {rows_columns} of an image of {len(shape)} axes): "
+                "use a record that was not edited"
             )
-        except (AttributeError, KeyError, TypeError, ValueError):
-            return None
+        return cls(shape, rows_columns, viewer.level, viewer.planes, viewer.projected, axis)
 
     def picture(self, file: Path, number: int) -> NDArray[Any] | None:
         """Return a picture (Y, X), or with colours or channels last; None if the file does not fit.

@@ -9,6 +9,7 @@ import numpy as np
 
 from napari_sam2_automask.image.channels import Look, compose
 from napari_sam2_automask.image.view import image_hash, to_model_view
+from napari_sam2_automask.record.entries import Channels as ChannelsOfRecord
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -71,8 +72,8 @@ class Channels:
             for channel, look in zip(channels, looks, strict=True)
         ]
 
-    def record(self, contrast: str, plane: NDArray[Any], path: str | None) -> dict[str, Any]:
-        """Return what was done with which channels, JSON-able, so that it can be done again.
+    def record(self, contrast: str, plane: NDArray[Any], path: str | None) -> ChannelsOfRecord:
+        """Return what was done with which channels, so that it can be done again.
 
         Parameters
         ----------
@@ -91,17 +92,16 @@ class Channels:
                 "sha256": image_hash(plane[..., k]),
                 # Channels of several types were put into one array of a type that holds all.
                 "dtype": str(plane.dtype),
-                "contrast_limits": look.contrast_limits and list(look.contrast_limits),
+                "contrast_limits": look.contrast_limits,
                 **(_mixed(look) if self.how == "mix" else {}),
             }
             for k, (name, file, look) in enumerate(
                 zip(self.names, paths, self.looks_with(contrast), strict=True)
             )
         ]
-        return {"how": self.how, "axis": self.axis, "channels": entries}
+        return ChannelsOfRecord.model_validate({"how": self.how, "axis": self.axis, "channels": entries})
 
 
 def _mixed(look: Look) -> dict[str, Any]:
     """Return what of a look matters where channels are mixed."""
-    colours = [list(colour) for colour in look.colours]
-    return {"colours": colours, "gamma": look.gamma, "opacity": look.opacity, "blending": look.blending}
+    return {"colours": look.colours, "gamma": look.gamma, "opacity": look.opacity, "blending": look.blending}

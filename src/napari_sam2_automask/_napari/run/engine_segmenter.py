@@ -97,7 +97,7 @@ def _choose_and_paint(
 
     from napari_sam2_automask.painting.labels import paint
     from napari_sam2_automask.painting.live import LiveSelection
-    from napari_sam2_automask.record import make_record
+    from napari_sam2_automask.record.making import make_record
     from napari_sam2_automask.selection.selecting import select
 
     source = request.source

@@ -12,6 +12,7 @@ from napari_sam2_automask._napari.run.outcome import Outcome, digest
 from napari_sam2_automask._napari.run.stack_outcome import linked_planes, stack_planes
 from napari_sam2_automask.image.renderings import render
 from napari_sam2_automask.progress import Cancelled, Progress
+from napari_sam2_automask.record.entries import Viewer
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from napari_sam2_automask._napari.run.outcome import PlaneResult, Segmenter
     from napari_sam2_automask._napari.run.request import Previous, Request
     from napari_sam2_automask.progress import ProgressCallback
+    from napari_sam2_automask.record.entries import Channels
 
     Index = tuple[int, ...]
 
@@ -123,27 +125,28 @@ def _record(
 ) -> dict[str, Any]:
     """Return the first plane's record with what only the viewer knows."""
     source, record = request.source, dict(results[0].record)
-    record["viewer"] = {
+    viewer = {
         "layer": source.name,
         "path": source.path,
         "level": source.level,
-        "shape": list(source.layer_shape or source.shape),
-        "rows_columns": list(source.layer_rows_columns),
+        "shape": source.layer_shape or source.shape,
+        "rows_columns": source.layer_rows_columns,
         "projected": source.projected and source.projected[0],
         "contrast": request.contrast,
-        "contrast_limits": request.contrast_limits and list(request.contrast_limits),
-        "planes": [list(index) for index in done],
+        "contrast_limits": request.contrast_limits,
+        "planes": done,
         "complete": complete,
-        "region": request.region and request.region.to_json(),
+        "region": request.region,
         "channels": _channels(request, done[0]),
         "seconds": round(seconds, 3),
     }
+    record["viewer"] = Viewer.model_validate(viewer).to_json()
     if len(results) > 1:
         record["planes"] = [result.record for result in results]
     return record
 
 
-def _channels(request: Request, index: Index) -> dict[str, Any] | None:
+def _channels(request: Request, index: Index) -> Channels | None:
     channels, source = request.source.channels, request.source
     if channels is None:
         return None

@@ -11,7 +11,10 @@ import pytest
 
 from napari_sam2_automask.errors import SettingsError
 from napari_sam2_automask.image.view import image_hash
-from napari_sam2_automask.record import json_ready, make_record, package_versions, settings_from
+from napari_sam2_automask.record import RECORD_VERSION
+from napari_sam2_automask.record.environment import json_ready, package_versions
+from napari_sam2_automask.record.making import make_record
+from napari_sam2_automask.record.settings_in import settings_from
 from napari_sam2_automask.settings.amg import AmgSettings
 from napari_sam2_automask.settings.presets import PRESETS
 
@@ -73,7 +76,7 @@ def test_point_grids_come_back():
         None,
         {"nonsense": 1},
         {"points_per_side": 0},
-        {**make_record(AmgSettings()), "format_version": 2},
+        {**make_record(AmgSettings()), "format_version": RECORD_VERSION + 1},
         {**make_record(AmgSettings()), "format_version": None},
         {**make_record(AmgSettings()), "settings": [1]},
         {**make_record(AmgSettings()), "settings": {"points_per_side": "many"}},

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from napari_sam2_automask.errors import SettingsError
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 __all__ = ["POSITIONS", "Channel", "Pick", "parse_channel", "parse_planes"]
 
@@ -66,11 +64,30 @@ class Pick:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Pick:
-        """Read what `to_json` wrote."""
-        names = ("plane", "project", "channel", "series")
-        return cls(
-            **{name: data.get(name) for name in names}, axes=data["axes"], level=int(data.get("level") or 0)
+        """Read what `to_json` wrote.
+
+        Raises
+        ------
+        SettingsError
+            If it holds something else.
+        """
+        wrong = SettingsError(
+            f"what the record says of the file's planes is damaged ({data!r}): use one that was not edited"
         )
+        if not isinstance(data, Mapping):
+            raise wrong
+        numbers = {name: data.get(name) for name in ("plane", "series", "level")}
+        project, channel, axes = data.get("project"), data.get("channel"), data.get("axes", "")
+        whole = all(value is None or _is_place(value) for value in numbers.values())
+        known = project in (None, "max", "mean") and (channel in (None, "mix", "pool") or _is_place(channel))
+        if not (whole and known and isinstance(axes, str)):
+            raise wrong
+        level = numbers.pop("level") or 0
+        return cls(project=project, channel=channel, axes=axes, level=level, **numbers)
+
+
+def _is_place(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 2**53
 
 
 def parse_channel(text: str | None) -> Channel | None:
