@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-    from napari_sam2_automask.candidates.candidates import Candidates
+    from napari_sam2_automask.candidates.candidates import Candidates, Floor
+    from napari_sam2_automask.image.picture import LoadedImage
     from napari_sam2_automask.models import Model
     from napari_sam2_automask.painting.segmentation import Segmentation
     from napari_sam2_automask.settings.amg import AmgSettings
@@ -64,16 +65,14 @@ def propose(
     Cancelled
         If `progress` raised it; its `candidates` are those found so far.
     """
-    from napari_sam2_automask.candidates.candidates import Floor
-    from napari_sam2_automask.image.view import to_model_view
     from napari_sam2_automask.models import load_model
-    from napari_sam2_automask.proposal.passes import propose_view
+    from napari_sam2_automask.pipeline import propose_views
 
-    view, *more = [to_model_view(one, rgb=rgb, contrast_limits=contrast_limits) for one in (image, *also)]
+    # The image first: a wrong one is said at once, not after a model was loaded or downloaded.
+    views = [view for one in (image, *also) for view in _picture(one, rgb).views(contrast_limits)]
     model = load_model("bundled") if model is None else model
     resolved, _ = resolve_settings(settings, model.family)
-    lowest = None if floor is None else Floor(*floor)
-    return propose_view(view, resolved, model, also=more, progress=progress, floor=lowest)
+    return propose_views(views, resolved, model, progress=progress, floor=_floor(floor))
 
 
 def segment(
@@ -115,27 +114,30 @@ def segment(
     >>> result.labels.max() > 0  # doctest: +SKIP
     True
     """
-    from napari_sam2_automask.candidates.candidates import Floor
-    from napari_sam2_automask.image.view import to_model_view
     from napari_sam2_automask.models import load_model
-    from napari_sam2_automask.painting.labels import paint
-    from napari_sam2_automask.proposal.passes import propose_view
-    from napari_sam2_automask.record.making import make_record
-    from napari_sam2_automask.selection.selecting import select
+    from napari_sam2_automask.pipeline import segment_picture
 
-    # The image first: a wrong one is said at once, not after a model was loaded or downloaded.
-    view, *more = [to_model_view(one, rgb=rgb, contrast_limits=contrast_limits) for one in (image, *also)]
+    # The image first, as in `propose`.
+    views = [view for one in (image, *also) for view in _picture(one, rgb).views(contrast_limits)]
     model = load_model("bundled") if model is None else model
-    resolved, preset = resolve_settings(settings, model.family)
-    lowest = None if floor is None else Floor(*floor)
-    candidates = propose_view(view, resolved, model, also=more, progress=progress, floor=lowest)
-    masks = select(candidates, resolved)
-    record = make_record(
-        resolved,
-        preset=preset,
-        model=model,
-        image=image,
+    return segment_picture(
+        _picture(image, rgb),
+        settings,
+        model,
         contrast_limits=contrast_limits,
-        floor=[candidates.floor.pred_iou, candidates.floor.stability],
+        views=views,
+        floor=_floor(floor),
+        progress=progress,
     )
-    return paint(masks, image=image, record=record)
+
+
+def _picture(image: np.ndarray[Any, Any], rgb: bool | None) -> LoadedImage:
+    from napari_sam2_automask.image.picture import LoadedImage
+
+    return LoadedImage(image, rgb)
+
+
+def _floor(floor: tuple[float, float] | None) -> Floor | None:
+    from napari_sam2_automask.candidates.candidates import Floor
+
+    return None if floor is None else Floor(*floor)

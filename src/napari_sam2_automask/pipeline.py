@@ -1,63 +1,71 @@
-"""One image that was read from a file: from its channels to labels with a record that can be replayed."""
+"""One picture: what the model sees of it, its candidates, the masks chosen among them, labels and a record.
+
+Everything that segments a picture goes through here: the verbs in Python, files and folders of them, the
+planes of stacks, the tiles of large images, replays and the widget.
+"""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from napari_sam2_automask.candidates.pooling import take_inside
-from napari_sam2_automask.image.channels import measure_channels
-from napari_sam2_automask.image.picture import views_of
 from napari_sam2_automask.image.view import image_hash
 from napari_sam2_automask.painting.labels import paint
-from napari_sam2_automask.progress import ProgressCallback, no_progress
+from napari_sam2_automask.progress import Cancelled, ProgressCallback, no_progress
 from napari_sam2_automask.proposal.passes import propose_view
 from napari_sam2_automask.record.making import make_record
+from napari_sam2_automask.selection.selecting import select
 from napari_sam2_automask.settings.presets import Preset, resolve_settings
 
 if TYPE_CHECKING:
-    from napari_sam2_automask.candidates.candidates import Floor
+    from collections.abc import Mapping, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from napari_sam2_automask.candidates.candidates import Candidates, Floor
+    from napari_sam2_automask.engine.points.grid import Crop
     from napari_sam2_automask.image.picture import LoadedImage
     from napari_sam2_automask.image.region import Region
     from napari_sam2_automask.models import Model
     from napari_sam2_automask.painting.segmentation import Segmentation
     from napari_sam2_automask.settings.amg import AmgSettings
 
-__all__ = ["segment_loaded", "with_hashes"]
+__all__ = ["choose_and_paint", "propose_views", "segment_loaded", "segment_picture", "with_hashes"]
 
 
-def segment_loaded(
-    image: LoadedImage,
+def segment_picture(
+    picture: LoadedImage,
     settings: AmgSettings | Preset | str,
     model: Model,
     *,
-    name: str,
+    name: str | None = None,
     contrast_limits: tuple[float, float] | None = None,
-    progress: ProgressCallback = no_progress,
+    views: Sequence[NDArray[np.uint8]] | None = None,
     proposal: AmgSettings | None = None,
     floor: Floor | None = None,
     preset: Preset | str | None = None,
     region: Region | None = None,
+    progress: ProgressCallback = no_progress,
     **more: Any,
 ) -> Segmentation:
-    """Segment an image that was read from a file, with a record that names it and can be replayed.
+    """Segment a picture, with a record from which that can be done again.
 
     Parameters
     ----------
-    image : LoadedImage
-        From `read_image`.
+    picture : LoadedImage
+        The pixels and what is known of them.
     settings : AmgSettings, Preset or str
         As for `segment`.
     model : Model
         From `load_model`.
-    name : str
+    name : str, optional
         The image's name for the record.
     contrast_limits : (float, float), optional
         As for `segment`.
-    progress : callable
-        As for `segment`.
+    views : sequence of (Y, X, 3) uint8 arrays, optional
+        What the model is to see in place of the picture's own views; the masks of all are pooled.
     proposal : AmgSettings, optional
         The settings of the proposal, where `settings` are those of a later selection.
     floor : Floor, optional
@@ -65,44 +73,94 @@ def segment_loaded(
     preset : Preset or str, optional
         The preset for the record, where the settings do not tell.
     region : Region, optional
-        What of a larger plane the image is; objects outside of it are left out.
+        What of a larger plane the picture is; objects outside of it are left out.
+    progress : callable
+        As for `segment`.
     **more
         Further entries of the record.
     """
-    import torch
-
-    from napari_sam2_automask.selection.selecting import select
-
     resolved, own_preset = resolve_settings(settings, model.family)
-    view, *also = views_of(image, contrast_limits)
-    candidates = propose_view(view, proposal or resolved, model, also=also, progress=progress, floor=floor)
-    if region is not None:
-        candidates = take_inside(candidates, region.mask)
+    shown = picture.views(contrast_limits) if views is None else views
+    candidates = propose_views(
+        shown, proposal or resolved, model, floor=floor, region=region, progress=progress
+    )
     record = make_record(
         resolved,
         preset=own_preset or preset,
         model=model,
-        image=image.array,
+        image=picture.array,
         image_name=name,
-        plane=image.plane,
+        plane=picture.plane,
         contrast_limits=contrast_limits,
         floor=[candidates.floor.pred_iou, candidates.floor.stability],
         proposal=None if proposal in (None, resolved) else proposal.to_json(),
-        threads=torch.get_num_threads(),
         **more,
     )
-    done = paint(
-        select(candidates, resolved),
-        image=None if image.channels else image.array,
-        pixel_size=image.pixel_size,
-        unit=image.unit,
-        record=record,
-    )
-    if image.channels:
-        shown = done.labels if done.levels is None else done.levels
-        channels = [np.broadcast_to(one, shown.shape) for one in np.moveaxis(image.array, -1, 0)]
-        measure_channels(done.table, shown, channels)
-    return with_hashes(done)
+    return choose_and_paint(candidates, resolved, picture, record)
+
+
+def propose_views(
+    views: Sequence[NDArray[np.uint8]],
+    settings: AmgSettings,
+    model: Model,
+    *,
+    floor: Floor | None = None,
+    region: Region | None = None,
+    crops: Sequence[Crop] | None = None,
+    progress: ProgressCallback = no_progress,
+) -> Candidates:
+    """Find the candidates of a picture, those of a region only if there is one.
+
+    Parameters
+    ----------
+    views : sequence of (Y, X, 3) uint8 arrays
+        What the model sees of it: one picture, or one for each channel.
+    settings, model, floor, crops, progress
+        As for `propose_view`.
+    region : Region, optional
+        What of a larger plane the picture is.
+
+    Raises
+    ------
+    AutomaskError
+        If the image or a setting cannot be used, or memory does not suffice.
+    Cancelled
+        If `progress` raised it, with the candidates found so far.
+    """
+    mask = None if region is None else region.mask
+    view, *also = views
+    try:
+        found = propose_view(view, settings, model, also=also, progress=progress, floor=floor, crops=crops)
+    except Cancelled as cancelled:
+        if cancelled.candidates is not None:
+            cancelled.candidates = take_inside(cancelled.candidates, mask)
+        raise
+    return take_inside(found, mask)
+
+
+def choose_and_paint(
+    candidates: Candidates,
+    settings: AmgSettings,
+    picture: LoadedImage | None = None,
+    record: Mapping[str, Any] | None = None,
+) -> Segmentation:
+    """Choose among candidates, paint the chosen masks and measure them in the picture, if it is given."""
+    masks = select(candidates, settings)
+    if picture is None:
+        return paint(masks, record=record)
+    measured = None if picture.channels else picture.array
+    done = paint(masks, image=measured, pixel_size=picture.pixel_size, unit=picture.unit, record=record)
+    picture.measure(done.table, done.labels if done.levels is None else done.levels)
+    return done
+
+
+def segment_loaded(
+    image: LoadedImage, settings: AmgSettings | Preset | str, model: Model, **more: Any
+) -> Segmentation:
+    """Segment an image that was read from a file: as `segment_picture`, with all that a replay compares."""
+    import torch
+
+    return with_hashes(segment_picture(image, settings, model, threads=torch.get_num_threads(), **more))
 
 
 def with_hashes(done: Segmentation) -> Segmentation:

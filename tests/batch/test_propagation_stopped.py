@@ -8,6 +8,7 @@ import tifffile
 import torch
 from video_network import video_model
 
+from napari_sam2_automask import pipeline
 from napari_sam2_automask.batch import resume_point
 from napari_sam2_automask.batch.resume_point import Unfinished
 from napari_sam2_automask.batch.run_stacks import run_stacks
@@ -15,7 +16,6 @@ from napari_sam2_automask.batch.stack_jobs import plan_stacks
 from napari_sam2_automask.errors import UnfinishedError
 from napari_sam2_automask.image.pick import Pick
 from napari_sam2_automask.progress import Cancelled, no_progress
-from napari_sam2_automask.proposal import passes
 from napari_sam2_automask.settings.amg import AmgSettings
 from napari_sam2_automask.stack import carrying
 from napari_sam2_automask.stack.carrying import Propagation
@@ -74,13 +74,13 @@ def stopped(body, out, **more):
 @pytest.mark.parametrize("later", [0, 1, 3])
 def test_stopped_after_every_plane_it_ends_in_the_same_files(body, tmp_path, monkeypatch, later):
     asked = []
-    propose_view = passes.propose_view
+    propose_view = pipeline.propose_view
 
     def counted(*arguments, **named):
         asked.append(arguments)
         return propose_view(*arguments, **named)
 
-    monkeypatch.setattr(passes, "propose_view", counted)
+    monkeypatch.setattr(pipeline, "propose_view", counted)
     # Whatever has a free pixel is new: random masks cover each other, and new ones are to be carried back.
     monkeypatch.setattr(carrying, "_COVERED", 1.0)
     told = []

@@ -56,14 +56,14 @@ def follower(monkeypatch):
         return made[-1]
 
     monkeypatch.setattr(video, "Follower", make)
-    monkeypatch.setattr("napari_sam2_automask.proposal.passes.propose_view", lambda view, *_, **__: view)
-    monkeypatch.setattr("napari_sam2_automask.selection.selecting.select", lambda view, _: view)
+    monkeypatch.setattr("napari_sam2_automask.pipeline.propose_view", lambda view, *_, **__: view)
+    monkeypatch.setattr("napari_sam2_automask.pipeline.select", lambda view, _: view)
 
     class Found:
-        def __init__(self, view):
+        def __init__(self, view, **more):
             self.labels, _ = ndimage.label(view[..., 0])
 
-    monkeypatch.setattr("napari_sam2_automask.painting.labels.paint", Found)
+    monkeypatch.setattr("napari_sam2_automask.pipeline.paint", Found)
     return made
 
 

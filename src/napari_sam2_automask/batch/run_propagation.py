@@ -13,7 +13,6 @@ from napari_sam2_automask.batch.run_images import file_hash, read_job
 from napari_sam2_automask.batch.stack_results import write_objects
 from napari_sam2_automask.errors import AutomaskError, ImageError, ModelError, OutputError, SettingsError
 from napari_sam2_automask.files.results import make_folder
-from napari_sam2_automask.image.picture import views_of
 from napari_sam2_automask.record.environment import json_ready
 from napari_sam2_automask.record.making import make_record
 from napari_sam2_automask.record.record import Record
@@ -206,4 +205,4 @@ class _Views:
         return len(self._stack.planes)
 
     def __getitem__(self, plane: int) -> NDArray[np.uint8]:
-        return views_of(read_job(self._stack.planes[plane]), self._limits)[0]
+        return read_job(self._stack.planes[plane]).views(self._limits)[0]

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_sam2_automask.image.channels import Look, compose, mix
+from napari_sam2_automask.image.channels import Look, compose, measure_channels, mix
 from napari_sam2_automask.image.view import to_model_view
 
 if TYPE_CHECKING:
+    import pandas as pd
     from numpy.typing import NDArray
 
-__all__ = ["LoadedImage", "views_of"]
+__all__ = ["LoadedImage"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -24,8 +25,8 @@ class LoadedImage:
     ----------
     array : ndarray, shape (Y, X), (Y, X, 3) or (Y, X, 4), or (Y, X, C)
         The pixels as stored.
-    rgb : bool
-        Whether the last axis holds colours.
+    rgb : bool or None
+        Whether the last axis holds colours; None lets shape and dtype tell.
     plane : int or None
         The plane that was asked for.
     pixel_size : (float, float) or None
@@ -36,29 +37,48 @@ class LoadedImage:
         What to do with the C channels on the array's last axis; None where there are none.
     looks : tuple of Look
         How a viewer shows the channels; empty for the usual colours.
+    names : tuple of str or None
+        What the channels are called; ``c0``, ``c1`` and so on if None.
     """
 
     array: NDArray[Any]
-    rgb: bool
+    rgb: bool | None
     plane: int | None = None
     pixel_size: tuple[float, float] | None = None
     unit: str | None = None
     channels: str | None = None
     looks: tuple[Look, ...] = ()
+    names: tuple[str, ...] | None = None
 
+    def views(self, limits: tuple[float, float] | None) -> list[NDArray[np.uint8]]:
+        """Return what the model is to see: one picture (Y, X, 3), or one for each channel.
 
-def views_of(image: LoadedImage, limits: tuple[float, float] | None) -> list[NDArray[np.uint8]]:
-    """Return what the model is to see: one picture, or one for each channel."""
-    if image.channels is None:
-        return [to_model_view(image.array, rgb=image.rgb, contrast_limits=limits)]
-    channels = list(np.moveaxis(image.array, -1, 0))
-    if image.looks and image.channels == "mix":
-        return [compose(channels, image.looks)]
-    if image.looks:
+        Parameters
+        ----------
+        limits : (float, float) or None
+            Values shown as black and white, where `looks` do not say it; percentiles if None.
+        """
+        if self.channels is None:
+            return [to_model_view(self.array, rgb=self.rgb, contrast_limits=limits)]
+        planes = list(np.moveaxis(self.array, -1, 0))
+        if self.channels == "mix":
+            return [compose(planes, self.looks) if self.looks else mix(planes, limits)]
+        every = [look.contrast_limits for look in self.looks] or [limits] * len(planes)
         return [
-            to_model_view(channel, rgb=False, contrast_limits=look.contrast_limits)
-            for channel, look in zip(channels, image.looks, strict=True)
+            to_model_view(plane, rgb=False, contrast_limits=own)
+            for plane, own in zip(planes, every, strict=True)
         ]
-    if image.channels == "mix":
-        return [mix(channels, limits)]
-    return [to_model_view(one, rgb=False, contrast_limits=limits) for one in channels]
+
+    def measure(self, table: pd.DataFrame, labels: NDArray[Any]) -> None:
+        """Add the mean intensity of each channel, if there are any, to a table of objects.
+
+        Parameters
+        ----------
+        table : DataFrame
+            From `paint`.
+        labels : (Y, X) or (L, Y, X) array
+            Where its objects are: the labels, or the levels.
+        """
+        if self.channels is not None:
+            planes = [np.broadcast_to(plane, labels.shape) for plane in np.moveaxis(self.array, -1, 0)]
+            measure_channels(table, labels, planes, self.names)

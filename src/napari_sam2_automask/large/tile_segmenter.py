@@ -82,23 +82,20 @@ class ModelSegmenter:
     def load(self) -> SegmentTile:
         """Load the model and return the function that segments a tile."""
         from napari_sam2_automask.engine.points.fitting import crops
-        from napari_sam2_automask.image.view import to_model_view
-        from napari_sam2_automask.painting.labels import paint
-        from napari_sam2_automask.proposal.passes import propose_view
-        from napari_sam2_automask.selection.selecting import select
+        from napari_sam2_automask.image.picture import LoadedImage
+        from napari_sam2_automask.pipeline import choose_and_paint, propose_views
 
         use_threads(self.threads)
         model = model_of(self.model, self.device)
 
         def segment_tile(pixels: NDArray[Any], place: Place) -> tuple[NDArray[Any], NDArray[Any]]:
-            limits = self.contrast_limits
-            view = to_model_view(pixels, rgb=self.rgb, contrast_limits=limits)
+            views = LoadedImage(pixels, self.rgb).views(self.contrast_limits)
             spacing = self.settings.object_diameter / self.settings.points_per_diameter
             windows = None
             if place.rows and spacing:
                 windows = crops(place.shape, place.rows, place.columns, spacing, place.outer[:2])
-            candidates = propose_view(view, self.settings, model, crops=windows, progress=check_stopped)
-            result = paint(select(candidates, self.settings))
+            found = propose_views(views, self.settings, model, crops=windows, progress=check_stopped)
+            result = choose_and_paint(found, self.settings)
             return result.labels, result.table["predicted_iou"].to_numpy()
 
         return segment_tile

@@ -77,9 +77,7 @@ def propagate_planes(
 
     import_sam2()
     from napari_sam2_automask.engine.video import Follower
-    from napari_sam2_automask.painting.labels import paint
-    from napari_sam2_automask.proposal.passes import propose_view
-    from napari_sam2_automask.selection.selecting import select
+    from napari_sam2_automask.pipeline import choose_and_paint, propose_views
     from napari_sam2_automask.settings.presets import resolve_settings
 
     if len(views) == 0:
@@ -89,8 +87,8 @@ def propagate_planes(
     resolved, _ = resolve_settings(settings, model.family)
 
     def find(plane: int) -> NDArray[Any]:
-        candidates = propose_view(views[plane], resolved, model, progress=progress)
-        return paint(select(candidates, resolved)).labels
+        candidates = propose_views([views[plane]], resolved, model, progress=progress)
+        return choose_and_paint(candidates, resolved).labels
 
     spread = Spread(len(views), views[0].shape[:2], find, how, progress)
     spread.follower = Follower(model, views, spread.tell)

@@ -5,14 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
-
-from napari_sam2_automask.image.channels import Look, compose
-from napari_sam2_automask.image.view import image_hash, to_model_view
+from napari_sam2_automask.image.view import image_hash
 from napari_sam2_automask.record.entries import Channels as ChannelsOfRecord
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from napari_sam2_automask.image.channels import Look
 
     How = Literal["mix", "pool"]
 
@@ -60,16 +59,6 @@ class Channels:
         """Return the looks; without contrast limits if these are the percentiles of each plane."""
         return [
             look if contrast != "percentiles" else replace(look, contrast_limits=None) for look in self.looks
-        ]
-
-    def views(self, plane: NDArray[Any], contrast: str) -> list[NDArray[np.uint8]]:
-        """Return what the model is to see of a plane (Y, X, C): one picture, or one for each channel."""
-        channels, looks = list(np.moveaxis(plane, -1, 0)), self.looks_with(contrast)
-        if self.how == "mix":
-            return [compose(channels, looks)]
-        return [
-            to_model_view(channel, rgb=False, contrast_limits=look.contrast_limits)
-            for channel, look in zip(channels, looks, strict=True)
         ]
 
     def record(self, contrast: str, plane: NDArray[Any], path: str | None) -> ChannelsOfRecord:

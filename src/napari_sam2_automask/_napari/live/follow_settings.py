@@ -130,7 +130,7 @@ class Following(QObject):
             def measure(shown: NDArray[Any]) -> pd.DataFrame:
                 pixels = image if source.channels is None else None
                 table = live_table(shown, follower.candidates, settings, image=pixels, pixel_area=pixel_area)
-                request.measure(table, shown, image)
+                request.picture(image).measure(table, shown)
                 return table if region is None else region.shifted(table)
 
             if not layered:

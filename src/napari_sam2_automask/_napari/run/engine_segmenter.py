@@ -51,7 +51,7 @@ class EngineSegmenter:
             except Cancelled as cancelled:
                 if cancelled.candidates is None:
                     raise
-                candidates, complete = _within(request, cancelled.candidates), False
+                candidates, complete = cancelled.candidates, False
             if complete:
                 progress(Progress("select", 0, 1))
             result = _choose_and_paint(candidates, plane, request, self._load(request, progress), complete)
@@ -62,13 +62,15 @@ class EngineSegmenter:
             return result
 
     def _propose(self, plane: NDArray[Any], request: Request, progress: ProgressCallback) -> Candidates:
-        from napari_sam2_automask.proposal.passes import propose_view
+        from napari_sam2_automask.pipeline import propose_views
 
-        model = self._load(request, progress)
-        view, *also = request.views(plane)
-        return _within(
-            request,
-            propose_view(view, request.settings, model, also=also, progress=progress, floor=request.floor),
+        return propose_views(
+            request.views(plane),
+            request.settings,
+            self._load(request, progress),
+            floor=request.floor,
+            region=request.region,
+            progress=progress,
         )
 
     def _load(self, request: Request, progress: ProgressCallback) -> Model:
@@ -82,52 +84,39 @@ class EngineSegmenter:
         return self._model
 
 
-def _within(request: Request, candidates: Candidates) -> Candidates:
-    """Keep the candidates that lie in the region, if there is one."""
-    from napari_sam2_automask.candidates.pooling import take_inside
-
-    return candidates if request.region is None else take_inside(candidates, request.region.mask)
-
-
 def _choose_and_paint(
     candidates: Candidates, plane: NDArray[Any], request: Request, model: Model, complete: bool
 ) -> PlaneResult:
 
     import torch
 
-    from napari_sam2_automask.painting.labels import paint
     from napari_sam2_automask.painting.live import LiveSelection
+    from napari_sam2_automask.pipeline import choose_and_paint
     from napari_sam2_automask.record.making import make_record
-    from napari_sam2_automask.selection.selecting import select
 
-    source = request.source
     record = make_record(
         request.settings,
         preset=f"custom (from {request.preset})" if request.custom else request.preset,
         model=model,
         image=plane,
-        image_name=source.name,
+        image_name=request.source.name,
         device=str(model.device),
         threads=torch.get_num_threads(),
         contrast_limits=request.contrast_limits,
         floor=[candidates.floor.pred_iou, candidates.floor.stability],
         proposal=candidates.settings.to_json(),
     )
-    masks = select(candidates, request.settings)
     live = None
-    if complete and not source.other_axes:
+    if complete and not request.source.other_axes:
         live = LiveSelection(candidates)
         live.prepare()
         live.update(request.settings)
-    physical = {"pixel_size": source.pixel_size, "unit": source.unit} if source.unit else {}
-    measured = None if source.channels is not None else plane
-    painted = paint(masks, image=measured, record=record, **physical)  # type: ignore[arg-type]
-    request.measure(painted.table, painted.labels, plane)
+    painted = choose_and_paint(candidates, request.settings, request.picture(plane), record)
     return PlaneResult(
         labels=painted.labels,
         table=painted.table,
         record=painted.record,
-        removed=painted.record.get("removed", masks.removed),
+        removed=painted.record["removed"],
         complete=complete,
         device=str(model.device),
         live=live,

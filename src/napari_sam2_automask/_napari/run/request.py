@@ -5,16 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from napari_sam2_automask.candidates.candidates import Floor
-from napari_sam2_automask.image.channels import measure_channels
-from napari_sam2_automask.image.view import contrast_of_planes, to_model_view
+from napari_sam2_automask.image.picture import LoadedImage
+from napari_sam2_automask.image.view import contrast_of_planes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    import pandas as pd
+    import numpy as np
     from numpy.typing import NDArray
 
     from napari_sam2_automask._napari.layers.snapshot import ImageSource
@@ -142,16 +140,18 @@ class Request:
         channels = self.source.channels
         return len(channels.names) if channels is not None and channels.how == "pool" else 1
 
+    def picture(self, plane: NDArray[Any]) -> LoadedImage:
+        """Return the pixels of a plane, or of a part of one, with all that is known of them."""
+        source, channels = self.source, self.source.channels
+        size, unit = (source.pixel_size, source.unit) if source.unit else (None, None)
+        if channels is None:
+            return LoadedImage(plane, source.rgb, pixel_size=size, unit=unit)
+        looks = tuple(channels.looks_with(self.contrast))
+        return LoadedImage(plane, False, None, size, unit, channels.how, looks, channels.names)
+
     def views(self, plane: NDArray[Any]) -> list[NDArray[np.uint8]]:
         """Return what the model is to see of a plane, or of a part of one: pictures (Y, X, 3)."""
-        if self.source.channels is not None:
-            return self.source.channels.views(plane, self.contrast)
-        return [to_model_view(plane, rgb=self.source.rgb, contrast_limits=self.contrast_limits)]
-
-    def measure(self, table: pd.DataFrame, labels: NDArray[Any], plane: NDArray[Any]) -> None:
-        """Add the mean intensity of each channel of a plane (Y, X, C), if it has channels, to a table."""
-        if self.source.channels is not None:
-            measure_channels(table, labels, list(np.moveaxis(plane, -1, 0)), self.source.channels.names)
+        return self.picture(plane).views(self.contrast_limits)
 
     def window(self, data: NDArray[Any]) -> NDArray[Any]:
         """Return what the model saw of an array (Y, X) in the image's axes, as a view in the plane's axes."""
