@@ -7,14 +7,17 @@ import shlex
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 import tifffile
 from napari_kit import Watcher, copied, dock, finish, labels_of, live_result, move, run
 from typer.testing import CliRunner
 
+from napari_sam2_automask import paint, select
 from napari_sam2_automask._napari.run.engine_segmenter import EngineSegmenter
 from napari_sam2_automask._napari.run.place_result import RECORD_KEY
 from napari_sam2_automask.cli import app
+from napari_sam2_automask.progress import no_progress
 from napari_sam2_automask.record.environment import json_ready
 from napari_sam2_automask.settings.presets import PRESETS
 
@@ -169,6 +172,27 @@ def test_pooled_channels_are_asked_one_by_one_and_measured(make_napari_viewer, q
     with qtbot.waitSignal(widget.following.told, timeout=10_000):
         move(qtbot, widget, "pred_iou_thresh", 0.3)
     check()
+
+
+def test_of_all_levels_channels_are_measured_whole(make_napari_viewer, qtbot, engine):
+    viewer = make_napari_viewer()
+    open_channels(viewer)
+    widget = dock(viewer, engine)
+    quick(widget, overlap="all_levels", nested="keep", min_mask_region_area=0)
+    choose(widget, "mixed")
+    widget.run()
+    finish(qtbot, widget, timeout=60_000)
+    request = widget.following.finished.request
+    result = engine(request.source.plane(()), request, no_progress)
+    levels = paint(select(result.live.candidates, request.settings)).levels
+    covered = 0
+    for row in result.table.itertuples():
+        mask = levels[row.level] == row.index
+        assert row.mean_intensity_nuclei == pytest.approx(NUCLEI[mask].mean())
+        covered += bool((result.labels[mask] != row.index).any())
+    assert covered > 0
+    qtbot.waitUntil(lambda: len(labels_of(viewer)) > 1, timeout=10_000)
+    pd.testing.assert_frame_equal(labels_of(viewer)[-1].features, result.table)
 
 
 def test_the_cost_follows_the_eyes_of_the_channels(make_napari_viewer):

@@ -59,7 +59,7 @@ def test_features_and_record_follow(live, qtbot):
     painted = paint(select(candidates, widget.form.settings), image=image)
     columns = list(layer.features.columns)
     assert columns == list(painted.table.columns)
-    pd.testing.assert_frame_equal(layer.features, painted.table, check_dtype=False)
+    pd.testing.assert_frame_equal(layer.features, painted.table, check_exact=True)
     record = layer.metadata[RECORD_KEY]
     assert record["settings"]["pred_iou_thresh"] == 0.85
     assert record["objects"] == len(painted.table)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_sam2_automask.errors import SettingsError
+from napari_sam2_automask.geometry.placed import places_of
+from napari_sam2_automask.image.intensity import mean_intensities
 from napari_sam2_automask.image.view import to_model_view
 
 if TYPE_CHECKING:
@@ -168,17 +170,19 @@ def measure_channels(
     ----------
     table : DataFrame
         One row per object, its label in column ``index``; changed in place.
-    labels : (Y, X) int array
-        The objects.
+    labels : (Y, X) or (L, Y, X) int array
+        The objects, each in one label image.
     channels : sequence of (Y, X) arrays
-        The intensities as measured.
+        The intensities as measured; of what is left out of a mean see `mean_intensities`.
     names : sequence of str, optional
         What to call the channels; ``c0``, ``c1`` and so on when left out.
-    """
-    from scipy import ndimage
 
-    index = table["index"].to_numpy()
-    for k, channel in enumerate(channels):
-        values = ndimage.mean(channel, labels, index) if len(index) else np.zeros(0)
+    Raises
+    ------
+    ImageError
+        If a channel has other rows and columns than the labels.
+    """
+    places = places_of(labels)
+    for k, means in enumerate(mean_intensities(channels, labels, places)):
         name = f"c{k}" if names is None else names[k]
-        table[f"mean_intensity_{name}"] = np.asarray(values, np.float64)
+        table[f"mean_intensity_{name}"] = table["index"].map(dict(zip(places, means, strict=True)))

@@ -80,5 +80,4 @@ class LoadedImage:
             Where its objects are: the labels, or the levels.
         """
         if self.channels is not None:
-            planes = [np.broadcast_to(plane, labels.shape) for plane in np.moveaxis(self.array, -1, 0)]
-            measure_channels(table, labels, planes, self.names)
+            measure_channels(table, labels, list(np.moveaxis(self.array, -1, 0)), self.names)

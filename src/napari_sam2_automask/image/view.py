@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_sam2_automask.errors import ImageError
+from napari_sam2_automask.image.intensity import unmasked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -190,9 +191,7 @@ def image_hash(array: ArrayLike) -> str:
 def _as_numeric(plane: Any) -> NDArray[Any]:
     """Return an array of real numbers, or say why there is none."""
     try:
-        if isinstance(plane, np.ma.MaskedArray) and np.ma.is_masked(plane):
-            return np.ma.filled(plane.astype(np.float64), np.nan)
-        array = np.asarray(plane)
+        array = unmasked(plane)
     except (TypeError, ValueError) as error:  # ragged lists, closed files
         raise ImageError(f"this is not an image ({error}): pass an array of numbers") from error
     if array.dtype.kind == "c":

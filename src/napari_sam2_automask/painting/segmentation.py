@@ -31,7 +31,8 @@ class Segmentation:
         0 for background, otherwise the object's id: its rank by predicted IoU among the candidates, so that
         ids are not consecutive and stay the same when filters change. uint32 only where an id exceeds 65535.
     table : pandas.DataFrame
-        One row per object that is visible in `labels`, or in `levels`, in order of its id, see `paint`.
+        One row per object that is visible in `labels`, or in `levels`, in order of its id; see
+        `object_table`.
     settings : AmgSettings
         The settings used.
     record : dict

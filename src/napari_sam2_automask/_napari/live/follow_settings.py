@@ -9,18 +9,16 @@ from qtpy.QtCore import QObject, QTimer
 
 from napari_sam2_automask._napari.common.inference_thread import inference_thread
 from napari_sam2_automask._napari.common.layout import Signal
-from napari_sam2_automask._napari.live.level_images import levels_shown, on_layers, table_of
+from napari_sam2_automask._napari.live.level_images import levels_shown, on_layers
 from napari_sam2_automask._napari.live.level_layers import LevelLayers, anyone_edited
 from napari_sam2_automask._napari.live.live_layer import LiveLayer, retell
-from napari_sam2_automask._napari.live.live_table import live_table
+from napari_sam2_automask.painting.table import Facts, object_table
 from napari_sam2_automask.progress import Progress
 from napari_sam2_automask.settings.amg import ALL_LEVELS
 
 if TYPE_CHECKING:
-    import pandas as pd
     from napari.layers import Labels
     from napari.viewer import Viewer
-    from numpy.typing import NDArray
 
     from napari_sam2_automask._napari.common.inference_thread import Run
     from napari_sam2_automask._napari.live.panel import LivePanel
@@ -115,8 +113,6 @@ class Following(QObject):
             return
         request, source = finished.request, finished.request.source
         labels = follower.window(np.asarray(follower.layer.data)).copy()
-        names = [name for name in follower.layer.features if str(name).startswith("area_")]
-        pixel_area = (names[0], source.pixel_size[0] * source.pixel_size[1]) if names else None
         index, region = request.indices[0], request.region
         layered = settings.overlap == ALL_LEVELS
         masks = {row + 1: placed for row, placed in follower.masks.items()} if layered else {}
@@ -126,18 +122,20 @@ class Following(QObject):
         def make(progress: Any) -> Any:
             image = source.plane(index)
             image = image if region is None else region.cut(image)
-
-            def measure(shown: NDArray[Any]) -> pd.DataFrame:
-                pixels = image if source.channels is None else None
-                table = live_table(shown, follower.candidates, settings, image=pixels, pixel_area=pixel_area)
-                request.picture(image).measure(table, shown)
-                return table if region is None else region.shifted(table)
-
-            if not layered:
-                return measure(labels), [], anyone_edited(written)
-            levels = levels_shown(masks, labels, locked, lambda: progress(Progress("levels", 0, 1)))
-            table = table_of(levels, measure)
-            return table, on_layers(levels, table, shape, request.window), anyone_edited(written)
+            levels = None
+            if layered:
+                levels = levels_shown(masks, labels, locked, lambda: progress(Progress("levels", 0, 1)))
+            table = object_table(
+                labels if levels is None else levels,
+                Facts.of_candidates(follower.candidates, settings),
+                image=image if source.channels is None else None,
+                pixel_size=source.pixel_size if source.unit else None,
+                unit=source.unit,
+            )
+            request.picture(image).measure(table, labels if levels is None else levels.labels)
+            table = table if region is None else region.shifted(table)
+            images = [] if levels is None else on_layers(levels, table, shape, request.window)
+            return table, images, anyone_edited(written)
 
         self._give_up()
         self._making.append(_Making(inference_thread().submit(make), follower, settings, tell))

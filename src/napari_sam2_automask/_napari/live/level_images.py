@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from napari_sam2_automask.painting.levels import Levels
 
-__all__ = ["LevelImage", "levels_shown", "on_layers", "table_of"]
+__all__ = ["LevelImage", "levels_shown", "on_layers"]
 
 
 class LevelImage(NamedTuple):
@@ -60,17 +60,6 @@ def levels_shown(
     return paint_levels(labels.shape, own, label_dtype(max(own, default=0)), tick)
 
 
-def table_of(levels: Levels, measure: Callable[[NDArray[Any]], pd.DataFrame]) -> pd.DataFrame:
-    """Return a row per object of all levels, as `paint` does; `measure` makes the rows of one label image."""
-    import pandas as pd
-
-    # Only a result without any object has an empty level.
-    table = pd.concat([measure(image) for image in levels.labels], ignore_index=True)
-    table = table.sort_values("index", ignore_index=True)
-    levels.tell(table)
-    return table
-
-
 def on_layers(
     levels: Levels,
     table: pd.DataFrame,
@@ -84,7 +73,7 @@ def on_layers(
     levels : Levels
         Of the part of the image that was segmented.
     table : DataFrame
-        From `table_of`.
+        Of their objects, see `object_table`.
     shape : tuple of int
         The shape of the layers.
     window : callable

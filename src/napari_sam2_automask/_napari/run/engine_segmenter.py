@@ -87,7 +87,6 @@ class EngineSegmenter:
 def _choose_and_paint(
     candidates: Candidates, plane: NDArray[Any], request: Request, model: Model, complete: bool
 ) -> PlaneResult:
-
     import torch
 
     from napari_sam2_automask.painting.live import LiveSelection
