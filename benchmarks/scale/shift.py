@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.ndimage import find_objects
 
-from napari_sam2_automask.batch.image_jobs import find_images
+from napari_sam2_automask.batch.finding import find_images
 from napari_sam2_automask.evaluation.score import iou_matrix, match
 from napari_sam2_automask.files.reading import read_image
 from napari_sam2_automask.large.output.omezarr import open_levels

@@ -18,18 +18,23 @@ import tifffile
 from job_kit import fake_segment, run, save
 from places import KITS
 
-from napari_sam2_automask.batch import run_images
-from napari_sam2_automask.batch.image_jobs import find_images, plan_jobs
+from napari_sam2_automask.batch import job_task
+from napari_sam2_automask.batch.finding import find_images
+from napari_sam2_automask.batch.planning import Wanted, plan
 from napari_sam2_automask.candidates.candidates import BEYOND_MEMORY
 from napari_sam2_automask.cli import segment_report
 from napari_sam2_automask.errors import ModelError, OutputError
+from napari_sam2_automask.files.reading import read_image
 from napari_sam2_automask.files.results import ResultPaths, write_files, write_results
+from napari_sam2_automask.image.pick import Pick
+from napari_sam2_automask.models.catalogue.identity import sha256_of_model
 from napari_sam2_automask.progress import Cancelled
+from napari_sam2_automask.settings.presets import PRESETS
 
 
 @pytest.fixture
 def fake(monkeypatch):
-    monkeypatch.setattr(run_images, "segment_loaded", fake_segment)
+    monkeypatch.setattr(job_task, "segment_loaded", fake_segment)
     return monkeypatch
 
 
@@ -50,7 +55,7 @@ def test_masks_that_did_not_fit_into_memory_are_told_of(tmp_path, fake):
         done = fake_segment(image, *args, **more)
         return replace(done, record={**done.record, "removed": {BEYOND_MEMORY: 1200}})
 
-    fake.setattr(run_images, "segment_loaded", segment)
+    fake.setattr(job_task, "segment_loaded", segment)
     (result,) = run([save(tmp_path / "a.tif", 3)], tmp_path / "out")
     assert result.status == "done" and "1,200 masks did not fit into candidate_memory" in result.message
     assert result.message in segment_report._line(result)
@@ -72,13 +77,14 @@ def test_useless_inputs_are_named(tmp_path):
 def test_same_names_do_not_overwrite_each_other(tmp_path):
     given = ["x/a.tif", "x/a.png", "y/a.tif", "y/A.TIF", "x/b.tif", "x/a_tif.png", "z/x/a.tif"]
     paths = [save(tmp_path / name) for name in given]
-    stems = [job.paths.labels.name.removesuffix(".labels.tif") for job in plan_jobs(paths, tmp_path / "out")]
+    stacks = plan(paths, tmp_path / "out").stacks
+    stems = [stack.planes[0].paths.labels.name.removesuffix(".labels.tif") for stack in stacks]
     assert len({stem.casefold() for stem in stems}) == len(stems)
     assert stems[4] == "b"
 
 
 def test_the_plane_is_part_of_the_name(tmp_path):
-    (job,) = plan_jobs([tmp_path / "a.tif"], tmp_path, 3)
+    ((job,),) = (one.planes for one in plan([tmp_path / "a.tif"], tmp_path, Wanted(Pick(3))).stacks)
     assert job.paths.labels.name == "a_plane3.labels.tif"
 
 
@@ -110,6 +116,35 @@ def test_existing_results_are_skipped_without_loading_the_model(tmp_path, fake):
     (result,) = run([path], out, load=lambda: pytest.fail("the model was loaded"))
     assert (result.status, result.objects) == ("skipped", 1)
     assert before == {name: (out / name).read_bytes() for name in names(out)}
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"settings": PRESETS["fine"]}, "of other settings (pred_iou_thresh was 0.75, is 0.7, "),
+        ({"contrast_limits": (0.0, 9.0)}, "of other contrast limits"),
+        ({"floor": (0.1, 0.1)}, "of another floor"),
+    ],
+)
+def test_results_of_other_wishes_are_not_passed_off_as_those_asked_for(tmp_path, fake, change, words):
+    path = save(tmp_path / "in" / "a.tif", 3)
+    run([path], tmp_path / "out")
+    before = {p.name: p.read_bytes() for p in (tmp_path / "out").iterdir()}
+    (result,) = run([path], tmp_path / "out", **change)
+    assert result.status == "failed" and words in result.message and "--overwrite" in result.message
+    assert {p.name: p.read_bytes() for p in (tmp_path / "out").iterdir()} == before
+
+
+def test_results_of_another_model_are_told_by_its_weights(tmp_path, fake, monkeypatch):
+    path = save(tmp_path / "in" / "a.tif", 3)
+    run([path], tmp_path / "out")
+    record = tmp_path / "out" / "a.record.json"
+    known = json.loads(record.read_text())
+    for sha256, status in ((sha256_of_model("bundled"), "skipped"), ("0" * 64, "failed")):
+        record.write_text(json.dumps(known | {"model": {"name": "bundled", "sha256": sha256}}))
+        (result,) = run([path], tmp_path / "out")
+        assert result.status == status
+    assert "of another model" in result.message
 
 
 def test_overwrite_does_them_again(tmp_path, fake):
@@ -159,7 +194,7 @@ def test_an_unforeseen_error_does_not_stop_the_rest(tmp_path, fake):
             raise RuntimeError("CUDA error: an illegal\nmemory access")
         return fake_segment(image, *args, **kwargs)
 
-    fake.setattr(run_images, "segment_loaded", segment)
+    fake.setattr(job_task, "segment_loaded", segment)
     for name, value in {"a.tif": 9, "b.tif": 5}.items():
         save(tmp_path / name, value)
     failed, done = run([tmp_path], tmp_path / "out")
@@ -173,7 +208,7 @@ def test_cancelling_leaves_what_is_complete(tmp_path, fake):
             raise Cancelled
         return fake_segment(image, *args, **kwargs)
 
-    fake.setattr(run_images, "segment_loaded", segment)
+    fake.setattr(job_task, "segment_loaded", segment)
     for name, value in {"a.tif": 5, "b.tif": 9}.items():
         save(tmp_path / name, value)
     with pytest.raises(Cancelled):
@@ -196,7 +231,7 @@ def test_an_unwritable_folder_is_found_before_the_model_is_loaded(tmp_path, fake
 
 
 def result_and_paths(tmp_path, value=5):
-    image = run_images.read_image(save(tmp_path / "in" / "a.tif", value))
+    image = read_image(save(tmp_path / "in" / "a.tif", value))
     done = fake_segment(image, None, None, name="a.tif")
     return done, ResultPaths.of(tmp_path, "a")
 
@@ -283,8 +318,8 @@ import sys
 sys.path[:0] = {paths!r}
 from pathlib import Path
 from job_kit import fake_segment, run
-from napari_sam2_automask.batch import run_images
-run_images.segment_loaded = fake_segment
+from napari_sam2_automask.batch import job_task
+job_task.segment_loaded = fake_segment
 print("ready", flush=True)
 run([Path({source!r})], Path({out!r}))
 """

@@ -13,13 +13,13 @@ import torch
 from typer.testing import CliRunner
 from video_network import video_model
 
-from napari_sam2_automask.batch.run_on_workers import JobTask, run_on_workers
-from napari_sam2_automask.batch.run_stacks import run_stacks
-from napari_sam2_automask.batch.stack_jobs import plan_stacks
+from napari_sam2_automask.batch.job_task import JobTask
+from napari_sam2_automask.batch.planning import Wanted, plan
+from napari_sam2_automask.batch.running import run
 from napari_sam2_automask.cli.app import app
 from napari_sam2_automask.errors import AutomaskError
-from napari_sam2_automask.image.pick import Pick
 from napari_sam2_automask.replay.replaying import replay
+from napari_sam2_automask.settings.along import Along
 from napari_sam2_automask.settings.amg import AmgSettings
 from napari_sam2_automask.stack.carrying import Propagation
 from napari_sam2_automask.workers.executor import Serial
@@ -80,8 +80,13 @@ def test_what_is_done_is_not_done_again_and_not_mixed_up(body, tmp_path):
     given = [body, "--out", tmp_path / "out", "--link", "z", "--propagate"]
     invoke(*given)
     assert "0 done, 1 skipped, 0 failed" in invoke(*given).output
-    for other in (["--start", "last"], ["--planes", ":3"], ["--contrast-limits", "0", "99"]):
-        assert "is of something else: use --overwrite" in message(*given, *other)
+    for other, words in (
+        (["--start", "last"], "propagated otherwise"),
+        (["--planes", ":3"], "propagated otherwise"),
+        (["--contrast-limits", "0", "99"], "of other contrast limits"),
+        (["--box-nms-thresh", "0.5"], "of other settings (box_nms_thresh was 0.7, is 0.5)"),
+    ):
+        assert f"is {words}: use --overwrite" in message(*given, *other)
     linked = message(body, "--out", tmp_path / "out", "--link", "z")
     assert "is of other planes" in linked
     assert "1 done" in invoke(*given, "--start", "last", "--overwrite").output
@@ -152,11 +157,9 @@ def test_a_stack_is_one_task_for_a_worker(body, tmp_path):
     settings = AmgSettings(points_per_side=2, pred_iou_thresh=0.0, stability_score_thresh=0.0)
     results = []
     for name in ("alone", "worker"):
-        (stack,), _ = plan_stacks([body], tmp_path / name, Pick(), link="z", propagate=Propagation())
-        if name == "alone":
-            results += run_stacks([stack], settings, video_model)
-        else:
-            results += run_on_workers([stack], SmallTask(settings), Serial())
+        planned = plan([body], tmp_path / name, Wanted(link=Along.z, propagate=Propagation()))
+        task = JobTask(settings, load=video_model) if name == "alone" else SmallTask(settings)
+        results += run(planned.stacks, task, None if name == "alone" else Serial())
     assert [(r.status, r.plane, r.source) for r in results] == [("done", None, body)] * 2
     for kind in ("labels.tif", "objects.csv"):
         first, second = (tmp_path / name / f"body_linked.{kind}" for name in ("alone", "worker"))

@@ -10,12 +10,13 @@ from video_network import video_model
 
 from napari_sam2_automask import pipeline
 from napari_sam2_automask.batch import resume_point
+from napari_sam2_automask.batch.job_task import JobTask
+from napari_sam2_automask.batch.planning import Wanted, plan
 from napari_sam2_automask.batch.resume_point import Unfinished
-from napari_sam2_automask.batch.run_stacks import run_stacks
-from napari_sam2_automask.batch.stack_jobs import plan_stacks
+from napari_sam2_automask.batch.running import run
 from napari_sam2_automask.errors import UnfinishedError
-from napari_sam2_automask.image.pick import Pick
 from napari_sam2_automask.progress import Cancelled, no_progress
+from napari_sam2_automask.settings.along import Along
 from napari_sam2_automask.settings.amg import AmgSettings
 from napari_sam2_automask.stack import carrying
 from napari_sam2_automask.stack.carrying import Propagation
@@ -48,8 +49,9 @@ def body(tmp_path):
 
 
 def carry(body, out, progress=no_progress, *, settings=SETTINGS, overwrite=False, load=video_model):
-    (stack,), _ = plan_stacks([body], out, Pick(), link="z", propagate=HOW)
-    return next(iter(run_stacks([stack], settings, load, progress=progress, overwrite=overwrite)))
+    planned = plan([body], out, Wanted(link=Along.z, propagate=HOW))
+    task = JobTask(settings, load=load, progress=progress, overwrite=overwrite)
+    return next(iter(run(planned.stacks, task)))
 
 
 def stopper(later):

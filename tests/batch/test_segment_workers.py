@@ -18,12 +18,13 @@ import tifffile
 from many_run import CheapTask
 from typer.testing import CliRunner
 
-from napari_sam2_automask.batch.image_jobs import find_images, plan_jobs
-from napari_sam2_automask.batch.run_on_workers import JobTask, run_on_workers
-from napari_sam2_automask.batch.stack_jobs import plan_stacks
+from napari_sam2_automask.batch.finding import find_images
+from napari_sam2_automask.batch.job_task import JobTask
+from napari_sam2_automask.batch.planning import Wanted, plan
+from napari_sam2_automask.batch.running import run as run_all
 from napari_sam2_automask.cli.app import app
 from napari_sam2_automask.errors import AutomaskError, ModelError, OutputError, SettingsError
-from napari_sam2_automask.image.pick import Pick
+from napari_sam2_automask.settings.along import Along
 from napari_sam2_automask.settings.presets import PRESETS
 from napari_sam2_automask.workers.clusters import local_cluster, workers_of
 from napari_sam2_automask.workers.dask_executor import DaskExecutor
@@ -57,8 +58,8 @@ def folder(tmp_path):
 
 
 def run(folder, out, executor, **options):
-    plan = plan_jobs(find_images([folder])[0], out)
-    return list(run_on_workers(plan, CheapTask(PRESETS["balanced"], **options), executor))
+    planned = plan(find_images([folder])[0], out)
+    return list(run_all(planned.stacks, CheapTask(PRESETS["balanced"], **options), executor))
 
 
 def of_kind(results, status):
@@ -145,8 +146,8 @@ def test_few_files_are_handed_over_ahead_of_need(client, tmp_path):
                 taken.append(k)
                 yield self[k]
 
-    work = Counted(plan_jobs(find_images([tmp_path / "in"])[0], tmp_path / "out"))
-    found = run_on_workers(work, CheapTask(PRESETS["balanced"]), DaskExecutor(client))
+    work = Counted(plan(find_images([tmp_path / "in"])[0], tmp_path / "out").stacks)
+    found = run_all(work, CheapTask(PRESETS["balanced"]), DaskExecutor(client))
     for number in range(1, 60):
         next(found)
         assert len(taken) <= number + 10
@@ -156,9 +157,9 @@ def test_few_files_are_handed_over_ahead_of_need(client, tmp_path):
 
 def test_what_is_under_way_stops_when_nobody_wants_it(client, folder, tmp_path):
     log = tmp_path / "log"
-    plan = plan_jobs(find_images([folder])[0], tmp_path / "out")
+    planned = plan(find_images([folder])[0], tmp_path / "out")
     task = CheapTask(PRESETS["balanced"], log=str(log), wait_at=4)
-    with contextlib.closing(run_on_workers(plan, task, DaskExecutor(client))) as found:
+    with contextlib.closing(run_all(planned.stacks, task, DaskExecutor(client))) as found:
         while not (log.exists() and "04.tif" in log.read_text()):
             next(found)
     deadline = time.monotonic() + 25
@@ -176,11 +177,10 @@ def test_planes_of_stacks_are_shared_and_linked(client, tmp_path):
     outs = [tmp_path / "workers", tmp_path / "alone"]
     told = []
     for out, executor in zip(outs, (DaskExecutor(client), Serial()), strict=True):
-        stacks, useless = plan_stacks(sources, out, Pick(), link="z", size=(1, 1, 1, "um"))
-        assert list(useless) == [tmp_path / "c.tif"]
-        results = list(
-            run_on_workers(stacks, CheapTask(PRESETS["balanced"]), executor, contrast_of_stack=True)
-        )
+        wanted = Wanted(link=Along.z, size=(1, 1, 1, "um"), one_contrast=True)
+        planned = plan(sources, out, wanted)
+        assert list(planned.useless) == [tmp_path / "c.tif"]
+        results = list(run_all(planned.stacks, CheapTask(PRESETS["balanced"]), executor))
         told.append(sorted((r.source.name, -1 if r.plane is None else r.plane, r.status) for r in results))
     assert told[0] == told[1] == [(n, k, "done") for n in ("a.tif", "b.tif") for k in (-1, 0, 1, 2)]
     same_files(*outs)
@@ -191,10 +191,10 @@ def test_what_every_file_would_meet_stops_the_run(client, folder, tmp_path):
     (tmp_path / "out").write_text("a file where the folder should be")
     with pytest.raises(OutputError, match="cannot write"):
         run(folder, tmp_path / "out", DaskExecutor(client))
-    plan = plan_jobs(find_images([folder])[0], tmp_path / "other")
+    planned = plan(find_images([folder])[0], tmp_path / "other")
     task = JobTask(PRESETS["balanced"], model="no such model", device="cpu")
     with pytest.raises(ModelError, match="no such model"):
-        list(run_on_workers(plan, task, DaskExecutor(client)))
+        list(run_all(planned.stacks, task, DaskExecutor(client)))
 
 
 def test_a_cluster_without_gpus_cannot_give_any(client):

@@ -11,7 +11,7 @@ import tifffile
 import zarr
 from stack_kit import find_spots, invoke, message, spots
 
-from napari_sam2_automask.batch.image_jobs import find_images
+from napari_sam2_automask.batch.finding import find_images
 from napari_sam2_automask.errors import ImageError
 from napari_sam2_automask.files.opening import open_file
 from napari_sam2_automask.files.reading import read_image

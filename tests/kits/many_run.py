@@ -13,11 +13,12 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from mask_factory import make_masks, rectangle
 
-from napari_sam2_automask.batch import run_images
-from napari_sam2_automask.batch.run_on_workers import JobTask
+from napari_sam2_automask.batch import job_task
+from napari_sam2_automask.batch.job_task import JobTask
 from napari_sam2_automask.painting.labels import paint
 from napari_sam2_automask.progress import Cancelled, Progress, no_progress
 from napari_sam2_automask.record.making import make_record
+from napari_sam2_automask.settings.presets import resolve_settings
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class CheapTask(JobTask):
     wait_at: int = -1
 
     def __call__(self, item):
-        with patch.object(run_images, "segment_loaded", self._segment):
+        with patch.object(job_task, "segment_loaded", self._segment):
             return super().__call__(item)
 
     def _load(self):
@@ -58,5 +59,9 @@ class CheapTask(JobTask):
             raise
         shape = image.array.shape[:2]
         found = make_masks(shape, [rectangle(shape, 0, 0, size, 3)] if size else [])
-        record = make_record(found.settings, image=image.array, image_name=name, plane=image.plane, **more)
+        resolved, _ = resolve_settings(settings, "sam2")
+        lowest = [resolved.pred_iou_thresh, resolved.stability_score_thresh]
+        record = make_record(
+            resolved, image=image.array, image_name=name, plane=image.plane, floor=lowest, **more
+        )
         return paint(found, image=image.array, record=record)

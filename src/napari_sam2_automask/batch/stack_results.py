@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING
 
 import numpy as np
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from napari_sam2_automask.batch.stack_jobs import StackJob
+    from napari_sam2_automask.batch.jobs import StackJob
     from napari_sam2_automask.files.results import ResultPaths
     from napari_sam2_automask.painting.segmentation import Segmentation
     from napari_sam2_automask.stack.linked_planes import Linked
@@ -26,7 +26,8 @@ __all__ = ["write_objects", "write_planes"]
 
 def write_objects(stack: StackJob, linked: Linked, record: Record) -> Record:
     """Write labels, table, tracks (for time) and record of linked objects; return the record."""
-    axis: Any = "t" if stack.link == "time" else "z"
+    assert stack.link is not None
+    axis = stack.link.letter
     events = [f"{e.kind} at plane {e.plane}: {e.other} and {e.number}" for e in linked.events]
     record = record.model_copy(
         update={
@@ -41,7 +42,8 @@ def write_objects(stack: StackJob, linked: Linked, record: Record) -> Record:
     if axis == "t":
         files[stack.paths.tracks] = lambda file: _tracks_csv(file, linked)
     files[stack.paths.record] = json_writer(record.to_json())
-    files[stack.paths.labels] = lambda file: _write_stack(file, linked.labels, axis)
+    axes = f"{axis.upper()}YX"
+    files[stack.paths.labels] = lambda file: write_labels(file, linked.labels, axes)
     write_files(files)
     return record
 
@@ -101,11 +103,3 @@ def _tracks_csv(file: IO[bytes], linked: Linked) -> None:
         table[name] = values
     table["parents"] = [" ".join(map(str, found.graph.get(track, []))) for track in table["track"]]
     table.to_csv(file, index=False)
-
-
-def _write_stack(file: IO[bytes], labels: np.ndarray[Any, Any], axis: str) -> None:
-    import tifffile
-
-    tifffile.imwrite(
-        file, labels, compression="zlib", photometric="minisblack", metadata={"axes": f"{axis.upper()}YX"}
-    )

@@ -1,36 +1,23 @@
 """``sam2-automask large`` and ``runs``: images beyond memory, and runs in the background."""
 
 # No `from __future__ import annotations`: typer reads the annotations at run time.
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from napari_sam2_automask.cli.console import WorkProgress, complain, say
-from napari_sam2_automask.cli.segment_plan import Along
-from napari_sam2_automask.cli.settings_options import (
-    DeviceName,
-    ModelName,
-    PresetName,
-    SettingsFile,
-    choose_settings,
-    with_settings_options,
-)
-from napari_sam2_automask.cli.shared_options import (
+from napari_sam2_automask.cli.option_groups import (
     WORK,
-    Gpus,
-    Level,
-    PixelSizeWanted,
-    Scheduler,
-    Spacing,
-    SpacingUnit,
-    Threads,
-    Workers,
-    check_work,
-    checked_size,
-    wanted_level,
+    ContrastLimits,
+    ModelOptions,
+    PixelOptions,
+    WorkOptions,
+    with_groups,
 )
 from napari_sam2_automask.errors import OutputError
+from napari_sam2_automask.settings.along import Along
 
 __all__ = ["large", "runs_app"]
 
@@ -40,51 +27,49 @@ _TILES = "Tiles"
 _TOLD = 10
 
 
-@with_settings_options
-def large(
-    image: Annotated[
-        Path, typer.Argument(metavar="INPUT", help="A TIFF, OME-Zarr or Zarr array, or .npy file.")
-    ],
-    out: Annotated[Path, typer.Option("--out", "-o", help="The OME-Zarr to write, such as labels.zarr.")],
-    preset: PresetName = None,
-    settings: SettingsFile = None,
-    model: ModelName = "bundled",
-    device: DeviceName = "auto",
-    axes: Annotated[
-        str | None, typer.Option(help="One letter for each axis (T, Z, C, Y, X, S), if the file is wrong.")
-    ] = None,
-    channel: Annotated[int, typer.Option(help="Which channel.")] = 0,
-    level: Level = None,
-    pixel_size: PixelSizeWanted = None,
-    along: Annotated[Along, typer.Option(help="What the planes are, if there are several.")] = Along.z,
-    spacing: Spacing = None,
-    unit: SpacingUnit = "um",
-    contrast_limits: Annotated[
-        tuple[float, float] | None,
-        typer.Option(
-            metavar="LOW HIGH",
-            help="The intensities shown as black and white. [default: percentiles over the whole image]",
-            show_default=False,
-        ),
-    ] = None,
-    allow_missing: Annotated[
-        bool, typer.Option("--allow-missing", help="Chunks that are not stored are meant to be empty.")
-    ] = False,
-    tile: Annotated[int, typer.Option(help="Side of a tile, in pixels.", rich_help_panel=_TILES)] = 1024,
+@dataclass(frozen=True)
+class TileOptions:
+    """How the image is cut into tiles."""
+
+    tile: Annotated[int, typer.Option(help="Side of a tile, in pixels.", rich_help_panel=_TILES)] = 1024
     tile_overlap: Annotated[
         int,
         typer.Option(
             help="What neighbouring tiles share at least, in pixels; 0 chooses it by the objects' size.",
             rich_help_panel=_TILES,
         ),
-    ] = 0,
+    ] = 0
     keep_tiles: Annotated[
         bool, typer.Option("--keep-tiles", help="Keep the tiles' results.", rich_help_panel=_TILES)
+    ] = False
+
+
+@dataclass(frozen=True)
+class PlaneOptions:
+    """What the axes of the image are, and which of its channels is taken."""
+
+    axes: Annotated[
+        str | None, typer.Option(help="One letter for each axis (T, Z, C, Y, X, S), if the file is wrong.")
+    ] = None
+    channel: Annotated[int, typer.Option(help="Which channel.")] = 0
+    along: Annotated[Along, typer.Option(help="What the planes are, if there are several.")] = Along.z
+
+
+@with_groups
+def large(
+    image: Annotated[
+        Path, typer.Argument(metavar="INPUT", help="A TIFF, OME-Zarr or Zarr array, or .npy file.")
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The OME-Zarr to write, such as labels.zarr.")],
+    model: ModelOptions,
+    planes: PlaneOptions,
+    pixels: PixelOptions,
+    tiles: TileOptions,
+    work: WorkOptions,
+    contrast_limits: ContrastLimits = None,
+    allow_missing: Annotated[
+        bool, typer.Option("--allow-missing", help="Chunks that are not stored are meant to be empty.")
     ] = False,
-    workers: Workers = 1,
-    scheduler: Scheduler = "",
-    gpus: Gpus = False,
-    threads: Threads = 0,
     background: Annotated[
         bool,
         typer.Option("--background", help="Start it and return; see `runs`.", rich_help_panel=WORK),
@@ -98,8 +83,8 @@ def large(
     """
     if out.suffix != ".zarr":
         raise OutputError(f"{out} is to be an OME-Zarr: give it a name that ends in .zarr")
-    chosen = choose_settings(preset, settings, parameters)
-    check_work(workers, scheduler, gpus, threads)
+    chosen = model.choose(parameters)
+    work.check()
     from napari_sam2_automask.files.pyramid import place_level
     from napari_sam2_automask.large.spec import LargeSpec
     from napari_sam2_automask.settings.physical import measured
@@ -107,33 +92,32 @@ def large(
     from napari_sam2_automask.settings.units import Pixel, long_unit
     from napari_sam2_automask.workers.process import model_of
 
-    placed = place_level(image, wanted_level(level, pixel_size), checked_size(spacing, unit))
-    if pixel_size is not None:
+    placed = place_level(image, pixels.wanted_level, pixels.size)
+    if pixels.pixel_size is not None:
         say(f"level {placed.level} of the pyramid")
     in_pixels = measured(chosen, Pixel.known(placed.spacing[1:], placed.unit))
-    name = str(Path(model).absolute()) if Path(model).is_file() else model
     spec = LargeSpec(
         image=str(image),
         output=str(out),
-        settings=resolve_settings(in_pixels, model_of(name, "cpu").family)[0],
-        model=name,
-        device=device,
-        axes=(axes or "").upper(),
-        channel=channel,
+        settings=resolve_settings(in_pixels, model_of(model.source, "cpu").family)[0],
+        model=model.source,
+        device=model.device,
+        axes=(planes.axes or "").upper(),
+        channel=planes.channel,
         level=placed.level,
         allow_missing=allow_missing,
         contrast_limits=contrast_limits,
-        tile=tile,
-        overlap=tile_overlap,
+        tile=tiles.tile,
+        overlap=tiles.tile_overlap,
         spacing=placed.spacing,
         unit=None if placed.unit is None else long_unit(placed.unit),
-        axis="t" if along is Along.time else "z",
+        axis=planes.along.letter,
         origin=placed.origin,
-        workers=workers,
-        scheduler=scheduler,
-        gpus=gpus,
-        threads=threads,
-        keep_tiles=keep_tiles,
+        workers=work.workers,
+        scheduler=work.scheduler,
+        gpus=work.gpus,
+        threads=work.threads,
+        keep_tiles=tiles.keep_tiles,
     )
     if background:
         from napari_sam2_automask.large.background import start

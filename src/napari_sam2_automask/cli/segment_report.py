@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import replace
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -12,33 +12,41 @@ import typer
 from napari_sam2_automask.cli.console import WorkProgress, complain, say
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Sequence
+    from collections.abc import Generator, Sequence
+    from pathlib import Path
 
     from napari_sam2_automask.batch.file_results import FileResult
-    from napari_sam2_automask.cli.segment_plan import Planned
-    from napari_sam2_automask.settings.physical import AnySettings
+    from napari_sam2_automask.batch.job_task import JobTask
+    from napari_sam2_automask.batch.planning import Plan
+    from napari_sam2_automask.cli.option_groups import WorkOptions
 
-__all__ = ["How", "run_and_report"]
-
-
-@dataclass(frozen=True)
-class How:
-    """How images are to be done; the fields are the options of `segment`."""
-
-    settings: AnySettings
-    model: str
-    device: str
-    overwrite: bool
-    contrast_limits: tuple[float, float] | None
-    floor: tuple[float, float] | None
-    workers: int
-    scheduler: str
-    gpus: bool
-    threads: int
+__all__ = ["run_and_report"]
 
 
-def run_and_report(images: Sequence[Path], planned: Planned, how: How, summary: Path | None) -> None:
+def run_and_report(
+    images: Sequence[Path],
+    planned: Plan,
+    task: JobTask,
+    work: WorkOptions,
+    contrast_limits: tuple[float, float] | None,
+    summary: Path | None,
+) -> None:
     """Do the work; say what became of each image, the failures and the sums at the end.
+
+    Parameters
+    ----------
+    images : sequence of Path
+        The images in the order in which they are told.
+    planned : Plan
+        What is to be done.
+    task : JobTask
+        How, for a process by itself.
+    work : WorkOptions
+        Who does it.
+    contrast_limits : (float, float) or None
+        As for `segment`.
+    summary : Path or None
+        Where to write the summary.
 
     Raises
     ------
@@ -49,9 +57,9 @@ def run_and_report(images: Sequence[Path], planned: Planned, how: How, summary: 
 
     results: list[FileResult] = []
     stopped: list[str] = []
-    with WorkProgress(planned.number) as progress:
+    with WorkProgress(planned.results) as progress:
         try:
-            with contextlib.closing(_results(planned, how, progress)) as found:
+            with contextlib.closing(_results(planned, task, work, contrast_limits, progress)) as found:
                 for result in found:
                     progress.advance()
                     results.append(result)
@@ -77,50 +85,42 @@ def run_and_report(images: Sequence[Path], planned: Planned, how: How, summary: 
         raise typer.Exit(1)
 
 
-def _results(planned: Planned, how: How, progress: WorkProgress) -> Generator[FileResult]:
-    if how.workers > 1 or how.scheduler:
-        yield from _on_workers(planned, how, progress)
-        return
-    from napari_sam2_automask.models import load_model
-
-    def load() -> Any:
-        if how.threads:
-            from napari_sam2_automask.workers.process import use_threads
-
-            use_threads(how.threads)
-        return load_model(how.model, device=how.device, progress=progress)
-
-    yield from planned.run(
-        how.settings,
-        load,
-        overwrite=how.overwrite,
-        contrast_limits=how.contrast_limits,
-        floor=how.floor,
-        progress=progress,
-        started=lambda job: progress.start(job.source.name),
-    )
-
-
-def _on_workers(planned: Planned, how: How, progress: WorkProgress) -> Iterator[FileResult]:
-    from napari_sam2_automask.batch.run_on_workers import JobTask, run_on_workers
+def _results(
+    planned: Plan,
+    task: JobTask,
+    work: WorkOptions,
+    contrast_limits: tuple[float, float] | None,
+    progress: WorkProgress,
+) -> Generator[FileResult]:
+    from napari_sam2_automask.batch.running import run
     from napari_sam2_automask.workers.clusters import threads_for, workers_of
 
-    model = str(Path(how.model).absolute()) if Path(how.model).is_file() else how.model
-    # Nothing is known here of a cluster's machines, and Dask gives them a task for each core.
-    threads = how.threads or (1 if how.scheduler else threads_for(how.workers))
-    task = JobTask(how.settings, model, how.device, threads, how.overwrite, how.floor)
-    progress.start("starting workers")
-    with workers_of(how.workers, how.scheduler, how.gpus) as executor:
-        assert executor is not None
-        progress.start("on the workers")
-        yield from run_on_workers(
-            planned.work,
-            task,
-            executor,
-            contrast_limits=how.contrast_limits,
-            contrast_of_stack=planned.contrast_of_stack,
-            progress=progress,
-        )
+    if work.workers > 1 or work.scheduler:
+        progress.start("starting workers")
+        # Nothing is known here of a cluster's machines, and Dask gives them a task for each core.
+        threads = work.threads or (1 if work.scheduler else threads_for(work.workers))
+        task = replace(task, threads=threads)
+    else:
+        task = _here(task, work.threads, progress)
+    with workers_of(work.workers, work.scheduler, work.gpus) as executor:
+        if executor is not None:
+            progress.start("on the workers")
+        yield from run(planned.stacks, task, executor, contrast_limits=contrast_limits, progress=progress)
+
+
+def _here(task: JobTask, threads: int, progress: WorkProgress) -> JobTask:
+    """Return the task for this process, which shows how far each image is."""
+    from napari_sam2_automask.models import load_model
+
+    @cache
+    def load() -> Any:
+        if threads:
+            from napari_sam2_automask.workers.process import use_threads
+
+            use_threads(threads)
+        return load_model(task.model, device=task.device, progress=progress)
+
+    return replace(task, load=load, progress=progress, started=lambda job: progress.start(job.source.name))
 
 
 def _line(result: FileResult) -> str:

@@ -4,10 +4,10 @@
 import ast
 import inspect
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from enum import Enum
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 import typer
 
@@ -19,27 +19,10 @@ from napari_sam2_automask.settings.presets import PRESETS, Preset
 from napari_sam2_automask.settings.units import Quantity
 
 __all__ = [
-    "DeviceName",
-    "ModelName",
-    "PresetName",
-    "SettingsFile",
     "choose_settings",
     "flag_of",
-    "with_settings_options",
+    "settings_options",
 ]
-
-F = TypeVar("F", bound=Callable[..., Any])
-
-# Options that all commands which segment have.
-PresetName = Annotated[
-    str | None,
-    typer.Option(help=f"One of {', '.join(PRESETS)}. [default: balanced]", show_default=False),
-]
-SettingsFile = Annotated[
-    Path | None, typer.Option(help="A record or a JSON file of settings, in the preset's place.")
-]
-ModelName = Annotated[str, typer.Option(help="A name from `models list`, or a file of weights.")]
-DeviceName = Annotated[str, typer.Option(help="auto, cuda, mps or cpu.")]
 
 _PANELS = {
     "grid": "Parameters: point grid",
@@ -56,23 +39,12 @@ def flag_of(info: FieldInfo) -> str:
     return "--" + info.name.replace("_", "-")
 
 
-def with_settings_options(function: F) -> F:
-    """Give a command one option for each parameter of `AmgSettings`, passed as keyword arguments.
-
-    Parameters
-    ----------
-    function : callable
-        The command; takes them as ``**parameters``. Those not given are None.
-    """
-    signature = inspect.signature(function)
-    own = [p for p in signature.parameters.values() if p.kind is not inspect.Parameter.VAR_KEYWORD]
-    options = [
+def settings_options() -> list[inspect.Parameter]:
+    """Return an option for each parameter of `AmgSettings`, as arguments of a command; None if not given."""
+    return [
         inspect.Parameter(info.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=_option(info))
         for info in AmgSettings.fields()
     ]
-    function.__signature__ = signature.replace(parameters=[*own, *options])  # type: ignore[attr-defined]
-    function.__annotations__ = {p.name: p.annotation for p in [*own, *options]}
-    return function
 
 
 def choose_settings(

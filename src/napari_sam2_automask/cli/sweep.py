@@ -8,25 +8,19 @@ from typing import Annotated, Any
 import typer
 
 from napari_sam2_automask.cli.console import WorkProgress, complain, say
-from napari_sam2_automask.cli.settings_options import (
-    DeviceName,
-    ModelName,
-    PresetName,
-    SettingsFile,
-    choose_settings,
-    with_settings_options,
-)
+from napari_sam2_automask.cli.option_groups import ContrastLimits, ModelOptions, with_groups
 from napari_sam2_automask.errors import SettingsError
 
 __all__ = ["sweep_command"]
 
 
-@with_settings_options
+@with_groups
 def sweep_command(
     image: Annotated[Path, typer.Argument(metavar="IMAGE", help="An image (TIFF, PNG, JPEG).")],
     parameter: Annotated[str, typer.Option(help="The parameter's name, such as points_per_side.")],
     values: Annotated[str, typer.Option(help="Its values, with commas between them: 8,16,32.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the results; made if need be.")],
+    model: ModelOptions,
     truth: Annotated[
         Path | None,
         typer.Option(help="A label image of what is there; scores are measured with it.", show_default=False),
@@ -34,17 +28,8 @@ def sweep_command(
     layers: Annotated[
         bool, typer.Option("--layers", help="Write the labels of each value as a TIFF, too.")
     ] = False,
-    preset: PresetName = None,
-    settings: SettingsFile = None,
-    model: ModelName = "bundled",
-    device: DeviceName = "auto",
     plane: Annotated[int | None, typer.Option(help="Which plane of a file with several.")] = None,
-    contrast_limits: Annotated[
-        tuple[float, float] | None,
-        typer.Option(
-            metavar="LOW HIGH", help="Shown as black and white, for gray images.", show_default=False
-        ),
-    ] = None,
+    contrast_limits: ContrastLimits = None,
     **parameters: Any,
 ) -> None:
     """Segment an image at several values of one parameter: a contact sheet (PNG) and a table (CSV).
@@ -53,7 +38,7 @@ def sweep_command(
     --truth recall (of all objects, and of the quarters by size), F1, how well boundaries fit, objects that
     were given two labels and objects without one.
     """
-    chosen = choose_settings(preset, settings, {k: v for k, v in parameters.items() if k != parameter})
+    chosen = model.choose({k: v for k, v in parameters.items() if k != parameter})
     name = parameter.replace("-", "_")
     wanted = [part.strip() for part in values.split(",") if part.strip()]
     if name == "point_grids":
@@ -80,7 +65,7 @@ def sweep_command(
     settings_of_sweep(resolve_settings(plain, "bundled")[0], name, wanted)
     make_folder(out)
     with WorkProgress(len(wanted)) as progress:
-        network = load_model(model, device=device, progress=progress)
+        network = load_model(model.model, device=model.device, progress=progress)
         try:
             steps = sweep(
                 loaded.array, name, wanted, plain, network,

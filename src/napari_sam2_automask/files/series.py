@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import TYPE_CHECKING, Any
 
 from napari_sam2_automask.errors import ImageError
@@ -10,7 +9,7 @@ from napari_sam2_automask.errors import ImageError
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["count_series", "folder_hash", "images_in_zarr", "is_zarr", "name_of"]
+__all__ = ["count_series", "images_in_zarr", "is_zarr", "name_of"]
 
 _MARKS = ("zarr.json", ".zgroup", ".zarray", ".zattrs")
 
@@ -91,13 +90,3 @@ def name_of(path: Path) -> str:
         return path.name if path.is_dir() else path.stem
     stem = root.name.removesuffix(root.suffix)
     return "_".join([stem.removesuffix(".ome"), *path.relative_to(root).parts])
-
-
-def folder_hash(path: Path) -> str:
-    """Return the SHA-256 of the names and bytes of all files in a folder, as hexadecimal digits."""
-    digest = hashlib.sha256()
-    for file in sorted(one for one in path.rglob("*") if one.is_file()):
-        digest.update(str(file.relative_to(path)).encode())
-        with file.open("rb") as handle:
-            digest.update(hashlib.file_digest(handle, "sha256").digest())
-    return digest.hexdigest()

@@ -88,7 +88,7 @@ class Model(Entry):
     """The model that was used, as `Model.description` tells it."""
 
     name: Text | None = None
-    family: Text | None = None
+    family: Literal["bundled", "sam2"] | None = None
     config: Text | None = None
     sha256: Text | None = None
     image_size: Count | None = None

@@ -8,8 +8,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from napari_sam2_automask.batch.run_images import file_hash
 from napari_sam2_automask.errors import ImageError, ModelError, SettingsError
+from napari_sam2_automask.files.hashes import file_hash
 from napari_sam2_automask.files.reading import every_plane, read_image
 from napari_sam2_automask.files.stack_file import stack_of
 from napari_sam2_automask.image.picture import LoadedImage

@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_sam2_automask.batch.image_jobs import Job
-from napari_sam2_automask.batch.run_images import file_hash
-from napari_sam2_automask.batch.run_propagation import propagate_again
-from napari_sam2_automask.batch.run_stacks import write_linked
-from napari_sam2_automask.batch.stack_jobs import LinkPaths, StackJob
+from napari_sam2_automask.batch.jobs import Job, LinkPaths, StackJob
+from napari_sam2_automask.batch.linking import write_linked
+from napari_sam2_automask.batch.propagation import propagate_again
 from napari_sam2_automask.batch.stack_results import write_planes
 from napari_sam2_automask.candidates.candidates import Floor
 from napari_sam2_automask.errors import SettingsError
+from napari_sam2_automask.files.hashes import file_hash
 from napari_sam2_automask.files.results import ResultPaths, make_folder, write_results
 from napari_sam2_automask.image.pick import Pick
 from napari_sam2_automask.pipeline import segment_loaded, with_hashes
@@ -30,6 +29,7 @@ from napari_sam2_automask.replay.inputs import (
     read_record,
     set_threads,
 )
+from napari_sam2_automask.settings.along import Along
 from napari_sam2_automask.stack.carrying import Propagation
 
 if TYPE_CHECKING:
@@ -182,7 +182,8 @@ def _masks_in_plane(masks: Masks, region: Region, shape: tuple[int, int]) -> Mas
 
 def _stack(link: Link, source: Path, folder: Path, stem: str, planes: tuple[Job, ...] = ()) -> StackJob:
     """Return the job of linking a stack again."""
-    return StackJob(source, planes, link.along, link.spacing, link.unit, LinkPaths.of(folder, stem))
+    along = Along(link.along)
+    return StackJob(source, planes, LinkPaths.of(folder, stem), along, link.spacing, link.unit)
 
 
 def _replay_propagated(
@@ -202,7 +203,7 @@ def _replay_propagated(
     stem, pick = _stem(path, source).removesuffix("_linked"), record.pick or Pick()
     # Planes have no results of their own; their paths are names only.
     paths = ResultPaths.of(folder, stem)
-    jobs = [Job(source, paths, number, replace(pick, plane=number)) for number in how.planes]
+    jobs = [Job(source, paths, replace(pick, plane=number)) for number in how.planes]
     stack = replace(
         _stack(link, source, folder, stem, tuple(jobs)),
         propagate=Propagation(how.start, how.new_every, how.give_up),

@@ -3,47 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from napari_sam2_automask.errors import ImageError
 from napari_sam2_automask.files.reading import SUFFIXES
-from napari_sam2_automask.files.results import ResultPaths
 from napari_sam2_automask.files.series import images_in_zarr, is_zarr, name_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from napari_sam2_automask.image.pick import Pick
-    from napari_sam2_automask.settings.units import Pixel
-
-__all__ = ["Job", "find_images", "plan_jobs", "unique_stems"]
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """One image file and where its results go.
-
-    Attributes
-    ----------
-    source : Path
-        The image.
-    paths : ResultPaths
-        The results.
-    plane : int or None
-        The plane to take.
-    pick : Pick or None
-        What else to take of a stack, if more than a plane's number is to be said.
-    pixel : Pixel or None
-        How large a pixel is, in place of what the file says.
-    """
-
-    source: Path
-    paths: ResultPaths
-    plane: int | None = None
-    pick: Pick | None = None
-    pixel: Pixel | None = None
+__all__ = ["find_images", "unique_stems"]
 
 
 def find_images(inputs: Sequence[Path]) -> tuple[list[Path], dict[Path, str]]:
@@ -91,36 +61,6 @@ def _images_in(given: Path) -> list[Path]:
     return [given]
 
 
-def plan_jobs(
-    sources: Sequence[Path], folder: Path, plane: int | None = None, pixel: Pixel | None = None
-) -> list[Job]:
-    """Give each image names for its results that no other image has.
-
-    Parameters
-    ----------
-    sources : sequence of Path
-        The images.
-    folder : Path
-        Where the results go.
-    plane : int, optional
-        The plane to take of each; it becomes part of the names.
-    pixel : Pixel, optional
-        How large a pixel is, in place of what the files say.
-
-    Returns
-    -------
-    list of Job
-        Results are called after the image's name without its suffix; where two images would have the same
-        name, the suffix and then the folder's name are added to both.
-    """
-    suffix = "" if plane is None else f"_plane{plane}"
-    stems = unique_stems(sources)
-    return [
-        Job(source, ResultPaths.of(folder, stem + suffix), plane, pixel=pixel)
-        for source, stem in zip(sources, stems, strict=True)
-    ]
-
-
 def _is_image(path: Path) -> bool:
     own = path.name.lower().endswith((".labels.tif", ".levels.tif"))
     if path.is_dir():
@@ -134,7 +74,11 @@ def _is_ours(path: Path) -> bool:
 
 
 def unique_stems(sources: Sequence[Path]) -> list[str]:
-    """Return a name for each image; file systems may not tell upper from lower case."""
+    """Return a name for the results of each image that no other image has.
+
+    That is the image's name without its suffix; where two images would have the same name, the suffix and
+    then the folder's name are added to both. File systems may not tell upper from lower case.
+    """
     choices = [
         [
             name_of(path),

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from napari_sam2_automask.batch.existing import existing, same_model
 from napari_sam2_automask.batch.file_results import FileResult
 from napari_sam2_automask.batch.resume_point import Unfinished
-from napari_sam2_automask.batch.run_images import file_hash, read_job
 from napari_sam2_automask.batch.stack_results import write_objects
 from napari_sam2_automask.errors import AutomaskError, ImageError, ModelError, OutputError, SettingsError
+from napari_sam2_automask.files.hashes import file_hash
 from napari_sam2_automask.files.results import make_folder
 from napari_sam2_automask.record.environment import json_ready
 from napari_sam2_automask.record.making import make_record
 from napari_sam2_automask.record.record import Record
-from napari_sam2_automask.settings.physical import measured
+from napari_sam2_automask.settings.physical import Unmeasured, measured
 from napari_sam2_automask.settings.presets import resolve_settings
 from napari_sam2_automask.settings.units import Pixel
 from napari_sam2_automask.stack.propagating import propagate_planes
@@ -28,10 +28,12 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from napari_sam2_automask.batch.stack_jobs import StackJob
+    from napari_sam2_automask.batch.jobs import Job, StackJob
     from napari_sam2_automask.models import Model
     from napari_sam2_automask.progress import ProgressCallback
+    from napari_sam2_automask.settings.amg import AmgSettings
     from napari_sam2_automask.settings.physical import AnySettings
+    from napari_sam2_automask.settings.presets import Preset
 
 __all__ = ["propagate_again", "propagate_stack"]
 
@@ -41,6 +43,7 @@ def propagate_stack(
     settings: AnySettings,
     load: Callable[[], Model],
     *,
+    model_sha256: str | None,
     overwrite: bool,
     contrast_limits: tuple[float, float] | None,
     progress: ProgressCallback,
@@ -50,9 +53,15 @@ def propagate_stack(
     Parameters
     ----------
     stack : StackJob
-        From `plan_stacks`, with `propagate`.
-    settings, load, overwrite, contrast_limits, progress
-        As for `run_stacks`.
+        From `plan`, with `propagate`.
+    settings, overwrite, progress
+        As for `JobTask`.
+    load : callable
+        Returns the model.
+    model_sha256 : str or None
+        The hash of its weights, if it is known before.
+    contrast_limits : (float, float) or None
+        As for `segment`.
 
     Returns
     -------
@@ -62,23 +71,24 @@ def propagate_stack(
     Raises
     ------
     OutputError, ModelError, Cancelled
-        As `run_jobs` does; ModelError also if the model has no memory.
+        As `run` does; ModelError also if the model has no memory.
     """
-    begun, name = time.perf_counter(), stack.paths.labels
+    begun, paths = time.perf_counter(), stack.paths
     try:
         asked = _asked(stack, contrast_limits)
-        if name.exists() and not overwrite:
-            old = _record(stack)
-            if old is not None and _same(old, asked):
-                return FileResult(
-                    stack.source, "skipped", f"propagated objects are in {name}", old.objects or 0
-                )
-            return FileResult(
-                stack.source, "failed", f"{name} is of something else: use --overwrite or another --out"
+        if not overwrite:
+            first = stack.planes[0]
+            there = existing(
+                paths.labels,
+                paths.record,
+                stack.source,
+                lambda old: _entries(asked, old, _in_pixels(first, settings), model_sha256),
             )
+            if there is not None:
+                return there
         views = _Views(stack, contrast_limits)
-        make_folder(name.parent)
-        kept = stack.paths.unfinished
+        make_folder(paths.labels.parent)
+        kept = paths.unfinished
         record = _propagate(stack, settings, load(), views, asked, progress, kept=kept, overwrite=overwrite)
         objects = record.objects or 0
     except (OutputError, ModelError):
@@ -101,8 +111,8 @@ def _propagate(
 ) -> Record:
     import torch
 
-    first = read_job(stack.planes[0])
-    in_pixels = measured(settings, Pixel.known(first.pixel_size, first.unit))
+    assert stack.link is not None
+    in_pixels = _in_pixels(stack.planes[0], settings)
     resolved, preset = resolve_settings(in_pixels, model.family)
     made = make_record(
         resolved,
@@ -119,7 +129,7 @@ def _propagate(
         in_pixels,
         model,
         how=stack.propagate,
-        axis="t" if stack.link == "time" else "z",
+        axis=stack.link.letter,
         spacing=stack.spacing,
         unit=stack.unit,
         keeper=keeper,
@@ -162,33 +172,39 @@ def propagate_again(stack: StackJob, record: Record, model: Model, progress: Pro
 def _asked(stack: StackJob, contrast_limits: tuple[float, float] | None) -> dict[str, Any]:
     """Return what tells this run from another one over the same file, as the record holds it."""
     how, pick = stack.propagate, stack.planes[0].pick
-    if how is None or stack.link not in ("z", "time"):
+    if how is None or stack.link is None:
         raise SettingsError("objects are propagated along z or time: give --link as well")
     asked: dict[str, Any] = json_ready(
         {
             "file": {"name": stack.source.name, "sha256": file_hash(stack.source)},
             "link": {"along": stack.link, "spacing": stack.spacing, "unit": stack.unit},
-            "propagate": how.to_json() | {"planes": [job.plane for job in stack.planes]},
-            "pick": None if pick is None else replace(pick, plane=None).to_json(),
+            "propagate": how.to_json() | {"planes": [job.pick.plane for job in stack.planes]},
+            "pick": replace(pick, plane=None).to_json(),
             "contrast_limits": contrast_limits,
         }
     )
     return asked
 
 
-def _same(record: Record, asked: dict[str, Any]) -> bool:
-    """Tell whether a record is of this very run; it also says where the file was."""
-    old = record.to_json()
-    file = {key: value for key, value in old.get("file", {}).items() if key != "path"}
-    return {key: old.get(key) for key in asked} | {"file": file} == asked
+def _in_pixels(job: Job, settings: AnySettings) -> AmgSettings | Preset | str:
+    if not isinstance(settings, Unmeasured):
+        return settings
+    first = job.read()
+    return measured(settings, Pixel.known(first.pixel_size, first.unit))
 
 
-def _record(stack: StackJob) -> Record | None:
-    """Return the record of results that are there; None if it cannot be read."""
-    try:
-        return Record.of(json.loads(stack.paths.record.read_bytes()))
-    except (OSError, ValueError, SettingsError):
-        return None
+def _entries(
+    asked: dict[str, Any], old: Record, settings: AmgSettings | Preset | str, model_sha256: str | None
+) -> dict[str, Any]:
+    """Return what the record would say."""
+    would = old.model_copy(update=dict(Record.model_validate(old.to_json() | asked)))
+    family = "sam2" if old.model is None or old.model.family is None else old.model.family
+    file = old.file and old.file.model_copy(update={"sha256": asked["file"]["sha256"]})
+    return {name: getattr(would, name) for name in asked} | {
+        "file": file,
+        "model": same_model(old, model_sha256),
+        "settings": resolve_settings(settings, family)[0],
+    }
 
 
 class _Views:
@@ -196,13 +212,11 @@ class _Views:
 
     def __init__(self, stack: StackJob, contrast_limits: tuple[float, float] | None) -> None:
         self._stack, self._limits = stack, contrast_limits
-        pick = stack.planes[0].pick
-        assert pick is not None
-        if pick.channel == "pool":
+        if stack.planes[0].pick.channel == "pool":
             raise ImageError("a memory is of one picture: give --channel N or mix in place of pool")
 
     def __len__(self) -> int:
         return len(self._stack.planes)
 
     def __getitem__(self, plane: int) -> NDArray[np.uint8]:
-        return read_job(self._stack.planes[plane]).views(self._limits)[0]
+        return self._stack.planes[plane].read().views(self._limits)[0]

@@ -1,0 +1,119 @@
+"""What is to be done: one picture, or a stack of them; a file with a single picture is a stack of one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from napari_sam2_automask.files.reading import read_image
+from napari_sam2_automask.files.stack_file import stack_of
+from napari_sam2_automask.image.pick import Pick
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from napari_sam2_automask.files.results import ResultPaths
+    from napari_sam2_automask.image.picture import LoadedImage
+    from napari_sam2_automask.settings.along import Along
+    from napari_sam2_automask.settings.units import Pixel
+    from napari_sam2_automask.stack.carrying import Propagation
+
+__all__ = ["Job", "LinkPaths", "StackJob"]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One picture of an image file and where its results go.
+
+    Attributes
+    ----------
+    source : Path
+        The image.
+    paths : ResultPaths
+        The results.
+    pick : Pick
+        What to take of the file.
+    pixel : Pixel or None
+        How large a pixel is, in place of what the file says.
+    """
+
+    source: Path
+    paths: ResultPaths
+    pick: Pick = Pick()
+    pixel: Pixel | None = None
+
+    def read(self) -> LoadedImage:
+        """Read the picture, with the size of its pixels if the job says it.
+
+        Raises
+        ------
+        ImageError
+            If the file cannot be read, or does not hold what is to be taken of it.
+        """
+        pick = self.pick
+        # A number counts the planes of all images of a file; whoever says more has chosen one of them.
+        image = (
+            read_image(self.source, pick.plane) if pick.is_plain else stack_of(self.source, pick).read(pick)
+        )
+        if self.pixel is None:
+            return image
+        return replace(image, pixel_size=(self.pixel.height, self.pixel.width), unit=self.pixel.unit)
+
+
+@dataclass(frozen=True, slots=True)
+class LinkPaths:
+    """Where the linked objects of a stack go: objects and tracks (CSV), record (JSON), labels (TIFF).
+
+    ``unfinished`` is where a propagation keeps how far it is.
+    """
+
+    objects: Path
+    tracks: Path
+    record: Path
+    labels: Path
+    unfinished: Path
+
+    @classmethod
+    def of(cls, folder: Path, stem: str) -> LinkPaths:
+        """Return the paths for the stack called `stem`."""
+        names = ("objects.csv", "tracks.csv", "record.json", "labels.tif", "unfinished")
+        return cls(*(folder / f"{stem}_linked.{name}" for name in names))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StackJob:
+    """The pictures to do of one file, and what becomes of them together.
+
+    Attributes
+    ----------
+    source : Path
+        The file.
+    planes : tuple of Job
+        One for each picture.
+    paths : LinkPaths
+        Where the linked objects go.
+    link : Along or None
+        What the planes are, if their objects are to be linked.
+    spacing : (float, float, float) or None
+        Distance between planes, height and width of a pixel; None where it is not known.
+    unit : str
+        The short unit of length.
+    propagate : Propagation or None
+        Carry objects from one plane to the others, in place of segmenting every plane and linking.
+    one_contrast : bool
+        Take the percentiles of the contrast from all planes of the file in place of each plane.
+    """
+
+    source: Path
+    planes: tuple[Job, ...]
+    paths: LinkPaths
+    link: Along | None = None
+    spacing: tuple[float, float, float] | None = None
+    unit: str = "px"
+    propagate: Propagation | None = None
+    one_contrast: bool = False
+
+    @property
+    def results(self) -> int:
+        """How many results there will be."""
+        return 1 if self.propagate is not None else len(self.planes) + (self.link is not None)

@@ -1,0 +1,200 @@
+"""Which planes of which files are to be done, and where their results go."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from napari_sam2_automask.batch.finding import unique_stems
+from napari_sam2_automask.batch.jobs import Job, LinkPaths, StackJob
+from napari_sam2_automask.errors import AutomaskError, ImageError, SettingsError
+from napari_sam2_automask.files.pyramid import level_for
+from napari_sam2_automask.files.results import ResultPaths
+from napari_sam2_automask.files.series import count_series
+from napari_sam2_automask.files.stack_file import Stack, stack_of
+from napari_sam2_automask.image.pick import POSITIONS, Pick, parse_planes
+from napari_sam2_automask.settings.along import Along
+from napari_sam2_automask.settings.units import Pixel
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from napari_sam2_automask.files.pixel_size import PixelSize
+    from napari_sam2_automask.settings.units import Quantity
+    from napari_sam2_automask.stack.carrying import Propagation
+
+__all__ = ["Plan", "Wanted", "plan"]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is to be done with some files.
+
+    Attributes
+    ----------
+    stacks : list of StackJob
+        What can be done.
+    useless : dict of Path to str
+        Files that cannot, and why.
+    """
+
+    stacks: list[StackJob]
+    useless: dict[Path, str]
+
+    @property
+    def results(self) -> int:
+        """How many results there will be."""
+        return sum(stack.results for stack in self.stacks)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is wanted of each file.
+
+    Attributes
+    ----------
+    pick : Pick
+        What to take of it.
+    planes : str or None
+        ``"all"`` or ``"A:B"``.
+    link : Along or None
+        Link the objects of all planes.
+    size : PixelSize or None
+        The voxel's size at full resolution, in place of what the files say.
+    level : int or Quantity
+        Which level of a pyramid, or the size that its pixels should have.
+    propagate : Propagation or None
+        How objects are carried through the planes, which needs `link`.
+    series : str or None
+        Which image of files with several: a number, or ``"all"``.
+    one_contrast : bool
+        One contrast for all planes of a file.
+    """
+
+    pick: Pick = Pick()
+    planes: str | None = None
+    link: Along | None = None
+    size: PixelSize | None = None
+    level: int | Quantity = 0
+    propagate: Propagation | None = None
+    series: str | None = None
+    one_contrast: bool = False
+
+    @property
+    def needs_look(self) -> bool:
+        """Whether files are to be opened before it is known what to do with them."""
+        more = self.planes or self.link or self.series or self.level or self.one_contrast
+        return bool(more) or not self.pick.is_plain
+
+
+def plan(sources: Sequence[Path], folder: Path, wanted: Wanted | None = None) -> Plan:
+    """Say what is to be done with files, without reading pixels.
+
+    Parameters
+    ----------
+    sources : sequence of Path
+        The files.
+    folder : Path
+        Where results go.
+    wanted : Wanted, optional
+        What of each; the only picture of each if left out.
+    """
+    wanted = wanted or Wanted()
+    found = Plan([], {})
+    for source, stem in zip(sources, unique_stems(sources), strict=True):
+        if not wanted.needs_look:
+            found.stacks.append(_one_picture(source, folder, stem, wanted))
+            continue
+        for number in parse_series(wanted.series, source):
+            try:
+                found.stacks.extend(_stacks_of(source, folder, stem, number, wanted))
+            except AutomaskError as error:
+                found.useless[source] = str(error)
+    return found
+
+
+def _one_picture(source: Path, folder: Path, stem: str, wanted: Wanted) -> StackJob:
+    name = stem + wanted.pick.suffix
+    pixel = None if wanted.size is None else Pixel(*wanted.size[1:])
+    job = Job(source, ResultPaths.of(folder, name), wanted.pick, pixel)
+    return StackJob(source, (job,), LinkPaths.of(folder, name))
+
+
+def _stacks_of(source: Path, folder: Path, stem: str, series: int | None, wanted: Wanted) -> list[StackJob]:
+    """Return the stacks of an image of a file: one, or one for each position if they are linked."""
+    size = wanted.size
+    pick = replace(wanted.pick, series=series, level=level_for(source, wanted.level, series or 0, size))
+    stack = stack_of(source, pick, size)
+    numbers = _numbers(stack, pick, wanted.planes, wanted.link)
+    picks = [replace(pick, plane=number) for number in numbers]
+    pixel = None if size is None or stack.size is None else Pixel(*stack.size[1:])
+    # Objects of one position have nothing to do with those of another.
+    groups: dict[int | None, list[Job]] = {}
+    for one in picks:
+        position = stack.position_of(one.plane, pick) if wanted.link is not None else None
+        job = Job(source, ResultPaths.of(folder, stem + one.suffix), one, pixel)
+        groups.setdefault(position, []).append(job)
+    whole = stem + replace(pick, plane=None).suffix
+    return [
+        StackJob(
+            source,
+            tuple(jobs),
+            LinkPaths.of(folder, whole if position is None else f"{whole}_pos{position}"),
+            wanted.link,
+            _spacing(stack, wanted.link),
+            "px" if stack.size is None else stack.size[3],
+            wanted.propagate,
+            wanted.one_contrast,
+        )
+        for position, jobs in groups.items()
+    ]
+
+
+def parse_series(text: str | None, source: Path) -> list[int | None]:
+    """Read which series of a file to take; without any, whoever opens it says whether one must be chosen.
+
+    Raises
+    ------
+    SettingsError
+        If it is neither a number nor ``all``.
+    """
+    if text is None:
+        return [None]
+    if text == "all":
+        count = count_series(source)
+        return list(range(count)) if count > 1 else [None]
+    if not text.isdecimal():
+        raise SettingsError(f"--series is {text!r}: give a number from 0, or all")
+    return [int(text)]
+
+
+def _numbers(stack: Stack, pick: Pick, planes: str | None, link: Along | None) -> list[int | None]:
+    axes, count = stack.plane_axes(pick), stack.count(pick)
+    if link is not None:
+        many = [a for a in axes if stack.array.shape[stack.axes.index(a)] > 1 and a not in POSITIONS]
+        expected = link.letter.upper()
+        if len(many) != 1 or (many[0] in "ZTC" and many[0] != expected):
+            shown = f"{stack.axes} {'x'.join(map(str, stack.array.shape))}"
+            raise ImageError(
+                f"the planes of {stack.path} ({shown}) are not {link} alone: --link {link} needs one axis of "
+                "planes; choose with --project or --channel, or name the axes with --axes"
+            )
+    if planes is not None:
+        return list(parse_planes(planes, count))
+    if pick.plane is not None:
+        if not 0 <= pick.plane < count:
+            raise ImageError(f"there is no plane {pick.plane} in {stack.path}: choose from 0 to {count - 1}")
+        return [pick.plane]
+    if count > 1 and link is None:
+        raise ImageError(
+            f"{stack.path} ({stack.axes}) holds {count} planes: choose with --plane N, --planes A:B or all, "
+            "or --project"
+        )
+    return list(range(count)) if axes and count > 1 else [None]
+
+
+def _spacing(stack: Stack, link: Along | None) -> tuple[float, float, float] | None:
+    if stack.size is None or (stack.size[0] is None and link is Along.z):
+        return None
+    return stack.size[0] or 1.0, stack.size[1], stack.size[2]
