@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from skimage.measure import regionprops
 
-from napari_sam2_automask.geometry.placed import places_of
+from napari_sam2_automask.geometry.placed import Placed, places_of, tight
 
 
 @pytest.mark.parametrize(
@@ -39,3 +39,33 @@ def test_of_several_label_images_a_place_tells_which():
 @pytest.mark.parametrize("labels", [np.zeros((0, 5), int), np.zeros((4, 5), np.uint16), np.full((4, 5), -3)])
 def test_background_is_nowhere(labels):
     assert places_of(labels) == {}
+
+
+def test_a_tight_box_is_that_of_regionprops():
+    rng = np.random.default_rng(3)
+    for _ in range(20):
+        mask = np.zeros((12, 17), bool)
+        mask[rng.integers(0, 12, 4), rng.integers(0, 17, 4)] = True
+        rows, columns = tight(mask)
+        (props,) = regionprops(mask.astype(int))
+        assert (rows.start, columns.start, rows.stop, columns.stop) == props.bbox
+        assert tight(mask.astype(np.int32) * 7) == (rows, columns)
+    assert tight(np.ones((3, 4), bool)) == (slice(0, 3), slice(0, 4))
+    assert tight(np.zeros((3, 4), bool)) == tight(np.zeros((0, 0), bool)) == (slice(0, 0), slice(0, 0))
+
+
+def test_what_two_boxes_have_in_common():
+    image = np.zeros((9, 12), int)
+    one = Placed.at(1, 2, np.ones((4, 5), bool))
+    for y0, x0 in [(0, 0), (3, 4), (2, 3), (1, 2), (4, 6)]:
+        other = Placed.at(y0, x0, np.ones((3, 3), bool))
+        image[one.window], image[other.window] = 1, 2
+        image[one.window] += 2
+        mine, theirs = one.common(other)
+        expected = (image == 4).sum()
+        assert one.mask[mine].size == other.mask[theirs].size == expected
+        assert (image[one.window][mine] == 4).all() and (image[other.window][theirs] == 4).all()
+        assert other.common(one) == (theirs, mine)
+        image[:] = 0
+    assert one.common(Placed.at(5, 2, one.mask)) is None
+    assert one.common(Placed.at(1, 7, one.mask)) is None

@@ -12,7 +12,6 @@ from napari_sam2_automask import AmgSettings, paint, select
 from napari_sam2_automask.errors import ImageError, SettingsError
 from napari_sam2_automask.image.channels import measure_channels
 from napari_sam2_automask.painting.levels import paint_levels
-from napari_sam2_automask.painting.mask_store import Placed
 from napari_sam2_automask.painting.table import Facts, object_table
 
 SHAPE = (110, 130)
@@ -37,11 +36,7 @@ def both(candidates, image, overlap="small_on_top"):
     painted = paint(select(candidates, settings), image=image, **physical)
     shown = painted.labels
     if painted.levels is not None:
-        masks = select(candidates, settings)
-        placed = {
-            int(label): Placed.at(box[1], box[0], array)
-            for label, box, array in zip(masks.ids, masks.boxes, masks.arrays, strict=True)
-        }
+        placed = select(candidates, settings).placed()
         shown = paint_levels(SHAPE, placed, painted.labels.dtype.type)
     facts = Facts.of_candidates(candidates, settings)
     return painted.table, object_table(shown, facts, image=image, **physical)

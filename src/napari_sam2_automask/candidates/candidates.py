@@ -11,6 +11,7 @@ import numpy as np
 from napari_sam2_automask.candidates.logit_windows import LogitWindows
 from napari_sam2_automask.errors import CandidatesError
 from napari_sam2_automask.geometry.bilinear import Axis, resize_window
+from napari_sam2_automask.geometry.placed import tight
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -191,7 +192,9 @@ class Candidates:
             )
         if level != own:
             y, x, logits = self.logits(i)
-            return _shrink(y, x, logits > np.float32(level))
+            mask = logits > np.float32(level)
+            rows, columns = tight(mask)
+            return y + rows.start, x + columns.start, mask[rows, columns]
         x0, y0, x1, y1 = (int(v) for v in self.boxes[i])
         y, x, logits = self.logits(i, (y0, x0, y1 + 1, x1 + 1))
         return y, x, logits > np.float32(level)
@@ -232,12 +235,3 @@ class Candidates:
 @lru_cache(maxsize=64)
 def _axis(n_in: int, n_out: int) -> Axis:
     return Axis.make(n_in, n_out)
-
-
-def _shrink(y0: int, x0: int, mask: NDArray[np.bool_]) -> tuple[int, int, NDArray[np.bool_]]:
-    """Cut a mask to its box."""
-    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-    if not len(rows):
-        return y0, x0, np.zeros((0, 0), bool)
-    y, x = int(rows[0]), int(columns[0])
-    return y0 + y, x0 + x, mask[y : int(rows[-1]) + 1, x : int(columns[-1]) + 1]

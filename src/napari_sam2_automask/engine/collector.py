@@ -9,6 +9,7 @@ import numpy as np
 
 from napari_sam2_automask.candidates.candidates import BEYOND_MEMORY, Candidates, Floor
 from napari_sam2_automask.candidates.logit_windows import STORED, LogitWindows, halve
+from napari_sam2_automask.geometry.placed import tight
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,10 +40,9 @@ def cut_window(logits: NDArray[np.float32], above: float) -> tuple[tuple[int, in
     window : (rows, columns) float32 array
         A copy.
     """
-    used = logits > above
-    rows, columns = np.flatnonzero(used.any(1)), np.flatnonzero(used.any(0))
-    y, x = max(int(rows[0]) - 1, 0), max(int(columns[0]) - 1, 0)
-    return (y, x), logits[y : int(rows[-1]) + 2, x : int(columns[-1]) + 2].copy()
+    rows, columns = tight(logits > above)
+    y, x = max(rows.start - 1, 0), max(columns.start - 1, 0)
+    return (y, x), logits[y : rows.stop + 1, x : columns.stop + 1].copy()
 
 
 class _Found(NamedTuple):

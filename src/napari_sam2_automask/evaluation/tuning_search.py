@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_sam2_automask.errors import CandidatesError
+from napari_sam2_automask.geometry.placed import tight
 from napari_sam2_automask.selection.box_nms import BoxTable
 from napari_sam2_automask.selection.choosing import choose
 from napari_sam2_automask.selection.likeness import typical_of
@@ -129,9 +130,9 @@ class Examples:
     def shared(self, candidates: Candidates) -> NDArray[np.int64]:
         """Return the pixels that each candidate shares with each object, (N, G) int64."""
         counts = np.zeros((len(candidates), len(self.area) + 1), np.int64)
-        rows, columns = np.flatnonzero(self.numbered.any(1)), np.flatnonzero(self.numbered.any(0))
+        rows, columns = tight(self.numbered)
         x0, y0, x1, y1 = candidates.boxes.T
-        near = (x0 <= columns[-1]) & (x1 >= columns[0]) & (y0 <= rows[-1]) & (y1 >= rows[0])
+        near = (x0 < columns.stop) & (x1 >= columns.start) & (y0 < rows.stop) & (y1 >= rows.start)
         for row in np.flatnonzero(near):
             window = self.numbered[y0[row] : y1[row] + 1, x0[row] : x1[row] + 1]
             if window.any():

@@ -1,9 +1,9 @@
-"""Where objects lie: the smallest box around the pixels of each."""
+"""Masks inside the smallest boxes around their pixels, and where these lie."""
 
 from __future__ import annotations
 
 from itertools import count
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -12,10 +12,60 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["places_of"]
+    Window = tuple[slice, slice]
+
+__all__ = ["Placed", "places_of", "tight"]
 
 # Boxes are found by a list as long as the largest label; beyond this many labels are numbered anew.
 _LONGEST = 1 << 20
+
+
+class Placed(NamedTuple):
+    """Image row and column of the first pixel, the mask inside its box (h, w) bool, and its pixels."""
+
+    y0: int
+    x0: int
+    mask: NDArray[np.bool_]
+    area: int
+
+    @property
+    def extent(self) -> tuple[int, int, int, int]:
+        """``y0, x0, y1, x1``, end exclusive."""
+        return self.y0, self.x0, self.y0 + self.mask.shape[0], self.x0 + self.mask.shape[1]
+
+    @property
+    def window(self) -> Window:
+        """The rows and columns of the image that the box covers."""
+        y0, x0, y1, x1 = self.extent
+        return slice(y0, y1), slice(x0, x1)
+
+    @classmethod
+    def at(cls, y0: int, x0: int, mask: NDArray[np.bool_]) -> Placed:
+        """Place a mask, counting its pixels."""
+        return cls(int(y0), int(x0), mask, int(np.count_nonzero(mask)))
+
+    def common(self, other: Placed) -> tuple[Window, Window] | None:
+        """Return the window in which the boxes overlap, in this mask and in the other; None if nowhere."""
+        own, theirs = self.extent, other.extent
+        y0, x0 = max(own[0], theirs[0]), max(own[1], theirs[1])
+        y1, x1 = min(own[2], theirs[2]), min(own[3], theirs[3])
+        if y0 >= y1 or x0 >= x1:
+            return None
+        return (
+            (slice(y0 - own[0], y1 - own[0]), slice(x0 - own[1], x1 - own[1])),
+            (slice(y0 - theirs[0], y1 - theirs[0]), slice(x0 - theirs[1], x1 - theirs[1])),
+        )
+
+
+def tight(mask: NDArray[Any]) -> Window:
+    """Return the rows and columns of the smallest box around what is not 0 in a mask (Y, X).
+
+    Of a mask without any pixel they are empty, and begin at 0.
+    """
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    if not rows.size:
+        return slice(0, 0), slice(0, 0)
+    return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
 
 
 def places_of(labels: NDArray[np.integer[Any]]) -> dict[int, tuple[Any, ...]]:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_sam2_automask.painting.mask_store import Placed
+    from napari_sam2_automask.geometry.placed import Placed
 
 __all__ = ["Canvas"]
 
@@ -56,7 +56,7 @@ class Canvas:
 
     def put(self, label: int, placed: Placed) -> bool:
         """Add a mask where it is above what is there; return whether any pixel changed."""
-        view = self._view(placed)
+        view = self.labels[placed.window]
         shows = self._rank[view] < self._rank[label]
         shows &= placed.mask
         if not shows.any():
@@ -83,20 +83,17 @@ class Canvas:
         (y0, x0, y1, x1) or None
             What changed, end exclusive.
         """
-        view = self._view(placed)
+        view = self.labels[placed.window]
         open_ = view == label
         left = int(np.count_nonzero(open_))
         if not left:
             return None
         view[open_] = 0
-        h, w = open_.shape
         for other, under in below:
-            top, low = max(placed.y0, under.y0), min(placed.y0 + h, under.y0 + under.mask.shape[0])
-            start, end = max(placed.x0, under.x0), min(placed.x0 + w, under.x0 + under.mask.shape[1])
-            if top >= low or start >= end:
+            common = placed.common(under)
+            if common is None:
                 continue
-            mine = np.s_[top - placed.y0 : low - placed.y0, start - placed.x0 : end - placed.x0]
-            theirs = np.s_[top - under.y0 : low - under.y0, start - under.x0 : end - under.x0]
+            mine, theirs = common
             fill = open_[mine] & under.mask[theirs]
             count = int(np.count_nonzero(fill))
             if count:
@@ -105,7 +102,7 @@ class Canvas:
                 left -= count
                 if not left:
                     break
-        return placed.y0, placed.x0, placed.y0 + h, placed.x0 + w
+        return placed.extent
 
     def repaint(self, masks: Sequence[tuple[int, Placed]]) -> None:
         """Paint all masks anew, the lowest first; locked pixels stay."""
@@ -114,15 +111,8 @@ class Canvas:
         else:
             self.labels[~self._locked] = 0
         for label, placed in masks:
-            view = self._view(placed)
-            if self._locked is None:
-                view[placed.mask] = label
-            else:
-                y, x = (
-                    np.s_[placed.y0 : placed.y0 + view.shape[0]],
-                    np.s_[placed.x0 : placed.x0 + view.shape[1]],
-                )
-                view[placed.mask & ~self._locked[y, x]] = label
+            open_ = placed.mask if self._locked is None else placed.mask & ~self._locked[placed.window]
+            self.labels[placed.window][open_] = label
 
     def lock(self, labels: NDArray[np.integer], ids: NDArray[np.integer]) -> None:
         """Take over the pixels of some labels, which may be new ones, and keep them from being painted."""
@@ -145,7 +135,3 @@ class Canvas:
     def locked(self) -> NDArray[np.bool_] | None:
         """Pixels that nothing may paint over, (Y, X) bool, or None if there are none."""
         return self._locked
-
-    def _view(self, placed: Placed) -> NDArray[np.unsignedinteger]:
-        h, w = placed.mask.shape
-        return self.labels[placed.y0 : placed.y0 + h, placed.x0 : placed.x0 + w]

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_sam2_automask.painting.levels import Levels, paint_levels
-from napari_sam2_automask.painting.mask_store import Placed
+from napari_sam2_automask.painting.levels import paint_levels
 from napari_sam2_automask.painting.segmentation import Segmentation
 from napari_sam2_automask.painting.table import Facts, object_table
 from napari_sam2_automask.settings.amg import ALL_LEVELS
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
+    from napari_sam2_automask.geometry.placed import Placed
     from napari_sam2_automask.selection.selecting import Masks
 
 __all__ = ["label_dtype", "paint"]
@@ -64,8 +64,10 @@ def paint(
         If the image's shape does not fit the masks.
     """
     settings = masks.settings if overlap is None else masks.settings.replace(overlap=overlap)
-    labels = _paint_labels(masks, settings.overlap)
-    levels = _paint_levels(masks, labels.dtype.type) if settings.overlap == ALL_LEVELS else None
+    placed = masks.placed()
+    labels = _paint_labels(placed, masks.shape, settings.overlap)
+    layered = settings.overlap == ALL_LEVELS
+    levels = paint_levels(masks.shape, placed, labels.dtype.type) if layered else None
     shown = labels if levels is None else levels
     table = object_table(shown, Facts.of_masks(masks), image=image, pixel_size=pixel_size, unit=unit)
     covered = len(masks.ids) - len(table)
@@ -84,28 +86,14 @@ def label_dtype(largest: int) -> type[np.uint16] | type[np.uint32]:
     return np.uint16 if largest <= np.iinfo(np.uint16).max else np.uint32
 
 
-def _paint_labels(masks: Masks, overlap: str) -> NDArray[np.unsignedinteger[Any]]:
-    ids = np.asarray(masks.ids, dtype=np.int64)
-    labels = np.zeros(masks.shape, dtype=label_dtype(int(ids.max(initial=0))))
-    areas = np.asarray(masks.areas, dtype=np.int64)
+def _paint_labels(
+    placed: Mapping[int, Placed], shape: tuple[int, int], overlap: str
+) -> NDArray[np.unsignedinteger[Any]]:
+    ids = np.array(list(placed), np.int64)
+    labels = np.zeros(shape, dtype=label_dtype(int(ids.max(initial=0))))
+    areas = np.array([one.area for one in placed.values()], np.int64)
     # The last painted lies on top. A lower id is a better score and settles ties.
     keys = {"large_on_top": areas, "best_score": np.zeros_like(areas)}.get(overlap, -areas)
-    for k in np.lexsort((-ids, keys)):
-        window = labels[_window(masks.boxes[k])]
-        window[masks.arrays[k]] = ids[k]
+    for label in ids[np.lexsort((-ids, keys))].tolist():
+        labels[placed[label].window][placed[label].mask] = label
     return labels
-
-
-def _paint_levels(masks: Masks, dtype: type[np.unsignedinteger[Any]]) -> Levels:
-    corners = masks.boxes[:, [1, 0]].tolist()
-    placed = {
-        int(label): Placed(y0, x0, array, int(area))
-        for label, (y0, x0), array, area in zip(masks.ids, corners, masks.arrays, masks.areas, strict=True)
-    }
-    return paint_levels(masks.shape, placed, dtype)
-
-
-def _window(box: NDArray[np.integer[Any]]) -> tuple[slice, slice]:
-    """Return the rows and columns of an inclusive x0, y0, x1, y1 box."""
-    x0, y0, x1, y1 = (int(value) for value in box)
-    return slice(y0, y1 + 1), slice(x0, x1 + 1)

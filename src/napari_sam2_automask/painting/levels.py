@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-    from napari_sam2_automask.painting.mask_store import Placed
+    from napari_sam2_automask.geometry.placed import Placed
 
 __all__ = ["Levels", "paint_levels"]
 
@@ -86,13 +86,12 @@ def paint_levels(
     # Parents come before what lies in them; of one depth the better first.
     for k in np.lexsort((ids, depth)).tolist():
         one = placed[k]
-        y0, x0, y1, x1 = one.extent
         n = int(level[parent[k]]) + 1 if parent[k] >= 0 else 0
-        while n < len(images) and images[n][y0:y1, x0:x1][one.mask].any():
+        while n < len(images) and images[n][one.window][one.mask].any():
             n += 1
         if n == len(images):
             images.append(np.zeros(shape, dtype))
-        images[n][y0:y1, x0:x1][one.mask] = ids[k]
+        images[n][one.window][one.mask] = ids[k]
         level[k] = n
         if tick is not None:
             tick()
@@ -124,9 +123,6 @@ def _parents(placed: list[Placed], tick: Callable[[], None] | None) -> NDArray[n
 
 
 def _shared(one: Placed, other: Placed) -> int:
-    """Count the pixels that two masks share; their boxes overlap."""
-    y0, x0 = max(one.y0, other.y0), max(one.x0, other.x0)
-    y1, x1 = min(one.extent[2], other.extent[2]), min(one.extent[3], other.extent[3])
-    mine = one.mask[y0 - one.y0 : y1 - one.y0, x0 - one.x0 : x1 - one.x0]
-    theirs = other.mask[y0 - other.y0 : y1 - other.y0, x0 - other.x0 : x1 - other.x0]
-    return int(np.count_nonzero(mine & theirs))
+    """Count the pixels that two masks share."""
+    common = one.common(other)
+    return 0 if common is None else int(np.count_nonzero(one.mask[common[0]] & other.mask[common[1]]))

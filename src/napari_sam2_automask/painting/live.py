@@ -14,8 +14,9 @@ import numpy as np
 
 from napari_sam2_automask.candidates.lookups import lookups
 from napari_sam2_automask.errors import CandidatesError
+from napari_sam2_automask.geometry.placed import Placed
 from napari_sam2_automask.painting.canvas import Canvas
-from napari_sam2_automask.painting.mask_store import MaskStore, Placed
+from napari_sam2_automask.painting.mask_store import MaskStore
 from napari_sam2_automask.selection.box_nms import BoxTable
 from napari_sam2_automask.selection.choosing import choose
 from napari_sam2_automask.selection.selecting import drop_mended_duplicates

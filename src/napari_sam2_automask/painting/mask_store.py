@@ -2,41 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from napari_sam2_automask.candidates.thresholds import Steps, level_of, steps_of
 from napari_sam2_automask.geometry.holes_and_islands import mend
+from napari_sam2_automask.geometry.placed import Placed
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
     from napari_sam2_automask.candidates.candidates import Candidates
 
-__all__ = ["MaskStore", "Placed"]
+__all__ = ["MaskStore"]
 
 # More pixels than any hole or island has.
 _ANY = 1 << 62
-
-
-class Placed(NamedTuple):
-    """Image row and column of the first pixel, the mask inside its box (h, w) bool, and its pixels."""
-
-    y0: int
-    x0: int
-    mask: NDArray[np.bool_]
-    area: int
-
-    @property
-    def extent(self) -> tuple[int, int, int, int]:
-        """``y0, x0, y1, x1``, end exclusive."""
-        return self.y0, self.x0, self.y0 + self.mask.shape[0], self.x0 + self.mask.shape[1]
-
-    @classmethod
-    def at(cls, y0: int, x0: int, mask: NDArray[np.bool_]) -> Placed:
-        """Place a mask, counting its pixels."""
-        return cls(int(y0), int(x0), mask, int(np.count_nonzero(mask)))
 
 
 class MaskStore:

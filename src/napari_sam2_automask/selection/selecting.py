@@ -14,6 +14,7 @@ import numpy as np
 
 from napari_sam2_automask.geometry.holes_and_islands import mend
 from napari_sam2_automask.geometry.nms import non_maximum_suppression
+from napari_sam2_automask.geometry.placed import Placed, tight
 from napari_sam2_automask.selection.choosing import choose
 
 if TYPE_CHECKING:
@@ -82,6 +83,14 @@ class Masks:
         x0, y0, x1, y1 = self.boxes[k]
         mask[y0 : y1 + 1, x0 : x1 + 1] = self.arrays[k]
         return mask
+
+    def placed(self) -> dict[int, Placed]:
+        """Return the masks inside their boxes, by label."""
+        corners = self.boxes[:, [1, 0]].tolist()
+        return {
+            int(label): Placed(y0, x0, array, int(area))
+            for label, (y0, x0), array, area in zip(self.ids, corners, self.arrays, self.areas, strict=True)
+        }
 
 
 def select(candidates: Candidates, settings: AmgSettings) -> Masks:
@@ -158,19 +167,15 @@ def drop_mended_duplicates(
     boxes = boxes.copy()
     for k, array in enumerate(mended):
         if scores[k] == 0:
-            boxes[k], mended[k] = _tighten(boxes[k], array)
+            y, x = tight(array)
+            left, top = boxes[k, :2]
+            boxes[k] = left + x.start, top + y.start, left + x.stop - 1, top + y.stop - 1
+            mended[k] = array[y, x]
     threshold = max(settings.box_nms_thresh, settings.crop_nms_thresh)
     kept = non_maximum_suppression(boxes, scores, threshold)
     removed["small regions"] = len(rows) - len(kept)
     kept = np.sort(kept)
     return rows[kept], [mended[k] for k in kept], boxes[kept]
-
-
-def _tighten(box: NDArray[np.int64], array: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    ys, xs = np.flatnonzero(array.any(1)), np.flatnonzero(array.any(0))
-    y0, y1, x0, x1 = int(ys[0]), int(ys[-1]), int(xs[0]), int(xs[-1])
-    new = np.array([box[0] + x0, box[1] + y0, box[0] + x1, box[1] + y1], np.int64)
-    return new, array[y0 : y1 + 1, x0 : x1 + 1]
 
 
 def _make(

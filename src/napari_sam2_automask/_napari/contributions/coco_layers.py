@@ -14,8 +14,8 @@ from napari_sam2_automask._napari.run.place_result import RECORD_KEY
 from napari_sam2_automask.errors import ImageError
 from napari_sam2_automask.files.coco import from_coco
 from napari_sam2_automask.files.results import json_writer, write_files
+from napari_sam2_automask.geometry.placed import Placed, places_of, tight
 from napari_sam2_automask.geometry.run_lengths import compressed_rle
-from napari_sam2_automask.painting.mask_store import Placed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -110,17 +110,13 @@ def coco_of(data: NDArray[Any], meta: Mapping[str, Any]) -> dict[str, Any]:
 
 def _objects(plane: NDArray[Any], masks: whole_masks.WholeMasks | None) -> Iterator[tuple[int, Placed]]:
     """Yield label and mask of every object: whole if it is known and was not edited, else its pixels."""
-    from scipy.ndimage import find_objects
-
     whole: dict[int, Placed] = {}
     if masks is not None:
         painted = masks.painted()
         differs = plane != painted if painted.shape == plane.shape else np.ones(plane.shape, bool)
         edited = set(np.union1d(plane[differs], painted[differs]).tolist()) if differs.any() else set()
         whole = {label: placed for label, placed in masks.whole().items() if label not in edited}
-    ids, inverse = np.unique(plane, return_inverse=True)
-    boxes = find_objects(inverse.reshape(plane.shape) + 1)
-    visible = {int(label): box for label, box in zip(ids, boxes, strict=True) if label > 0}
+    visible = places_of(plane)
     for label in sorted({*visible, *whole}):
         if label in whole:
             yield label, whole[label]
@@ -170,10 +166,9 @@ class _Annotated:
             (identity,), (mask,) = one.ids, one.masks
             if identity < 1 or identity in masks:
                 raise ImageError(f"{name} has annotation {identity} twice or below 1: number them anew")
-            rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-            y0, x0 = (rows[0], columns[0]) if rows.size else (0, 0)
-            inside = mask[y0 : rows[-1] + 1, x0 : columns[-1] + 1] if rows.size else mask[:1, :1]
-            masks[identity] = Placed.at(y0, x0, inside.copy())
+            rows, columns = tight(mask)
+            inside = mask[rows, columns] if rows.stop else mask[:1, :1]
+            masks[identity] = Placed.at(rows.start, columns.start, inside.copy())
             categories += one.categories
             scores += one.scores
         return cls((int(image["height"]), int(image["width"])), masks, tuple(categories), tuple(scores))
@@ -186,8 +181,7 @@ class _Annotated:
         """Return the labels (Y, X) uint32, small objects on top."""
         labels = np.zeros(self.shape, np.uint32)
         for label, placed in sorted(self.masks.items(), key=lambda item: -item[1].area):
-            y0, x0, y1, x1 = placed.extent
-            labels[y0:y1, x0:x1][placed.mask] = label
+            labels[placed.window][placed.mask] = label
         return labels
 
     def table(self) -> dict[str, Any]:

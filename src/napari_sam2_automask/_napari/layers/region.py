@@ -9,6 +9,7 @@ import numpy as np
 
 from napari_sam2_automask._napari.layers.place import level_data
 from napari_sam2_automask.errors import ImageError
+from napari_sam2_automask.geometry.placed import tight
 from napari_sam2_automask.image.region import Region
 
 if TYPE_CHECKING:
@@ -90,11 +91,10 @@ def region_of_labels(labels: Labels, source: ImageSource) -> Region:
             "choose labels of that image"
         )
     mask = np.asarray(data) != 0
-    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-    if not rows.size:
+    rows, columns = tight(mask)
+    if not rows.stop:
         raise ImageError(f"the mask {labels.name!r} is empty on this plane: paint where to look")
-    box = int(rows[0]), int(columns[0]), int(rows[-1]) + 1, int(columns[-1]) + 1
-    return Region(labels.name, box, mask[box[0] : box[2], box[1] : box[3]])
+    return Region(labels.name, (rows.start, columns.start, rows.stop, columns.stop), mask[rows, columns])
 
 
 def _steps(source: ImageSource) -> NDArray[Any]:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from napari_sam2_automask._napari.run.outcome import digest
+from napari_sam2_automask.geometry.placed import Placed, places_of
 from napari_sam2_automask.painting.labels import label_dtype
 from napari_sam2_automask.painting.levels import paint_levels
-from napari_sam2_automask.painting.mask_store import Placed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -49,13 +49,12 @@ def levels_shown(
     tick : callable
         Called often; may raise to stop.
     """
-    own = dict(masks)
+    own, places = dict(masks), places_of(labels)
     for label in locked:
-        ys, xs = np.nonzero(labels == label)
         own.pop(label, None)
-        if len(ys):
-            part = labels[ys.min() : ys.max() + 1, xs.min() : xs.max() + 1] == label
-            own[label] = Placed.at(ys.min(), xs.min(), part)
+        if label in places:
+            rows, columns = places[label]
+            own[label] = Placed.at(rows.start, columns.start, labels[rows, columns] == label)
         tick()
     return paint_levels(labels.shape, own, label_dtype(max(own, default=0)), tick)
 

@@ -10,7 +10,7 @@ import numpy as np
 from napari_sam2_automask._napari.live import whole_masks
 from napari_sam2_automask._napari.run.outcome import digest
 from napari_sam2_automask._napari.run.place_result import LAYER_KEY, RECORD_KEY, request_key
-from napari_sam2_automask.painting.mask_store import Placed
+from napari_sam2_automask.geometry.placed import Placed
 from napari_sam2_automask.settings.amg import ALL_LEVELS
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from napari.layers import Labels
     from numpy.typing import NDArray
 
-    from napari_sam2_automask.painting.mask_store import Placed
+    from napari_sam2_automask.geometry.placed import Placed
 
 __all__ = ["WholeMasks", "known", "remember"]
 
