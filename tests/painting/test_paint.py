@@ -9,7 +9,7 @@ from mask_factory import make_masks, random_masks, rectangle
 from skimage.measure import regionprops
 
 from napari_sam2_automask.errors import ImageError, SettingsError
-from napari_sam2_automask.painting.labels import label_dtype, paint
+from napari_sam2_automask.painting.labels import label_dtype, paint, painting_order
 from napari_sam2_automask.settings.amg import AmgSettings
 
 SHAPE = (20, 30)
@@ -38,6 +38,21 @@ def test_overlap_policy(overlap, on_top):
 def test_best_score_on_top_is_the_lower_id():
     masks = make_masks(SHAPE, [BIG, SMALL], ids=[9, 4])
     assert paint(masks, overlap="best_score").labels[6, 6] == 4
+
+
+@pytest.mark.parametrize(
+    ("overlap", "expected"),
+    [
+        ("small_on_top", [2, 9, 5, 7, 3]),
+        ("all_levels", [2, 9, 5, 7, 3]),
+        ("large_on_top", [7, 3, 9, 5, 2]),
+        ("best_score", [9, 7, 5, 3, 2]),
+    ],
+)
+def test_painting_order(overlap, expected):
+    ids, areas = np.array([3, 9, 2, 5, 7]), np.array([10, 20, 50, 20, 10])
+    assert ids[painting_order(ids, areas, overlap)].tolist() == expected
+    assert painting_order(ids[:0], areas[:0], overlap).tolist() == []
 
 
 @pytest.mark.parametrize("overlap", ["small_on_top", "large_on_top", "best_score"])

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from napari_sam2_automask.geometry.placed import Placed
     from napari_sam2_automask.selection.selecting import Masks
 
-__all__ = ["label_dtype", "paint"]
+__all__ = ["label_dtype", "paint", "painting_order"]
 
 
 def paint(
@@ -86,14 +86,35 @@ def label_dtype(largest: int) -> type[np.uint16] | type[np.uint32]:
     return np.uint16 if largest <= np.iinfo(np.uint16).max else np.uint32
 
 
+def painting_order(
+    ids: NDArray[np.integer[Any]], areas: NDArray[np.integer[Any]], overlap: str
+) -> NDArray[np.int64]:
+    """Return in which order masks are painted: the last lies on top.
+
+    Parameters
+    ----------
+    ids : (K,) int array
+        Their labels, or whatever has the same order. A lower one is a better score and settles ties.
+    areas : (K,) int array
+        Pixels of the whole masks.
+    overlap : str
+        The overlap policy, see `paint`; of all levels small ones lie on top.
+
+    Returns
+    -------
+    (K,) int64 array
+        Positions in `ids`, the lowest first.
+    """
+    keys = {"large_on_top": areas, "best_score": np.zeros_like(areas)}.get(overlap, -areas)
+    return np.lexsort((-ids, keys))
+
+
 def _paint_labels(
     placed: Mapping[int, Placed], shape: tuple[int, int], overlap: str
 ) -> NDArray[np.unsignedinteger[Any]]:
     ids = np.array(list(placed), np.int64)
     labels = np.zeros(shape, dtype=label_dtype(int(ids.max(initial=0))))
     areas = np.array([one.area for one in placed.values()], np.int64)
-    # The last painted lies on top. A lower id is a better score and settles ties.
-    keys = {"large_on_top": areas, "best_score": np.zeros_like(areas)}.get(overlap, -areas)
-    for label in ids[np.lexsort((-ids, keys))].tolist():
+    for label in ids[painting_order(ids, areas, overlap)].tolist():
         labels[placed[label].window][placed[label].mask] = label
     return labels

@@ -16,6 +16,7 @@ from napari_sam2_automask.candidates.lookups import lookups
 from napari_sam2_automask.errors import CandidatesError
 from napari_sam2_automask.geometry.placed import Placed
 from napari_sam2_automask.painting.canvas import Canvas
+from napari_sam2_automask.painting.labels import painting_order
 from napari_sam2_automask.painting.mask_store import MaskStore
 from napari_sam2_automask.selection.box_nms import BoxTable
 from napari_sam2_automask.selection.choosing import choose
@@ -129,7 +130,9 @@ class LiveSelection:
         shown = self._pixels_of(choice, settings)
         gone = [row for row, placed in self._shown.items() if not _is_same(shown.get(row), placed)]
         added = [row for row, placed in shown.items() if not _is_same(self._shown.get(row), placed)]
-        order = self._order(shown, settings.overlap)
+        rows = np.array(list(shown), np.int64)
+        areas = np.array([placed.area for placed in shown.values()], np.int64)
+        order = rows[painting_order(rows, areas, settings.overlap)]
         if settings.overlap != self._overlap or 2 * (len(gone) + len(added)) > len(shown):
             boxes = self._repaint(shown, order)
         else:
@@ -137,7 +140,7 @@ class LiveSelection:
         self._shown, self._overlap = shown, settings.overlap
         self.change = Change(
             settings=settings,
-            rows=np.array(sorted(shown), np.int64),
+            rows=np.sort(rows),
             added=np.array(added, np.int64) + 1,
             gone=np.array(gone, np.int64) + 1,
             boxes=np.array(boxes, np.int64).reshape(-1, 4),
@@ -233,14 +236,6 @@ class LiveSelection:
             row: as_made[row] if as_made[row].mask is array else Placed.at(box[1], box[0], array)
             for row, array, box in zip(kept.tolist(), arrays, places, strict=True)
         }
-
-    def _order(self, shown: dict[int, Placed], overlap: str) -> NDArray[np.int64]:
-        """Return the rows from the lowest to the topmost, as they are painted; of all levels small on top."""
-        rows = np.array(list(shown), np.int64)
-        if overlap == "best_score":
-            return np.sort(rows)[::-1]
-        area = np.array([placed.area for placed in shown.values()], np.int64)
-        return rows[np.lexsort((-rows, area if overlap == "large_on_top" else -area))]
 
     def _repaint(self, shown: dict[int, Placed], order: NDArray[np.int64]) -> list[tuple[int, int, int, int]]:
         self._canvas.rank(order + 1)
