@@ -178,7 +178,7 @@ def test_of_all_levels_channels_are_measured_whole(make_napari_viewer, qtbot, en
     viewer = make_napari_viewer()
     open_channels(viewer)
     widget = dock(viewer, engine)
-    quick(widget, overlap="all_levels", nested="keep", min_mask_region_area=0)
+    quick(widget, overlap="all_levels", nested="keep")
     choose(widget, "mixed")
     widget.run()
     finish(qtbot, widget, timeout=60_000)

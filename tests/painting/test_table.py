@@ -33,12 +33,11 @@ def both(candidates, image, overlap="small_on_top"):
     """Return the table that `paint` makes, and the one made of the labels and the candidates."""
     settings = OPEN.replace(overlap=overlap)
     physical = {"pixel_size": (0.5, 0.2), "unit": "micrometer"}
-    painted = paint(select(candidates, settings), image=image, **physical)
-    shown = painted.labels
-    if painted.levels is not None:
-        placed = select(candidates, settings).placed()
-        shown = paint_levels(SHAPE, placed, painted.labels.dtype.type)
-    facts = Facts.of_candidates(candidates, settings)
+    masks = select(candidates, settings)
+    painted = paint(masks, image=image, **physical)
+    layered = overlap == "all_levels"
+    shown = paint_levels(SHAPE, masks.placed(), painted.labels.dtype.type) if layered else painted.labels
+    facts = Facts.of_candidates(candidates, settings, masks.placed())
     return painted.table, object_table(shown, facts, image=image, **physical)
 
 
@@ -61,13 +60,24 @@ def test_paint_and_sliders_measure_alike(candidates, overlap, kind):
     assert ("level" in one) == (overlap == "all_levels")
 
 
+def test_the_area_of_a_mask_is_that_of_the_one_that_shows():
+    candidates = random_candidates(SHAPE, 80, seed=4, settings=OPEN, holes=True)
+    settings = OPEN.replace(min_mask_region_area=25)
+    masks = select(candidates, settings)
+    painted = paint(masks).table.set_index("index")
+    facts = Facts.of_candidates(candidates, settings, masks.placed())
+    table = object_table(paint(masks).labels, facts).set_index("index")
+    pd.testing.assert_frame_equal(table, painted)
+    assert (table["mask_area"] != candidates.area[table.index - 1]).any()
+
+
 def mean_of(image, *, labels=None):
     """Return the mean intensity of label 3, by all three ways."""
     if labels is None:
         labels = np.zeros(SMALL, np.uint16)
         labels[1:3, 2:5] = 3
     mask = labels == 3
-    nobody = Facts.of_candidates(make_candidates(SMALL, []), AmgSettings())
+    nobody = Facts.of_candidates(make_candidates(SMALL, []), AmgSettings(), {})
     means = [
         paint(make_masks(SMALL, [mask], ids=[3]), image=image).table["mean_intensity"].item(),
         object_table(labels, nobody, image=image)["mean_intensity"].item(),
@@ -146,7 +156,7 @@ def test_labels_without_facts_have_no_scores(candidates):
     labels = paint(select(candidates, OPEN)).labels.astype(np.uint32)
     labels[3:5, 3:6] = 4_000_000_000
     labels[50, 50] = len(candidates) + 1
-    facts = Facts.of_candidates(candidates, OPEN)
+    facts = Facts.of_candidates(candidates, OPEN, {})
     table = object_table(labels, facts, image=np.ones(SHAPE)).set_index("index")
     known = table[table.index <= len(candidates)]
     painted = table.loc[[len(candidates) + 1, 4_000_000_000]]
@@ -175,8 +185,8 @@ def test_facts_come_in_any_order():
 
 
 def test_a_table_without_objects_has_the_same_columns(candidates):
-    facts = Facts.of_candidates(candidates, OPEN)
-    nobody = Facts.of_candidates(make_candidates(SHAPE, []), OPEN)
+    facts = Facts.of_candidates(candidates, OPEN, {})
+    nobody = Facts.of_candidates(make_candidates(SHAPE, []), OPEN, {})
     image, labels = np.ones(SHAPE), paint(select(candidates, OPEN)).labels
     full = object_table(labels, facts, image=image, pixel_size=(1, 1))
     for one in (facts, nobody):
@@ -185,7 +195,7 @@ def test_a_table_without_objects_has_the_same_columns(candidates):
 
 
 def test_images_and_pixel_sizes_that_do_not_fit_are_refused(candidates):
-    labels, facts = np.zeros(SHAPE, np.uint16), Facts.of_candidates(candidates, OPEN)
+    labels, facts = np.zeros(SHAPE, np.uint16), Facts.of_candidates(candidates, OPEN, {})
     with pytest.raises(ImageError, match="does not fit"):
         object_table(labels, facts, image=np.zeros((5, 5)))
     with pytest.raises(ImageError, match="does not fit"):

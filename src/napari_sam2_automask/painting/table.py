@@ -14,10 +14,13 @@ from napari_sam2_automask.painting.levels import Levels
 from napari_sam2_automask.settings.units import known_unit
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import pandas as pd
     from numpy.typing import ArrayLike, DTypeLike, NDArray
 
     from napari_sam2_automask.candidates.candidates import Candidates
+    from napari_sam2_automask.geometry.placed import Placed
     from napari_sam2_automask.selection.selecting import Masks
     from napari_sam2_automask.settings.amg import AmgSettings
 
@@ -55,14 +58,21 @@ class Facts(NamedTuple):
         return cls(masks.ids, *scores, masks.areas, masks.points, masks.crop_boxes)
 
     @classmethod
-    def of_candidates(cls, candidates: Candidates, settings: AmgSettings) -> Facts:
-        """Return what is known of all candidates at some settings; their labels are the rows plus one."""
+    def of_candidates(
+        cls, candidates: Candidates, settings: AmgSettings, masks: Mapping[int, Placed]
+    ) -> Facts:
+        """Return what is known of all candidates at some settings; their labels are the rows plus one.
+
+        Of those that the settings choose `masks` holds the whole masks by label, mended as they are.
+        """
         measures = lookups(candidates).measures(settings)
+        area = measures.area.copy()
+        area[np.array(list(masks), np.int64) - 1] = [placed.area for placed in masks.values()]
         return cls(
             np.arange(1, len(candidates) + 1),
             candidates.predicted_iou,
             measures.stability,
-            measures.area,
+            area,
             candidates.points,
             candidates.crop_boxes[candidates.crop_index],
         )

@@ -115,7 +115,7 @@ class Following(QObject):
         labels = follower.window(np.asarray(follower.layer.data)).copy()
         index, region = request.indices[0], request.region
         layered = settings.overlap == ALL_LEVELS
-        masks = {row + 1: placed for row, placed in follower.masks.items()} if layered else {}
+        masks = {row + 1: placed for row, placed in follower.masks.items()}
         locked, written = follower.locked, self.levels.written(follower.layer)
         shape = follower.layer.data.shape
 
@@ -127,7 +127,7 @@ class Following(QObject):
                 levels = levels_shown(masks, labels, locked, lambda: progress(Progress("levels", 0, 1)))
             table = object_table(
                 labels if levels is None else levels,
-                Facts.of_candidates(follower.candidates, settings),
+                Facts.of_candidates(follower.candidates, settings, masks),
                 image=image if source.channels is None else None,
                 pixel_size=source.pixel_size if source.unit else None,
                 unit=source.unit,
