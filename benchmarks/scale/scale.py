@@ -197,10 +197,10 @@ def kills(options: argparse.Namespace) -> None:
             if process.returncode == 0:
                 break
             killed += 1
-            half = [p.name.split(".")[1] for p in (folder / "killed.zarr.run").rglob(".*.tmp")]
+            half = any((folder / "killed.zarr.run").rglob(".*.tmp"))
             done = len(list((folder / "killed.zarr.run/tiles").rglob("0????????")))
             drawn = len(list((folder / "killed.zarr.run").glob("plan-*/level*/*/*")))
-            stages.append(f"{done}+{drawn}" + (f" writing {half[0]}" if half else ""))
+            stages.append(f"{done}+{drawn}" + (" writing" if half else ""))
         same = digest(output) == digest(whole.path)
         begun = len(log.read_text().splitlines())
         print(f"{killed} kills, at so many tiles + blocks done: {', '.join(stages)}")

@@ -9,6 +9,7 @@ __all__ = [
     "MemoryBudgetError",
     "ModelError",
     "OutputError",
+    "OutputNameError",
     "SettingsError",
 ]
 
@@ -35,6 +36,10 @@ class ModelError(AutomaskError):
 
 class OutputError(AutomaskError, OSError):
     """A result cannot be written where it was asked for."""
+
+
+class OutputNameError(OutputError):
+    """A result cannot have its name, or what has it cannot be replaced; other results can come there."""
 
 
 class UnfinishedError(AutomaskError):

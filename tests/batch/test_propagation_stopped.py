@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import time
+
 import numpy as np
 import pytest
 import tifffile
@@ -142,10 +145,12 @@ def test_a_damaged_state_is_refused(body, tmp_path, damage):
 
 
 def test_what_a_killed_writer_left_goes(tmp_path):
-    left = tmp_path / ".some.unfinished.123.tmp"
-    left.write_bytes(b"half")
+    left, written = tmp_path / ".0123abcd.tmp", tmp_path / ".0123abce.tmp"
+    for path in (left, written):
+        path.write_bytes(b"half")
+    os.utime(left, (time.time() - 3700,) * 2)  # another may be writing now
     assert Unfinished(tmp_path / "some.unfinished", {}).found() is None
-    assert not left.exists()
+    assert not left.exists() and written.exists()
 
 
 def test_it_is_written_from_time_to_time(tmp_path, monkeypatch):

@@ -12,9 +12,9 @@ import zarr
 from large_images import cells, segment_tile, tiled
 from large_run import SIZES, Cheap
 
+from napari_sam2_automask.disk import atomic
 from napari_sam2_automask.errors import ImageError, OutputError
 from napari_sam2_automask.evaluation.score import match
-from napari_sam2_automask.files import atomic
 from napari_sam2_automask.large import tasks
 from napari_sam2_automask.large.output.omezarr import open_levels
 from napari_sam2_automask.large.output.run_folder import Results, differences

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 
 import pytest
 
@@ -46,3 +48,23 @@ def test_no_json_no_file_no_folder(tmp_path):
         load_preset(path)
     with pytest.raises(OutputError, match=r"cannot write b\.json"):
         save_preset(MINE, tmp_path / "no" / "b.json")
+
+
+def test_a_full_disk_costs_no_preset(tmp_path, monkeypatch):
+    path = save_preset(MINE, tmp_path / "mine.json")
+
+    def fsync(handle):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    with pytest.raises(OutputError, match=r"no space left for .*mine\.json"):
+        save_preset(PRESETS["fine"], path)
+    assert load_preset(path) == MINE and [file.name for file in tmp_path.iterdir()] == ["mine.json"]
+
+
+def test_a_link_to_a_preset_stays_a_link(tmp_path):
+    path = save_preset(MINE, tmp_path / "mine.json")
+    link = tmp_path / "link.json"
+    link.symlink_to(path)
+    save_preset(PRESETS["fine"], link)
+    assert link.is_symlink() and load_preset(path).settings == PRESETS["fine"].settings

@@ -56,7 +56,11 @@ def existing(
     if not labels.exists():
         return None
     old = read_record_of(record)
-    differs = "of another image, or its record cannot be read" if old is None else _difference(old, asked(old), source)
+    differs = (
+        "of another image, or its record cannot be read"
+        if old is None
+        else _difference(old, asked(old), source)
+    )
     if old is not None and not differs:
         return FileResult(source, "skipped", f"results are in {labels}", old.objects or 0, **more)
     return FileResult(

@@ -7,7 +7,7 @@ import io
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any
 
-from napari_sam2_automask.files.results import output_error, write_files
+from napari_sam2_automask.disk.atomic import write_one
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -88,8 +88,4 @@ def write_summary(path: Path, results: Sequence[FileResult], useless: Mapping[Pa
         text.flush()
         text.detach()
 
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise output_error(path, error) from error
-    write_files({path: write})
+    write_one(path, write, parents=True)

@@ -12,9 +12,10 @@ from napari_sam2_automask.batch.file_results import FileResult, removed_text
 from napari_sam2_automask.batch.jobs import Job, StackJob
 from napari_sam2_automask.batch.propagation import propagate_stack
 from napari_sam2_automask.candidates.candidates import Floor, left_out_text
+from napari_sam2_automask.disk.atomic import make_folder
 from napari_sam2_automask.errors import AutomaskError, OutputError, SettingsError
 from napari_sam2_automask.files.hashes import file_hash
-from napari_sam2_automask.files.results import make_folder, write_results
+from napari_sam2_automask.files.results import write_results
 from napari_sam2_automask.models.catalogue.identity import sha256_of_model
 from napari_sam2_automask.pipeline import segment_loaded
 from napari_sam2_automask.settings.physical import AnySettings, Unmeasured, measured
@@ -88,7 +89,7 @@ class JobTask:
         Returns
         -------
         FileResult
-            ``"failed"`` for a file that cannot be read or segmented.
+            ``"failed"`` for a file that cannot be read or segmented, or whose results cannot be called so.
 
         Raises
         ------
@@ -123,6 +124,7 @@ class JobTask:
     def _picture(self, job: Job, limits: tuple[float, float] | None) -> FileResult:
         plane = job.pick.plane
         try:
+            job.paths.check()
             checksum = file_hash(job.source)
             if not self.overwrite:
                 there = existing(
@@ -192,9 +194,9 @@ class JobTask:
                 pick=None if job.pick.is_plain else job.pick.to_json(),
             )
             write_results(done, job.paths, job.source.name)
-        except OutputError:
-            raise
         except AutomaskError as error:
+            if type(error) is OutputError:
+                raise
             return FileResult(job.source, "failed", str(error), plane=job.pick.plane)
         except (RuntimeError, ValueError, ArithmeticError, LookupError, MemoryError, TypeError) as error:
             # Not foreseen, but it shall not cost the other images.

@@ -55,9 +55,9 @@ def link_stack(stack: StackJob, failed: int, overwrite: bool, progress: Progress
         ):
             return there
         objects = write_linked(stack, records, _Planes(stack, progress)).objects or 0
-    except OutputError:
-        raise
     except (AutomaskError, OSError, ValueError, KeyError, MemoryError) as error:
+        if type(error) is OutputError:
+            raise
         return FileResult(stack.source, "failed", f"{stack.source}: cannot link its planes ({error})")
     return FileResult(stack.source, "done", "", objects, time.perf_counter() - begun)
 

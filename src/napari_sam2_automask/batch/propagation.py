@@ -10,9 +10,9 @@ from napari_sam2_automask.batch.existing import existing, same_model
 from napari_sam2_automask.batch.file_results import FileResult
 from napari_sam2_automask.batch.resume_point import Unfinished
 from napari_sam2_automask.batch.stack_results import write_objects
+from napari_sam2_automask.disk.atomic import make_folder
 from napari_sam2_automask.errors import AutomaskError, ImageError, ModelError, OutputError, SettingsError
 from napari_sam2_automask.files.hashes import file_hash
-from napari_sam2_automask.files.results import make_folder
 from napari_sam2_automask.record.environment import json_ready
 from napari_sam2_automask.record.making import make_record
 from napari_sam2_automask.record.record import Record
@@ -91,9 +91,9 @@ def propagate_stack(
         kept = paths.unfinished
         record = _propagate(stack, settings, load(), views, asked, progress, kept=kept, overwrite=overwrite)
         objects = record.objects or 0
-    except (OutputError, ModelError):
-        raise
     except (AutomaskError, OSError, ValueError, KeyError, MemoryError) as error:
+        if type(error) in (OutputError, ModelError):
+            raise
         return FileResult(stack.source, "failed", f"{stack.source}: cannot propagate its objects ({error})")
     return FileResult(stack.source, "done", "", objects, time.perf_counter() - begun)
 

@@ -9,8 +9,9 @@ from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_sam2_automask.disk.atomic import write_one
+from napari_sam2_automask.disk.leftovers import sweep
 from napari_sam2_automask.errors import UnfinishedError
-from napari_sam2_automask.files.results import write_files
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,6 +25,8 @@ _FORMAT = 1
 # objects are some gigabytes.
 _EVERY = 10.0
 _SHARE = 0.1
+# A writer that has written nothing for so many seconds is gone: what it left is large.
+_DEAD = 3600.0
 # What torch.load raises for files that are not what was written.
 _UNREADABLE = (OSError, RuntimeError, ValueError, LookupError, TypeError, EOFError, pickle.UnpicklingError)
 
@@ -58,8 +61,7 @@ class Unfinished:
             If it is of another run, or cannot be read, and is not to be overwritten.
         """
         # Left by a run that was killed while it wrote.
-        for left in self._path.parent.glob(f".{self._path.name}.*.tmp"):
-            left.unlink(missing_ok=True)
+        sweep(self._path.parent, _DEAD)
         if not self._path.exists():
             return None
         try:
@@ -109,7 +111,7 @@ class Unfinished:
         def write(file: IO[bytes]) -> None:
             torch.save({"asked": self._asked, "state": state}, file)
 
-        write_files({self._path: write})
+        write_one(self._path, write)
         done = time.perf_counter()
         self._next = done + max(_EVERY, (done - begun) / _SHARE)
 

@@ -6,17 +6,20 @@ from typing import IO, TYPE_CHECKING
 
 import numpy as np
 
-from napari_sam2_automask.files.results import json_writer, write_files, write_labels
+from napari_sam2_automask.disk.atomic import write_all
+from napari_sam2_automask.disk.json_file import json_bytes
+from napari_sam2_automask.files.results import write_labels
 from napari_sam2_automask.image.view import image_hash
 from napari_sam2_automask.record.record import Record
 from napari_sam2_automask.stack.numbering import number_through
 from napari_sam2_automask.stack.track_arrays import tracks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from napari_sam2_automask.batch.jobs import StackJob
+    from napari_sam2_automask.disk.atomic import Content
     from napari_sam2_automask.files.results import ResultPaths
     from napari_sam2_automask.painting.segmentation import Segmentation
     from napari_sam2_automask.stack.linked_planes import Linked
@@ -36,15 +39,13 @@ def write_objects(stack: StackJob, linked: Linked, record: Record) -> Record:
             "labels_sha256": image_hash(linked.labels),
         }
     )
-    files: dict[Path, Callable[[IO[bytes]], None]] = {
-        stack.paths.objects: lambda file: linked.table.to_csv(file, index=False)
-    }
+    files: dict[Path, Content] = {stack.paths.objects: lambda file: linked.table.to_csv(file, index=False)}
     if axis == "t":
         files[stack.paths.tracks] = lambda file: _tracks_csv(file, linked)
-    files[stack.paths.record] = json_writer(record.to_json())
+    files[stack.paths.record] = json_bytes(record.to_json())
     axes = f"{axis.upper()}YX"
     files[stack.paths.labels] = lambda file: write_labels(file, linked.labels, axes)
-    write_files(files)
+    write_all(files)
     return record
 
 
@@ -82,10 +83,10 @@ def write_planes(
     counted = {"objects": len(table), "labels_sha256": image_hash(labels)}
     planes = tuple(Record.of(one.record) for one in results)
     record = record.model_copy(update={"planes": planes, **counted})
-    write_files(
+    write_all(
         {
             paths.table: lambda file: table.to_csv(file, index=False),
-            paths.record: json_writer(record.to_json()),
+            paths.record: json_bytes(record.to_json()),
             paths.labels: lambda file: write_labels(file, labels, axes="QYX"),
         }
     )

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 import zipfile
 import zlib
 from pathlib import Path
@@ -20,10 +18,13 @@ import numpy as np
 
 from napari_sam2_automask.candidates.candidates import Candidates, Floor, LogitWindows
 from napari_sam2_automask.candidates.logit_windows import STORED
-from napari_sam2_automask.errors import CandidatesError, OutputError, SettingsError
+from napari_sam2_automask.disk.atomic import write_one
+from napari_sam2_automask.errors import CandidatesError, SettingsError
 from napari_sam2_automask.settings.amg import AmgSettings
 
 if TYPE_CHECKING:
+    import os
+
     from numpy.typing import NDArray
 
 __all__ = ["load_candidates", "save_candidates"]
@@ -84,18 +85,7 @@ def save_candidates(candidates: Candidates, path: str | os.PathLike[str]) -> Pat
     header = _header(candidates)
     header["sha256"] = _digest(arrays, header)
     packed = np.frombuffer(json.dumps(header).encode(), np.uint8)
-    temporary: str | None = None
-    try:
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        with os.fdopen(handle, "wb") as file:
-            np.savez_compressed(file, header=packed, **arrays)  # type: ignore[arg-type]
-        Path(temporary).replace(path)
-    except OSError as error:
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
-        raise OutputError(
-            f"cannot write {path.name}: {error.strerror or error}: choose another folder"
-        ) from error
+    write_one(path, lambda file: np.savez_compressed(file, header=packed, **arrays))  # type: ignore[arg-type]
     return path
 
 

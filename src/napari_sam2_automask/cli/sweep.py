@@ -43,10 +43,11 @@ def sweep_command(
     wanted = [part.strip() for part in values.split(",") if part.strip()]
     if name == "point_grids":
         raise SettingsError("point_grids cannot be given as a list of values: sweep points_per_side instead")
+    from napari_sam2_automask.disk.atomic import make_folder, write_all
     from napari_sam2_automask.evaluation.sweep_table import step_rows
     from napari_sam2_automask.evaluation.sweeping import contact_sheet, settings_of_sweep, sweep
     from napari_sam2_automask.files.reading import read_image
-    from napari_sam2_automask.files.results import make_folder, write_files, write_labels
+    from napari_sam2_automask.files.results import write_labels
     from napari_sam2_automask.image.view import to_model_view
     from napari_sam2_automask.models import load_model
     from napari_sam2_automask.settings.physical import measured, value_in_pixels
@@ -86,7 +87,7 @@ def sweep_command(
         for step in steps:
             value = getattr(step.settings, name)
             files[Path(f"{stem}={value}.labels.tif")] = partial(write_labels, labels=step.labels)
-    write_files(files)
+    write_all(files)
     for step in steps:
         say(step.caption)
     say(f"{stem}.png and {stem}.csv")

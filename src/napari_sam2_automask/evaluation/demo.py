@@ -6,9 +6,10 @@ import time
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any
 
+from napari_sam2_automask.disk.atomic import make_folder
 from napari_sam2_automask.evaluation.comparison import compare_with_truth
 from napari_sam2_automask.evaluation.score import f1
-from napari_sam2_automask.files.results import ResultPaths, make_folder, write_results
+from napari_sam2_automask.files.results import ResultPaths, write_results
 from napari_sam2_automask.image.picture import LoadedImage
 from napari_sam2_automask.image.view import to_model_view
 from napari_sam2_automask.pipeline import segment_loaded

@@ -2,30 +2,26 @@
 
 from __future__ import annotations
 
-import json
-import os
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import IO, TYPE_CHECKING, Any
 
-from napari_sam2_automask.errors import OutputError
+from napari_sam2_automask.disk.atomic import write_all
+from napari_sam2_automask.disk.json_file import json_bytes
+from napari_sam2_automask.disk.output_errors import check_name
 from napari_sam2_automask.files.coco import to_coco
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
 
+    from napari_sam2_automask.disk.atomic import Content
     from napari_sam2_automask.painting.segmentation import Segmentation
 
-__all__ = [
-    "ResultPaths",
-    "json_writer",
-    "make_folder",
-    "write_files",
-    "write_labels",
-    "write_results",
-]
+__all__ = ["ResultPaths", "write_files", "write_labels", "write_results"]
+
+write_files = write_all
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,29 +54,23 @@ class ResultPaths:
             levels=folder / f"{stem}.levels.tif",
         )
 
+    def check(self) -> None:
+        """Make sure that the files can have their names.
 
-def make_folder(folder: Path) -> None:
-    """Make the output folder and make sure that it can be written to.
-
-    Raises
-    ------
-    OutputError
-        If it cannot be made or written to.
-    """
-    probe = folder / f".probe-{os.getpid()}.tmp"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        probe.write_bytes(b"")
-        probe.unlink()
-    except OSError as error:
-        raise output_error(folder, error) from error
+        Raises
+        ------
+        OutputNameError
+            If a name is too long, or a folder has it.
+        """
+        for field in fields(self):
+            check_name(getattr(self, field.name))
 
 
 def write_results(
     segmentation: Segmentation,
     paths: ResultPaths,
     image_name: str,
-    more: Mapping[Path, Callable[[IO[bytes]], None]] | None = None,
+    more: Mapping[Path, Content] | None = None,
 ) -> None:
     """Write labels, table, COCO JSON and record of one image, and the levels if there are any.
 
@@ -92,7 +82,7 @@ def write_results(
         Where to.
     image_name : str
         The image's file name, for the COCO JSON.
-    more : mapping of Path to callable, optional
+    more : mapping of Path to bytes or callable, optional
         Further files that belong to them, see `write_files`.
 
     Raises
@@ -104,12 +94,12 @@ def write_results(
     levels = segmentation.levels
     if levels is not None:
         files[paths.levels] = lambda file: write_labels(file, levels, axes="QYX")
-    write_files(
+    write_all(
         {
             **files,
             paths.table: lambda file: segmentation.table.to_csv(file, index=False),
-            paths.coco: json_writer(to_coco(segmentation, image_name), indent=None),
-            paths.record: json_writer(segmentation.record),
+            paths.coco: json_bytes(to_coco(segmentation, image_name), indent=None),
+            paths.record: json_bytes(segmentation.record),
             paths.labels: lambda file: write_labels(file, segmentation.labels),
         },
         # Those of an earlier run do not belong to these labels.
@@ -117,78 +107,8 @@ def write_results(
     )
 
 
-def write_files(writers: Mapping[Path, Callable[[IO[bytes]], None]], stale: Path | None = None) -> None:
-    """Write files that belong together, all of them or none; the last one last.
-
-    Each is written under a temporary name in its folder and renamed when all of them are safely on disk. The
-    last one is the mark that all are complete, so that an older one goes first; a single file takes the place
-    of an older one at once.
-
-    Parameters
-    ----------
-    writers : mapping of Path to callable
-        What writes each file, given an open binary file.
-    stale : Path, optional
-        A file that does not belong to the new ones and goes when they come.
-
-    Raises
-    ------
-    OutputError
-        If one cannot be written.
-    """
-    temporary = {path: path.with_name(f".{path.name}.{os.getpid()}.tmp") for path in writers}
-    last = list(writers)[-1]
-    current = last
-    try:
-        for current, write in writers.items():
-            with temporary[current].open("wb") as file:
-                write(file)
-                file.flush()
-                os.fsync(file.fileno())
-        if len(temporary) > 1:
-            last.unlink(missing_ok=True)
-        if stale is not None and stale.exists():
-            stale.unlink()
-        for current, draft in temporary.items():
-            os.replace(draft, current)
-        _sync_folder(last.parent)
-    except OSError as error:
-        raise output_error(current, error) from error
-    finally:
-        for draft in temporary.values():
-            draft.unlink(missing_ok=True)
-
-
-def json_writer(data: Any, indent: int | None = 1) -> Callable[[IO[bytes]], None]:
-    """Return what writes `data` as JSON into an open binary file."""
-    text = json.dumps(data, indent=indent, allow_nan=False) + "\n"
-
-    def write(file: IO[bytes]) -> None:
-        file.write(text.encode())
-
-    return write
-
-
 def write_labels(file: IO[bytes], labels: NDArray[Any], axes: str = "YX") -> None:
     """Write a label image with these axes as a compressed TIFF that ImageJ, QuPath and napari open."""
     import tifffile
 
     tifffile.imwrite(file, labels, compression="zlib", photometric="minisblack", metadata={"axes": axes})
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make the renames in a folder last through a power cut, where the system can."""
-    if os.name != "posix":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def output_error(path: Path, error: OSError) -> OutputError:
-    reason = error.strerror or str(error)
-    return OutputError(
-        f"cannot write {path} ({reason}): free space there, or choose another folder with --out"
-    )

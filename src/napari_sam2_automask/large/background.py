@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from filelock import FileLock, Timeout
 
+from napari_sam2_automask.disk.atomic import write_one
 from napari_sam2_automask.errors import AutomaskError, OutputError
-from napari_sam2_automask.files.atomic import write_atomic
 from napari_sam2_automask.large.output.omezarr import RECORD
 from napari_sam2_automask.large.output.run_folder import Results, run_folder
 from napari_sam2_automask.large.spec import LargeSpec
@@ -83,7 +83,7 @@ def start(spec: LargeSpec) -> int:
         raise OutputError(
             f"a run that writes {output} is under way already; watch that one, or stop it first"
         )
-    write_atomic(folder / "spec.json", json.dumps(spec.to_json(), indent=1).encode())
+    write_one(folder / "spec.json", json.dumps(spec.to_json(), indent=1).encode(), parents=True)
     for old in ("status.json", "stop"):
         (folder / old).unlink(missing_ok=True)
     command = [sys.executable, "-m", "napari_sam2_automask.large", str(folder / "spec.json")]
@@ -133,7 +133,7 @@ def stop(output: Path) -> None:
     """Ask a run to stop after what it is doing; what is finished is kept."""
     folder = run_folder(Path(output).absolute())
     if folder.exists():
-        write_atomic(folder / "stop", b"")
+        write_one(folder / "stop", b"")
 
 
 def main(path: Path) -> LargeResult:
@@ -179,7 +179,7 @@ def _objects(output: Path) -> str:
 
 
 def _write(folder: Path, note: dict[str, Any]) -> None:
-    write_atomic(folder / "status.json", json.dumps(note).encode(), durable=False)
+    write_one(folder / "status.json", json.dumps(note).encode(), durable=False)
 
 
 def _locked(folder: Path) -> bool:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_sam2_automask.errors import ImageError, OutputError
-from napari_sam2_automask.files.atomic import pack
 from napari_sam2_automask.large import tasks
+from napari_sam2_automask.large.output.checked import pack
 from napari_sam2_automask.large.output.omezarr import Pyramid
 from napari_sam2_automask.large.output.publish import LargeResult, finished, publish, table_path, tidy
 from napari_sam2_automask.large.output.run_folder import RunStore

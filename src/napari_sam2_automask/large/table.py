@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_sam2_automask.disk.atomic import write_one
 from napari_sam2_automask.errors import OutputError
-from napari_sam2_automask.files.atomic import write_atomic
 from napari_sam2_automask.large.output.run_folder import Results
 
 if TYPE_CHECKING:
@@ -85,4 +85,4 @@ def write_table(
     path: Path, job: Job, name: str, plan: Plan, spacing: tuple[float, float, float], unit: str | None
 ) -> None:
     """Write `object_table` as a CSV file, whole or not at all."""
-    write_atomic(path, object_table(job, name, plan, spacing, unit).to_csv(index=False).encode())
+    write_one(path, object_table(job, name, plan, spacing, unit).to_csv(index=False).encode())

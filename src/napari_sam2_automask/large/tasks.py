@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_sam2_automask.errors import ImageError
-from napari_sam2_automask.files.atomic import pack, read_checked, unpack, write_checked
+from napari_sam2_automask.large.output.checked import pack, read_checked, unpack, write_checked
 from napari_sam2_automask.large.output.run_folder import Results
 from napari_sam2_automask.large.source.source import Source, block_hashes
 from napari_sam2_automask.large.tiles.compose import block_rows, compose, halve

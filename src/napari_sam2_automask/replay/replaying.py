@@ -12,9 +12,10 @@ from napari_sam2_automask.batch.linking import write_linked
 from napari_sam2_automask.batch.propagation import propagate_again
 from napari_sam2_automask.batch.stack_results import write_planes
 from napari_sam2_automask.candidates.candidates import Floor
+from napari_sam2_automask.disk.atomic import make_folder
 from napari_sam2_automask.errors import SettingsError
 from napari_sam2_automask.files.hashes import file_hash
-from napari_sam2_automask.files.results import ResultPaths, make_folder, write_results
+from napari_sam2_automask.files.results import ResultPaths, write_results
 from napari_sam2_automask.image.pick import Pick
 from napari_sam2_automask.pipeline import segment_loaded, with_hashes
 from napari_sam2_automask.progress import ProgressCallback, no_progress

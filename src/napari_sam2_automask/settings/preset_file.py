@@ -6,7 +6,9 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from napari_sam2_automask.errors import OutputError, SettingsError
+from napari_sam2_automask.disk.atomic import write_one
+from napari_sam2_automask.disk.json_file import json_bytes
+from napari_sam2_automask.errors import SettingsError
 from napari_sam2_automask.settings.amg import AmgSettings
 from napari_sam2_automask.settings.presets import Preset
 
@@ -44,11 +46,7 @@ def save_preset(preset: Preset, path: str | os.PathLike[str], family: str = "sam
         "purpose": preset.purpose,
         "settings": preset.for_model(family).to_json(),
     }
-    try:
-        path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    except OSError as error:
-        reason = error.strerror or error
-        raise OutputError(f"cannot write {path.name}: {reason}: choose another folder") from error
+    write_one(path.resolve(), json_bytes(content, indent=2))  # where a link leads to, as one writes into it
     return path
 
 

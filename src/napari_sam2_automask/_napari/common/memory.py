@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
+
+from napari_sam2_automask.disk.atomic import write_one
 
 __all__ = ["Store", "default_store"]
 
@@ -52,13 +54,9 @@ class Store:
         self._values.update(values)
         if self._path is None:
             return
-        part = self._path.with_suffix(f".{os.getpid()}.part")
-        try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            part.write_text(json.dumps(self._values, indent=1), "utf-8")
-            part.replace(self._path)
-        except OSError:
-            return
+        with suppress(OSError):
+            content = json.dumps(self._values, indent=1).encode()
+            write_one(self._path, content, durable=False, parents=True)
 
 
 def default_store() -> Store:

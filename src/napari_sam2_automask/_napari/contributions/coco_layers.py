@@ -11,9 +11,10 @@ import numpy as np
 
 from napari_sam2_automask._napari.live import whole_masks
 from napari_sam2_automask._napari.run.place_result import RECORD_KEY
+from napari_sam2_automask.disk.atomic import write_one
+from napari_sam2_automask.disk.json_file import json_bytes
 from napari_sam2_automask.errors import ImageError
 from napari_sam2_automask.files.coco import from_coco
-from napari_sam2_automask.files.results import json_writer, write_files
 from napari_sam2_automask.geometry.placed import Placed, places_of, tight
 from napari_sam2_automask.geometry.run_lengths import compressed_rle
 
@@ -54,7 +55,7 @@ def write_coco(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
     OutputError
         If it cannot be written.
     """
-    write_files({Path(path): json_writer(coco_of(np.asarray(data), meta), indent=None)})
+    write_one(Path(path), json_bytes(coco_of(np.asarray(data), meta), indent=None))
     return [path]
 
 

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_sam2_automask._napari.run.place_result import RECORD_KEY
-from napari_sam2_automask.files.results import json_writer, write_files
+from napari_sam2_automask.disk.atomic import write_all
+from napari_sam2_automask.disk.json_file import json_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import IO
+
+    from napari_sam2_automask.disk.atomic import Content
 
 __all__ = ["write_labels"]
 
@@ -42,13 +44,13 @@ def write_labels(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
     labels = Path(path)
     stem = labels.with_suffix("")
     record, table = meta.get("metadata", {}).get(RECORD_KEY), meta.get("features")
-    files: dict[Path, Callable[[IO[bytes]], None]] = {}
+    files: dict[Path, Content] = {}
     if table is not None and len(table.columns):
         files[stem.with_name(stem.name + ".csv")] = lambda file: table.to_csv(file, index=False)
     if record:
-        files[stem.with_name(stem.name + ".record.json")] = json_writer(record)
+        files[stem.with_name(stem.name + ".record.json")] = json_bytes(record)
     files[labels] = lambda file: _write_tiff(file, np.asarray(data), meta)
-    write_files(files)
+    write_all(files)
     return [str(file) for file in files]
 
 

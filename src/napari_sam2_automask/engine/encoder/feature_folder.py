@@ -8,12 +8,12 @@ from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
-from uuid import uuid4
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save as pack
 
+from napari_sam2_automask.disk.atomic import write_one
 from napari_sam2_automask.engine.encoder.encode import Features
 
 if TYPE_CHECKING:
@@ -80,14 +80,10 @@ class FeatureFolder:
         if features.dense is not None:
             tensors["dense"] = features.dense
         path = self._path(key, device)
-        part = path.with_name(f"{uuid4().hex}.part")
-        try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, part)
-            os.replace(part, path)
+        with suppress(OSError, SafetensorError):
+            packed = pack({name: tensor.contiguous() for name, tensor in tensors.items()})
+            write_one(path, packed, durable=False, parents=True)
             self._make_room()
-        except (OSError, SafetensorError):
-            _remove(part)
 
     def _path(self, key: bytes, device: torch.device) -> Path:
         name = hashlib.blake2b(key + f"{_FORMAT} {_VERSION} {device.type}".encode(), digest_size=20)

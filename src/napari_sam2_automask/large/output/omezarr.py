@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_sam2_automask.disk.output_errors import writing
 from napari_sam2_automask.errors import ImageError
-from napari_sam2_automask.files.atomic import writing
 from napari_sam2_automask.large.tiles.grid import Box
 
 if TYPE_CHECKING:

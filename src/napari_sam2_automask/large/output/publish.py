@@ -7,8 +7,9 @@ import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from napari_sam2_automask.disk.atomic import sync
+from napari_sam2_automask.disk.output_errors import writing
 from napari_sam2_automask.errors import ImageError, OutputError
-from napari_sam2_automask.files.atomic import sync, writing
 from napari_sam2_automask.large.output import omezarr
 from napari_sam2_automask.large.output.run_folder import RunStore, differences, run_folder
 

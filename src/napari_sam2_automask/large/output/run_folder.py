@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
+from napari_sam2_automask.disk.atomic import write_one
 from napari_sam2_automask.errors import OutputError
-from napari_sam2_automask.files.atomic import pack, read_checked, unpack, write_atomic, write_checked
+from napari_sam2_automask.large.output.checked import pack, read_checked, unpack, write_checked
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -66,7 +67,8 @@ class Results:
 
     def set_aside(self, index: int, what: Mapping[str, Any]) -> None:
         """Note that a tile has failed for good."""
-        write_atomic(self.folder / "failed" / f"{index}.json", json.dumps(what, indent=1).encode())
+        path = self.folder / "failed" / f"{index}.json"
+        write_one(path, json.dumps(what, indent=1).encode(), parents=True)
 
 
 class RunStore(Results):
@@ -131,9 +133,9 @@ class RunStore(Results):
                 )
         else:
             manifest = {"format": 1, "started": _now(), "identity": self.identity}
-            write_atomic(path, json.dumps(manifest, indent=1).encode())
+            write_one(path, json.dumps(manifest, indent=1).encode())
         owner = {"pid": os.getpid(), "host": socket.gethostname(), "since": _now()}
-        write_atomic(self.folder / "owner.json", json.dumps(owner).encode())
+        write_one(self.folder / "owner.json", json.dumps(owner).encode())
         for note in (self.folder / "failed").glob("*.json"):
             note.unlink()
         self.sweep()

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, TypeAlias
 
+from napari_sam2_automask.disk.atomic import write_one
 from napari_sam2_automask.models.catalogue.registry import home_folder
 
 if TYPE_CHECKING:
@@ -106,8 +105,4 @@ def _write_note(path: str, note: list[int | str]) -> None:
     # folder that cannot be written to costs the same.
     notes = {**_read_notes(), path: note}
     with suppress(OSError):
-        home_folder().mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=home_folder(), prefix="hashes-", suffix=".tmp")
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            json.dump(notes, file, indent=1)
-        os.replace(name, _notes_file())
+        write_one(_notes_file(), json.dumps(notes, indent=1).encode(), durable=False, parents=True)
