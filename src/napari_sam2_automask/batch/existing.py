@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 from napari_sam2_automask.batch.file_results import FileResult
@@ -71,8 +70,8 @@ def existing(
 def read_record_of(path: Path) -> Record | None:
     """Return the record beside results; None if there is none, or none that can be read."""
     try:
-        return Record.of(json.loads(path.read_bytes()), str(path))
-    except (OSError, ValueError, RecursionError, SettingsError):
+        return Record.read(path)
+    except SettingsError:
         return None
 
 

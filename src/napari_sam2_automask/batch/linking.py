@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -19,7 +18,6 @@ from napari_sam2_automask.stack.linked_planes import link_planes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     import numpy as np
 
@@ -48,7 +46,7 @@ def link_stack(stack: StackJob, failed: int, overwrite: bool, progress: Progress
     if failed:
         return FileResult(stack.source, "failed", f"{stack.source}: not linked, since {failed} planes failed")
     try:
-        records = [_read(job.paths.record) for job in stack.planes]
+        records = [Record.read(job.paths.record) for job in stack.planes]
         asked = link_records(stack, records)
         if not overwrite and (
             there := existing(paths.labels, paths.record, stack.source, lambda old: _asked(old, asked))
@@ -82,10 +80,6 @@ class _Planes:
         for k, job in enumerate(self._stack.planes):
             self._progress(Progress("linking", k, len(self._stack.planes)))
             yield tifffile.imread(job.paths.labels)
-
-
-def _read(path: Path) -> Record:
-    return Record.of(json.loads(path.read_bytes()), str(path))
 
 
 def link_records(stack: StackJob, records: list[Record]) -> Record:

@@ -3,7 +3,6 @@
 # No `from __future__ import annotations`: typer reads the annotations at run time.
 import ast
 import inspect
-import json
 from collections.abc import Mapping
 from enum import Enum
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from napari_sam2_automask.disk.json_file import read_json
 from napari_sam2_automask.errors import SettingsError
 from napari_sam2_automask.record.settings_in import settings_from
 from napari_sam2_automask.settings.amg import AmgSettings, FieldInfo
@@ -24,6 +24,7 @@ __all__ = [
     "settings_options",
 ]
 
+_KIND = "a record or a JSON file"
 _PANELS = {
     "grid": "Parameters: point grid",
     "filter": "Parameters: filters",
@@ -80,7 +81,7 @@ def choose_settings(
     if file is not None:
         if preset is not None:
             raise SettingsError("--preset and --settings exclude each other: give one of them")
-        return _changed(settings_from(_read_json(file)), changes)
+        return _changed(settings_from(read_json(file, _KIND, SettingsError)), changes)
     name = preset or "balanced"
     if name not in PRESETS:
         raise SettingsError(f"no preset named {name!r}: choose from {', '.join(PRESETS)}")
@@ -128,17 +129,8 @@ def _plain(name: str, value: Any) -> Any:
     if name != "point_grids":
         return value
     if not value.lstrip().startswith(("[", "(")):
-        return _read_json(Path(value))
+        return read_json(Path(value), _KIND, SettingsError)
     try:
         return ast.literal_eval(value)  # lists as JSON and as Python write them
     except (ValueError, SyntaxError) as error:
         raise SettingsError(f"point_grids cannot be read ({error}): give nested lists of (x, y)") from error
-
-
-def _read_json(path: Path) -> Any:
-    try:
-        return json.loads(path.read_bytes())
-    except OSError as error:
-        raise SettingsError(f"cannot read {path} ({error.strerror or error}): check the path") from error
-    except ValueError as error:
-        raise SettingsError(f"{path} is no JSON ({error}): give a record or a JSON file") from error

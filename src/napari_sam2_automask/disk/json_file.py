@@ -1,13 +1,64 @@
-"""JSON files."""
+"""JSON files, read with a message for whatever may be wrong with them."""
 
 from __future__ import annotations
 
+import errno
 import json
-from typing import Any
+import stat
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["json_bytes"]
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from napari_sam2_automask.errors import AutomaskError
+
+__all__ = ["COCO_LIMIT", "LIMIT", "json_bytes", "read_json"]
+
+#: How large a file may be, in bytes: records and settings hold point grids at most, COCO outlines of objects.
+LIMIT, COCO_LIMIT = 64 << 20, 1 << 30
 
 
 def json_bytes(data: Any, indent: int | None = 1) -> bytes:
     """Return what a file holds that says `data` in JSON."""
     return (json.dumps(data, indent=indent, allow_nan=False) + "\n").encode()
+
+
+def read_json(path: Path, kind: str, error: type[AutomaskError], *, limit: int = LIMIT) -> Any:
+    """Return what a JSON file says.
+
+    Parameters
+    ----------
+    path : Path
+        The file: UTF-8 with or without a byte order mark, UTF-16 or UTF-32.
+    kind : str
+        What to give in its place if it holds something else, such as "a record of a run".
+    error : type of AutomaskError
+        What is raised.
+    limit : int
+        The largest number of bytes.
+
+    Raises
+    ------
+    AutomaskError
+        The `error`, with a line that says what is wrong: the file is missing, no regular file (it is not even
+        opened then, which may take for ever), too large, no JSON, or nested too deep.
+    """
+    try:
+        _check(path, limit)
+        return json.loads(path.read_bytes())
+    except OSError as problem:
+        reason = problem.strerror or str(problem)
+        raise error(f"cannot read {path.name} ({reason}: {path}): check the path") from problem
+    except (ValueError, RecursionError) as problem:
+        reason = "it is nested too deep" if isinstance(problem, RecursionError) else str(problem)
+        raise error(f"{path} is no JSON ({reason}): give {kind}") from problem
+
+
+def _check(path: Path, limit: int) -> None:
+    found = path.stat()
+    if stat.S_ISDIR(found.st_mode):
+        raise IsADirectoryError(errno.EISDIR, "it is a folder")
+    if not stat.S_ISREG(found.st_mode):
+        raise OSError(errno.EINVAL, "it is no regular file")
+    if found.st_size > limit:
+        raise OSError(errno.EFBIG, f"it has {found.st_size:,} bytes, at most {limit:,} are read")

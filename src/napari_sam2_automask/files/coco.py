@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_sam2_automask.disk.json_file import COCO_LIMIT, read_json
 from napari_sam2_automask.errors import ImageError
 from napari_sam2_automask.geometry.run_lengths import decode_mask
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = [
     "CocoObjects",
     "from_coco",
+    "read_coco_json",
     "to_coco",
 ]
 
@@ -119,19 +120,21 @@ def from_coco(source: Mapping[str, Any] | str | Path) -> list[CocoObjects]:
         If the file cannot be read or is no COCO instance annotation.
     """
     name = str(source) if isinstance(source, str | Path) else "this"
+    data = read_coco_json(Path(source)) if isinstance(source, str | Path) else source
     try:
-        data = json.loads(Path(source).read_bytes()) if isinstance(source, str | Path) else source
         names = {item["id"]: str(item["name"]) for item in data.get("categories", [])}
         return [_objects_of(image, data["annotations"], names) for image in data["images"]]
-    except OSError as error:
-        raise ImageError(
-            f"cannot read {name} ({error.strerror or error}): check path and permissions"
-        ) from error
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
         raise ImageError(
             f"{name} holds no COCO instance annotations ({type(error).__name__}: {error}): "
             "give a COCO JSON file with images and annotations"
         ) from error
+
+
+def read_coco_json(path: Path) -> Any:
+    """Return what a COCO JSON file says, or raise an ImageError; see `read_json`."""
+    kind = "a COCO JSON file with images and annotations"
+    return read_json(path, kind, ImageError, limit=COCO_LIMIT)
 
 
 def _objects_of(image: Mapping[str, Any], annotations: Any, names: Mapping[int, str]) -> CocoObjects:

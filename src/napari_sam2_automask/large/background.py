@@ -16,7 +16,7 @@ from filelock import FileLock, Timeout
 from napari_sam2_automask.disk.atomic import write_one
 from napari_sam2_automask.errors import AutomaskError, OutputError
 from napari_sam2_automask.large.output.omezarr import RECORD
-from napari_sam2_automask.large.output.run_folder import Results, run_folder
+from napari_sam2_automask.large.output.run_folder import Results, read_note, run_folder
 from napari_sam2_automask.large.spec import LargeSpec
 from napari_sam2_automask.progress import Cancelled, Progress
 
@@ -102,7 +102,7 @@ def resume(output: Path) -> int:
     """Go on with a run that was stopped, with the settings it was started with; see `start`."""
     path = run_folder(Path(output).absolute()) / "spec.json"
     try:
-        spec = LargeSpec.from_json(json.loads(path.read_text(encoding="utf-8")))
+        spec = LargeSpec.from_json(read_note(path))
     except (OSError, ValueError) as error:
         raise OutputError(f"there is no run to go on with at {output}: {error}") from error
     return start(spec)
@@ -114,8 +114,8 @@ def status(output: Path) -> Status:
     output = Path(output).absolute()
     folder = run_folder(output)
     try:
-        note: dict[str, Any] = json.loads((folder / "status.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        note: dict[str, Any] = read_note(folder / "status.json")
+    except OutputError:
         note = {}
     counted = {name: note[name] for name in ("stage", "done", "total") if name in note}
     if folder.exists() and _locked(folder):
@@ -144,7 +144,7 @@ def main(path: Path) -> LargeResult:
     AutomaskError
         If it fails; the reason is noted too.
     """
-    spec = LargeSpec.from_json(json.loads(path.read_text(encoding="utf-8")))
+    spec = LargeSpec.from_json(read_note(path))
     folder = run_folder(Path(spec.output).absolute())
     last: dict[str, Any] = {}
 
@@ -171,7 +171,7 @@ def _objects(output: Path) -> str:
     """Say how many objects a finished output holds; nothing if it does not tell."""
     # Its attributes are JSON: zarr would be imported for every look.
     try:
-        attributes = json.loads((output / "zarr.json").read_text(encoding="utf-8"))["attributes"]
+        attributes = read_note(output / "zarr.json")["attributes"]
         count = int(attributes[RECORD]["objects"])
     except (OSError, ValueError, KeyError, TypeError):
         return ""

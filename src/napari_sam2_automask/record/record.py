@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import Field, ValidationError
 
+from napari_sam2_automask.disk.json_file import read_json
 from napari_sam2_automask.errors import SettingsError
 from napari_sam2_automask.record.entries import (
     Count,
@@ -26,6 +27,7 @@ from napari_sam2_automask.record.entries import (
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
 __all__ = ["RECORD_FORMAT", "RECORD_VERSION", "Record"]
 
@@ -98,6 +100,17 @@ class Record(Entry):
     labels_sha256: Text | None = None
     levels_sha256: Text | None = None
     planes: tuple[Record, ...] | None = Field(None, min_length=1)
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read a file.
+
+        Raises
+        ------
+        SettingsError
+            If it cannot be read, or holds no record, see `of`.
+        """
+        return cls.of(read_json(path, "a record of a run", SettingsError), str(path))
 
     @classmethod
     def of(cls, data: Any, name: str = "the record") -> Self:

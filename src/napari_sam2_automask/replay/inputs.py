@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -36,13 +35,7 @@ def read_record(path: Path) -> Record:
     SettingsError
         If the file cannot be read or holds no record.
     """
-    try:
-        data = json.loads(path.read_bytes())
-    except OSError as error:
-        raise SettingsError(f"cannot read {path} ({error.strerror or error}): check the path") from error
-    except ValueError as error:
-        raise SettingsError(f"{path} is no JSON ({error}): give a record of a run") from error
-    record = Record.of(data, str(path))
+    record = Record.read(path)
     if record.model is None or any(plane.image is None for plane in record.each_plane):
         raise SettingsError(f"{path} does not say which image and model it is of: replay needs both")
     return record

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_sam2_automask.disk.atomic import write_one
-from napari_sam2_automask.disk.json_file import json_bytes
+from napari_sam2_automask.disk.json_file import json_bytes, read_json
 from napari_sam2_automask.errors import SettingsError
 from napari_sam2_automask.settings.amg import AmgSettings
 from napari_sam2_automask.settings.presets import Preset
@@ -59,12 +58,7 @@ def load_preset(path: str | os.PathLike[str]) -> Preset:
         If the file is missing, is no preset, or holds settings that are not allowed; the message names it.
     """
     path = Path(path)
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise SettingsError(f"cannot read {path.name}: {error.strerror or error}: check the path") from error
-    except ValueError as error:
-        raise SettingsError(f"{path.name} is not a preset (no JSON): choose a saved preset") from error
+    content = read_json(path, "a saved preset", SettingsError)
     if not isinstance(content, dict) or content.get("format") != _FORMAT:
         raise SettingsError(f"{path.name} is not a preset: choose a file that was saved as one")
     if content.get("version") != 1:

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from napari_sam2_automask.disk.atomic import write_one
+from napari_sam2_automask.disk.json_file import read_json
+from napari_sam2_automask.errors import SettingsError
 
 __all__ = ["Store", "default_store"]
 
@@ -36,8 +38,8 @@ class Store:
         if self._path is None:
             return
         try:
-            values = json.loads(self._path.read_text("utf-8"))
-        except (OSError, ValueError):
+            values = read_json(self._path, "remembered choices", SettingsError)
+        except SettingsError:
             return
         if isinstance(values, dict):
             self._values = values

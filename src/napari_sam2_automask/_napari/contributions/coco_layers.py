@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +13,7 @@ from napari_sam2_automask._napari.run.place_result import RECORD_KEY
 from napari_sam2_automask.disk.atomic import write_one
 from napari_sam2_automask.disk.json_file import json_bytes
 from napari_sam2_automask.errors import ImageError
-from napari_sam2_automask.files.coco import from_coco
+from napari_sam2_automask.files.coco import from_coco, read_coco_json
 from napari_sam2_automask.geometry.placed import Placed, places_of, tight
 from napari_sam2_automask.geometry.run_lengths import compressed_rle
 
@@ -202,8 +201,8 @@ def _is_coco(path: Path) -> bool:
     if path.suffix.lower() != ".json":
         return False
     try:
-        content = json.loads(path.read_bytes())
-    except (OSError, ValueError):
+        content = read_coco_json(path)
+    except ImageError:
         return False
     return isinstance(content, dict) and {"images", "annotations"} <= content.keys()
 
@@ -214,7 +213,7 @@ def _read(path: str | list[str]) -> list[LayerData]:
 
 
 def _layers(path: Path) -> Iterator[LayerData]:
-    content = json.loads(path.read_bytes())
+    content = read_coco_json(path)
     try:
         for image in content["images"]:
             own = [a for a in content["annotations"] if a["image_id"] == image["id"]]

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock, Timeout
 
 from napari_sam2_automask.disk.atomic import write_one
+from napari_sam2_automask.disk.json_file import read_json
 from napari_sam2_automask.errors import OutputError
 from napari_sam2_automask.large.output.checked import pack, read_checked, unpack, write_checked
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["Results", "RunStore", "differences", "read_manifest", "run_folder"]
+__all__ = ["Results", "RunStore", "differences", "read_manifest", "read_note", "run_folder"]
 
 
 class Results:
@@ -62,7 +63,7 @@ class Results:
         """Return what is known of the tiles set aside, by tile."""
         found = {}
         for path in sorted((self.folder / "failed").glob("*.json")):
-            found[int(path.stem)] = json.loads(path.read_text(encoding="utf-8"))
+            found[int(path.stem)] = read_note(path)
         return found
 
     def set_aside(self, index: int, what: Mapping[str, Any]) -> None:
@@ -161,6 +162,11 @@ def run_folder(output: Path) -> Path:
     return output.with_name(output.name + ".run")
 
 
+def read_note(path: Path) -> Any:
+    """Return what a JSON file of a run says, or raise an OutputError; see `read_json`."""
+    return read_json(path, "the folder of a run", OutputError)
+
+
 def read_manifest(folder: Path) -> dict[str, Any]:
     """Return the manifest of a run.
 
@@ -170,8 +176,8 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         If the folder has none that can be read.
     """
     try:
-        manifest: dict[str, Any] = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        manifest: dict[str, Any] = read_note(folder / "manifest.json")
+    except OutputError as error:
         raise OutputError(
             f"{folder} is not the folder of a run: its manifest cannot be read ({error})"
         ) from error
@@ -198,7 +204,7 @@ def _now() -> str:
 
 def _owner(folder: Path) -> str:
     try:
-        owner = json.loads((folder / "owner.json").read_text(encoding="utf-8"))
+        owner = read_note(folder / "owner.json")
         return f"process {owner['pid']} on {owner['host']}, since {owner['since']}"
-    except (OSError, ValueError, KeyError):
+    except (OutputError, KeyError):
         return "process unknown"

@@ -9,6 +9,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, TypeAlias
 
 from napari_sam2_automask.disk.atomic import write_one
+from napari_sam2_automask.disk.json_file import read_json
+from napari_sam2_automask.errors import ModelError
 from napari_sam2_automask.models.catalogue.registry import home_folder
 
 if TYPE_CHECKING:
@@ -94,8 +96,8 @@ def _notes_file() -> Path:
 
 def _read_notes() -> dict[str, Any]:
     try:
-        notes = json.loads(_notes_file().read_text("utf-8"))
-    except (OSError, ValueError):
+        notes = read_json(_notes_file(), "notes of hashes", ModelError)
+    except ModelError:
         return {}
     return notes if isinstance(notes, dict) else {}
 
