@@ -10,17 +10,10 @@ import sys
 from pathlib import Path
 
 from napari_sam2_automask.settings.amg import AmgSettings, FieldInfo
+from napari_sam2_automask.settings.fields import GROUPS
 from napari_sam2_automask.settings.presets import PRESETS
 
 PAGE = Path(__file__).parent / "parameters.md"
-GROUPS = {
-    "grid": "Point grid",
-    "filter": "Filters",
-    "typical": "Typical objects",
-    "masks": "Masks",
-    "crops": "Crops",
-    "output": "Output",
-}
 
 
 def shown(value: object) -> str:

@@ -14,6 +14,7 @@ from napari_sam2_automask.disk.json_file import read_json
 from napari_sam2_automask.errors import SettingsError
 from napari_sam2_automask.record.settings_in import settings_from
 from napari_sam2_automask.settings.amg import AmgSettings, FieldInfo
+from napari_sam2_automask.settings.fields import GROUPS
 from napari_sam2_automask.settings.physical import AUTO, Unmeasured, read_values
 from napari_sam2_automask.settings.presets import PRESETS, Preset
 from napari_sam2_automask.settings.units import Quantity
@@ -25,14 +26,6 @@ __all__ = [
 ]
 
 _KIND = "a record or a JSON file"
-_PANELS = {
-    "grid": "Parameters: point grid",
-    "filter": "Parameters: filters",
-    "typical": "Parameters: typical objects",
-    "masks": "Parameters: masks",
-    "crops": "Parameters: crops",
-    "output": "Parameters: output",
-}
 
 
 def flag_of(info: FieldInfo) -> str:
@@ -97,7 +90,8 @@ def _changed(base: AmgSettings | Preset, changes: dict[str, Any]) -> AmgSettings
 
 def _option(info: FieldInfo) -> Any:
     """Return the annotation from which typer makes the option."""
-    details: dict[str, Any] = {"rich_help_panel": _PANELS[info.group], "show_default": False}
+    panel = f"Parameters: {GROUPS[info.group].lower()}"
+    details: dict[str, Any] = {"rich_help_panel": panel, "show_default": False}
     text = info.help + (f" Unit: {info.unit}." if info.unit else "")
     if info.kind is bool:
         name = flag_of(info)

@@ -11,7 +11,17 @@ from typing import Any, Literal, TypeAlias, get_args, get_origin
 
 from napari_sam2_automask.errors import SettingsError
 
-__all__ = ["FieldInfo", "PointGrids", "area", "field_info", "fraction", "param"]
+__all__ = ["GROUPS", "FieldInfo", "PointGrids", "area", "field_info", "fraction", "param"]
+
+#: The groups of parameters in the order in which they are shown, with their headings.
+GROUPS = {
+    "grid": "Point grid",
+    "filter": "Filters",
+    "typical": "Typical objects",
+    "masks": "Masks",
+    "crops": "Crops",
+    "output": "Output",
+}
 
 #: One grid of (x, y) points for each crop layer, in fractions (0 to 1) of the crop's width and height.
 PointGrids: TypeAlias = tuple[tuple[tuple[float, float], ...], ...]
@@ -34,7 +44,7 @@ class FieldInfo:
     title, help, unit : str
         Words for a form: a short title, an explanation in a sentence or two, the unit (may be empty).
     group : str
-        ``"grid"``, ``"filter"``, ``"typical"``, ``"masks"``, ``"crops"`` or ``"output"``.
+        One of `GROUPS`.
     minimum, maximum, step : float or None
         The closed range of allowed values and the step of a slider; None for fields without one.
     choices : tuple of str

@@ -13,6 +13,7 @@ from napari_sam2_automask._napari.settings.grid_edit import PointGridEdit
 from napari_sam2_automask._napari.settings.length_box import Measure
 from napari_sam2_automask.errors import SettingsError
 from napari_sam2_automask.settings.amg import AmgSettings, FieldInfo
+from napari_sam2_automask.settings.fields import GROUPS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -24,15 +25,6 @@ if TYPE_CHECKING:
 
 __all__ = ["SettingsForm", "ignore_stray_wheel"]
 
-#: The groups in the order of the form, with their headings.
-GROUPS = {
-    "grid": "Point grid",
-    "filter": "Filters",
-    "typical": "Typical objects",
-    "masks": "Masks",
-    "crops": "Crops",
-    "output": "Output",
-}
 #: Digits kept of what a slider says; its integer steps would otherwise give 0.6999.
 DIGITS = 4
 #: Width of the titles in pixels, the same in all groups so that the columns line up.
