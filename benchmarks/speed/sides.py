@@ -31,9 +31,9 @@ __all__ = ["SIDES"]
 _ENGINE = "napari_sam2_automask.engine"
 _OURS = {
     "encoder": [(f"{_ENGINE}.crop_features", "encode_together")],
-    "measure": [(f"{_ENGINE}.lowres.Resizer", "measure")],
-    "upscale": [(f"{_ENGINE}.upscaling.Upscaler", "logits")],
-    "transformer": [(f"{_ENGINE}.decoder.LowRankDecoder", "_transform")],
+    "measure": [(f"{_ENGINE}.decoder.mask_measures.Resizer", "measure")],
+    "upscale": [(f"{_ENGINE}.decoder.upscaling.Upscaler", "logits")],
+    "transformer": [(f"{_ENGINE}.decoder.low_rank.LowRankDecoder", "_transform")],
 }
 _AMG = "sam2.automatic_mask_generator"
 _META = {
