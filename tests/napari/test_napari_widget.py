@@ -196,6 +196,34 @@ def test_the_dock_closed_while_running(make_napari_viewer, qtbot, segmenter):
     viewer.layers.clear()
 
 
+def test_a_closed_widget_listens_to_nothing(make_napari_viewer, segmenter):
+    viewer = make_napari_viewer()
+    layer = viewer.add_image(IMAGE)
+    groups = (
+        viewer.events,
+        viewer.dims.events,
+        viewer.layers.events,
+        viewer.layers.selection.events,
+        layer.events,
+    )
+
+    def ours():
+        """Return what of this package is told of events."""
+        found = []
+        for emitter in (emitter for group in groups for emitter in group.emitters.values()):
+            for callback in emitter.callbacks:
+                owner = callback[0]() if isinstance(callback, tuple) else callback
+                module = getattr(owner, "__module__", "") or ""
+                if module.startswith("napari_sam2_automask"):
+                    found.append(callback)
+        return found
+
+    widget = dock(viewer, segmenter)
+    assert ours()
+    widget.shut_down()
+    assert not ours()
+
+
 def test_the_same_settings_replace_the_data(viewer, qtbot, segmenter):
     viewer.add_image(IMAGE)
     widget = dock(viewer, segmenter)

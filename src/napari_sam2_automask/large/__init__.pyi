@@ -1,3 +1,4 @@
+from . import background as background
 from .output.omezarr import Pyramid as Pyramid, open_levels as open_levels
 from .run import LargeResult as LargeResult, segment_large as segment_large
 from .source.sampling import contrast_of as contrast_of
