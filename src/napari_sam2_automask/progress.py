@@ -6,11 +6,13 @@ work by raising :class:`Cancelled`; what was done so far travels with that excep
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from time import monotonic
 from typing import Any, TypeAlias
 
-__all__ = ["Cancelled", "Progress", "ProgressCallback", "no_progress"]
+__all__ = ["Cancelled", "Progress", "ProgressCallback", "Throttled", "no_progress"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,3 +52,46 @@ class Cancelled(Exception):
 
 def no_progress(progress: Progress) -> None:
     """Take a progress report and do nothing with it."""
+
+
+class Throttled:
+    """Passes progress on, not more often than anyone can see.
+
+    Parameters
+    ----------
+    callback : callable
+        The receiver; what it raises passes through.
+    every : float
+        Seconds between two reports.
+    state : Progress
+        What `tick` passes on before anything was reported.
+
+    Attributes
+    ----------
+    state : Progress
+        What was reported last.
+    """
+
+    def __init__(self, callback: ProgressCallback, every: float, state: Progress) -> None:
+        self._callback, self._every = callback, every
+        self._told = -math.inf
+        self.state = state
+
+    def tell(self, state: Progress) -> None:
+        """Pass a report on at once."""
+        self.state = state
+        self._callback(state)
+        self._told = monotonic()
+
+    def report(self, state: Progress) -> None:
+        """Pass a report on, unless there was one a moment ago: then the next `tick` may."""
+        self.state = state
+        self.tick()
+
+    def tick(self) -> None:
+        """Repeat the last report where nothing is counted, so that the receiver can cancel.
+
+        May be called thousands of times a second.
+        """
+        if monotonic() - self._told >= self._every:
+            self.tell(self.state)

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
-from time import monotonic
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -27,7 +24,7 @@ from napari_sam2_automask.engine.points.fitting import object_points
 from napari_sam2_automask.engine.points.grid import Crop
 from napari_sam2_automask.engine.prompting import Answer, Asker
 from napari_sam2_automask.errors import MemoryBudgetError
-from napari_sam2_automask.progress import Cancelled, Progress, ProgressCallback
+from napari_sam2_automask.progress import Cancelled, Progress, ProgressCallback, Throttled
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,25 +52,6 @@ _TOO_SMALL = (
 )
 # Seconds between two reports of progress.
 _REPORT = 0.05
-
-
-@dataclass(slots=True)
-class _Reporter:
-    """Passes progress on, not more often than anyone can see."""
-
-    progress: ProgressCallback
-    state: Progress
-    last: float = -math.inf
-
-    def tick(self) -> None:
-        now = monotonic()
-        if now - self.last >= _REPORT:
-            self.progress(self.state)
-            self.last = monotonic()
-
-    def report(self, stage: str, done: int, total: int) -> None:
-        self.state = Progress(stage, done, total)
-        self.tick()
 
 
 class Proposal:
@@ -112,7 +90,7 @@ class Proposal:
         self._background = 0
         self._pace = pace_of(model, settings)
         self._choose_batch()
-        self._reporter = _Reporter(progress, Progress("encoder", 0, len(self._crops)))
+        self._reporter = Throttled(progress, _REPORT, Progress("encoder", 0, len(self._crops)))
         self._features_of = CropFeatures(view, crops, settings, self._pace, self._reporter.tick)
         side = 4 * self._network.sam_image_embedding_size
         self._grid = side, side
@@ -121,9 +99,9 @@ class Proposal:
         """Ask everything; what was found until then travels on a `Cancelled`."""
         try:
             for crop in self._crops:
-                self._reporter.report("encoder", crop.index, len(self._crops))
+                self._reporter.report(Progress("encoder", crop.index, len(self._crops)))
                 self._ask(crop)
-            self._reporter.progress(Progress("points", self._done, self._total))
+            self._reporter.tell(Progress("points", self._done, self._total))
         except Cancelled as cancelled:
             cancelled.candidates = self._result()
             raise
@@ -236,4 +214,4 @@ class Proposal:
 
     def _advance(self, prompts: int) -> None:
         self._done += prompts
-        self._reporter.report("points", self._done, self._total)
+        self._reporter.report(Progress("points", self._done, self._total))

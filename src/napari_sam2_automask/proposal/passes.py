@@ -7,7 +7,6 @@ widget, Python verbs and the tiles of large images all have it.
 from __future__ import annotations
 
 from dataclasses import replace
-from time import monotonic
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,7 +14,7 @@ import numpy as np
 from napari_sam2_automask.candidates.candidates import Candidates, Floor
 from napari_sam2_automask.candidates.pooling import pool, take
 from napari_sam2_automask.image.renderings import render
-from napari_sam2_automask.progress import Cancelled, Progress, ProgressCallback, no_progress
+from napari_sam2_automask.progress import Cancelled, Progress, ProgressCallback, Throttled, no_progress
 from napari_sam2_automask.proposal.gaps import (
     covered_pixels,
     gap_points,
@@ -86,12 +85,12 @@ def propose_view(
     """
     from napari_sam2_automask import engine
 
-    told = _Repeating(progress)
+    told = Throttled(progress, _PATIENCE, Progress("points", 0, 0))
     views = [shown for one in (view, *also) for shown in render(one, settings.renderings)]
     found: list[Candidates] = []
     try:
         for k, one in enumerate(views):
-            report = part(told, k, len(views))
+            report = part(told.tell, k, len(views))
             found.append(engine.propose(one, settings, model, progress=report, floor=floor, crops=crops))
         if settings.fill_gaps:
             found.append(_ask_gaps(view, found, settings, model, told, floor))
@@ -112,30 +111,12 @@ def propose_view(
         raise
 
 
-class _Repeating:
-    """Passes progress on, and repeats the last where nothing is counted, so that one can still cancel."""
-
-    def __init__(self, progress: ProgressCallback) -> None:
-        self._progress = progress
-        self._last = Progress("points", 0, 0)
-        self._told = monotonic()
-
-    def __call__(self, state: Progress) -> None:
-        self._last, self._told = state, monotonic()
-        self._progress(state)
-
-    def tick(self) -> None:
-        """May be called thousands of times a second."""
-        if monotonic() - self._told >= _PATIENCE:
-            self(self._last)
-
-
 def _ask_gaps(
     view: NDArray[np.uint8],
     first: list[Candidates],
     settings: AmgSettings,
     model: Model,
-    progress: _Repeating,
+    told: Throttled,
     floor: Floor | None,
 ) -> Candidates:
     """Ask the model again where no mask lies, at denser points; return what is new there."""
@@ -145,7 +126,7 @@ def _ask_gaps(
 
     found = pool(first)
     if settings.likeness > 0:
-        found = with_brightness(found, view, progress.tick)
+        found = with_brightness(found, view, told.tick)
     masks = select(found, settings)
     covered, boxes = covered_pixels(masks), found.crop_boxes
     points = gap_points(covered, first[0].prompts[1])
@@ -164,7 +145,7 @@ def _ask_gaps(
 
     def report(p: Progress) -> None:
         done, total = (p.done + before, p.total + before) if p.stage == "points" else (p.done, p.total)
-        progress(Progress(p.stage, done, total))
+        told.tell(Progress(p.stage, done, total))
 
     try:
         again = engine.propose(view, fitted, model, progress=report, floor=floor, crops=crops)

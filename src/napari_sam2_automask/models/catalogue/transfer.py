@@ -13,12 +13,13 @@ import os
 import re
 import shutil
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from napari_sam2_automask.errors import ModelError
 from napari_sam2_automask.models.catalogue.registry import HOME_VARIABLE, ModelEntry
 from napari_sam2_automask.models.catalogue.streaming import Answer, BrokenConnection, open_url
-from napari_sam2_automask.progress import Progress, ProgressCallback
+from napari_sam2_automask.progress import Progress, ProgressCallback, Throttled
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,7 +32,7 @@ _REPORT_EVERY = 0.05
 """Seconds between two progress reports, so that a fast line does not flood the receiver."""
 
 
-class Report:
+class Report(Throttled):
     """Passes bytes done on to a progress callable, not too often.
 
     Parameters
@@ -45,27 +46,16 @@ class Report:
     """
 
     def __init__(self, entry: ModelEntry, progress: ProgressCallback, stage: str = "download") -> None:
-        self._total = entry.bytes
-        self._progress = progress
-        self._stage = stage
-        self._next = 0.0
-        self.done = 0
+        super().__init__(progress, _REPORT_EVERY, Progress(stage, 0, entry.bytes))
 
     def reached(self, done: int) -> None:
-        """Report a new number of bytes."""
-        self.done = done
-        self.tick()
-
-    def tick(self) -> None:
-        """Report again what was reported last, so that the receiver can cancel."""
-        now = time.monotonic()
-        if now >= self._next or self.done == self._total:
-            self._next = now + _REPORT_EVERY
-            self._progress(Progress(self._stage, self.done, self._total))
+        """Report a new number of bytes; all of them at once."""
+        state = replace(self.state, done=done)
+        (self.tell if done == state.total else self.report)(state)
 
     def all_there(self, _: int = 0) -> None:
         """Report all bytes: they are there and being checked."""
-        self.reached(self._total)
+        self.reached(self.state.total)
 
 
 def fetch(entry: ModelEntry, part: Path, report: Report) -> None:
