@@ -81,7 +81,7 @@ def write_summary(path: Path, results: Sequence[FileResult], useless: Mapping[Pa
     rows += [(source, "", "failed", 0, 0.0, why) for source, why in useless.items()]
 
     def write(file: IO[bytes]) -> None:
-        text = io.TextIOWrapper(file, encoding="utf-8", newline="")
+        text = io.TextIOWrapper(file, encoding="utf-8", errors="surrogateescape", newline="")
         table = csv.writer(text)
         table.writerow(("image", "plane", "status", "objects", "seconds", "message"))
         table.writerows(rows)

@@ -3,6 +3,8 @@
 # No `from __future__ import annotations`: typer reads the annotations at run time.
 import logging
 import sys
+import traceback
+from io import TextIOWrapper
 from typing import Annotated
 
 import typer
@@ -22,6 +24,9 @@ from napari_sam2_automask.settings.presets import PRESETS
 
 __all__ = ["app", "main"]
 
+#: Taken anywhere on the command line.
+DEBUG = "--debug"
+
 app = typer.Typer(
     name="sam2-automask",
     help="Segment everything in images with SAM 2, as the napari plugin does.",
@@ -35,15 +40,35 @@ app.add_typer(runs_app, name="runs")
 
 
 def main() -> None:
-    """Run the command line: an error a person can mend is one line and exit code 1."""
+    """Run the command line: whatever goes wrong is one line and exit code 1; --debug shows where it did."""
     # tifffile logs what it stumbles over in damaged files; our one line says it.
     logging.getLogger("tifffile").setLevel(logging.CRITICAL)
+    for stream in (sys.stdout, sys.stderr):
+        # A name that the terminal's encoding cannot show must not end a run of many images.
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     wait_patiently()
+    arguments = [argument for argument in sys.argv[1:] if argument != DEBUG]
     try:
-        app()
-    except AutomaskError as error:
-        complain(f"error: {error}")
+        app(arguments)
+    except Exception as error:
+        if DEBUG in sys.argv[1:]:
+            traceback.print_exc()
+        complain(f"error: {_told(error)}")
         sys.exit(1)
+
+
+def _told(error: Exception) -> str:
+    """Say what went wrong; of what nobody foresaw also what to do."""
+    if isinstance(error, AutomaskError):
+        return str(error)
+    if isinstance(error, MemoryError):
+        return "memory does not suffice: close other programs, or give smaller images"
+    reason = next(iter(str(error).splitlines()), "")
+    return (
+        f"it failed in a way that was not foreseen ({type(error).__name__}: {reason}): run it again with "
+        f"{DEBUG}, and report what it says"
+    )
 
 
 def _version(wanted: bool) -> None:
@@ -56,6 +81,9 @@ def _version(wanted: bool) -> None:
 def _common(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+    debug: Annotated[
+        bool, typer.Option(DEBUG, help="After an error, show where in the program it came from.")
     ] = False,
 ) -> None:
     pass

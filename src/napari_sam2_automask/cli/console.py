@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Self
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     DownloadColumn,
@@ -19,7 +20,7 @@ from rich.progress import (
 if TYPE_CHECKING:
     from napari_sam2_automask.progress import Progress
 
-__all__ = ["ERR", "OUT", "ByteProgress", "WorkProgress", "complain", "say"]
+__all__ = ["ERR", "OUT", "ByteProgress", "WorkProgress", "complain", "plain", "say"]
 
 OUT = Console()
 ERR = Console(stderr=True)
@@ -29,12 +30,17 @@ _STAGES = {"encoder": "reading the image", "points": "points", "select": "select
 
 def say(text: str) -> None:
     """Print a line to standard output, never wrapped."""
-    OUT.print(text, markup=False, highlight=False, soft_wrap=True)
+    OUT.print(plain(text), markup=False, highlight=False, soft_wrap=True)
 
 
 def complain(text: str) -> None:
     """Print a line to standard error, never wrapped."""
-    ERR.print(" ".join(text.split("\n")), markup=False, highlight=False, soft_wrap=True)
+    ERR.print(plain(" ".join(text.split("\n"))), markup=False, highlight=False, soft_wrap=True)
+
+
+def plain(text: str) -> str:
+    """Return a text whose characters only show: names of files may hold what steers a terminal."""
+    return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text)
 
 
 class _Bar:
@@ -92,7 +98,7 @@ class WorkProgress(_Bar):
 
     def start(self, name: str) -> None:
         """Show that an image starts."""
-        self._rich.update(self._images, description=name)
+        self._rich.update(self._images, description=escape(plain(name)))
         self._rich.reset(self._inside, total=None, description="")
 
     def advance(self) -> None:
