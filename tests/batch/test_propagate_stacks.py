@@ -16,7 +16,7 @@ from video_network import video_model
 from napari_sam2_automask.batch.job_task import JobTask
 from napari_sam2_automask.batch.planning import Wanted, plan
 from napari_sam2_automask.batch.running import run
-from napari_sam2_automask.cli.app import app
+from napari_sam2_automask.cli.commands import app
 from napari_sam2_automask.errors import AutomaskError
 from napari_sam2_automask.replay.replaying import replay
 from napari_sam2_automask.settings.along import Along

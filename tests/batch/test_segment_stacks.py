@@ -10,7 +10,7 @@ import pytest
 import tifffile
 from stack_kit import SHAPE, find_spots, invoke, message, spots
 
-from napari_sam2_automask.cli.app import main
+from napari_sam2_automask.cli.commands import main
 from napari_sam2_automask.errors import ImageError, SettingsError
 from napari_sam2_automask.files.pixel_size import pixel_size_of
 from napari_sam2_automask.files.stack_file import open_stack

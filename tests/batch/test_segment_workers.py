@@ -22,7 +22,7 @@ from napari_sam2_automask.batch.finding import find_images
 from napari_sam2_automask.batch.job_task import JobTask
 from napari_sam2_automask.batch.planning import Wanted, plan
 from napari_sam2_automask.batch.running import run as run_all
-from napari_sam2_automask.cli.app import app
+from napari_sam2_automask.cli.commands import app
 from napari_sam2_automask.errors import AutomaskError, ModelError, OutputError, SettingsError
 from napari_sam2_automask.settings.along import Along
 from napari_sam2_automask.settings.presets import PRESETS

@@ -10,7 +10,7 @@ from filelock import FileLock
 from large_images import cells, segment_tile
 from typer.testing import CliRunner
 
-from napari_sam2_automask.cli.app import app
+from napari_sam2_automask.cli.commands import app
 from napari_sam2_automask.errors import AutomaskError
 from napari_sam2_automask.large import tile_segmenter
 from napari_sam2_automask.large.output.omezarr import open_levels, read_attributes

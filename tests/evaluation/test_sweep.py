@@ -146,6 +146,6 @@ def test_the_command_writes_a_sheet_a_table_and_layers(proposals, tmp_path, monk
 def invoke(*arguments):
     from typer.testing import CliRunner
 
-    from napari_sam2_automask.cli.app import app
+    from napari_sam2_automask.cli.commands import app
 
     return CliRunner().invoke(app, [str(argument) for argument in arguments])

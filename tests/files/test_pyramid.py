@@ -11,7 +11,7 @@ import tifffile
 from pyramid_factory import levels_of, write_tiff, write_zarr
 from typer.testing import CliRunner
 
-from napari_sam2_automask.cli import app
+from napari_sam2_automask import cli
 from napari_sam2_automask.errors import ImageError
 from napari_sam2_automask.files.opening import level_shapes
 from napari_sam2_automask.files.pyramid import nearest_level, place_level, steps_between
@@ -35,7 +35,7 @@ def path(request, tmp_path):
 
 
 def command(*words):
-    return CliRunner().invoke(app.app, [str(word) for word in words])
+    return CliRunner().invoke(cli.app, [str(word) for word in words])
 
 
 @pytest.mark.parametrize(

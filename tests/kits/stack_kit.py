@@ -7,7 +7,7 @@ from candidate_factory import Blob, make_candidates
 from typer.testing import CliRunner
 
 from napari_sam2_automask.candidates.candidates import Floor
-from napari_sam2_automask.cli.app import app
+from napari_sam2_automask.cli.commands import app
 from napari_sam2_automask.errors import AutomaskError
 
 SHAPE = (48, 64)

@@ -13,10 +13,9 @@ import tifffile
 from napari_kit import Watcher, copied, dock, finish, labels_of, live_result, move, run
 from typer.testing import CliRunner
 
-from napari_sam2_automask import paint, select
+from napari_sam2_automask import cli, paint, select
 from napari_sam2_automask._napari.run.engine_segmenter import EngineSegmenter
 from napari_sam2_automask._napari.run.place_result import RECORD_KEY
-from napari_sam2_automask.cli import app
 from napari_sam2_automask.progress import no_progress
 from napari_sam2_automask.record.environment import json_ready
 from napari_sam2_automask.settings.presets import PRESETS
@@ -361,7 +360,7 @@ def test_the_command_repeats_an_axis_and_says_that_it_cannot_repeat_layers(
     widget.run()
     finish(qtbot, widget, timeout=60_000)
     layer = labels_of(viewer)[-1]
-    result = CliRunner().invoke(app.app, words)
+    result = CliRunner().invoke(cli.app, words)
     assert result.exit_code == 0, result.output
     (written,) = (tmp_path / "results").glob("*labels.tif")
     np.testing.assert_array_equal(tifffile.imread(written), layer.data[1])
@@ -409,7 +408,7 @@ def test_a_record_is_replayed_from_the_files_of_the_channels(
     path.write_text(json.dumps(json_ready(layer.metadata[RECORD_KEY])))
 
     def replayed(*more):
-        result = CliRunner().invoke(app.app, ["replay", *map(str, (*more, "--out", tmp_path / "again"))])
+        result = CliRunner().invoke(cli.app, ["replay", *map(str, (*more, "--out", tmp_path / "again"))])
         labels = tmp_path / "again" / "result.labels.tif"
         return result, tifffile.imread(labels) if labels.exists() else None
 

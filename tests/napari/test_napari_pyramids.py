@@ -12,10 +12,10 @@ from napari_kit import QUICK, ObedientSegmenter, Watcher, copied, dock, finish, 
 from pyramid_factory import levels_of, write_tiff, write_zarr
 from typer.testing import CliRunner
 
+from napari_sam2_automask import cli
 from napari_sam2_automask._napari.background.spec_of_request import checked, large_spec
 from napari_sam2_automask._napari.run.engine_segmenter import EngineSegmenter
 from napari_sam2_automask._napari.run.place_result import RECORD_KEY
-from napari_sam2_automask.cli import app
 from napari_sam2_automask.errors import ImageError
 from napari_sam2_automask.record.environment import json_ready
 from napari_sam2_automask.settings.presets import PRESETS
@@ -203,13 +203,13 @@ def test_a_record_of_a_level_is_replayed(make_napari_viewer, qtbot, monkeypatch,
     assert labels.data.any()
     record = tmp_path / "result.record.json"
     record.write_text(json.dumps(json_ready(labels.metadata[RECORD_KEY])))
-    done = CliRunner().invoke(app.app, ["replay", str(record), "--out", str(tmp_path / "again")])
+    done = CliRunner().invoke(cli.app, ["replay", str(record), "--out", str(tmp_path / "again")])
     assert done.exit_code == 0, (done.output, done.exception)
     np.testing.assert_array_equal(tifffile.imread(tmp_path / "again" / "result.labels.tif"), labels.data)
     # The command that is copied gives the same.
     words = shlex.split(copied(widget.copies.command))[1:]
     words[words.index("--out") + 1] = str(tmp_path / "command")
-    done = CliRunner().invoke(app.app, words)
+    done = CliRunner().invoke(cli.app, words)
     assert done.exit_code == 0, (done.output, done.exception)
     (written,) = (tmp_path / "command").glob("*.labels.tif")
     np.testing.assert_array_equal(tifffile.imread(written), labels.data)

@@ -10,8 +10,8 @@ import tifffile
 from napari_kit import QUICK, ObedientSegmenter, copied, dock, finish
 from typer.testing import CliRunner
 
+from napari_sam2_automask import cli
 from napari_sam2_automask._napari.run.engine_segmenter import EngineSegmenter
-from napari_sam2_automask.cli import app
 from napari_sam2_automask.settings.presets import PRESETS, resolve_settings
 
 
@@ -116,7 +116,7 @@ def test_the_command_gives_the_same_labels(
     labels = viewer.layers[-1].data
     labels = labels[1] if labels.ndim == 3 else labels
     assert labels.any(), widget.run_panel.status.text()
-    result = CliRunner().invoke(app.app, words)
+    result = CliRunner().invoke(cli.app, words)
     assert result.exit_code == 0, result.output
     (written,) = (tmp_path / "results").glob("*labels.tif")
     np.testing.assert_array_equal(tifffile.imread(written), labels)

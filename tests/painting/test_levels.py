@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from napari_sam2_automask import AmgSettings, paint, select
 from napari_sam2_automask.batch.finding import find_images
-from napari_sam2_automask.cli.app import app
+from napari_sam2_automask.cli.commands import app
 from napari_sam2_automask.errors import SettingsError
 from napari_sam2_automask.evaluation.sweeping import settings_of_sweep
 from napari_sam2_automask.files.coco import to_coco

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 import tifffile
 
+from napari_sam2_automask import cli
 from napari_sam2_automask.api import segment
-from napari_sam2_automask.cli import app
 from napari_sam2_automask.errors import AutomaskError, ImageError, ModelError, SettingsError
 from napari_sam2_automask.models import load_model
 from napari_sam2_automask.settings.amg import AmgSettings
@@ -150,7 +150,7 @@ def run(capsys, monkeypatch, *arguments):
     """Run the command line in this process; return the exit code and the lines on standard error."""
     monkeypatch.setattr(sys, "argv", ["sam2-automask", *map(str, arguments)])
     with pytest.raises(SystemExit) as exited:
-        app.main()
+        cli.main()
     lines = [line for line in capsys.readouterr().err.splitlines() if line.strip()]
     return exited.value.code, lines
 

@@ -10,7 +10,7 @@ import tifffile
 from typer.testing import CliRunner
 
 from napari_sam2_automask.candidates.candidates import Floor
-from napari_sam2_automask.cli.app import app
+from napari_sam2_automask.cli.commands import app
 from napari_sam2_automask.errors import AutomaskError, ImageError, ModelError, SettingsError
 from napari_sam2_automask.files.reading import read_image
 from napari_sam2_automask.models import load_model

@@ -11,9 +11,9 @@ import tifffile
 from napari_kit import dock, finish, labels_of
 from typer.testing import CliRunner
 
+from napari_sam2_automask import cli
 from napari_sam2_automask._napari.run.engine_segmenter import EngineSegmenter
 from napari_sam2_automask._napari.run.place_result import RECORD_KEY
-from napari_sam2_automask.cli import app
 from napari_sam2_automask.errors import SettingsError
 from napari_sam2_automask.image.region import Region
 from napari_sam2_automask.record.environment import json_ready
@@ -47,7 +47,7 @@ def test_labels_and_table_are_those_of_the_viewer(
     record.write_text(json.dumps(json_ready(layer.metadata[RECORD_KEY])))
     for _ in range(2):  # what was written can be replayed as well
         out = tmp_path / "again"
-        result = CliRunner().invoke(app.app, ["replay", str(record), "--out", str(out)])
+        result = CliRunner().invoke(cli.app, ["replay", str(record), "--out", str(out)])
         assert result.exit_code == 0, (result.output, result.exception)
         labels = tifffile.imread(out / "result.labels.tif")
         np.testing.assert_array_equal(labels, layer.data)
@@ -62,7 +62,7 @@ def test_labels_and_table_are_those_of_the_viewer(
         (out / "result.record.json").rename(record)
         record = record.rename(tmp_path / "result.record.json")
     tifffile.imwrite(tmp_path / "cells.tif", IMAGE[:40])
-    result = CliRunner().invoke(app.app, ["replay", str(record), "--out", str(out)])
+    result = CliRunner().invoke(cli.app, ["replay", str(record), "--out", str(out)])
     assert result.exit_code == 1
 
 

@@ -11,9 +11,9 @@ import tifffile
 from napari_kit import QUICK, dock, finish, labels_of
 from typer.testing import CliRunner
 
+from napari_sam2_automask import cli
 from napari_sam2_automask._napari.run.engine_segmenter import EngineSegmenter
 from napari_sam2_automask._napari.run.place_result import RECORD_KEY
-from napari_sam2_automask.cli import app
 from napari_sam2_automask.record.environment import json_ready
 from napari_sam2_automask.settings.presets import PRESETS
 
@@ -44,7 +44,7 @@ def again(tmp_path, layer):
     record.write_text(json.dumps(json_ready(layer.metadata[RECORD_KEY])))
     out = tmp_path / "again"
     for _ in range(2):  # what was written can be replayed as well
-        done = CliRunner().invoke(app.app, ["replay", str(record), "--out", str(out)])
+        done = CliRunner().invoke(cli.app, ["replay", str(record), "--out", str(out)])
         assert done.exit_code == 0, (done.output, done.exception)
         record.write_bytes((out / "result.record.json").read_bytes())
     assert "the same labels" in done.output
@@ -118,7 +118,7 @@ def test_other_pixels_are_refused(start, qtbot, tmp_path):
     record = tmp_path / "result.record.json"
     record.write_text(json.dumps(json_ready(layer.metadata[RECORD_KEY])))
     tifffile.imwrite(tmp_path / "stack.tif", STACK + 1, photometric="minisblack")
-    done = CliRunner().invoke(app.app, ["replay", str(record), "--out", str(tmp_path / "again")])
+    done = CliRunner().invoke(cli.app, ["replay", str(record), "--out", str(tmp_path / "again")])
     assert done.exit_code == 1
     assert "are not those of the record" in str(done.exception)
     assert not (tmp_path / "again").exists()

@@ -10,7 +10,7 @@ import tifffile
 from typer.testing import CliRunner
 
 from napari_sam2_automask import AmgSettings
-from napari_sam2_automask.cli.app import app
+from napari_sam2_automask.cli.commands import app
 from napari_sam2_automask.cli.settings_options import choose_settings
 from napari_sam2_automask.errors import SettingsError
 from napari_sam2_automask.files.reading import read_image
