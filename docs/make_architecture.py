@@ -8,6 +8,7 @@ exits with 1 if anything is out of date (a test does that).
 
 from __future__ import annotations
 
+import re
 import sys
 import tomllib
 from typing import TYPE_CHECKING
@@ -43,22 +44,27 @@ def figures(house: House) -> str:
     )
 
 
-def rooms_table(house: House) -> str:
-    """Return a row for each room, from the top floor to the lowest."""
+def rooms_table(house: House, page: str) -> str:
+    """Return a row for each room, from the top floor to the lowest; `page` is the page as it was."""
     rows = ["| floor | room | what it is | lines, about |", "|---:|---|---|---:|"]
     for floor in range(max(house.floors.values()), 0, -1):
         for room in house.on_floor(floor):
             path = files_of(house.package, room)[0]
             shown = path.parent if path.name == "__init__.py" else path
             link = f"[`{shown.name}{'/' if shown.is_dir() else ''}`](../{shown.relative_to(ROOT).as_posix()})"
-            rows.append(f"| {floor} | {link} | {house.words[room]} | {_rounded(house.lines[room])} |")
+            told = re.search(rf"\| {re.escape(link)} \|.*\| ([\d,]+) \|$", page, flags=re.MULTILINE)
+            before = int(told[1].replace(",", "")) if told else 0
+            rows.append(f"| {floor} | {link} | {house.words[room]} | {_about(house.lines[room], before):,} |")
     return "\n".join(rows)
 
 
-def _rounded(lines: int) -> str:
-    """Return a number to two digits, so that the page does not change with every line of code."""
+def _about(lines: int, before: int) -> int:
+    """Return a number to two digits; what was said before, if that is right to a tenth.
+
+    So the page does not change with every line of code.
+    """
     step = 10 ** max(len(str(lines)) - 2, 0)
-    return f"{round(lines / step) * step:,}"
+    return before if abs(lines - before) <= lines / 10 else round(lines / step) * step
 
 
 def contracts() -> str:
@@ -72,10 +78,10 @@ def updated(page: str, houses: Mapping[str, House]) -> str:
     core, widget = houses[PACKAGE], houses[WIDGET]
     parts = {
         "figures": f"{figures(core)}.",
-        "rooms": rooms_table(core),
+        "rooms": rooms_table(core, page),
         "contracts": contracts(),
         "widget figures": f"{figures(widget)}.",
-        "widget rooms": rooms_table(widget),
+        "widget rooms": rooms_table(widget, page),
     }
     for name, text in parts.items():
         start, end = f"<!-- {name}: made by make_architecture.py -->", f"<!-- end of {name} -->"

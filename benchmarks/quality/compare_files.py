@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ import pandas as pd
 import tifffile
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
 #: Names in JSON of what is another in every run: when it was, how long it took, in which process.
@@ -74,6 +76,14 @@ def compare(old: Path, new: Path, same: dict[str, str]) -> Comparison:
     return result
 
 
+def summed_up(differences: Sequence[str]) -> list[str]:
+    """Return the first of all that differ alike but for numbers and file, and how many more there are."""
+    kinds: dict[str, list[str]] = {}
+    for line in differences:
+        kinds.setdefault(re.sub(r"(?<!\w)\d[\d.,e-]*", "0", line.partition(": ")[2]), []).append(line)
+    return [f"{one}{f' (and {len(more)} more like it)' if more else ''}" for one, *more in kinds.values()]
+
+
 def _differences(name: Path, old: bytes, new: bytes, same: dict[str, str]) -> list[str]:
     if old == new:
         return []
@@ -114,17 +124,17 @@ def _json_differences(place: str, old: Any, new: Any) -> list[str]:
     if type(old) is not type(new):
         return [f"{place}: {_short(old)} became {_short(new)}"]
     if isinstance(old, dict):
-        if list(old) != list(new):
-            gone, came = [k for k in old if k not in new], [k for k in new if k not in old]
-            said = f"without {gone}, with {came}" if gone or came else "in another order"
-            return [f"{place or 'all'}: names {said}"]
-        return [line for k in old for line in _json_differences(f"{place}.{k}".lstrip("."), old[k], new[k])]
-    if isinstance(old, list) and len(old) == len(new):
-        return [
-            line
-            for k, (a, b) in enumerate(zip(old, new, strict=True))
-            for line in _json_differences(f"{place}[{k}]", a, b)
+        gone, came = [k for k in old if k not in new], [k for k in new if k not in old]
+        out = [f"{place or 'all'}: names without {gone}, with {came}"] if gone or came else []
+        if not out and list(old) != list(new):
+            out = [f"{place or 'all'}: names in another order"]
+        both = [k for k in old if k in new]
+        return out + [
+            line for k in both for line in _json_differences(f"{place}.{k}".lstrip("."), old[k], new[k])
         ]
+    if isinstance(old, list) and len(old) == len(new):
+        both = enumerate(zip(old, new, strict=True))
+        return [line for k, (a, b) in both for line in _json_differences(f"{place}[{k}]", a, b)]
     return [] if old == new else [f"{place}: {_short(old)} became {_short(new)}"]
 
 
@@ -143,9 +153,19 @@ def _table_differences(old: bytes, new: bytes) -> list[str]:
     for column in a.columns:
         rows = np.flatnonzero(a[column].to_numpy() != b[column].to_numpy())
         if len(rows):
-            first = f"{a[column][rows[0]]} became {b[column][rows[0]]}"
-            out.append(f"column {column}: {len(rows)} of {len(a)} rows, such as {first}")
+            x, y = a[column].iloc[rows], b[column].iloc[rows]
+            said = f"such as {x.iloc[0]} became {y.iloc[0]}{_apart(x, y)}"
+            out.append(f"column {column}: {len(rows)} of {len(a)} rows, {said}")
     return out or ["the same table, written differently"]
+
+
+def _apart(old: pd.Series, new: pd.Series) -> str:
+    """Return how far numbers are apart at most, in words; nothing if they are no numbers."""
+    x, y = (pd.to_numeric(values, errors="coerce").to_numpy(np.float64) for values in (old, new))
+    if not (np.isfinite(x) & np.isfinite(y)).all():
+        return ""
+    most = np.abs(x - y).max()
+    return f", by {most:.1g} at most" if most else ", the same numbers"
 
 
 def _image_differences(old: np.ndarray, new: np.ndarray) -> list[str]:

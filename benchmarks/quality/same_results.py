@@ -12,8 +12,9 @@ own, with this Python and its own src/ on the path:
 - replay: image and stack (which it needs) again from their records;
 - live: labels and tables as sliders move, with a sample.
 
-Prints what was compared and every difference; exits with 1 if there is one. Files are compared as
-compare_files.py says. Inputs are generated or come with the package, the model is the bundled one.
+Prints what was compared and how it differs, what is alike in several files once (the JSON holds each); exits
+with 1 if anything differs. Files are compared as compare_files.py says. Inputs are generated or come with the
+package, the model is the bundled one.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ import tifffile
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from benchmarks.quality.compare_files import compare
+from benchmarks.quality.compare_files import compare, summed_up
 
 PACKAGE = "napari_sam2_automask"
 CLI = ["-m", f"{PACKAGE}.cli"]
@@ -107,7 +108,8 @@ def live_table(labels: np.ndarray, live: Any, settings: Any, image: np.ndarray) 
     """Return the table that the layer gets while sliders move, by whatever name this checkout has it."""
     table, facts = first_of("painting.table:object_table"), first_of("painting.table:Facts")
     if table is not None:
-        return table(labels, facts.of_candidates(live.candidates, settings), image=image)
+        masks = {row + 1: placed for row, placed in live.shown.items()}
+        return table(labels, facts.of_candidates(live.candidates, settings, masks), image=image)
     table = first_of("_napari.live.live_table:live_table", "_napari.live_table:live_table")
     if table is not None:
         return table(labels, live.candidates, settings, image=image)
@@ -187,7 +189,7 @@ def _compare(old: Path, new: Path, folder: Path, arguments: argparse.Namespace) 
     for name, files in found.files.items():
         print(f"{name:20} {files:5} files {found.size[name]:12,} bytes")
     print(f"{'in all':20} {found.files.total():5} files {found.size.total():12,} bytes")
-    print("\n".join([f"{len(found.differences)} differences", *found.differences]))
+    print("\n".join([f"{len(found.differences)} differences", *summed_up(found.differences)]))
     if arguments.json:
         told = {"old": str(old), "new": str(new), "files": found.files, "bytes": found.size}
         arguments.json.write_text(json.dumps({**told, "differences": found.differences}, indent=1))

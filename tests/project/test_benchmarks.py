@@ -63,5 +63,11 @@ def test_results_are_compared_apart_from_times_and_paths(tmp_path):
         "step/new.txt: the old checkout wrote no such file",
         "step/old.txt: the new checkout wrote no such file",
         "step/other.json: objects[1]: 5 became 7",
-        "step/table.csv: column area: 1 of 1 rows, such as 12 became 12.0",
+        "step/table.csv: column area: 1 of 1 rows, such as 12 became 12.0, the same numbers",
+    ]
+    assert files.summed_up(
+        ["a.csv: 3 rows became 4", "b.csv: 10 rows became 2", "c.json: x: 1 became 2"]
+    ) == [
+        "a.csv: 3 rows became 4 (and 1 more like it)",
+        "c.json: x: 1 became 2",
     ]
