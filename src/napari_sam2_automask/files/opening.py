@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-__all__ = ["check_level", "guess_axes", "level_shapes", "missing_chunks", "open_file"]
+__all__ = ["check_level", "level_shapes", "missing_chunks", "open_file"]
 
 
 def open_file(path: Path, level: int = 0, series: int = 0) -> tuple[Any, str]:
@@ -164,11 +164,3 @@ def missing_chunks(array: Any) -> int:
     total = int(np.prod([-(-n // s) for n, s in zip(array.shape, shards or array.chunks, strict=True)]))
     stored = array._nshards_initialized() if shards else array.nchunks_initialized
     return int(total - stored)
-
-
-def guess_axes(shape: tuple[int, ...], dtype: Any) -> str:
-    """Return the axes of an array of which nothing is known but its shape and dtype."""
-    colour = len(shape) >= 3 and shape[-1] in (3, 4) and np.dtype(dtype) == np.uint8
-    axes = "YXS" if colour else "YX"
-    # Lower-case letters are planes of no known meaning.
-    return "abcdefgh"[: len(shape) - len(axes)] + axes if len(shape) >= len(axes) else "?" * len(shape)

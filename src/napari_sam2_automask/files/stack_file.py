@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_sam2_automask.errors import ImageError
-from napari_sam2_automask.files.opening import guess_axes, open_file
+from napari_sam2_automask.files.opening import open_file
 from napari_sam2_automask.files.pixel_size import PixelSize, pixel_size_of
 from napari_sam2_automask.files.pyramid import pixel_size_at, steps_of
 from napari_sam2_automask.files.series import count_series
+from napari_sam2_automask.image.axes import check_axes, cut, guess_axes
 from napari_sam2_automask.image.pick import POSITIONS, Pick
 from napari_sam2_automask.image.picture import LoadedImage
 from napari_sam2_automask.image.projection import project_planes
@@ -107,18 +108,13 @@ class Stack:
 
     def _plane(self, place: dict[str, int], pick: Pick) -> NDArray[Any]:
         if pick.project is None:
-            return self._slice(place)
+            return cut(self.array, self.axes, place)
         axis = self._projected(
             "".join(a for a in self.axes if a not in "YXSC" or (a == "C" and "C" not in place))
         )
         assert axis is not None
-        planes = (self._slice({**place, axis: k}) for k in range(self._length(axis)))
+        planes = (cut(self.array, self.axes, {**place, axis: k}) for k in range(self._length(axis)))
         return project_planes(planes, pick.project)
-
-    def _slice(self, place: dict[str, int]) -> NDArray[Any]:
-        pixels = np.asarray(self.array[tuple(place.get(axis, slice(None)) for axis in self.axes)])
-        left = [axis for axis in self.axes if axis not in place]
-        return np.transpose(pixels, [left.index(axis) for axis in "YXS" if axis in left])
 
     def _projected(self, left: str) -> str | None:
         left = "".join(axis for axis in left if axis not in POSITIONS)
@@ -180,14 +176,7 @@ def open_stack(
         )
     array, found = open_file(path, level, series or 0)
     wanted = axes.upper() or found or guess_axes(array.shape, array.dtype)
-    shape = "x".join(map(str, array.shape))
-    if len(wanted) != len(array.shape) or len(set(wanted)) != len(wanted) or not {"Y", "X"} <= set(wanted):
-        raise ImageError(
-            f"axes {wanted!r} do not fit {path}, whose shape is {shape}: give one letter for each axis "
-            "(such as ZYX, TCYX or YXS), Y and X among them"
-        )
-    if "S" in wanted and array.shape[wanted.index("S")] not in (3, 4):
-        raise ImageError(f"axis S of {path} ({wanted} {shape}) is not 3 or 4 colours: call it C in --axes")
+    check_axes(wanted, array.shape, path)
     size = size or pixel_size_of(path, series or 0)
     if level:
         size = pixel_size_at(size, steps_of(path, level, series or 0, wanted))

@@ -1,3 +1,4 @@
+from .axes import check_axes as check_axes, cut as cut, guess_axes as guess_axes
 from .channels import (
     BLENDINGS as BLENDINGS,
     Look as Look,

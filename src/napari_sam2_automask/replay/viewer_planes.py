@@ -10,10 +10,11 @@ import numpy as np
 from napari_sam2_automask.errors import ImageError, SettingsError
 from napari_sam2_automask.files.opening import open_file
 from napari_sam2_automask.files.reading import read_image
+from napari_sam2_automask.image.axes import cut, plane_shape, shown_axes
 from napari_sam2_automask.image.projection import project_planes
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -77,13 +78,12 @@ class ViewerCut:
         array = self._open(file)
         if array is None or number >= len(self.planes):
             return None
-        own = [*self.rows_columns, *([] if self.channel_axis is None else [self.channel_axis])]
-        others = [axis for axis in range(len(self.shape)) if axis not in own]
-        counts = [self.shape[axis] for axis in others]
+        axes = shown_axes(len(self.shape), *self.rows_columns, self.channel_axis)
+        others, counts = [axis for axis in axes if axis not in "YXS"], plane_shape(axes, self.shape)
         places = list(np.ndindex(*counts)) if self.projected else [self.planes[number]]
         if len(places[0]) != len(others) or any(np.greater_equal(places[0], counts)):
             return None
-        pictures = (self._cut(array, dict(zip(others, place, strict=True))) for place in places)
+        pictures = (cut(array, axes, dict(zip(others, place, strict=True))) for place in places)
         return project_planes(pictures, self.projected) if self.projected else next(pictures)
 
     def _open(self, file: Path) -> Any | None:
@@ -97,17 +97,8 @@ class ViewerCut:
             except ImageError:
                 return None
         shape = tuple(int(n) for n in array.shape)
-        return array if self.shape in (shape, shape[:-1]) else None
-
-    def _cut(self, array: Any, place: Mapping[int, int]) -> NDArray[Any]:
-        """Return the pixels at a place: rows and columns as they were shown, channels last."""
-        whole = tuple(place.get(axis, slice(None)) for axis in range(len(self.shape)))
-        pixels = np.asarray(array[whole])
-        if self.channel_axis is not None:
-            left = [axis for axis in range(len(self.shape)) if axis not in place]
-            pixels = np.moveaxis(pixels, left.index(self.channel_axis), -1)
-        rows, columns = self.rows_columns
-        return pixels.swapaxes(0, 1) if rows > columns else pixels
+        fits = shape == self.shape or (shape[:-1] == self.shape and self.channel_axis is None)
+        return array if fits else None
 
     def stacked(self, files: Sequence[Path], number: int) -> NDArray[Any] | None:
         """Return a picture whose channels are on the last axis, from one file or from one for each."""

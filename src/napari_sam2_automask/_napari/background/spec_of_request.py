@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_sam2_automask.errors import ImageError, OutputError
+from napari_sam2_automask.image.axes import cut, guess_axes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -121,7 +122,7 @@ def checked(spec: LargeSpec, source: ImageSource) -> LargeSpec:
     ImageError
         If the file cannot be read, or holds another image than the layer.
     """
-    from napari_sam2_automask.files.opening import guess_axes, open_file
+    from napari_sam2_automask.files.opening import open_file
 
     array, found = open_file(Path(spec.image), spec.level)
     axes = found or guess_axes(array.shape, array.dtype)
@@ -171,18 +172,9 @@ def _plane_letters(source: ImageSource) -> str:
 
 def _patch(array: Any, axes: str, source: ImageSource, channel: int = 0) -> NDArray[Any]:
     """Return the pixels around the middle of the current plane."""
-    place = iter(source.index)
-    rows, columns = (n // 2 for n in source.plane_shape)
-    middle = {"Y": rows, "X": columns}
-    cuts: list[Any] = []
-    for axis in axes:
-        if axis in middle:
-            cuts.append(slice(max(0, middle[axis] - PATCH // 2), middle[axis] + PATCH // 2))
-        elif axis == "S":
-            cuts.append(slice(None))
-        else:
-            cuts.append(channel if axis == "C" else next(place))
-    return np.asarray(array[tuple(cuts)])
+    rows, columns = (slice(max(0, n // 2 - PATCH // 2), n // 2 + PATCH // 2) for n in source.plane_shape)
+    planes = dict(zip((axis for axis in axes if axis not in "YXSC"), source.index, strict=True))
+    return cut(array, axes, {**planes, "C": channel, "Y": rows, "X": columns})
 
 
 def _is_float(array: NDArray[Any]) -> bool:

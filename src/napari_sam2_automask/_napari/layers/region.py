@@ -82,7 +82,7 @@ def region_of_labels(labels: Labels, source: ImageSource) -> Region:
     """
     data = level_data(labels)
     if tuple(data.shape) == source.shape:
-        data = source.oriented(np.asarray(data[source.slices(source.index)]))
+        data = source.cut(data, source.index)
     elif source.level and tuple(data.shape) in (source.full_shape, source.full_plane_shape):
         data = _coarse(data, source)
     elif tuple(data.shape) != source.plane_shape:
@@ -116,7 +116,7 @@ def _coarse(mask: Any, source: ImageSource) -> NDArray[Any]:
     if len(mask.shape) > 2:
         where = [pyramid.nearest(own[axis], source.shape[axis]) for axis in source.other_axes]
         index = [int(places[k]) for places, k in zip(where, source.index, strict=True)]
-        mask = source.oriented(np.asarray(mask[source.slices(index)]))
+        mask = source.cut(mask, index)
     return np.asarray(mask)[np.ix_(rows, columns)]
 
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from napari_sam2_automask._napari.layers.place import LayerLevel, level_data, level_of, level_transform, moved
 from napari_sam2_automask.errors import ImageError
+from napari_sam2_automask.image.axes import cut, key_of, shown_axes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -139,20 +140,30 @@ class ImageSource:
         """Return the index of every plane, last axis fastest."""
         return list(np.ndindex(*(self.shape[axis] for axis in self.other_axes)))
 
+    @property
+    def _axes(self) -> str:
+        """Names for the axes of `shape`."""
+        return shown_axes(len(self.shape), *self.rows_columns)
+
+    def _place(self, index: Sequence[int]) -> dict[str, int | slice]:
+        return dict(zip((self._axes[axis] for axis in self.other_axes), index, strict=True))
+
     def slices(self, index: Sequence[int]) -> tuple[Any, ...]:
-        """Return what cuts the plane at `index` out of an array of shape `shape`."""
-        position = dict(zip(self.other_axes, index, strict=True))
-        return tuple(position.get(axis, slice(None)) for axis in range(len(self.shape)))
+        """Return what selects the plane at `index` in an array of shape `shape`."""
+        return key_of(self._axes, self._place(index))
+
+    def cut(self, array: Any, index: Sequence[int]) -> NDArray[Any]:
+        """Cut the plane at `index` out of an array of shape `shape`, perhaps with one more axis."""
+        return cut(array, self._axes, self._place(index))
 
     def plane(self, index: Sequence[int]) -> NDArray[Any]:
         """Read one plane: (Y, X), or (Y, X, colours or channels). Lazy data are computed here."""
         try:
-            plane = np.asarray(self.data[self.slices(index)])
+            return self.cut(self.data, index)
         except Exception as error:  # a lazy array raises whatever its reader raises
             raise ImageError(
                 f"the image {self.name!r} cannot be read ({error}): check its file, or choose another image"
             ) from error
-        return self.oriented(plane)
 
     def plane_transform(self, index: Sequence[int]) -> dict[str, Any]:
         """Return what puts the plane at `index`, with every other axis of length 1, into its place."""

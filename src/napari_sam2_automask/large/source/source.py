@@ -11,16 +11,15 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from napari_sam2_automask.errors import ImageError
-from napari_sam2_automask.files.opening import guess_axes, missing_chunks, open_file
+from napari_sam2_automask.files.opening import missing_chunks, open_file
+from napari_sam2_automask.image.axes import check_axes, cut, guess_axes, plane_shape
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_sam2_automask.large.tiles.grid import Box, Grid
 
-__all__ = ["ArraySource", "FileSource", "Source", "block_hashes", "guess_axes"]
-
-_SAMPLES = "S"
+__all__ = ["ArraySource", "FileSource", "Source", "block_hashes"]
 
 
 class Source(Protocol):
@@ -77,7 +76,11 @@ class ArraySource:
 
     def __post_init__(self) -> None:
         axes = self.axes or guess_axes(self.array.shape, self.array.dtype)
-        _check_axes(axes, self.array.shape, self.channel)
+        check_axes(axes, self.array.shape)
+        if "C" in axes and not 0 <= self.channel < self.array.shape[axes.index("C")]:
+            raise ImageError(
+                f"there is no channel {self.channel}; the image has {self.array.shape[axes.index('C')]}"
+            )
         object.__setattr__(self, "axes", axes)
 
     @property
@@ -92,24 +95,14 @@ class ArraySource:
 
     @property
     def _plane_shape(self) -> tuple[int, ...]:
-        return tuple(n for a, n in zip(self.axes, self.array.shape, strict=True) if a not in "YXSC")
+        return plane_shape(self.axes, self.array.shape, "YXSC")
 
     def read(self, plane: int, box: Box) -> NDArray[Any]:
         """Return the pixels of a box, shape (Y, X) or (Y, X, colours)."""
-        place = list(np.unravel_index(plane, self._plane_shape)) if self._plane_shape else []
-        key: list[Any] = []
-        for axis in self.axes:
-            if axis == "Y":
-                key.append(slice(box.y0, box.y1))
-            elif axis == "X":
-                key.append(slice(box.x0, box.x1))
-            elif axis == _SAMPLES:
-                key.append(slice(None))
-            else:
-                key.append(self.channel if axis == "C" else int(place.pop(0)))
-        pixels = np.asarray(self.array[tuple(key)])
-        left = [a for a in self.axes if a in "YXS"]
-        return np.moveaxis(pixels, [left.index(a) for a in "YXS" if a in left], range(len(left)))
+        planes = [axis for axis in self.axes if axis not in "YXSC"]
+        place = dict(zip(planes, map(int, np.unravel_index(plane, self._plane_shape)), strict=True))
+        rows, columns = slice(box.y0, box.y1), slice(box.x0, box.x1)
+        return cut(self.array, self.axes, {**place, "C": self.channel, "Y": rows, "X": columns})
 
     def description(self) -> dict[str, Any]:
         """Return what the source is, as JSON-able values."""
@@ -165,7 +158,7 @@ class FileSource:
     @property
     def is_rgb(self) -> bool:
         """Whether the image has colours."""
-        return _SAMPLES in self._opened.axes
+        return "S" in self._opened.axes
 
     @property
     def _opened(self) -> ArraySource:
@@ -205,17 +198,3 @@ def block_hashes(source: Source, grid: Grid, index: int) -> bytes:
     tile = grid[index]
     pixels = np.ascontiguousarray(source.read(tile.plane, tile.core))
     return hashlib.blake2b(pixels.tobytes(), digest_size=16, person=pixels.dtype.str.encode()).digest()
-
-
-def _check_axes(axes: str, shape: tuple[int, ...], channel: int) -> None:
-    if len(axes) != len(shape) or len(set(axes)) != len(axes) or not {"Y", "X"} <= set(axes):
-        raise ImageError(
-            f"axes {axes!r} do not fit an image of shape {tuple(shape)}; "
-            "give one letter for each axis, Y and X among them"
-        )
-    if 0 in shape:
-        raise ImageError(f"the image is empty: its shape is {tuple(shape)}")
-    if "C" in axes and not 0 <= channel < shape[axes.index("C")]:
-        raise ImageError(f"there is no channel {channel}; the image has {shape[axes.index('C')]}")
-    if _SAMPLES in axes and shape[axes.index(_SAMPLES)] not in (1, 3, 4):
-        raise ImageError(f"an image has 3 or 4 colours, not {shape[axes.index(_SAMPLES)]}; call that axis C")
