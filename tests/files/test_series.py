@@ -13,9 +13,9 @@ from stack_kit import find_spots, invoke, message, spots
 
 from napari_sam2_automask.batch.finding import find_images
 from napari_sam2_automask.errors import ImageError
-from napari_sam2_automask.files.opening import open_file
+from napari_sam2_automask.files.opening import count_series, open_file
 from napari_sam2_automask.files.reading import read_image
-from napari_sam2_automask.files.series import count_series, images_in_zarr, name_of
+from napari_sam2_automask.files.series import images_in_zarr, name_of
 from napari_sam2_automask.files.stack_file import open_stack
 from napari_sam2_automask.replay.replaying import replay
 

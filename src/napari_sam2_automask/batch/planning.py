@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from napari_sam2_automask.batch.finding import unique_stems
 from napari_sam2_automask.batch.jobs import Job, LinkPaths, StackJob
 from napari_sam2_automask.errors import AutomaskError, ImageError, SettingsError
+from napari_sam2_automask.files.opening import count_series
 from napari_sam2_automask.files.pyramid import level_for
 from napari_sam2_automask.files.results import ResultPaths
-from napari_sam2_automask.files.series import count_series
 from napari_sam2_automask.files.stack_file import Stack, stack_of
 from napari_sam2_automask.image.pick import POSITIONS, Pick, parse_planes
 from napari_sam2_automask.settings.along import Along
@@ -182,15 +182,10 @@ def _numbers(stack: Stack, pick: Pick, planes: str | None, link: Along | None) -
             )
     if planes is not None:
         return list(parse_planes(planes, count))
+    if pick.plane is not None or link is None:
+        stack.check(pick)
     if pick.plane is not None:
-        if not 0 <= pick.plane < count:
-            raise ImageError(f"there is no plane {pick.plane} in {stack.path}: choose from 0 to {count - 1}")
         return [pick.plane]
-    if count > 1 and link is None:
-        raise ImageError(
-            f"{stack.path} ({stack.axes}) holds {count} planes: choose with --plane N, --planes A:B or all, "
-            "or --project"
-        )
     return list(range(count)) if axes and count > 1 else [None]
 
 

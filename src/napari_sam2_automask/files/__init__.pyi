@@ -1,13 +1,12 @@
 from .coco import CocoObjects as CocoObjects, from_coco as from_coco, to_coco as to_coco
-from .opening import open_file as open_file
-from .pixel_size import PixelSize as PixelSize, pixel_size_in as pixel_size_in, pixel_size_of as pixel_size_of
+from .opening import count_series as count_series, open_file as open_file
+from .pixel_size import PixelSize as PixelSize, pixel_size_of as pixel_size_of
 from .pyramid import level_for as level_for
-from .reading import count_planes as count_planes, every_plane as every_plane, read_image as read_image
+from .reading import every_plane as every_plane, read_image as read_image
 from .results import (
     ResultPaths as ResultPaths,
     write_files as write_files,
     write_labels as write_labels,
     write_results as write_results,
 )
-from .series import count_series as count_series
 from .stack_file import Stack as Stack, open_stack as open_stack, stack_of as stack_of

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from napari_sam2_automask.errors import ImageError, SettingsError
-from napari_sam2_automask.settings.units import known_unit, short_unit
+from napari_sam2_automask.errors import ImageError
+from napari_sam2_automask.files.stored_image import reading
+from napari_sam2_automask.settings.units import known_unit
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["PixelSize", "pixel_size_in", "pixel_size_of"]
+__all__ = ["PixelSize", "pixel_size_of"]
 
 # What files say that do not know their pixel size.
 _NO_UNIT = ("", "pixel", "pixels", "px", "null", "none", "inch")
@@ -19,25 +20,7 @@ _NO_UNIT = ("", "pixel", "pixels", "px", "null", "none", "inch")
 PixelSize = tuple[float | None, float, float, str]
 
 
-def pixel_size_in(tiff: Any) -> tuple[tuple[float, float] | None, str | None]:
-    """Return height and width of a pixel of an open `tifffile.TiffFile`, and their unit.
-
-    Both are None where the file does not tell; a unit that is not known is left as it is. OME and ImageJ
-    count: what other programs write as the resolution seldom means anything.
-    """
-    try:
-        found = _in_tiff(tiff)
-    except (ValueError, KeyError, TypeError):
-        return None, None
-    if found is None:
-        return None, None
-    _, y, x, unit = found
-    if unit.strip().lower() in _NO_UNIT or min(y, x) <= 0:
-        return None, None
-    return (y, x), known_unit(unit) or unit
-
-
-def pixel_size_of(path: Path, series: int = 0) -> PixelSize | None:
+def pixel_size_of(path: Path, series: int = 0, *, any_unit: bool = False) -> PixelSize | None:
     """Return how large the pixels of a TIFF (OME, ImageJ) or OME-Zarr are, None where the file does not tell.
 
     Parameters
@@ -46,25 +29,31 @@ def pixel_size_of(path: Path, series: int = 0) -> PixelSize | None:
         The file.
     series : int
         Which image of a TIFF with several.
+    any_unit : bool
+        Leave a unit that is not known as it is, in place of refusing it.
 
     Raises
     ------
     ImageError
         If the file gives sizes in a unit that is not known; it has to be said then.
+
+    Notes
+    -----
+    OME and ImageJ count: what other programs write as the resolution of a TIFF seldom means anything.
     """
-    found = _of_zarr(path) if path.is_dir() else _of_tiff(path, series)
+    with reading(path):
+        found = _of_zarr(path) if path.is_dir() else _of_tiff(path, series)
     if found is None:
         return None
     z, y, x, unit = found
     if unit.strip().lower() in _NO_UNIT or min(y, x) <= 0:
         return None
-    try:
-        return (z if z is not None and z > 0 else None), y, x, short_unit(unit)
-    except SettingsError as error:
+    if known_unit(unit) is None and not any_unit:
         raise ImageError(
             f"{path} gives its pixel size in {unit!r}, which is no known unit: say it with --spacing and "
             "--unit, or --unit pixel for none"
-        ) from error
+        )
+    return (z if z is not None and z > 0 else None), y, x, known_unit(unit) or unit
 
 
 def _of_tiff(path: Path, series: int) -> tuple[float | None, float, float, str] | None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, NamedTuple
 
-from napari_sam2_automask.files.opening import check_level, level_shapes
+from napari_sam2_automask.files.opening import level_shapes
 from napari_sam2_automask.files.pixel_size import PixelSize, pixel_size_of
+from napari_sam2_automask.files.stored_image import check_level
 from napari_sam2_automask.settings.units import Pixel, Quantity
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ __all__ = [
     "nearest_level",
     "pixel_size_at",
     "place_level",
+    "steps_along",
     "steps_between",
     "steps_of",
 ]
@@ -86,10 +88,11 @@ def steps_of(path: Path, level: int, series: int = 0, axes: str = "") -> dict[st
     """
     shapes, found = level_shapes(path, series)
     check_level(path, level, len(shapes))
-    return _steps(shapes, axes or found, level)
+    return steps_along(shapes, axes or found, level)
 
 
-def _steps(shapes: Sequence[tuple[int, ...]], axes: str, level: int) -> dict[str, float]:
+def steps_along(shapes: Sequence[tuple[int, ...]], axes: str, level: int) -> dict[str, float]:
+    """Return the steps of a level along Z, Y and X, from the shapes of all levels."""
     steps = steps_between(shapes[0], shapes[level])
     # Without names the last two axes are rows and columns.
     letters = axes or "YX".rjust(len(steps), "a")
@@ -182,5 +185,5 @@ def level_for(path: Path, wanted: int | Quantity, series: int = 0, size: PixelSi
     pixel = None if size is None else Pixel.known((size[1], size[2]), size[3])
     pixels = wanted.in_pixels(pixel, "--pixel-size")
     shapes, axes = level_shapes(path, series)
-    steps = [_steps(shapes, axes, level) for level in range(len(shapes))]
+    steps = [steps_along(shapes, axes, level) for level in range(len(shapes))]
     return nearest_level([math.sqrt(one["Y"] * one["X"]) for one in steps], pixels)

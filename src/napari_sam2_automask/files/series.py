@@ -1,4 +1,4 @@
-"""Files that hold several images: series of a TIFF; OME-Zarr plates and the layout of bioformats2raw."""
+"""Zarrs that hold several images: plates, and the layout of bioformats2raw. What their images are called."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from napari_sam2_automask.errors import ImageError
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["count_series", "images_in_zarr", "is_zarr", "name_of"]
+__all__ = ["images_in_zarr", "is_zarr", "name_of"]
 
 _MARKS = ("zarr.json", ".zgroup", ".zarray", ".zattrs")
 
@@ -63,24 +63,6 @@ def _images_of(path: Path, group: Any) -> list[Path]:
         for n in numbers
         if "multiscales" in dict(group[str(n)].attrs).get("ome", dict(group[str(n)].attrs))
     ]
-
-
-def count_series(path: Path) -> int:
-    """Return how many series a TIFF holds; 1 for any other file.
-
-    Thumbnails and labels that slide scanners add to the image are not counted.
-    """
-    import tifffile
-
-    if path.is_dir() or path.suffix.lower() not in (".tif", ".tiff", ".svs", ".ndpi", ".scn", ".btf", ".lsm"):
-        return 1
-    try:
-        with tifffile.TiffFile(path) as tiff:
-            if tiff.series and tiff.series[0].name == "Baseline":
-                return 1
-            return max(1, len(tiff.series))
-    except (OSError, ValueError, tifffile.TiffFileError):
-        return 1  # whoever opens it says what is wrong
 
 
 def name_of(path: Path) -> str:

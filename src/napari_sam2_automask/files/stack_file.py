@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_sam2_automask.errors import ImageError
-from napari_sam2_automask.files.opening import open_file
+from napari_sam2_automask.files.opening import images_in, series_count, series_of
 from napari_sam2_automask.files.pixel_size import PixelSize, pixel_size_of
-from napari_sam2_automask.files.pyramid import pixel_size_at, steps_of
-from napari_sam2_automask.files.series import count_series
-from napari_sam2_automask.image.axes import check_axes, cut, guess_axes
+from napari_sam2_automask.files.pyramid import pixel_size_at, steps_along
+from napari_sam2_automask.files.stored_image import reading
+from napari_sam2_automask.image.axes import check_axes, cut
 from napari_sam2_automask.image.pick import POSITIONS, Pick
 from napari_sam2_automask.image.picture import LoadedImage
 from napari_sam2_automask.image.projection import project_planes
@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["Stack", "open_stack", "stack_of"]
+    from napari_sam2_automask.files.stored_image import StoredImage
+
+__all__ = ["Stack", "check_plane", "open_stack", "stack_of"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,6 +48,27 @@ class Stack:
     array: Any
     axes: str
     size: PixelSize | None
+
+    @classmethod
+    def of(cls, image: StoredImage, axes: str = "", level: int = 0, size: PixelSize | None = None) -> Stack:
+        """Open a level of an image; raises what `open_stack` raises.
+
+        Parameters
+        ----------
+        image : StoredImage
+            The image.
+        axes : str
+            One letter for each axis, in place of what the file says.
+        level : int
+            Which level of a pyramid.
+        size : PixelSize, optional
+            The voxel's size at full resolution.
+        """
+        array, axes = image.array(level), axes.upper() or image.likely_axes
+        check_axes(axes, image.shapes[level], image.path)
+        if level:
+            size = pixel_size_at(size, steps_along(image.shapes, axes, level))
+        return cls(image.path, array, axes, size)
 
     def plane_axes(self, pick: Pick) -> str:
         """Return the axes whose positions are the planes of a pick.
@@ -71,6 +94,10 @@ class Stack:
         """Return how many planes a pick chooses from."""
         return int(np.prod([self._length(a) for a in self.plane_axes(pick)], dtype=np.int64))
 
+    def check(self, pick: Pick) -> None:
+        """Raise `ImageError` if a pick does not say which of several planes it is of, or there is no such."""
+        check_plane(pick.plane, self.count(pick), self._told())
+
     def read(self, pick: Pick) -> LoadedImage:
         """Read one picture.
 
@@ -79,36 +106,26 @@ class Stack:
         ImageError
             If there is no such plane or channel, or the file cannot be read.
         """
-        axes, count = self.plane_axes(pick), self.count(pick)
-        if pick.plane is None and count > 1:
-            raise ImageError(
-                f"{self._told()} holds {count} planes: choose with --plane N, --planes A:B or all, or "
-                "--project"
-            )
-        if pick.plane is not None and not 0 <= pick.plane < count:
-            raise ImageError(
-                f"there is no plane {pick.plane} in {self._told()}: choose from 0 to {count - 1}"
-            )
-        where = np.unravel_index(pick.plane or 0, [self._length(a) for a in axes]) if axes else ()
+        self.check(pick)
+        axes = self.plane_axes(pick)
+        where = np.unravel_index(pick.plane or 0, [self._length(a) for a in axes])
         place = dict(zip(axes, map(int, where), strict=True))
         size = None if self.size is None else self.size[1:3]
         unit = None if self.size is None else self.size[3]
-        try:
+        with reading(self.path, pixels=True):
             if not isinstance(pick.channel, str):
                 place |= {} if pick.channel is None else {"C": self._channel(pick.channel)}
                 return LoadedImage(self._plane(place, pick), "S" in self.axes, pick.plane, size, unit)
             if "S" in self.axes:
                 raise ImageError(f"{self._told()} has colours and channels: choose one with --channel N")
             channels = [self._plane({**place, "C": k}, pick) for k in range(self._length("C"))]
-        except ValueError as error:
-            raise ImageError(
-                f"cannot read {self.path} ({error}): pip install imagecodecs may help"
-            ) from error
         return LoadedImage(np.stack(channels, -1), False, pick.plane, size, unit, pick.channel)
 
     def _plane(self, place: dict[str, int], pick: Pick) -> NDArray[Any]:
         if pick.project is None:
-            return cut(self.array, self.axes, place)
+            pixels = cut(self.array, self.axes, place)
+            # In memory of its own: a file that is mapped may change or go.
+            return pixels.astype(pixels.dtype.newbyteorder("="), copy=isinstance(self.array, np.memmap))
         axis = self._projected(
             "".join(a for a in self.axes if a not in "YXSC" or (a == "C" and "C" not in place))
         )
@@ -149,12 +166,12 @@ class Stack:
 def open_stack(
     path: Path, axes: str = "", series: int | None = None, level: int = 0, size: PixelSize | None = None
 ) -> Stack:
-    """Open a TIFF, Zarr, OME-Zarr or ``.npy`` file.
+    """Open an image file of any kind.
 
     Parameters
     ----------
     path : Path
-        The file.
+        A TIFF, PNG, JPEG, BMP, WebP, GIF, Zarr, OME-Zarr or ``.npy`` file.
     axes : str
         One letter for each axis, in place of what the file says.
     series : int, optional
@@ -170,19 +187,42 @@ def open_stack(
         If the file cannot be read or holds several images and none was chosen, it has no such level, or the
         axes do not fit it.
     """
-    if series is None and (count := count_series(path)) > 1:
+    images = images_in(path)
+    if series is None and (count := series_count(images)) > 1:
         raise ImageError(
             f"{path} holds {count} series: choose with --series N, from 0 to {count - 1}, or all"
         )
-    array, found = open_file(path, level, series or 0)
-    wanted = axes.upper() or found or guess_axes(array.shape, array.dtype)
-    check_axes(wanted, array.shape, path)
-    size = size or pixel_size_of(path, series or 0)
-    if level:
-        size = pixel_size_at(size, steps_of(path, level, series or 0, wanted))
-    return Stack(path, array, wanted, size)
+    image = series_of(images, series or 0)
+    return Stack.of(image, axes, level, size or pixel_size_of(path, series or 0))
 
 
 def stack_of(path: Path, pick: Pick, size: PixelSize | None = None) -> Stack:
     """Open a file as a pick asks for; raises what `open_stack` raises."""
     return open_stack(path, pick.axes, pick.series, pick.level, size)
+
+
+def check_plane(plane: int | None, count: int, told: str) -> None:
+    """Refuse a plane that is none of several, or that was not chosen.
+
+    Parameters
+    ----------
+    plane : int or None
+        Which plane was asked for.
+    count : int
+        How many there are.
+    told : str
+        What to call the file.
+
+    Raises
+    ------
+    ImageError
+        If there is no such plane, or none was chosen of several.
+    """
+    if plane is None and count > 1:
+        raise ImageError(
+            f"{told} holds {count} planes: choose one with --plane N, from 0 to {count - 1}, or several with "
+            "--planes A:B or all, or --project"
+        )
+    if plane is not None and not 0 <= plane < count:
+        choice = f"from 0 to {count - 1}" if count > 1 else "0"
+        raise ImageError(f"there is no plane {plane} in {told}: choose {choice}")

@@ -7,6 +7,7 @@ from .channels import (
     measure_channels as measure_channels,
     mix as mix,
 )
+from .pick import POSITIONS as POSITIONS, Channel as Channel, Pick as Pick
 from .projection import project_planes as project_planes
 from .region import Region as Region
 from .renderings import render as render

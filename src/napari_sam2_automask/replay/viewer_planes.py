@@ -9,7 +9,6 @@ import numpy as np
 
 from napari_sam2_automask.errors import ImageError, SettingsError
 from napari_sam2_automask.files.opening import open_file
-from napari_sam2_automask.files.reading import read_image
 from napari_sam2_automask.image.axes import cut, plane_shape, shown_axes
 from napari_sam2_automask.image.projection import project_planes
 
@@ -90,12 +89,7 @@ class ViewerCut:
         try:
             array = open_file(file, self.level)[0]
         except ImageError:
-            if self.level:
-                return None
-            try:
-                array = read_image(file).array  # a PNG or a JPEG
-            except ImageError:
-                return None
+            return None
         shape = tuple(int(n) for n in array.shape)
         fits = shape == self.shape or (shape[:-1] == self.shape and self.channel_axis is None)
         return array if fits else None

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from napari_sam2_automask.errors import ImageError
-from napari_sam2_automask.files.opening import missing_chunks, open_file
+from napari_sam2_automask.files.opening import open_file
+from napari_sam2_automask.files.stored_image import reading
+from napari_sam2_automask.files.zarr_image import missing_chunks
 from napari_sam2_automask.image.axes import check_axes, cut, guess_axes, plane_shape
 
 if TYPE_CHECKING:
@@ -122,7 +124,7 @@ class FileSource:
     Attributes
     ----------
     path : str
-        A TIFF, a Zarr array, an OME-Zarr image, or a NumPy ``.npy`` file.
+        Any that `open_file` takes.
     axes : str
         As for `ArraySource`; taken from the file when empty.
     channel : int
@@ -166,7 +168,9 @@ class FileSource:
 
     def read(self, plane: int, box: Box) -> NDArray[Any]:
         """Return the pixels of a box, shape (Y, X) or (Y, X, colours)."""
-        return self._opened.read(plane, box)
+        opened = self._opened
+        with reading(Path(self.path), pixels=True):
+            return opened.read(plane, box)
 
     def description(self) -> dict[str, Any]:
         """Return what the source is, as JSON-able values.

@@ -1,0 +1,117 @@
+"""An image in a file before its pixels are read, and what is said where they cannot be."""
+
+from __future__ import annotations
+
+import math
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_sam2_automask.errors import AutomaskError, ImageError
+from napari_sam2_automask.image.axes import guess_axes, plane_shape
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+__all__ = ["StoredImage", "check_level", "reading"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StoredImage:
+    """One image in a file, with all its planes and levels.
+
+    Attributes
+    ----------
+    path : Path
+        The file.
+    shapes : list of tuple of int
+        The shape of each level of its pyramid, full resolution first.
+    dtype : dtype
+        The pixels' type.
+    open_level : callable
+        Takes the number of a level; returns an array whose pixels are read as it is sliced.
+    axes : str
+        One letter for each axis; empty if the file does not tell.
+    name : str
+        What the file calls it.
+    absent : frozenset of int
+        Planes, counted over all axes but Y, X and S, that the file tells of but whose pixels are nowhere.
+    """
+
+    path: Path
+    shapes: list[tuple[int, ...]]
+    dtype: np.dtype[Any]
+    open_level: Callable[[int], Any]
+    axes: str = ""
+    name: str = ""
+    absent: frozenset[int] = frozenset()
+
+    @classmethod
+    def of(cls, path: Path, levels: list[Any], axes: str = "") -> StoredImage:
+        """Return the image whose levels are open already."""
+        shapes = [tuple(map(int, level.shape)) for level in levels]
+        return cls(path, shapes, np.dtype(levels[0].dtype), levels.__getitem__, axes)
+
+    @property
+    def likely_axes(self) -> str:
+        """The axes; guessed by shape and dtype if the file does not tell."""
+        return self.axes or guess_axes(self.shapes[0], self.dtype)
+
+    def count(self, level: int = 0) -> int:
+        """Return how many planes a level holds, channels counted as planes; 1 of what is no image."""
+        check_level(self.path, level, len(self.shapes))
+        axes = self.likely_axes
+        return max(1, math.prod(plane_shape(axes, self.shapes[level]))) if "Y" in axes else 1
+
+    def array(self, level: int = 0) -> Any:
+        """Open a level.
+
+        Raises
+        ------
+        ImageError
+            If there is no such level, or it cannot be read.
+        """
+        check_level(self.path, level, len(self.shapes))
+        with reading(self.path):
+            return self.open_level(level)
+
+
+@contextmanager
+def reading(path: Path, pixels: bool = False) -> Iterator[None]:
+    """Turn whatever a reader raises into a message that names the file.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    pixels : bool
+        Whether the file is open already.
+
+    Raises
+    ------
+    ImageError
+        In place of any other exception.
+    """
+    failed = f"cannot read the pixels of {path}" if pixels else f"{path} cannot be read"
+    try:
+        yield
+    except AutomaskError:
+        raise
+    except MemoryError as error:
+        raise ImageError(f"{path} does not fit into memory: use a smaller image") from error
+    except Exception as error:  # the decoders raise whatever they meet in a damaged file
+        told = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        why = "check the file" if isinstance(error, OSError) else "it is damaged or in an unknown format"
+        raise ImageError(f"{failed} ({told.splitlines()[0]}): {why}") from error
+
+
+def check_level(path: Path, level: int, count: int) -> None:
+    """Raise `ImageError` if a file with `count` levels has no such level."""
+    if not 0 <= level < count:
+        raise ImageError(
+            f"{path} has {count} level{'' if count == 1 else 's'}; there is no level {level}: choose from 0 "
+            f"to {count - 1}"
+        )

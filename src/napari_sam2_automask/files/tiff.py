@@ -1,0 +1,86 @@
+"""TIFF files: what their series, pages and samples mean, and their pixels, whatever the compression."""
+
+from __future__ import annotations
+
+import weakref
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_sam2_automask.errors import ImageError
+from napari_sam2_automask.files.stored_image import StoredImage
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["TIFF_MARKS", "images_in_tiff"]
+
+#: The first bytes of a TIFF, or a BigTIFF, in either byte order.
+TIFF_MARKS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+
+
+def images_in_tiff(path: Path) -> list[StoredImage]:
+    """Return the series of a TIFF, each of which is an image.
+
+    Raises
+    ------
+    ImageError
+        If there is none. A damaged file raises whatever tifffile raises.
+    """
+    import tifffile
+
+    with tifffile.TiffFile(path) as tiff:
+        if not tiff.series:
+            raise ImageError(f"{path} holds no image: it is damaged or in an unknown format")
+        return [_image(path, number, series) for number, series in enumerate(tiff.series)]
+
+
+def _image(path: Path, number: int, series: Any) -> StoredImage:
+    """Say what a series means: all that is made of axes, photometric interpretation and orientation."""
+    image = StoredImage(
+        path,
+        [tuple(map(int, level.shape)) for level in series.levels],
+        np.dtype(series.dtype),
+        partial(_open, path, number, _mapping(series)),
+        _letters(series.axes),
+        series.name,
+    )
+    # A contiguous series has all of its planes; to ask for each would cost seconds.
+    pages = [] if series.dataoffset is not None else list(series)
+    if None not in pages or len(pages) != image.count():
+        return image
+    return replace(image, absent=frozenset(k for k, page in enumerate(pages) if page is None))
+
+
+def _letters(axes: str) -> str:
+    """Return the axes with letters of their own that say nothing for those of unknown meaning."""
+    named = axes.replace("Q", "a").replace("I", "b")
+    free = (letter for letter in "bcdefghij" if letter not in named)
+    return "".join(next(free) if axis in named[:k] else axis for k, axis in enumerate(named))
+
+
+def _mapping(series: Any) -> dict[str, Any] | None:
+    """Return where the pixels lie in the file as they are, all of them one after the other, if they do."""
+    start, tiff = series.dataoffset, series.parent
+    if start is None or series.transform is not None or series.is_multifile:
+        return None
+    # Of a file that was cut off the planes that are left can be read.
+    if start + series.size * series.dtype.itemsize > tiff.filehandle.size:
+        return None
+    return {"dtype": tiff.byteorder + series.dtype.char, "offset": start, "shape": series.shape}
+
+
+def _open(path: Path, number: int, mapping: dict[str, Any] | None, level: int) -> Any:
+    """Open a level: mapped into memory where it can be, else as a Zarr that decodes what is asked for."""
+    if level == 0 and mapping is not None:
+        return np.memmap(path, mode="r", **mapping)
+    import tifffile
+    import zarr
+
+    store = tifffile.imread(path, aszarr=True, series=number, level=level)
+    array = zarr.open(store, mode="r")
+    # The store holds the file open; nobody else closes it.
+    weakref.finalize(array, store.close)
+    return array
