@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import tifffile
-from napari_sam2_automask.files.pick import Pick
+from napari_sam2_automask.image.pick import Pick
 
 from napari_sam2_automask.errors import ImageError
 from napari_sam2_automask.files.opening import count_series, open_file

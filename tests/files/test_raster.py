@@ -10,7 +10,7 @@ import zlib
 import imagecodecs
 import numpy as np
 import pytest
-from napari_sam2_automask.files.pick import Pick
+from napari_sam2_automask.image.pick import Pick
 from PIL import Image
 from stack_kit import find_spots, invoke, spots
 
