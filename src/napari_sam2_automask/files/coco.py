@@ -10,7 +10,7 @@ import numpy as np
 
 from napari_sam2_automask.disk.json_file import COCO_LIMIT, read_json
 from napari_sam2_automask.errors import ImageError
-from napari_sam2_automask.geometry.run_lengths import decode_mask
+from napari_sam2_automask.geometry.mask_decoding import decode_mask
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -44,6 +44,12 @@ class Placed(NamedTuple):
         """Place a mask, counting its pixels."""
         return cls(int(y0), int(x0), mask, int(np.count_nonzero(mask)))
 
+    def whole(self, shape: tuple[int, int]) -> NDArray[np.bool_]:
+        """Return the mask in an image of `shape` (Y, X)."""
+        full = np.zeros(shape, np.bool_)
+        full[self.window] = self.mask
+        return full
+
     def common(self, other: Placed) -> tuple[Window, Window] | None:
         """Return the window in which the boxes overlap, in this mask and in the other; None if nowhere."""
         own, theirs = self.extent, other.extent

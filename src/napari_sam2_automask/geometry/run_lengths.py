@@ -1,4 +1,4 @@
-"""Masks as COCO's run lengths, and back (through pycocotools)."""
+"""Masks as COCO's run lengths."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["compressed_rle", "decode_mask", "uncompressed_rle"]
+__all__ = ["compressed_rle", "uncompressed_rle"]
 
 
 def uncompressed_rle(y0: int, x0: int, mask: NDArray[np.bool_], shape: tuple[int, int]) -> dict[str, Any]:
@@ -52,19 +52,3 @@ def compressed_rle(y0: int, x0: int, mask: NDArray[np.bool_], shape: tuple[int, 
 
     rle = coco_mask.frPyObjects(uncompressed_rle(y0, x0, mask, shape), *shape)
     return {"size": [int(size) for size in rle["size"]], "counts": rle["counts"].decode("ascii")}
-
-
-def decode_mask(segmentation: Any, shape: tuple[int, int]) -> NDArray[np.bool_]:
-    """Return the full-size mask (Y, X) of an annotation's segmentation."""
-    from pycocotools import mask as coco_mask
-
-    if isinstance(segmentation, list):
-        rle = coco_mask.merge(coco_mask.frPyObjects(segmentation, *shape))
-    else:
-        if tuple(segmentation["size"]) != shape:
-            raise ValueError(f"a mask of size {segmentation['size']} in an image of {shape}")
-        counts = segmentation["counts"]
-        if isinstance(counts, list) and (min(counts, default=0) < 0 or sum(counts) != shape[0] * shape[1]):
-            raise ValueError(f"run lengths that do not add up to the image's {shape[0] * shape[1]} pixels")
-        rle = coco_mask.frPyObjects(segmentation, *shape) if isinstance(counts, list) else segmentation
-    return np.asarray(coco_mask.decode(rle), dtype=bool)

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from napari_sam2_automask.errors import AutomaskError, SettingsError
-from napari_sam2_automask.geometry.run_lengths import compressed_rle, decode_mask
+from napari_sam2_automask.geometry.mask_decoding import decode_mask, is_number
+from napari_sam2_automask.geometry.run_lengths import compressed_rle
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -59,8 +60,10 @@ class Region:
             If it cannot be read: it was edited, or written by a version that did not keep regions.
         """
         try:
-            y0, x0, y1, x1 = (int(place) for place in data["box"])
+            y0, x0, y1, x1 = (int(place) for place in data["box"] if is_number(place))
             size = (y1 - y0, x1 - x0)
+            if min(y0, x0) < 0 or min(size) < 1 or [y0, x0, y1, x1] != list(data["box"]):
+                raise ValueError("no box of pixels")
             rle = data["mask"]
             mask = None if rle is None else decode_mask({"size": list(size), "counts": rle}, size)
             return cls(str(data["name"]), (y0, x0, y1, x1), mask)
