@@ -177,6 +177,87 @@ def test_what_is_no_coco_is_refused(data):
         from_coco(data)
 
 
+def square(x):
+    return [[x, 2, x + 4, 2, x + 4, 6, x, 6]]
+
+
+def file_of(*annotations, **image):
+    image = {"id": 0, "file_name": "a.jpg", "height": 20, "width": 40, **image}
+    own = [{"image_id": image["id"], "category_id": 0, **one} for one in annotations]
+    return {"images": [image], "categories": [{"id": 0, "name": "cell"}], "annotations": own}
+
+
+@pytest.mark.parametrize(
+    ("ids", "numbers"),
+    [
+        ((3, 7), (3, 7)),
+        ((2**31 - 1, 1), (2**31 - 1, 1)),
+        ((0, 1), (1, 2)),
+        ((-4, 9), (1, 2)),
+        ((2**31, 5), (1, 2)),
+        ((5_000_000_001, 10**400), (1, 2)),
+        ((7, 7), (1, 2)),
+        (("b", "a"), (1, 2)),
+        ((1.0, 2.0), (1, 2)),
+        ((True, 2), (1, 2)),
+        ((None, {}), (1, 2)),
+    ],
+)
+def test_ids_are_labels_where_they_can_be(ids, numbers):
+    objects = [{"id": one, "segmentation": square(20 * k)} for k, one in enumerate(ids)]
+    (found,) = from_coco(file_of(*objects))
+    assert (found.ids, found.numbers) == (ids, numbers)
+    assert (found.labels()[4, 2], found.labels()[4, 22]) == numbers
+
+
+def test_one_damaged_annotation_refuses_no_file():
+    data = file_of(
+        {"id": 1, "segmentation": square(2), "score": "high"},
+        {"id": 2, "segmentation": [], "bbox": [2, 2, 8, 8]},
+        {"id": 3},
+        {"id": 4, "segmentation": [[0, 0, 1e9, 0, 1e9, 1e9]]},
+        {"id": 5, "segmentation": square(2), "iscrowd": 1},
+        {"id": 6, "segmentation": square(2), "image_id": 9},
+        {"id": 7, "segmentation": square(20), "category_id": [5], "score": 0.5},
+    )
+    data["annotations"] += ["what", None]
+    data["images"] += [
+        {"id": 0, "height": 5, "width": 5},
+        {"id": 1, "height": 2**31, "width": 2**31},
+        {"id": 2, "width": 5},
+        {"height": 5, "width": 5},
+        3,
+    ]
+    with pytest.warns(UserWarning, match="left out") as told:
+        (found,) = from_coco(data)
+    assert (found.ids, found.categories, found.scores) == ((1, 7), ("cell", ""), (None, 0.5))
+    assert found.left_out == {
+        "annotations without a segmentation": 2,
+        "annotations with points far outside the image": 1,
+        "crowd regions": 1,
+    }
+    (one,) = told
+    assert str(one.message) == (
+        "this: left out images with the id of another (1), images of more than 268,435,456 pixels (1), "
+        "images without a height and a width (1), images without an id (2), annotations of an image that "
+        "is not there (3), annotations without a segmentation (2), annotations with points far outside the "
+        "image (1), crowd regions (1)"
+    )
+
+
+def test_names_that_are_missing_are_made():
+    data = file_of({"id": 1, "segmentation": square(2), "category_id": "8"}, id="x7")
+    data["images"][0].pop("file_name")
+    data["categories"] = [{"id": 8}, "cell", {"name": "no id"}]
+    (found,) = from_coco(data)
+    assert (found.file_name, found.categories) == ("image x7", ("8",))
+
+
+def test_of_two_equal_objects_the_first_lies_on_top():
+    data = file_of({"id": 1, "segmentation": square(2)}, {"id": 2, "segmentation": square(4)})
+    assert from_coco(data)[0].labels()[4, 5] == 1
+
+
 @pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe\x00", b"[1, 2]"])
 def test_damaged_files_are_refused(tmp_path, content):
     path = tmp_path / "c.json"

@@ -7,12 +7,14 @@ import json
 import numpy as np
 import pytest
 import tifffile
+from napari.utils.notifications import notification_manager
 from napari_kit import live_result, move
 from npe2 import PluginManager
 from npe2.io_utils import read, write
 from pycocotools import mask as coco_mask
 
 from napari_sam2_automask import paint, select
+from napari_sam2_automask._napari.contributions import coco_layers
 from napari_sam2_automask._napari.run.place_result import RECORD_KEY
 from napari_sam2_automask.errors import ImageError
 from napari_sam2_automask.files.coco import to_coco
@@ -95,7 +97,6 @@ def test_other_json_is_declined(viewer, tmp_path, content):
     [
         (lambda a: a["segmentation"].update(size=[3, 4]), "size"),
         (lambda a: a["segmentation"].update(counts=[1, 2]), "run lengths"),
-        (lambda a: a.update(id=0), "number them anew"),
         (lambda a: a.pop("segmentation"), "segmentation"),
     ],
 )
@@ -109,6 +110,38 @@ def test_broken_annotations_are_named(viewer, tmp_path, change, words):
     path.write_text(json.dumps(content))
     with pytest.raises(ImageError, match=words):
         read([str(path)], plugin_name=PLUGIN, stack=False)
+
+
+def test_ids_that_are_no_labels_become_a_column_and_what_cannot_be_shown_is_told(viewer, tmp_path):
+    def square(x):
+        return [[x, 2, x + 3, 2, x + 3, 5, x, 5]]
+
+    outlines = {"a": square(0), "b": [], "c": square(5)}
+    path = tmp_path / "cells.json"
+    image = {"id": "x", "height": 8, "width": 9}
+    annotations = [
+        {"id": identity, "image_id": "x", "segmentation": outline} for identity, outline in outlines.items()
+    ]
+    path.write_text(json.dumps({"images": [image], "annotations": annotations}))
+    (layer,) = viewer.open(str(path), plugin=PLUGIN)
+    assert (layer.data[3, 1], layer.data[3, 6], layer.data[0, 0]) == (1, 2, 0)
+    assert layer.name == "image x - cells"
+    assert layer.features["index"].tolist() == [1, 2]
+    assert layer.features["id"].tolist() == ["a", "c"]
+    told = notification_manager.records[-1].message
+    assert told == "cells.json: left out annotations without a segmentation (1)"
+    again = tmp_path / "again.json"
+    layer.save(str(again), plugin=PLUGIN)
+    assert {k: coco_mask.area(rle) for k, rle in segmentations(again).items()} == {1: 9, 2: 9}
+
+
+@pytest.mark.parametrize(("most", "layers"), [(100, 2), (99, 1)])
+def test_no_more_images_than_memory_holds_are_shown(viewer, tmp_path, monkeypatch, most, layers):
+    monkeypatch.setattr(coco_layers, "MOST_SHOWN", most)
+    path = tmp_path / "many.json"
+    images = [{"id": k, "file_name": "a.png", "height": 5, "width": 10} for k in range(2)]
+    path.write_text(json.dumps({"images": images, "annotations": []}))
+    assert len(read([str(path)], plugin_name=PLUGIN, stack=False)) == layers
 
 
 def test_labels_keep_table_and_record_beside_them(viewer, qtbot, tmp_path):

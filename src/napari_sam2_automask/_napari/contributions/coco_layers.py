@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from napari.utils.notifications import show_warning
 
 from napari_sam2_automask._napari.live import whole_masks
 from napari_sam2_automask._napari.run.place_result import RECORD_KEY
 from napari_sam2_automask.disk.atomic import write_one
 from napari_sam2_automask.disk.json_file import json_bytes
 from napari_sam2_automask.errors import ImageError
-from napari_sam2_automask.files.coco import from_coco, read_coco_json
-from napari_sam2_automask.geometry.placed import Placed, places_of, tight
+from napari_sam2_automask.files.coco import CocoFile, CocoObjects, read_coco_json
+from napari_sam2_automask.geometry.placed import Placed, places_of
 from napari_sam2_automask.geometry.run_lengths import compressed_rle
 
 if TYPE_CHECKING:
@@ -28,6 +30,8 @@ __all__ = ["coco_of", "read_coco", "write_coco"]
 
 #: Where a layer's metadata holds the annotations that it was read from.
 COCO_KEY = "sam2_automask_coco"
+#: Pixels of the images of one file that become layers, of four bytes each.
+MOST_SHOWN = 2**30
 #: Columns of a table that are numbers COCO has a place for: its key, and the column.
 SCORES = {"score": "predicted_iou", "predicted_iou": "predicted_iou", "stability_score": "stability_score"}
 
@@ -75,8 +79,8 @@ def coco_of(data: NDArray[Any], meta: Mapping[str, Any]) -> dict[str, Any]:
     metadata = meta.get("metadata", {})
     masks = whole_masks.known(metadata) if data.ndim == 2 else None
     if masks is None and data.ndim == 2 and COCO_KEY in metadata:
-        content = metadata[COCO_KEY]
-        masks = _Annotated.of(content, content["images"][0], str(meta.get("name")))
+        ((objects, _),) = CocoFile.of(metadata[COCO_KEY], str(meta.get("name"))).images
+        masks = _Annotated(objects)
     table = meta.get("features")
     scores = table.set_index("index") if table is not None and "index" in table else None
     name = str(meta.get("name", "labels"))
@@ -138,62 +142,34 @@ def _annotation(identity: int, image: int, placed: Placed, shape: tuple[int, ...
     }
 
 
-@dataclass(frozen=True, slots=True, weakref_slot=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class _Annotated:
-    """The annotated objects of one image, each mask inside its box; the rest as in the file."""
+    """The annotated objects of one image as whole masks of a layer."""
 
-    shape: tuple[int, int]
-    masks: dict[int, Placed]
-    categories: tuple[str, ...]
-    scores: tuple[float | None, ...]
-
-    @classmethod
-    def of(cls, content: Mapping[str, Any], image: Mapping[str, Any], name: str) -> _Annotated:
-        """Decode the annotations of an image, one after the other: whole images of masks would fill memory.
-
-        Raises
-        ------
-        ImageError
-            If one cannot be decoded, or the ids are no labels.
-        """
-        masks: dict[int, Placed] = {}
-        categories: list[str] = []
-        scores: list[float | None] = []
-        for annotation in content["annotations"]:
-            if annotation["image_id"] != image["id"] or annotation.get("iscrowd"):
-                continue
-            (one,) = from_coco({**content, "images": [image], "annotations": [annotation]})
-            (identity,), (mask,) = one.ids, one.masks
-            if identity < 1 or identity in masks:
-                raise ImageError(f"{name} has annotation {identity} twice or below 1: number them anew")
-            rows, columns = tight(mask)
-            inside = mask[rows, columns] if rows.stop else mask[:1, :1]
-            masks[identity] = Placed.at(rows.start, columns.start, inside.copy())
-            categories += one.categories
-            scores += one.scores
-        return cls((int(image["height"]), int(image["width"])), masks, tuple(categories), tuple(scores))
+    objects: CocoObjects
 
     def whole(self) -> Mapping[int, Placed]:
         """Return the masks by label."""
-        return self.masks
+        return dict(zip(self.objects.numbers, self.objects.placed, strict=True))
 
     def painted(self) -> NDArray[Any]:
         """Return the labels (Y, X) uint32, small objects on top."""
-        labels = np.zeros(self.shape, np.uint32)
-        for label, placed in sorted(self.masks.items(), key=lambda item: -item[1].area):
-            labels[placed.window][placed.mask] = label
-        return labels
+        return self.objects.labels()
 
-    def table(self) -> dict[str, Any]:
-        """Return the features: one row per object."""
-        table: dict[str, Any] = {"index": np.array(list(self.masks), np.int64)}
-        if any(self.categories):
-            table["category"] = np.array(self.categories)
-        if any(score is not None for score in self.scores):
-            scores = [np.nan if score is None else score for score in self.scores]
-            table["predicted_iou"] = np.array(scores, np.float64)
-        table["mask_area"] = np.array([placed.area for placed in self.masks.values()], np.int64)
-        return table
+
+def _table(objects: CocoObjects) -> dict[str, Any]:
+    """Return the features of a layer: one row per object."""
+    table: dict[str, Any] = {"index": np.array(objects.numbers, np.int64)}
+    if objects.ids != objects.numbers:
+        whole = all(type(one) is int and abs(one) < 2**63 for one in objects.ids)
+        table["id"] = np.array(objects.ids if whole else [str(one) for one in objects.ids])
+    if any(objects.categories):
+        table["category"] = np.array(objects.categories)
+    if any(score is not None for score in objects.scores):
+        scores = [np.nan if score is None else score for score in objects.scores]
+        table["predicted_iou"] = np.array(scores, np.float64)
+    table["mask_area"] = np.array([placed.area for placed in objects.placed], np.int64)
+    return table
 
 
 def _is_coco(path: Path) -> bool:
@@ -213,17 +189,18 @@ def _read(path: str | list[str]) -> list[LayerData]:
 
 
 def _layers(path: Path) -> Iterator[LayerData]:
-    content = read_coco_json(path)
-    try:
-        for image in content["images"]:
-            own = [a for a in content["annotations"] if a["image_id"] == image["id"]]
-            part = {**content, "images": [image], "annotations": own}
-            objects = _Annotated.of(part, image, path.name)
-            name = f"{Path(str(image['file_name'])).stem} - {path.stem}"
-            attributes = {"name": name, "features": objects.table(), "metadata": {COCO_KEY: part}}
-            yield objects.painted(), attributes, "labels"
-    except (KeyError, TypeError, ValueError) as error:
-        raise ImageError(
-            f"{path.name} holds COCO annotations that cannot be read ({type(error).__name__}: {error}): "
-            "give a COCO JSON file with images and annotations"
-        ) from error
+    found = CocoFile.of(read_coco_json(path), path.name)
+    if found.message:
+        show_warning(found.message)
+    left = MOST_SHOWN
+    for number, (objects, part) in enumerate(found.images):
+        left -= math.prod(objects.shape)
+        if left < 0:
+            rest = len(found.images) - number
+            show_warning(
+                f"{path.name}: left out the last {rest:,} images, beyond {MOST_SHOWN:,} pixels in all"
+            )
+            return
+        name = f"{Path(objects.file_name).stem} - {path.stem}"
+        attributes = {"name": name, "features": _table(objects), "metadata": {COCO_KEY: part}}
+        yield objects.labels(), attributes, "labels"
