@@ -16,7 +16,8 @@ from filelock import FileLock, Timeout
 from napari_sam2_automask.disk.atomic import write_one
 from napari_sam2_automask.errors import AutomaskError, OutputError
 from napari_sam2_automask.large.output.omezarr import RECORD
-from napari_sam2_automask.large.output.run_folder import Results, read_note, run_folder
+from napari_sam2_automask.large.output.publish import check_output
+from napari_sam2_automask.large.output.run_folder import Results, is_run_folder, read_note, run_folder
 from napari_sam2_automask.large.spec import LargeSpec
 from napari_sam2_automask.progress import Cancelled, Progress
 
@@ -79,6 +80,7 @@ def start(spec: LargeSpec) -> int:
     """
     output = Path(spec.output).absolute()
     folder = run_folder(output)
+    check_output(output)
     if status(output).state == "running":
         raise OutputError(
             f"a run that writes {output} is under way already; watch that one, or stop it first"
@@ -113,26 +115,24 @@ def status(output: Path) -> Status:
     _children[:] = [child for child in _children if child.poll() is None]
     output = Path(output).absolute()
     folder = run_folder(output)
-    try:
-        note: dict[str, Any] = read_note(folder / "status.json")
-    except OutputError:
-        note = {}
+    is_run = is_run_folder(folder)
+    note = _noted(folder) if is_run else {}
     counted = {name: note[name] for name in ("stage", "done", "total") if name in note}
-    if folder.exists() and _locked(folder):
+    if is_run and _locked(folder):
         return Status("running", **counted)
     if note.get("error"):
         return Status("failed", message=note["error"], **counted)
     if output.exists():
-        failed = len(Results(folder).failures())
+        failed = len(Results(folder).failures()) if is_run else 0
         told = [_objects(output), f"{failed} tiles were set aside" if failed else ""]
         return Status("finished", message=", ".join(filter(None, told)))
-    return Status("stopped", **counted) if (folder / "spec.json").exists() else Status("unknown")
+    return Status("stopped", **counted) if is_run and (folder / "spec.json").exists() else Status("unknown")
 
 
 def stop(output: Path) -> None:
     """Ask a run to stop after what it is doing; what is finished is kept."""
     folder = run_folder(Path(output).absolute())
-    if folder.exists():
+    if is_run_folder(folder):
         write_one(folder / "stop", b"")
 
 
@@ -165,6 +165,15 @@ def main(path: Path) -> LargeResult:
     except AutomaskError as error:
         _write(folder, last | {"error": str(error)})
         raise
+
+
+def _noted(folder: Path) -> dict[str, Any]:
+    """Return what the process has noted of how far it is; nothing if that cannot be read."""
+    try:
+        note = read_note(folder / "status.json")
+    except OutputError:
+        return {}
+    return note if isinstance(note, dict) else {}
 
 
 def _objects(output: Path) -> str:

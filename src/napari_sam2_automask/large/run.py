@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import shutil
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +14,14 @@ from napari_sam2_automask.errors import ImageError, OutputError
 from napari_sam2_automask.large import tasks
 from napari_sam2_automask.large.output.checked import pack
 from napari_sam2_automask.large.output.omezarr import Pyramid
-from napari_sam2_automask.large.output.publish import LargeResult, finished, publish, table_path, tidy
+from napari_sam2_automask.large.output.publish import (
+    LargeResult,
+    check_output,
+    finished,
+    publish,
+    table_path,
+    tidy,
+)
 from napari_sam2_automask.large.output.run_folder import RunStore
 from napari_sam2_automask.large.source.source import block_hashes
 from napari_sam2_automask.large.table import write_table
@@ -108,6 +114,7 @@ def segment_large(
         If the image cannot be read.
     """
     output = Path(output).absolute()
+    check_output(output)
     grid = Grid(source.shape, tile, overlap, source.planes, shifted, window)
     stacked = source.planes > 1 if stacked is None else stacked
     pyramid = Pyramid(source.shape, source.planes, stacked, block)
@@ -226,9 +233,9 @@ def _plan(
     name = "plan-" + hashlib.sha256(content).hexdigest()[:12]
     if not ((store.folder / name / "plan").exists() and job.labels.exists()):
         # Labels drawn by another plan are of no use.
-        shutil.rmtree(job.labels, ignore_errors=True)
+        store.discard(job.labels.name)
         for old in store.folder.glob("plan-*"):
-            shutil.rmtree(old)
+            store.discard(old.name)
         tasks.save_plan(store.folder, name, plan)
     return name, plan
 

@@ -25,6 +25,8 @@ _VERSION = version("napari-sam2-automask")
 # To be counted up when features are computed otherwise.
 _FORMAT = 1
 _SUFFIX = ".features.safetensors"
+# What our files are called, and no others: they are deleted when there are too many.
+_OURS = "[0-9a-f]" * 40 + _SUFFIX
 
 
 def weights_digest(network: SAM2Base) -> bytes:
@@ -90,7 +92,7 @@ class FeatureFolder:
         return self._folder / f"{name.hexdigest()}{_SUFFIX}"
 
     def _make_room(self) -> None:
-        files = [(p.stat().st_mtime_ns, p.stat().st_size, p) for p in self._folder.glob(f"*{_SUFFIX}")]
+        files = [(p.stat().st_mtime_ns, p.stat().st_size, p) for p in self._folder.glob(_OURS)]
         excess = sum(size for _, size, _ in files) - self._limit
         for _, size, path in sorted(files)[:-1]:
             if excess <= 0:

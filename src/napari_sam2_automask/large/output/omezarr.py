@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -18,10 +19,16 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["RECORD", "Pyramid", "open_levels", "read_attributes"]
+__all__ = ["OWN", "RECORD", "Pyramid", "open_levels", "read_attributes"]
 
 #: Under this name the record of the run lies in the attributes of the group.
 RECORD = "sam2_automask"
+#: What the files of such a group are called, from the group on; Zarr writes each under a ``.partial`` name
+#: first, and systems leave notes in folders that they show.
+OWN = re.compile(
+    r"zarr\.json|\d+/zarr\.json|\d+/c/\d+/\d+(/\d+)?|([\w/]*/)?\w+\.[0-9a-f]+\.partial"
+    r"|(.*/)?(\.DS_Store|Thumbs\.db|desktop\.ini)"
+)
 
 
 @dataclass(frozen=True)

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import os
-import shutil
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from napari_sam2_automask.disk.atomic import sync
 from napari_sam2_automask.disk.output_errors import writing
+from napari_sam2_automask.disk.own_files import foreign, is_link, remove_own
 from napari_sam2_automask.errors import ImageError, OutputError
 from napari_sam2_automask.large.output import omezarr
-from napari_sam2_automask.large.output.run_folder import RunStore, differences, run_folder
+from napari_sam2_automask.large.output.run_folder import (
+    RunStore,
+    check_run_folder,
+    differences,
+    run_folder,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-__all__ = ["LargeResult", "finished", "publish", "table_path", "tidy"]
+__all__ = ["LargeResult", "check_output", "finished", "publish", "table_path", "tidy"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,15 +61,45 @@ def table_path(output: Path) -> Path:
     return output.with_name(output.name.removesuffix(".zarr").removesuffix(".ome") + ".objects.csv")
 
 
+def check_output(output: Path) -> None:
+    """Make sure that a run may write its output: nobody else's file or folder is in the way, nor a link.
+
+    Raises
+    ------
+    OutputError
+        If one is.
+    """
+    for path in (output, table_path(output)):
+        if is_link(path):
+            raise OutputError(f"{path} is a link: choose another output, or remove the link")
+    if os.path.lexists(output) and not output.is_dir():
+        raise OutputError(
+            f"{output} is there already and was not written by such a run; choose another output"
+        )
+    table = table_path(output)
+    if os.path.lexists(table) and not (table.is_file() and _is_table(table)):
+        raise OutputError(
+            f"{table} is where the run's table goes, and is another file: choose another output, or move it"
+        )
+    check_run_folder(run_folder(output))
+
+
+def _is_table(path: Path) -> bool:
+    """Tell whether a file is the table of a run."""
+    with writing(path), path.open("rb") as file:
+        columns = file.readline(4096).decode("utf-8", "replace").strip().split(",")
+    return {"centroid_y", "bbox_y0", "tiles"} <= set(columns)
+
+
 def finished(output: Path, identity: Mapping[str, Any]) -> LargeResult | None:
     """Return the result if the output is there, after making sure that it is this run's."""
     if not output.exists():
         return None
     try:
-        record = omezarr.read_attributes(output).get(omezarr.RECORD, {})
+        record = omezarr.read_attributes(output).get(omezarr.RECORD)
     except ImageError:
-        record = {}
-    if "identity" not in record:
+        record = None
+    if not isinstance(record, dict) or "identity" not in record:
         raise OutputError(
             f"{output} is there already and was not written by such a run; choose another output"
         )
@@ -72,8 +108,16 @@ def finished(output: Path, identity: Mapping[str, Any]) -> LargeResult | None:
         raise OutputError(
             f"{output} holds the result of another run: {'; '.join(changed)}. Choose another output"
         )
-    failed = {int(k): v for k, v in record["failed"].items()}
-    return LargeResult(output, table_path(output), int(record["objects"]), failed)
+    try:
+        failed = {int(k): v for k, v in record["failed"].items()}
+        objects = int(record["objects"])
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise OutputError(f"the record in {output} is damaged ({error!r}): choose another output") from error
+    # It will be replaced, and what somebody else has put into it would be lost.
+    strange = next(foreign(output, omezarr.OWN), None) if failed else None
+    if strange is not None:
+        raise OutputError(f"{output} holds a file that no run has written: move {strange} away")
+    return LargeResult(output, table_path(output), objects, failed)
 
 
 def publish(labels: Path, output: Path) -> None:
@@ -81,13 +125,17 @@ def publish(labels: Path, output: Path) -> None:
     before = labels.with_name("previous")
     with writing(output):
         # Zarr writes each chunk under such a name first; a kill at that moment leaves it behind.
-        for left in labels.rglob("*.partial"):
-            left.unlink()
+        remove_own(labels, re.compile(r".*\.partial"))
         for file in labels.rglob("*"):
             sync(file)
-        shutil.rmtree(before, ignore_errors=True)
+        remove_own(before, omezarr.OWN)
         if output.exists():
             os.replace(output, before)
-        os.replace(labels, output)
+        try:
+            os.replace(labels, output)
+        except OSError:
+            if before.exists():
+                os.replace(before, output)
+            raise
         sync(output.parent)
-        shutil.rmtree(before, ignore_errors=True)
+        remove_own(before, omezarr.OWN)

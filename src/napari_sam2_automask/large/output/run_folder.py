@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import json
 import os
-import shutil
+import re
 import socket
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,8 +14,12 @@ from filelock import FileLock, Timeout
 
 from napari_sam2_automask.disk.atomic import write_one
 from napari_sam2_automask.disk.json_file import read_json
+from napari_sam2_automask.disk.leftovers import LEFTOVER
+from napari_sam2_automask.disk.output_errors import writing
+from napari_sam2_automask.disk.own_files import is_link, remove_own
 from napari_sam2_automask.errors import OutputError
 from napari_sam2_automask.large.output.checked import pack, read_checked, unpack, write_checked
+from napari_sam2_automask.large.output.omezarr import OWN as OWN_LABELS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,7 +28,24 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["Results", "RunStore", "differences", "read_manifest", "read_note", "run_folder"]
+__all__ = [
+    "Results",
+    "RunStore",
+    "check_run_folder",
+    "differences",
+    "is_run_folder",
+    "read_manifest",
+    "read_note",
+    "run_folder",
+]
+
+_LOCKS = ("lock", "process.lock")
+#: What the files of a run are called; nothing else is ever deleted.
+_OWN = re.compile(
+    r"(manifest|owner|spec|status)\.json|lock|process\.lock|hashes|stop|log\.txt"
+    r"|(tiles|seams(-[0-9a-f]{12})?|plan-[0-9a-f]{12}/level\d+)/\d+/\d+|plan-[0-9a-f]{12}/plan"
+    rf"|failed/\d+\.json|(labels\.zarr|previous)/({OWN_LABELS.pattern})|(.*/)?{LEFTOVER.pattern}"
+)
 
 
 class Results:
@@ -98,6 +119,7 @@ class RunStore(Results):
         self._lock = FileLock(self.folder / "lock")
 
     def __enter__(self) -> Self:
+        check_run_folder(self.folder)
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -137,29 +159,84 @@ class RunStore(Results):
             write_one(path, json.dumps(manifest, indent=1).encode())
         owner = {"pid": os.getpid(), "host": socket.gethostname(), "since": _now()}
         write_one(self.folder / "owner.json", json.dumps(owner).encode())
-        for note in (self.folder / "failed").glob("*.json"):
-            note.unlink()
+        self.discard("failed")
         self.sweep()
 
     def sweep(self) -> None:
         """Remove what a killed process was writing."""
-        for aside in self.folder.rglob(".*.tmp"):
-            aside.unlink(missing_ok=True)
+        self._remove(re.compile(rf"(.*/)?{LEFTOVER.pattern}"))
+
+    def discard(self, part: str) -> None:
+        """Delete results of a kind, which are of no use any more."""
+        self._remove(re.compile(rf"(?={re.escape(part)}/)(?:{_OWN.pattern})"))
 
     def remove(self) -> None:
-        """Delete the folder, once nothing in it is needed."""
-        # The manifest goes last: while it is there, the rest can be told apart from other files.
-        for part in self.folder.iterdir():
-            if part.is_dir():
-                shutil.rmtree(part)
+        """Delete the run's files, once none of them is needed, and the folder if it holds nothing else."""
+        # The manifest goes last: while it is there, the folder is known to be a run's.
+        self._remove(re.compile(rf"(?!manifest\.json|lock|process\.lock)(?:{_OWN.pattern})"))
+        if all(_is_spare(path) or path.name == "manifest.json" for path in self.folder.iterdir()):
+            self._remove(re.compile(r"manifest\.json"))
         self._lock.release()
-        # A file that is still open cannot be deleted on Windows: what stays has no manifest and does no harm.
-        shutil.rmtree(self.folder, ignore_errors=True)
+        # A file that is still open cannot be deleted on Windows: locks that stay do no harm.
+        self._remove(re.compile("|".join(_LOCKS)))
+
+    def _remove(self, own: re.Pattern[str]) -> None:
+        remove_own(self.folder, own)
 
 
 def run_folder(output: Path) -> Path:
     """Return the folder in which a run keeps its results until the output is finished."""
     return output.with_name(output.name + ".run")
+
+
+def check_run_folder(folder: Path) -> None:
+    """Make sure that a folder, if it is there, is a run's or empty.
+
+    Raises
+    ------
+    OutputError
+        If it is a link or holds one, or holds files and neither the manifest of a run nor what one was asked.
+    """
+    remedy = "choose another output, or move it away"
+    if not os.path.lexists(folder):
+        return
+    if is_link(folder) or not folder.is_dir():
+        raise OutputError(f"{folder} has the name of the run's own folder and is no folder: {remedy}")
+    with writing(folder):
+        inside = list(folder.iterdir())
+    links = [path.name for path in inside if is_link(path)]
+    if links:
+        raise OutputError(f"{folder} holds a link ({links[0]}), which no run has made: {remedy}")
+    if all(_is_spare(path) for path in inside):
+        return
+    if not (folder / "manifest.json").exists() and _describes_a_run(folder / "spec.json"):
+        return
+    read_manifest(folder)
+
+
+def is_run_folder(folder: Path) -> bool:
+    """Tell whether a folder is there and may be a run's, see `check_run_folder`."""
+    try:
+        check_run_folder(folder)
+    except OutputError:
+        return False
+    return folder.is_dir()
+
+
+def _is_spare(path: Path) -> bool:
+    """Tell whether a file says nothing: a lock, or what a killed process was writing."""
+    if LEFTOVER.fullmatch(path.name):
+        return True
+    return path.name in _LOCKS and path.is_file() and path.stat().st_size == 0
+
+
+def _describes_a_run(path: Path) -> bool:
+    """Tell whether a file says what a run was asked, which a run in the background begins with."""
+    try:
+        spec = read_note(path)
+    except OutputError:
+        return False
+    return isinstance(spec, dict) and {"image", "output", "settings"} <= spec.keys()
 
 
 def read_note(path: Path) -> Any:
@@ -175,12 +252,15 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     OutputError
         If the folder has none that can be read.
     """
+    remedy = "choose another output, or move that folder away"
     try:
         manifest: dict[str, Any] = read_note(folder / "manifest.json")
     except OutputError as error:
         raise OutputError(
-            f"{folder} is not the folder of a run: its manifest cannot be read ({error})"
+            f"{folder} is not the folder of a run: its manifest cannot be read ({error}); {remedy}"
         ) from error
+    if not isinstance(manifest, dict) or not {"format", "started", "identity"} <= manifest.keys():
+        raise OutputError(f"{folder} is not the folder of a run: its manifest is another file; {remedy}")
     return manifest
 
 
