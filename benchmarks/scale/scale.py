@@ -18,7 +18,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,16 +28,13 @@ from napari_sam2_automask.large.source.source import FileSource
 from napari_sam2_automask.large.tile_segmenter import ModelSegmenter
 from napari_sam2_automask.large.tiles.grid import Grid
 from napari_sam2_automask.settings.presets import resolve_settings
-from napari_sam2_automask.workers.clusters import local_cluster
-from napari_sam2_automask.workers.dask_executor import DaskExecutor
+from napari_sam2_automask.workers.clusters import workers_of
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests" / "kits"))
 from large_images import cells  # type: ignore[import-not-found]
 from large_run import SIZES, Cheap  # type: ignore[import-not-found]
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from napari_sam2_automask.progress import Progress
 
 
@@ -70,7 +66,7 @@ def one_run(options: argparse.Namespace) -> None:
         threads = options.threads
         segmenter = ModelSegmenter(settings, options.model, contrast_limits=limits, threads=threads)
     begin = time.perf_counter()
-    with executor(options.workers) as work:
+    with workers_of(options.workers) as work:
         result = segment_large(
             FileSource(options.image),
             Path(options.output),
@@ -81,15 +77,6 @@ def one_run(options: argparse.Namespace) -> None:
             progress=progress,
         )
     print(json.dumps({"seconds": time.perf_counter() - begin, "objects": result.objects, "stages": times}))
-
-
-@contextmanager
-def executor(workers: int) -> Iterator[DaskExecutor | None]:
-    if workers == 1:
-        yield None
-    else:
-        with local_cluster(workers) as client:
-            yield DaskExecutor(client)
 
 
 def measured(image: Path, output: Path, *more: str) -> dict[str, Any]:

@@ -31,8 +31,8 @@ from napari_sam2_automask.large.tiles.grid import Grid
 from napari_sam2_automask.large.tiles.tiling import Tiling, tiling_for
 from napari_sam2_automask.samples import samples
 from napari_sam2_automask.settings.presets import resolve_settings
-from napari_sam2_automask.workers.clusters import threads_for, workers_of
-from napari_sam2_automask.workers.process import model_of
+from napari_sam2_automask.workers.clusters import workers_of
+from napari_sam2_automask.workers.process import model_of, threads_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -15,7 +15,7 @@ from napari_sam2_automask.batch.linking import limits_of, link_stack
 from napari_sam2_automask.errors import AutomaskError
 from napari_sam2_automask.image.view import contrast_range
 from napari_sam2_automask.progress import ProgressCallback, no_progress
-from napari_sam2_automask.workers.executor import Serial
+from napari_sam2_automask.workers.executor import KILLED, Serial
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -118,7 +118,7 @@ def _result(outcome: Outcome, source: Path) -> FileResult:
         result: FileResult = outcome.value
         return replace(result, source=source)
     reason = outcome.errors[-1].splitlines()[0]
-    if reason.startswith("KilledWorker"):
+    if reason.startswith(KILLED):
         message = "the workers that tried it died (out of memory, perhaps): give fewer --workers"
     else:
         message = f"it failed on the workers ({reason}): please report it with this image"

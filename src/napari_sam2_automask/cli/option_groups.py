@@ -10,11 +10,13 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
+from napari_sam2_automask.cli.console import complain
 from napari_sam2_automask.cli.settings_options import choose_settings, settings_options
 from napari_sam2_automask.errors import SettingsError
 from napari_sam2_automask.settings.physical import AnySettings
 from napari_sam2_automask.settings.presets import PRESETS
 from napari_sam2_automask.settings.units import UNITS, Quantity, short_unit
+from napari_sam2_automask.workers.tls import TlsFiles, check_address, open_to_others
 
 __all__ = ["ContrastLimits", "ModelOptions", "PixelOptions", "WorkOptions", "with_groups"]
 
@@ -134,8 +136,31 @@ class WorkOptions:
 
     workers: Annotated[int, typer.Option(help="Processes on this machine.", rich_help_panel=WORK)] = 1
     scheduler: Annotated[
-        str, typer.Option(help="Address of a Dask scheduler, in their place.", rich_help_panel=WORK)
+        str,
+        typer.Option(
+            help="Address of a Dask scheduler, in their place, such as tls://10.0.0.1:8786. Who can connect "
+            "to it can run code there.",
+            rich_help_panel=WORK,
+        ),
     ] = ""
+    tls_ca: Annotated[
+        Path | None,
+        typer.Option(
+            help="For tls://: a PEM file with the authority's certificates.",
+            show_default=False,
+            rich_help_panel=WORK,
+        ),
+    ] = None
+    tls_cert: Annotated[
+        Path | None,
+        typer.Option(
+            help="For tls://: a PEM file with your certificate.", show_default=False, rich_help_panel=WORK
+        ),
+    ] = None
+    tls_key: Annotated[
+        Path | None,
+        typer.Option(help="For tls://: a PEM file with its key.", show_default=False, rich_help_panel=WORK),
+    ] = None
     gpus: Annotated[
         bool,
         typer.Option(
@@ -148,13 +173,20 @@ class WorkOptions:
         int, typer.Option(help="Threads in each process; 0 shares the cores.", rich_help_panel=WORK)
     ] = 0
 
+    @property
+    def tls(self) -> TlsFiles:
+        """The TLS files as a process in another folder finds them."""
+        paths = (self.tls_ca, self.tls_cert, self.tls_key)
+        return TlsFiles(*("" if path is None else str(path.absolute()) for path in paths))
+
     def check(self) -> None:
-        """Refuse what cannot be done.
+        """Refuse what cannot be done, and warn of a scheduler that everybody can use.
 
         Raises
         ------
         SettingsError
-            If a number is out of its range, or GPUs are asked for where there is no scheduler to give them.
+            If a number is out of its range, GPUs are asked for where there is no scheduler to give them, or
+            the scheduler's address and the TLS files do not fit each other.
         """
         if self.workers < 1 or self.threads < 0:
             raise SettingsError("--workers is 1 or more, --threads 0 or more: give such a number")
@@ -162,6 +194,12 @@ class WorkOptions:
             raise SettingsError(
                 "--gpus shares out the GPUs of a cluster: give the address of its --scheduler"
             )
+        if self.scheduler:
+            check_address(self.scheduler, self.tls)
+            if warning := open_to_others(self.scheduler):
+                complain(f"warning: {warning}")
+        elif any(self.tls):
+            raise SettingsError("the TLS files are for a Dask scheduler: give the address of its --scheduler")
 
 
 def with_groups(command: F) -> F:

@@ -93,7 +93,8 @@ def _results(
     progress: WorkProgress,
 ) -> Generator[FileResult]:
     from napari_sam2_automask.batch.running import run
-    from napari_sam2_automask.workers.clusters import threads_for, workers_of
+    from napari_sam2_automask.workers.clusters import workers_of
+    from napari_sam2_automask.workers.process import threads_for
 
     if work.workers > 1 or work.scheduler:
         progress.start("starting workers")
@@ -102,7 +103,7 @@ def _results(
         task = replace(task, threads=threads)
     else:
         task = _here(task, work.threads, progress)
-    with workers_of(work.workers, work.scheduler, work.gpus) as executor:
+    with workers_of(work.workers, work.scheduler, work.gpus, work.tls) as executor:
         if executor is not None:
             progress.start("on the workers")
         yield from run(planned.stacks, task, executor, contrast_limits=contrast_limits, progress=progress)

@@ -58,7 +58,11 @@ class LargeSpec:
     workers : int
         Processes on this machine; 1 is this process alone.
     scheduler : str
-        Address of a Dask scheduler, used instead of processes on this machine.
+        Address of a Dask scheduler, used instead of processes on this machine; see `connect` for what is
+        trusted.
+    tls_ca, tls_cert, tls_key : str
+        Paths of PEM files for a scheduler at a ``tls://`` address: the authority's certificates, that of this
+        client and its key.
     gpus : bool
         Give each tile one ``GPU`` of a Dask worker's resources.
     threads : int
@@ -90,6 +94,9 @@ class LargeSpec:
     origin: tuple[float, float, float] = (0.0, 0.0, 0.0)
     workers: int = 1
     scheduler: str = ""
+    tls_ca: str = ""
+    tls_cert: str = ""
+    tls_key: str = ""
     gpus: bool = False
     threads: int = 0
     keep_tiles: bool = False
@@ -144,7 +151,9 @@ class LargeSpec:
         from napari_sam2_automask.large.source.source import FileSource
         from napari_sam2_automask.large.tile_segmenter import ModelSegmenter
         from napari_sam2_automask.large.tiles.tiling import tiling_for
-        from napari_sam2_automask.workers.clusters import threads_for, workers_of
+        from napari_sam2_automask.workers.clusters import workers_of
+        from napari_sam2_automask.workers.process import threads_for
+        from napari_sam2_automask.workers.tls import TlsFiles
 
         image = str(Path(self.image).absolute())
         source = FileSource(image, self.axes, self.channel, self.level, self.allow_missing)
@@ -153,7 +162,8 @@ class LargeSpec:
         threads = self.threads or threads_for(self.workers)
         settings = self._fitted(source, limits)
         segmenter = ModelSegmenter(settings, self.model, self._device(), limits, source.is_rgb, threads)
-        with workers_of(self.workers, self.scheduler, self.gpus) as executor:
+        tls = TlsFiles(self.tls_ca, self.tls_cert, self.tls_key)
+        with workers_of(self.workers, self.scheduler, self.gpus, tls) as executor:
             return segment_large(
                 source,
                 Path(self.output),

@@ -1,8 +1,8 @@
 """Doing many independent tasks: in this process, in several, or on the workers of a Dask cluster.
 
-`executor` says what a task and its outcome are, `dask_executor` runs them with Dask, `clusters` finds or
-starts the workers, and `process` is what each keeps (one model, loaded once) and how it learns that a run was
-stopped.
+`executor` says what a task and its outcome are, `process_executor` runs them in processes that are told by
+pipes, `dask_executor` with Dask, `clusters` starts or finds the workers, and `process` is what each keeps
+(one model, loaded once) and how it learns that a run was stopped.
 """
 
 import lazy_loader as _lazy

@@ -1,36 +1,31 @@
-"""Tasks on the workers of a Dask cluster, which may be processes on this machine."""
+"""Tasks on the workers of a Dask cluster."""
 
 from __future__ import annotations
 
 import contextlib
-import pickle
-from collections import deque
-from dataclasses import dataclass
 from importlib import import_module
 from threading import Thread
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from napari_sam2_automask.errors import SettingsError
-from napari_sam2_automask.workers.executor import ATTEMPTS, FATAL, Outcome, describe
-from napari_sam2_automask.workers.process import belongs_to, stop
+from napari_sam2_automask.workers.executor import KILLED, Outcome, Tries, Try
+from napari_sam2_automask.workers.process import attempt, pack_task, stop, value_or_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable
 
     from distributed import Client
 
-    from napari_sam2_automask.errors import AutomaskError
-
 __all__ = ["DaskExecutor"]
 
 # Tasks handed to the scheduler ahead of need, for each worker thread: enough that none waits, few enough that
 # the scheduler's memory does not grow with the image.
 _AHEAD = 4
-# A task is a few hundred bytes; more than this means that it carries pixels.
-_TASK_BYTES = 1 << 20
 # Seconds in which workers that listen have been told that their run is stopped.
 _TOLD = 0.3
+# The scheduler has given a task to several workers by the time that it says that they died of it. It blames
+# every task that a worker has when it dies: the last try is alone.
+_DEATHS = 2
 
 
 class DaskExecutor:
@@ -59,44 +54,30 @@ class DaskExecutor:
         """Run a task for each index and yield each outcome; what failed is tried again at the end.
 
         When the generator is left, tasks that wait are cancelled and those under way are told to stop, see
-        `stopping.check_stopped`.
+        `process.check_stopped`.
         """
         # Any: it is typed in part only.
         distributed: Any = import_module("distributed")
-        _check_size(task)
+        pack_task(task)
         resources = self.resources if heavy else None
-        again: deque[tuple[Any, tuple[str, ...]]] = deque()
-        # The scheduler blames every task that a worker has when it dies: the last try is for one at a time.
-        suspects: deque[tuple[Any, tuple[str, ...]]] = deque()
-        fresh = ((i, ()) for i in indices)
-        running: dict[Any, tuple[Any, tuple[str, ...]]] = {}
+        tries = Tries(indices, _DEATHS)
+        running: dict[Any, Try] = {}
         finished: Any = distributed.as_completed(loop=self.client.loop)
         name = uuid4().hex
 
         def feed() -> None:
             ahead = _AHEAD * max(1, sum(self.client.nthreads().values()))
-            while len(running) < ahead:
-                given = next(fresh, None) or (again.popleft() if again else None)
-                if given is None and suspects and not running:
-                    given = suspects.popleft()
-                if given is None:
-                    return
-                index, errors = given
-                future = self.client.submit(_attempt, task, index, name, pure=False, resources=resources)
-                running[future] = index, errors
+            while len(running) < ahead and (given := tries.take(len(running))):
+                future = self.client.submit(attempt, task, given.index, name, pure=False, resources=resources)
+                running[future] = given
                 finished.add(future)
 
         try:
             feed()
             for future in finished:
-                index, errors = running.pop(future)
-                value, error, killed = _result(future)
-                if error is None:
-                    yield Outcome(index, errors, value=value)
-                elif len(errors) + 1 >= (2 if killed else ATTEMPTS):
-                    yield Outcome(index, (*errors, error), done=False)
-                else:
-                    (suspects if killed else again).append((index, (*errors, error)))
+                given = running.pop(future)
+                if outcome := tries.ended(given, *_result(future)):
+                    yield outcome
                 future.release()
                 feed()
         finally:
@@ -113,44 +94,11 @@ class DaskExecutor:
             self.client.run(stop, name, on_error="ignore")
 
 
-@dataclass(frozen=True, slots=True)
-class _Failed:
-    """What happened to a task on a worker, as text: some exceptions cannot be sent, some hold the pixels."""
-
-    text: str
-    fatal: type[AutomaskError] | None = None
-
-
-def _attempt(task: Callable[[Any], Any], index: Any, run: str) -> Any:
-    """Run a task on a worker; return what it returns, or what went wrong."""
-    try:
-        with belongs_to(run):
-            return task(index)
-    except FATAL as error:
-        return _Failed(str(error), type(error))
-    except Exception as error:
-        return _Failed(describe(error))
-
-
 def _result(future: Any) -> tuple[Any, str | None, bool]:
     """Return what a task returned, what went wrong if anything did, and whether its workers died of it."""
     if future.status == "finished":
-        value = future.result()
-        if not isinstance(value, _Failed):
-            return value, None, False
-        if value.fatal is not None:
-            raise value.fatal(value.text)
-        return None, value.text, False
+        return *value_or_error(future.result()), False
     error = future.exception() if future.status == "error" else None
-    # The scheduler has given the task to several workers by then, and all of them died.
-    killed = type(error).__name__ == "KilledWorker"
+    killed = type(error).__name__ == KILLED
     text = f"{type(error).__name__}: {error}\n" if error else f"the task was {future.status}\n"
     return None, text, killed
-
-
-def _check_size(task: Callable[[Any], Any]) -> None:
-    if len(pickle.dumps(task)) > _TASK_BYTES:
-        raise SettingsError(
-            "an image in memory would be sent to the workers with every tile; save it as a TIFF, Zarr or "
-            ".npy file that all of them can read, and give its path"
-        )

@@ -4,23 +4,41 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
 from contextvars import ContextVar
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import cloudpickle
+
+from napari_sam2_automask.errors import SettingsError
 from napari_sam2_automask.progress import Cancelled
+from napari_sam2_automask.workers.executor import FATAL, describe
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
+    from napari_sam2_automask.errors import AutomaskError
     from napari_sam2_automask.models import Model
     from napari_sam2_automask.progress import Progress
 
-__all__ = ["belongs_to", "check_stopped", "dask_setup", "model_of", "stop", "use_threads"]
+__all__ = [
+    "Failed",
+    "attempt",
+    "belongs_to",
+    "check_stopped",
+    "model_of",
+    "pack_task",
+    "stop",
+    "threads_for",
+    "use_threads",
+    "value_or_error",
+]
 
 _run: ContextVar[str] = ContextVar("sam2_automask_run", default="")
 _stopped: set[str] = set()
+# A task is a few hundred bytes; more than this means that it carries pixels.
+_TASK_BYTES = 1 << 20
 
 
 @lru_cache(maxsize=1)
@@ -46,6 +64,12 @@ def use_threads(threads: int) -> None:
     torch.set_num_threads(threads)
 
 
+def threads_for(workers: int) -> int:
+    """Return how many threads each of several processes on this machine should use."""
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, usable // workers)
+
+
 @contextlib.contextmanager
 def belongs_to(run: str) -> Iterator[None]:
     """Let what this thread does within a ``with`` block belong to a run, known by its name."""
@@ -67,10 +91,46 @@ def check_stopped(progress: Progress) -> None:
         raise Cancelled("the run was stopped")
 
 
-def dask_setup(worker: object) -> None:
-    """Ignore Ctrl-C in this process; Dask calls this on the main thread of each process that it starts here.
+def pack_task(task: Callable[[Any], Any]) -> bytes:
+    """Return a task as bytes for another process, also one that is defined in a script or a notebook.
 
-    A terminal sends Ctrl-C to all of them, but it is for the process that directs them: that one tells the
-    workers, and they end their tasks in order.
+    Raises
+    ------
+    SettingsError
+        If it carries pixels.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    packed: bytes = cloudpickle.dumps(task)
+    if len(packed) > _TASK_BYTES:
+        raise SettingsError(
+            "an image in memory would be sent to the workers with every tile; save it as a TIFF, Zarr or "
+            ".npy file that all of them can read, and give its path"
+        )
+    return packed
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """What happened to a task on a worker, as text: some exceptions cannot be sent, some hold the pixels."""
+
+    text: str
+    fatal: type[AutomaskError] | None = None
+
+
+def attempt(task: Callable[[Any], Any], index: Any, run: str) -> Any:
+    """Run a task on a worker; return what it returns, or what went wrong as `Failed`."""
+    try:
+        with belongs_to(run):
+            return task(index)
+    except FATAL as error:
+        return Failed(str(error), type(error))
+    except Exception as error:
+        return Failed(describe(error))
+
+
+def value_or_error(answer: Any) -> tuple[Any, str | None]:
+    """Return what a task returned, and what went wrong if anything did; raise what is `FATAL`."""
+    if not isinstance(answer, Failed):
+        return answer, None
+    if answer.fatal is not None:
+        raise answer.fatal(answer.text)
+    return None, answer.text
