@@ -15,7 +15,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import tifffile
+from dask_cluster import tls_cluster
 from many_run import CheapTask
+from open_sockets import family, open_sockets
 from typer.testing import CliRunner
 
 from napari_sam2_automask.batch.finding import find_images
@@ -23,27 +25,37 @@ from napari_sam2_automask.batch.job_task import JobTask
 from napari_sam2_automask.batch.planning import Wanted, plan
 from napari_sam2_automask.batch.running import run as run_all
 from napari_sam2_automask.cli.commands import app
-from napari_sam2_automask.errors import AutomaskError, ModelError, OutputError, SettingsError
+from napari_sam2_automask.errors import ModelError, OutputError, SettingsError
 from napari_sam2_automask.settings.along import Along
 from napari_sam2_automask.settings.presets import PRESETS
-from napari_sam2_automask.workers.clusters import local_cluster, workers_of
 from napari_sam2_automask.workers.dask_executor import DaskExecutor
 from napari_sam2_automask.workers.executor import Serial
-
-pytest.importorskip("distributed")
+from napari_sam2_automask.workers.process_executor import ProcessExecutor
 
 
 @pytest.fixture(scope="module")
-def cluster():
-    with local_cluster(2) as client:
-        yield client
+def processes():
+    with ProcessExecutor(2) as executor:
+        yield executor
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory):
+    with tls_cluster(tmp_path_factory.mktemp("tls")) as cluster:
+        yield cluster
 
 
 @pytest.fixture
-def client(cluster):
+def dask(cluster):
     # Workers that the test before has killed are started again, which takes a while on a busy machine.
-    cluster.wait_for_workers(2, timeout=120)
-    return cluster
+    client, _ = cluster
+    client.wait_for_workers(2, timeout=120)
+    return DaskExecutor(client)
+
+
+@pytest.fixture(params=["processes", "dask"])
+def executor(request):
+    return request.getfixturevalue(request.param)
 
 
 @pytest.fixture
@@ -84,9 +96,9 @@ def _timeless(value):
     return [_timeless(v) for v in value] if isinstance(value, list) else value
 
 
-def test_workers_share_the_files_and_give_the_same_results(client, folder, tmp_path):
+def test_workers_share_the_files_and_give_the_same_results(executor, folder, tmp_path):
     log = tmp_path / "log"
-    results = run(folder, tmp_path / "a", DaskExecutor(client), log=str(log))
+    results = run(folder, tmp_path / "a", executor, log=str(log))
     alone = run(folder, tmp_path / "b", Serial())
     same_files(tmp_path / "a", tmp_path / "b")
     begun = [line.split() for line in log.read_text().splitlines()]
@@ -97,19 +109,19 @@ def test_workers_share_the_files_and_give_the_same_results(client, folder, tmp_p
     assert of_kind(results, "failed") == ["bad.png"]
 
 
-def test_what_is_there_is_skipped_and_what_changed_is_named(client, folder, tmp_path):
-    run(folder, tmp_path / "out", DaskExecutor(client))
+def test_what_is_there_is_skipped_and_what_changed_is_named(processes, folder, tmp_path):
+    run(folder, tmp_path / "out", processes)
     tifffile.imwrite(folder / "03.tif", np.full((12, 16), 9, np.uint8))
-    again = run(folder, tmp_path / "out", DaskExecutor(client))
+    again = run(folder, tmp_path / "out", processes)
     assert of_kind(again, "failed") == ["03.tif", "bad.png"] and len(of_kind(again, "skipped")) == 11
     assert any("older version of 03.tif" in r.message for r in again)
-    forced = run(folder, tmp_path / "out", DaskExecutor(client), overwrite=True)
+    forced = run(folder, tmp_path / "out", processes, overwrite=True)
     assert len(of_kind(forced, "done")) == 12
 
 
-def test_a_killed_worker_costs_its_file_only(client, folder, tmp_path):
+def test_a_killed_worker_costs_its_file_only(processes, folder, tmp_path):
     log, once = tmp_path / "log", tmp_path / "died"
-    results = run(folder, tmp_path / "out", DaskExecutor(client), log=str(log), die_at=5, die_once=str(once))
+    results = run(folder, tmp_path / "out", processes, log=str(log), die_at=5, die_once=str(once))
     assert once.exists() and of_kind(results, "failed") == ["bad.png"]
     assert len(list((tmp_path / "out").glob("[!.]*.labels.tif"))) == 12
     # Begun twice: what the dead one was doing, and at most one more that it had done without saying so.
@@ -117,24 +129,14 @@ def test_a_killed_worker_costs_its_file_only(client, folder, tmp_path):
     assert len(of_kind(results, "done")) >= 11
 
 
-def test_a_file_that_kills_every_worker_is_reported_and_no_other(client, folder, tmp_path):
-    client.run_on_scheduler(_one_death)
-    results = run(folder, tmp_path / "out", DaskExecutor(client), die_at=5)
-    client.run_on_scheduler(_usual_deaths)
+def test_a_file_that_kills_every_worker_is_reported_and_no_other(executor, folder, tmp_path):
+    results = run(folder, tmp_path / "out", executor, die_at=5)
     assert of_kind(results, "failed") == ["05.tif", "bad.png"]
     (message,) = [r.message for r in results if r.source.name == "05.tif"]
     assert "the workers that tried it died" in message and "\n" not in message
 
 
-def _one_death(dask_scheduler):
-    dask_scheduler.allowed_failures = 0
-
-
-def _usual_deaths(dask_scheduler):
-    dask_scheduler.allowed_failures = 3
-
-
-def test_few_files_are_handed_over_ahead_of_need(client, tmp_path):
+def test_few_files_are_handed_over_ahead_of_need(processes, tmp_path):
     (tmp_path / "in").mkdir()
     for k in range(60):
         tifffile.imwrite(tmp_path / "in" / f"{k:02}.tif", np.full((12, 16), 1, np.uint8))
@@ -147,7 +149,7 @@ def test_few_files_are_handed_over_ahead_of_need(client, tmp_path):
                 yield self[k]
 
     work = Counted(plan(find_images([tmp_path / "in"])[0], tmp_path / "out").stacks)
-    found = run_all(work, CheapTask(PRESETS["balanced"]), DaskExecutor(client))
+    found = run_all(work, CheapTask(PRESETS["balanced"]), processes)
     for number in range(1, 60):
         next(found)
         assert len(taken) <= number + 10
@@ -155,11 +157,11 @@ def test_few_files_are_handed_over_ahead_of_need(client, tmp_path):
     found.close()
 
 
-def test_what_is_under_way_stops_when_nobody_wants_it(client, folder, tmp_path):
+def test_what_is_under_way_stops_when_nobody_wants_it(executor, folder, tmp_path):
     log = tmp_path / "log"
     planned = plan(find_images([folder])[0], tmp_path / "out")
     task = CheapTask(PRESETS["balanced"], log=str(log), wait_at=4)
-    with contextlib.closing(run_all(planned.stacks, task, DaskExecutor(client))) as found:
+    with contextlib.closing(run_all(planned.stacks, task, executor)) as found:
         while not (log.exists() and "04.tif" in log.read_text()):
             next(found)
     deadline = time.monotonic() + 25
@@ -169,14 +171,14 @@ def test_what_is_under_way_stops_when_nobody_wants_it(client, folder, tmp_path):
     assert not (tmp_path / "out" / "04.labels.tif").exists()
 
 
-def test_planes_of_stacks_are_shared_and_linked(client, tmp_path):
+def test_planes_of_stacks_are_shared_and_linked(processes, tmp_path):
     pixels = np.stack([np.full((12, 16), 4 + k, np.uint8) for k in range(3)])
     for name, axes in (("a", "ZYX"), ("b", "ZYX"), ("c", "TYX")):
         tifffile.imwrite(tmp_path / f"{name}.tif", pixels, imagej=True, metadata={"axes": axes})
     sources = sorted(tmp_path.glob("*.tif"))
     outs = [tmp_path / "workers", tmp_path / "alone"]
     told = []
-    for out, executor in zip(outs, (DaskExecutor(client), Serial()), strict=True):
+    for out, executor in zip(outs, (processes, Serial()), strict=True):
         wanted = Wanted(link=Along.z, size=(1, 1, 1, "um"), one_contrast=True)
         planned = plan(sources, out, wanted)
         assert list(planned.useless) == [tmp_path / "c.tif"]
@@ -187,22 +189,14 @@ def test_planes_of_stacks_are_shared_and_linked(client, tmp_path):
     assert tifffile.imread(outs[0] / "a_linked.labels.tif").shape == (3, 12, 16)
 
 
-def test_what_every_file_would_meet_stops_the_run(client, folder, tmp_path):
+def test_what_every_file_would_meet_stops_the_run(executor, folder, tmp_path):
     (tmp_path / "out").write_text("a file where the folder should be")
     with pytest.raises(OutputError, match="cannot write"):
-        run(folder, tmp_path / "out", DaskExecutor(client))
+        run(folder, tmp_path / "out", executor)
     planned = plan(find_images([folder])[0], tmp_path / "other")
     task = JobTask(PRESETS["balanced"], model="no such model", device="cpu")
     with pytest.raises(ModelError, match="no such model"):
-        list(run_all(planned.stacks, task, DaskExecutor(client)))
-
-
-def test_a_cluster_without_gpus_cannot_give_any(client):
-    with (
-        pytest.raises(AutomaskError, match="--resources GPU=1"),
-        workers_of(1, client.scheduler.address, True),
-    ):
-        pass
+        list(run_all(planned.stacks, task, executor))
 
 
 @pytest.mark.parametrize(
@@ -240,7 +234,7 @@ def arguments(folder, out, *more):
     return list(map(str, given))
 
 
-def test_the_model_on_a_scheduler_gives_the_same_files(client, tmp_path):
+def test_the_model_on_a_scheduler_gives_the_same_files(cluster, tmp_path):
     import torch
 
     blobs(tmp_path / "in", 3)
@@ -250,7 +244,9 @@ def test_the_model_on_a_scheduler_gives_the_same_files(client, tmp_path):
         alone = CliRunner().invoke(app, arguments(tmp_path / "in", tmp_path / "a"))
     finally:
         torch.set_num_threads(threads)
+    client, tls = cluster
     more = ["--scheduler", client.scheduler.address, "--summary", tmp_path / "summary.csv"]
+    more += ["--tls-ca", tls.ca, "--tls-cert", tls.cert, "--tls-key", tls.key]
     shared = CliRunner().invoke(app, arguments(tmp_path / "in", tmp_path / "b", *more))
     assert alone.exit_code == shared.exit_code == 1
     assert "3 done, 0 skipped, 1 failed" in shared.output
@@ -275,6 +271,9 @@ def test_stopped_from_the_keyboard_what_is_done_is_kept(tmp_path):
         len(list(out.glob("[!.]*.labels.tif"))) < 3 and process.poll() is None and time.monotonic() < deadline
     ):
         time.sleep(0.01)
+    if sys.platform == "linux":
+        pids = family(process.pid)
+        assert len(pids) == 3 and not any(open_sockets(pid) for pid in pids)
     os.killpg(process.pid, signal.SIGINT)
     text, error = process.communicate(timeout=60)
     assert process.returncode == 130

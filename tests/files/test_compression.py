@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import tifffile
-from napari_sam2_automask.image.pick import Pick
 
 from napari_sam2_automask.errors import ImageError
 from napari_sam2_automask.files.opening import count_series, open_file
 from napari_sam2_automask.files.reading import every_plane, read_image
 from napari_sam2_automask.files.stack_file import open_stack
+from napari_sam2_automask.image.pick import Pick
 from napari_sam2_automask.large.source.source import FileSource
 from napari_sam2_automask.large.tiles.grid import Box
 

@@ -10,7 +10,6 @@ import zlib
 import imagecodecs
 import numpy as np
 import pytest
-from napari_sam2_automask.image.pick import Pick
 from PIL import Image
 from stack_kit import find_spots, invoke, spots
 
@@ -18,6 +17,7 @@ from napari_sam2_automask.errors import ImageError
 from napari_sam2_automask.files.opening import count_series, level_shapes, open_file
 from napari_sam2_automask.files.reading import every_plane, read_image
 from napari_sam2_automask.files.stack_file import open_stack
+from napari_sam2_automask.image.pick import Pick
 
 RNG = np.random.default_rng(0)
 COLOUR = RNG.integers(0, 255, (20, 30, 3)).astype(np.uint8)
