@@ -160,10 +160,12 @@ class JobTask:
         family = "sam2" if old.model is None or old.model.family is None else old.model.family
         settings, _ = resolve_settings(self._measured(job, None), family)
         floor = Floor.of(settings) if self.floor is None else Floor(*self.floor)
+        # A record may leave out what a number of a plane says.
+        plain = job.pick.is_plain and (old.pick is None or old.pick.is_plain)
         return {
             "file": old.file and old.file.model_copy(update={"sha256": checksum}),
             "plane": job.pick.plane,
-            "pick": None if job.pick.is_plain else job.pick,
+            "pick": old.pick if plain else job.pick,
             "model": same_model(old, self._model_sha256()),
             "settings": settings,
             "contrast_limits": limits,
