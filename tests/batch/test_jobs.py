@@ -147,6 +147,18 @@ def test_results_of_another_model_are_told_by_its_weights(tmp_path, fake, monkey
     assert "of another model" in result.message
 
 
+def test_results_of_an_earlier_version_count_as_done(tmp_path, fake):
+    """Their records have another format version, and say of every plane how it was picked."""
+    path = save(tmp_path / "in" / "a.tif", 3)
+    run([path], tmp_path / "out", plane=0)
+    record = tmp_path / "out" / "a_plane0.record.json"
+    known = json.loads(record.read_text())
+    assert "pick" not in known
+    record.write_text(json.dumps(known | {"format_version": 1, "pick": Pick(0).to_json()}))
+    (result,) = run([path], tmp_path / "out", plane=0)
+    assert result.status == "skipped"
+
+
 def test_overwrite_does_them_again(tmp_path, fake):
     path, out = save(tmp_path / "a.tif", 5), tmp_path / "out"
     run([path], out)
