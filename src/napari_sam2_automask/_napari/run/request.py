@@ -109,19 +109,18 @@ class Request:
         if not self.asks_for_stack or self.stack_limits is not None:
             return self
         indices = source.all_indices()
-        if channels is None or channels.axis is not None:
-            limits = contrast_of_planes(lambda k: source.plane(indices[k]), len(indices))
-            if channels is None:
-                return replace(self, stack_limits=limits)
-            every = [limits] * len(channels.names)
-        else:
-            every = [
-                contrast_of_planes(lambda k, c=c: source.plane(indices[k])[..., c], len(indices))  # type: ignore[misc]
-                for c in range(len(channels.names))
-            ]
+
+        def limits(part: Any) -> tuple[float, float]:
+            return contrast_of_planes(lambda k: source.plane(indices[k])[part], len(indices))
+
+        if channels is None:
+            return replace(self, stack_limits=limits(...))
+        count = len(channels.names)
+        # Channels along an axis of one layer have one contrast, those that are layers their own.
+        every = [limits((..., c)) for c in range(count)] if channels.axis is None else [limits(...)] * count
         looks = tuple(
-            replace(look, contrast_limits=limits if limits[0] < limits[1] else None)
-            for look, limits in zip(channels.looks, every, strict=True)
+            replace(look, contrast_limits=found if found[0] < found[1] else None)
+            for look, found in zip(channels.looks, every, strict=True)
         )
         source = replace(source, channels=replace(channels, looks=looks))
         return replace(self, source=source, stack_limits=every[0])
