@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any
 
 from napari_sam2_automask.disk.atomic import write_one
+from napari_sam2_automask.disk.output_errors import check_targets
+from napari_sam2_automask.errors import OutputNameError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
-__all__ = ["FileResult", "removed_text", "write_summary"]
+__all__ = ["FileResult", "check_summary", "removed_text", "write_summary"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,30 @@ def removed_text(removed: dict[str, int]) -> str:
     """Say what each filter removed, for a result without objects."""
     counts = [f"{count} by {name}" for name, count in removed.items() if count]
     return "no masks were found" if not counts else "removed: " + ", ".join(counts)
+
+
+def check_summary(path: Path, inputs: Iterable[Path], results: Iterable[Path]) -> None:
+    """Make sure that a summary can be written and replaces neither what is read nor another result.
+
+    Parameters
+    ----------
+    path : Path
+        Where it is to go.
+    inputs : iterable of Path
+        Images and other files that are read.
+    results : iterable of Path
+        The other files that are written.
+
+    Raises
+    ------
+    OutputNameError
+        If it cannot.
+    """
+    check_targets([path], inputs)
+    # Compared by what they would be called, since nothing is there yet; few have the summary's name.
+    named_alike = (result for result in results if result.name.casefold() == path.name.casefold())
+    if any(os.path.realpath(result.parent) == os.path.realpath(path.parent) for result in named_alike):
+        raise OutputNameError(f"the summary {path} has the name of an image's results: choose another name")
 
 
 def write_summary(path: Path, results: Sequence[FileResult], useless: Mapping[Path, str]) -> None:

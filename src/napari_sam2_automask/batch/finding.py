@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from napari_sam2_automask.disk.regular import check_regular
 from napari_sam2_automask.errors import ImageError
 from napari_sam2_automask.files.reading import SUFFIXES
 from napari_sam2_automask.files.series import images_in_zarr, is_zarr, name_of
@@ -57,7 +58,7 @@ def _images_in(given: Path) -> list[Path]:
     if given.is_dir():
         found = sorted(path for path in given.iterdir() if _is_image(path))
         return [image for path in found for image in (images_in_zarr(path) if path.is_dir() else [path])]
-    given.stat()  # says what is wrong where there is nothing
+    check_regular(given)  # says what is wrong
     return [given]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from typing import TYPE_CHECKING
 
 from napari_sam2_automask.files.reading import read_image
@@ -10,6 +10,7 @@ from napari_sam2_automask.files.stack_file import stack_of
 from napari_sam2_automask.image.pick import Pick
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from napari_sam2_automask.files.results import ResultPaths
@@ -117,3 +118,12 @@ class StackJob:
     def results(self) -> int:
         """How many results there will be."""
         return 1 if self.propagate is not None else len(self.planes) + (self.link is not None)
+
+    @property
+    def files(self) -> Iterator[Path]:
+        """The files that may be written."""
+        if self.link is not None:
+            yield from astuple(self.paths)
+        if self.propagate is None:
+            for job in self.planes:
+                yield from astuple(job.paths)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from napari_sam2_automask.batch.finding import unique_stems
 from napari_sam2_automask.batch.jobs import Job, LinkPaths, StackJob
+from napari_sam2_automask.disk.regular import Inputs
 from napari_sam2_automask.errors import AutomaskError, ImageError, SettingsError
 from napari_sam2_automask.files.opening import count_series
 from napari_sam2_automask.files.pyramid import level_for
@@ -17,7 +18,7 @@ from napari_sam2_automask.settings.along import Along
 from napari_sam2_automask.settings.units import Pixel
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from napari_sam2_automask.files.pixel_size import PixelSize
@@ -46,6 +47,11 @@ class Plan:
     def results(self) -> int:
         """How many results there will be."""
         return sum(stack.results for stack in self.stacks)
+
+    @property
+    def files(self) -> Iterator[Path]:
+        """The files that may be written."""
+        return (file for stack in self.stacks for file in stack.files)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +117,19 @@ def plan(sources: Sequence[Path], folder: Path, wanted: Wanted | None = None) ->
                 found.stacks.extend(_stacks_of(source, folder, stem, number, wanted))
             except AutomaskError as error:
                 found.useless[source] = str(error)
+    return _without_inputs(found, sources)
+
+
+def _without_inputs(found: Plan, sources: Sequence[Path]) -> Plan:
+    """Leave out what would be written over one of the images."""
+    inputs = Inputs(sources)
+    for stack in list(found.stacks):
+        clash = next((image for file in stack.files if (image := inputs.replaced_by(file))), None)
+        if clash is not None:
+            found.stacks.remove(stack)
+            found.useless[stack.source] = (
+                f"the results of {stack.source} would replace the image {clash}: choose another --out"
+            )
     return found
 
 

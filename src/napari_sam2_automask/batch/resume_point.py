@@ -11,6 +11,7 @@ import numpy as np
 
 from napari_sam2_automask.disk.atomic import write_one
 from napari_sam2_automask.disk.leftovers import sweep
+from napari_sam2_automask.disk.regular import check_regular
 from napari_sam2_automask.errors import UnfinishedError
 
 if TYPE_CHECKING:
@@ -75,6 +76,7 @@ class Unfinished:
         import torch
 
         try:
+            check_regular(self._path)
             kept = torch.load(self._path, weights_only=True)
             asked, state = kept["asked"], kept["state"]
             state["labels"] = state["labels"].numpy().view(np.uint32)

@@ -19,6 +19,7 @@ import numpy as np
 from napari_sam2_automask.candidates.candidates import Candidates, Floor, LogitWindows
 from napari_sam2_automask.candidates.logit_windows import STORED
 from napari_sam2_automask.disk.atomic import write_one
+from napari_sam2_automask.disk.regular import check_regular
 from napari_sam2_automask.errors import CandidatesError, SettingsError
 from napari_sam2_automask.settings.amg import AmgSettings
 
@@ -171,14 +172,18 @@ def _digest(arrays: dict[str, NDArray[Any]], header: dict[str, Any]) -> str:
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     foreign = f"{path.name} is not a file of candidates: choose one that was saved as candidates"
     try:
+        check_regular(path)
+    except FileNotFoundError as error:
+        raise CandidatesError(f"there is no file {path.name}: check the path") from error
+    except OSError as error:
+        raise CandidatesError(f"cannot read {path.name} ({error.strerror}): check the path") from error
+    try:
         with path.open("rb") as file:
             if not zipfile.is_zipfile(file):
                 raise CandidatesError(f"{foreign}, or copy it again: it may be incomplete")
             file.seek(0)
             with np.load(file, allow_pickle=False) as data:
                 return _entries(data, path.name, foreign)
-    except FileNotFoundError as error:
-        raise CandidatesError(f"there is no file {path.name}: check the path") from error
     except (OSError, EOFError, KeyError, ValueError, zlib.error, zipfile.BadZipFile) as error:
         if isinstance(error, CandidatesError):
             raise

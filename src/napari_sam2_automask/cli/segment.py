@@ -199,6 +199,7 @@ def segment(
     """
     work.check()
     chosen, wanted = model.choose(parameters), stacks.wanted(pixels)
+    from napari_sam2_automask.batch.file_results import check_summary
     from napari_sam2_automask.batch.finding import find_images
     from napari_sam2_automask.batch.job_task import JobTask
     from napari_sam2_automask.batch.planning import plan
@@ -207,5 +208,8 @@ def segment(
     images, useless = find_images(inputs)
     planned = plan(images, out, wanted)
     planned.useless.update(useless)
+    if summary is not None:
+        read = [*inputs, *images, Path(model.model), *filter(None, [model.settings])]
+        check_summary(summary, (path for path in read if not path.is_dir() or path in images), planned.files)
     task = JobTask(chosen, model.source, model.device, overwrite=overwrite, floor=floor)
     run_and_report(images, planned, task, work, contrast_limits, summary)

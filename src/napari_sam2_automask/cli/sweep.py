@@ -44,6 +44,7 @@ def sweep_command(
     if name == "point_grids":
         raise SettingsError("point_grids cannot be given as a list of values: sweep points_per_side instead")
     from napari_sam2_automask.disk.atomic import make_folder, write_all
+    from napari_sam2_automask.disk.output_errors import check_targets
     from napari_sam2_automask.evaluation.sweep_table import step_rows
     from napari_sam2_automask.evaluation.sweeping import contact_sheet, settings_of_sweep, sweep
     from napari_sam2_automask.files.reading import read_image
@@ -63,7 +64,12 @@ def sweep_command(
         shape = loaded.array.shape[:2]
         raise SettingsError(f"{truth} has shape {answer.shape}, the image {shape}: give labels of that image")
     # What is wrong with a value is said before a model is loaded.
-    settings_of_sweep(resolve_settings(plain, "bundled")[0], name, wanted)
+    tried = settings_of_sweep(resolve_settings(plain, "bundled")[0], name, wanted)
+    stem = out / f"{image.stem}.{name}"
+    sheet, csv = Path(f"{stem}.png"), Path(f"{stem}.csv")
+    labels = [Path(f"{stem}={getattr(one, name)}.labels.tif") for one in tried] if layers else []
+    read = [image, Path(model.model), *filter(None, [truth, model.settings])]
+    check_targets((sheet, csv, *labels), read)
     make_folder(out)
     with WorkProgress(len(wanted)) as progress:
         network = load_model(model.model, device=model.device, progress=progress)
@@ -78,16 +84,14 @@ def sweep_command(
     view = to_model_view(loaded.array, rgb=loaded.rgb, contrast_limits=contrast_limits)
     page = contact_sheet(view, steps, title=f"{image.name}: {name}")
     table = step_rows(steps, name, answer)
-    stem = out / f"{image.stem}.{name}"
     files: dict[Path, Any] = {
-        Path(f"{stem}.png"): lambda file: page.save(file, "PNG"),
-        Path(f"{stem}.csv"): lambda file: table.to_csv(file, index=False),
+        sheet: lambda file: page.save(file, "PNG"),
+        csv: lambda file: table.to_csv(file, index=False),
     }
-    if layers:
-        for step in steps:
-            value = getattr(step.settings, name)
-            files[Path(f"{stem}={value}.labels.tif")] = partial(write_labels, labels=step.labels)
+    # There are none without --layers.
+    for path, step in zip(labels, steps, strict=False):
+        files[path] = partial(write_labels, labels=step.labels)
     write_all(files)
     for step in steps:
         say(step.caption)
-    say(f"{stem}.png and {stem}.csv")
+    say(f"{sheet} and {csv}")

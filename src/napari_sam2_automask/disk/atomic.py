@@ -77,6 +77,9 @@ def write_all(writers: Mapping[Path, Content], stale: Path | None = None, *, dur
     only renaming has to be survived, which takes about a millisecond. What was killed then leaves files with
     names of `leftovers`, old and new, for a day. A single file is put in the place of an older one at once.
 
+    Only regular files are replaced. Of a link to one the link goes and what it leads to stays as it is: that
+    may be somebody's only copy.
+
     Several processes that write the same files take turns at renaming them, where the system has locks.
 
     Parameters

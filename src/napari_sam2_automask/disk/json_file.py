@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import errno
 import json
-import stat
 from typing import TYPE_CHECKING, Any
+
+from napari_sam2_automask.disk.regular import check_regular
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -55,10 +56,6 @@ def read_json(path: Path, kind: str, error: type[AutomaskError], *, limit: int =
 
 
 def _check(path: Path, limit: int) -> None:
-    found = path.stat()
-    if stat.S_ISDIR(found.st_mode):
-        raise IsADirectoryError(errno.EISDIR, "it is a folder")
-    if not stat.S_ISREG(found.st_mode):
-        raise OSError(errno.EINVAL, "it is no regular file")
-    if found.st_size > limit:
-        raise OSError(errno.EFBIG, f"it has {found.st_size:,} bytes, at most {limit:,} are read")
+    size = check_regular(path).st_size
+    if size > limit:
+        raise OSError(errno.EFBIG, f"it has {size:,} bytes, at most {limit:,} are read")

@@ -5,16 +5,17 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import stat
 from typing import TYPE_CHECKING
 
+from napari_sam2_automask.disk.own_files import is_link
+from napari_sam2_automask.disk.regular import Inputs, check_regular
 from napari_sam2_automask.errors import OutputError, OutputNameError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-__all__ = ["check_name", "writing"]
+__all__ = ["check_name", "check_targets", "writing"]
 
 
 def check_name(path: Path) -> None:
@@ -23,13 +24,41 @@ def check_name(path: Path) -> None:
     Raises
     ------
     OutputNameError
-        If the disk does not take the name, or a folder has it.
+        If the disk does not take the name, or something has it that is no regular file, such as a folder, a
+        pipe or a device, a link to one, or one of the system's own links, such as ``/dev/stdout``.
     """
     if not os.path.isdir(path.parent):
         return  # what is wrong with its folder is said when that is written to
     with writing(path, its_name=True), contextlib.suppress(FileNotFoundError, PermissionError):
-        if stat.S_ISDIR(os.lstat(path).st_mode):
+        if os.path.isdir(path):
             raise IsADirectoryError(errno.EISDIR, "a folder has that name")
+        check_regular(path)
+        if is_link(path) and os.path.realpath(path.parent).startswith(("/dev", "/proc")):
+            # It may lead to a regular file just now, and would be gone for all programs.
+            raise OSError(errno.EEXIST, "it is no regular file")
+
+
+def check_targets(files: Iterable[Path], inputs: Iterable[Path]) -> None:
+    """Make sure that files can have their names and that none is written over what is read.
+
+    Parameters
+    ----------
+    files : iterable of Path
+        What is to be written.
+    inputs : iterable of Path
+        What is read, as for `Inputs`.
+
+    Raises
+    ------
+    OutputNameError
+        If not; before anything is done.
+    """
+    known = Inputs(inputs)
+    for file in files:
+        check_name(file)
+        clash = known.replaced_by(file)
+        if clash is not None:
+            raise OutputNameError(f"{file} would replace {clash}, which is read: choose another name")
 
 
 @contextlib.contextmanager

@@ -6,7 +6,9 @@ import hashlib
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from napari_sam2_automask.disk.regular import check_regular
 from napari_sam2_automask.errors import ImageError
+from napari_sam2_automask.files.series import is_zarr
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,19 +22,19 @@ def file_hash(path: Path) -> str:
     Raises
     ------
     ImageError
-        If it cannot be read.
+        If it cannot be read, or is neither a regular file nor a Zarr.
     """
     try:
-        if path.is_dir():
+        if path.is_dir() and is_zarr(path):  # of no other folder: it may be the whole disk
             return _folder_hash(path)
-        stat = path.stat()
-        return _file_hash(path, stat.st_mtime_ns, stat.st_size)
+        stat = check_regular(path)
+        return _file_hash(path, stat.st_ino, stat.st_ctime_ns, stat.st_mtime_ns, stat.st_size)
     except OSError as error:
         raise ImageError(f"cannot read {path} ({error.strerror or error}): check the file") from error
 
 
 @lru_cache(maxsize=64)
-def _file_hash(path: Path, changed: int, size: int) -> str:
+def _file_hash(path: Path, *state: int) -> str:
     """Hash a file once, not for each of its planes, unless it changed meanwhile."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +13,7 @@ from napari_sam2_automask.batch.propagation import propagate_again
 from napari_sam2_automask.batch.stack_results import write_planes
 from napari_sam2_automask.candidates.candidates import Floor
 from napari_sam2_automask.disk.atomic import make_folder
+from napari_sam2_automask.disk.output_errors import check_targets
 from napari_sam2_automask.errors import SettingsError
 from napari_sam2_automask.files.hashes import file_hash
 from napari_sam2_automask.files.results import ResultPaths, write_results
@@ -102,28 +103,29 @@ def replay(
     ------
     AutomaskError
         If the record cannot be read, the image or the model is not that of the record, or results cannot be
-        written; nothing is written then.
+        written or would replace the record or the image; nothing is written then.
     """
     record = read_record(path)
     if record.propagate is not None:
         return _replay_propagated(record, path, folder, image, model, device, progress)
     inputs = Inputs.of(record, path, image)
     first = inputs.load(0)  # refused before anything is written
+    source, stem = inputs.source, _stem(path, inputs.source)
+    paths = ResultPaths.of(folder, stem)
+    stack = None if record.link is None else _stack(record.link, source, folder, stem.removesuffix("_linked"))
+    check_targets(astuple(paths) if stack is None else stack.files, [path, source])
     make_folder(folder)
     found = load_model_of(record, model, device, progress)
     set_threads(record)
     results = []
     for k, one in enumerate(inputs.planes):
         plane, report = inputs.load(k) if k else first, part(progress, k, len(inputs.planes))
-        results.append(_segment(one, plane, found, inputs.source, report))
-    source, stem = inputs.source, _stem(path, inputs.source)
-    if record.link is not None:
-        stack = _stack(record.link, source, folder, stem.removesuffix("_linked"))
+        results.append(_segment(one, plane, found, source, report))
+    if stack is not None:
         records = [Record.of(one.record) for one in results]
         return _told(
             record, write_linked(stack, records, [one.labels for one in results]), stack.paths.labels
         )
-    paths = ResultPaths.of(folder, stem)
     if len(results) > 1:
         return _told(record, write_planes(results, paths, record, inputs.indices), paths.labels)
     write_results(results[0], paths, source.name)
@@ -209,6 +211,7 @@ def _replay_propagated(
         _stack(link, source, folder, stem, tuple(jobs)),
         propagate=Propagation(how.start, how.new_every, how.give_up),
     )
+    check_targets(stack.files, [path, source])
     make_folder(folder)
     found = load_model_of(record, model, device, progress)
     set_threads(record)
