@@ -14,7 +14,7 @@ from napari_sam2_automask._napari.background.fold import BackgroundFold, large_h
 from napari_sam2_automask._napari.closing import WindowWatch, let_go
 from napari_sam2_automask._napari.common.memory import Store, default_store
 from napari_sam2_automask._napari.image.panel import ImagePanel
-from napari_sam2_automask._napari.layers.point_grid import grid_from_points
+from napari_sam2_automask._napari.layers.point_grid import grid_from_points, in_whole_image
 from napari_sam2_automask._napari.live.follow_settings import Following
 from napari_sam2_automask._napari.live.go_to_object import go_to_selected
 from napari_sam2_automask._napari.live.panel import LivePanel
@@ -184,7 +184,12 @@ class AutomaskWidget(QWidget):
     def _show_costs(self) -> None:
         planes, pictures = self.images.plane_count, self.images.picture_count
         text = cost_text(
-            self.form.settings, self.models.model, self.models.device, planes, self._store, pictures
+            in_whole_image(self.form.settings),
+            self.models.model,
+            self.models.device,
+            planes,
+            self._store,
+            pictures,
         )
         self.presets.cost.setText(text)
         self.run_panel.offer(len(self.images.selected()))
@@ -211,7 +216,7 @@ class AutomaskWidget(QWidget):
             If there is no image to segment, or nothing of it where to look.
         """
         source = self.images.source(image, any_size=any_size)
-        return Request(
+        request = Request(
             source=source,
             settings=self.form.settings,
             preset=self.presets.preset.name,
@@ -223,6 +228,8 @@ class AutomaskWidget(QWidget):
             region=self.images.region(source, image),
             link=self.images.link if len(source.other_axes) == 1 else "",
         )
+        _ = request.asked  # says here if none of a person's own points lies there
+        return request
 
     def run(self) -> None:
         """Start a run, as the button does: of all images selected in the layer list, if there are several."""

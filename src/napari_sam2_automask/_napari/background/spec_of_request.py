@@ -76,6 +76,7 @@ def large_spec(request: Request, output: str) -> LargeSpec:
             source.plane_count != len(request.indices),
             f"takes all planes: set Planes to All {source.plane_count:,} planes",
         ),
+        (request.settings.point_grids, "asks a grid in every tile: clear Own point grids"),
         (request.link, "links no planes: set Objects to Each plane by itself"),
         (
             source.rows_columns != (len(source.shape) - 2, len(source.shape) - 1),

@@ -235,8 +235,8 @@ def retell(follower: LiveLayer, finished: Finished, settings: AmgSettings) -> No
         removed = {name: int(n) for name, n in follower.removed.items()}
         layer.metadata[RECORD_KEY] = {
             **record,
-            "settings": settings.to_json(),
-            "proposal": finished.request.settings.to_json(),  # the numbers are those of its candidates
+            "settings": request.asked.to_json(),
+            "proposal": finished.request.asked.to_json(),  # the numbers are those of its candidates
             "objects": len(follower.objects),
             "removed": removed,
         }

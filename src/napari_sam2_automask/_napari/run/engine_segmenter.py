@@ -51,7 +51,7 @@ class EngineSegmenter:
             except Cancelled as cancelled:
                 if cancelled.candidates is None:
                     raise
-                candidates, complete = cancelled.candidates, False
+                candidates, complete = _as_in_form(cancelled.candidates, request), False
             if complete:
                 progress(Progress("select", 0, 1))
             result = _choose_and_paint(candidates, plane, request, self._load(request, progress), complete)
@@ -64,14 +64,15 @@ class EngineSegmenter:
     def _propose(self, plane: NDArray[Any], request: Request, progress: ProgressCallback) -> Candidates:
         from napari_sam2_automask.pipeline import propose_views
 
-        return propose_views(
+        found = propose_views(
             request.views(plane),
-            request.settings,
+            request.asked,
             self._load(request, progress),
             floor=request.floor,
             region=request.region,
             progress=progress,
         )
+        return _as_in_form(found, request)
 
     def _load(self, request: Request, progress: ProgressCallback) -> Model:
         key = (request.model, request.device)
@@ -84,6 +85,15 @@ class EngineSegmenter:
         return self._model
 
 
+def _as_in_form(found: Candidates, request: Request) -> Candidates:
+    """Return candidates with the form's own points, by which it is told whether changes need another run."""
+    form = request.settings
+    if request.asked == form:
+        return found
+    own = found.settings.replace(point_grids=form.point_grids, crop_n_layers=form.crop_n_layers)
+    return replace(found, settings=own)
+
+
 def _choose_and_paint(
     candidates: Candidates, plane: NDArray[Any], request: Request, model: Model, complete: bool
 ) -> PlaneResult:
@@ -94,7 +104,7 @@ def _choose_and_paint(
     from napari_sam2_automask.record.making import make_record
 
     record = make_record(
-        request.settings,
+        request.asked,
         preset=f"custom (from {request.preset})" if request.custom else request.preset,
         model=model,
         image=plane,
@@ -103,7 +113,7 @@ def _choose_and_paint(
         threads=torch.get_num_threads(),
         contrast_limits=request.contrast_limits,
         floor=[candidates.floor.pred_iou, candidates.floor.stability],
-        proposal=candidates.settings.to_json(),
+        proposal=request.asked.to_json(),
     )
     live = None
     if complete and not request.source.other_axes:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from napari_sam2_automask._napari.layers.point_grid import points_in
 from napari_sam2_automask.candidates.candidates import Floor
 from napari_sam2_automask.image.picture import LoadedImage
 from napari_sam2_automask.image.view import contrast_of_planes
@@ -52,7 +54,7 @@ class Request:
     source : ImageSource
         The image.
     settings : AmgSettings
-        What the generator is told.
+        What the form says; see `asked`.
     preset : str
         The name of the preset that the settings are, or were made from.
     custom : bool
@@ -86,6 +88,17 @@ class Request:
     region: Region | None = None
     link: str = ""
     stack_limits: tuple[float, float] | None = None
+
+    @cached_property
+    def asked(self) -> AmgSettings:
+        """The settings with a person's own points as fractions of what is segmented.
+
+        Raises
+        ------
+        ImageError
+            If none of them lies there.
+        """
+        return points_in(self.settings, self.source, self.region)
 
     @property
     def contrast_limits(self) -> tuple[float, float] | None:

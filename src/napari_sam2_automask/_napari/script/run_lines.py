@@ -26,7 +26,7 @@ def as_python(request: Request) -> str:
     model = repr(request.model) + (f", device={request.device!r}" if request.device != "auto" else "")
     if request.custom:
         names.insert(0, "AmgSettings")
-        changed = _changes(request.settings, AmgSettings())
+        changed = _changes(request.asked, AmgSettings())
         settings = f"AmgSettings({', '.join(f'{name}={value!r}' for name, value in changed.items())})"
     else:
         settings = repr(request.preset)
@@ -95,7 +95,7 @@ def as_command(request: Request, family: str) -> str:
         words += ["--contrast-limits", *(repr(limit) for limit in request.contrast_limits)]
     if request.floor is not None:
         words += ["--floor", repr(request.floor.pred_iou), repr(request.floor.stability)]
-    for name, value in _changes(request.settings, PRESETS[request.preset].for_model(family)).items():
+    for name, value in _changes(request.asked, PRESETS[request.preset].for_model(family)).items():
         if value is not None:  # point grids say by themselves that there are no points per side
             words += _option(name, value)
     return shlex.join(words)
