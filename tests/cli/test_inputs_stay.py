@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
-from napari_sam2_automask.cli.app import app
 from typer.testing import CliRunner
 
 from napari_sam2_automask.batch.finding import find_images
 from napari_sam2_automask.batch.planning import plan
 from napari_sam2_automask.candidates.file import load_candidates
+from napari_sam2_automask.cli.commands import app
 from napari_sam2_automask.errors import AutomaskError, CandidatesError, ImageError, OutputError
 from napari_sam2_automask.files.hashes import file_hash
 from napari_sam2_automask.record.making import make_record

@@ -7,10 +7,10 @@ import sys
 
 import pytest
 from dask_cluster import make_tls_files, tls_cluster
-from napari_sam2_automask.cli.app import app
 from open_sockets import open_sockets
 from typer.testing import CliRunner
 
+from napari_sam2_automask.cli.commands import app
 from napari_sam2_automask.errors import AutomaskError, SettingsError
 from napari_sam2_automask.workers.clusters import connect, workers_of
 from napari_sam2_automask.workers.tls import TlsFiles, check_address, open_to_others
