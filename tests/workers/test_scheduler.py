@@ -55,7 +55,19 @@ def test_an_address_without_a_scheduler_is_refused():
 
 
 @pytest.mark.parametrize(
-    "address", ["", "tcp://", "here", "tls://a", "tcp://a:99999", "tcp://[::1", "a:b", "/a"]
+    "address",
+    [
+        "",
+        "tcp://",
+        "here",
+        "tls://a",
+        "tcp://a:99999",
+        "tcp://[::1",
+        "a:b",
+        "/a",
+        "http://a:1",
+        "tcp://u:p@a:1",
+    ],
 )
 def test_what_is_no_address_is_refused(address):
     with pytest.raises(SettingsError, match="no address of a scheduler"):

@@ -88,7 +88,8 @@ def start(spec: LargeSpec) -> int:
     write_one(folder / "spec.json", json.dumps(spec.to_json(), indent=1).encode(), parents=True)
     for old in ("status.json", "stop"):
         (folder / old).unlink(missing_ok=True)
-    command = [sys.executable, "-m", "napari_sam2_automask.large", str(folder / "spec.json")]
+    # -P: no module is looked for in the folder that this is started in, which may hold anybody's images.
+    command = [sys.executable, "-P", "-m", "napari_sam2_automask.large", str(folder / "spec.json")]
     # A session of its own: closing the terminal or the viewer does not reach it.
     own: dict[str, Any] = {"creationflags": 0x00000208} if os.name == "nt" else {"start_new_session": True}
     with (folder / "log.txt").open("ab") as log:

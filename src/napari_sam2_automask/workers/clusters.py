@@ -101,8 +101,9 @@ def connect(address: str, timeout: float = 30.0, tls: TlsFiles = _NO_TLS) -> Ite
     protected = distributed.Security(require_encryption=True, **security) if any(tls) else None
     try:
         client = distributed.Client(address, timeout=timeout, set_as_default=False, security=protected)
-    except (OSError, TimeoutError, ValueError) as error:
-        raise AutomaskError(f"no Dask scheduler answers at {address}: {error}") from error
+    except Exception as error:  # Dask asserts, too, that there is such a host
+        reason = str(error) or "it cannot be found"
+        raise AutomaskError(f"no Dask scheduler answers at {address}: {reason}") from error
     with client:
         with contextlib.suppress(TimeoutError):
             client.wait_for_workers(1, timeout=_COMING)

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import re
+from contextlib import suppress
 from ipaddress import ip_address
 from pathlib import Path
 from typing import NamedTuple
-from urllib.parse import urlsplit
 
 from napari_sam2_automask.errors import SettingsError
 
 __all__ = ["TlsFiles", "check_address", "open_to_others"]
 
-# Protocols of Dask that ask for a certificate.
-_PROTECTED = ("tls", "wss")
+_ADDRESS = re.compile(r"(?:(tcp|tls)://)?(\[[0-9a-fA-F:.]+\]|[\w.-]+):([0-9]{1,5})")
 
 
 class TlsFiles(NamedTuple):
@@ -37,13 +37,13 @@ def check_address(address: str, tls: TlsFiles) -> None:
     Raises
     ------
     SettingsError
-        If it is none, if a ``tls://`` address comes without all three files or files without such an address,
-        or if they cannot be used.
+        If it is none that begins with ``tcp://`` or ``tls://``, if a ``tls://`` address comes without all
+        three files or files without such an address, or if they cannot be used.
     """
-    protocol, host = _protocol_and_host(address)
-    if not host:
+    found = _ADDRESS.fullmatch(address)
+    if found is None or not 0 < int(found[3]) < 1 << 16:
         raise SettingsError(f"{address!r} is no address of a scheduler: give one such as tls://10.0.0.1:8786")
-    if protocol not in _PROTECTED:
+    if found[1] != "tls":
         if any(tls):
             raise SettingsError(f"the TLS files are for a tls:// address, {address} is none: leave them out")
         return
@@ -56,7 +56,8 @@ def check_address(address: str, tls: TlsFiles) -> None:
 
     try:
         context = ssl.create_default_context(cafile=tls.ca)
-        context.load_cert_chain(tls.cert, tls.key)
+        # Asks nobody for a password: no terminal may be there.
+        context.load_cert_chain(tls.cert, tls.key, password="")
     except (OSError, ValueError) as error:
         raise SettingsError(
             f"{', '.join(tls)} cannot be used for TLS ({error}): give PEM files of an authority, a "
@@ -66,25 +67,13 @@ def check_address(address: str, tls: TlsFiles) -> None:
 
 def open_to_others(address: str) -> str:
     """Return a warning if everybody who reaches a scheduler on another machine can use it, else nothing."""
-    protocol, host = _protocol_and_host(address)
-    if protocol in _PROTECTED or host == "localhost":
+    found = _ADDRESS.fullmatch(address)
+    if found is None or found[1] == "tls" or found[2] == "localhost":
         return ""
-    try:
-        if ip_address(host).is_loopback:
+    with suppress(ValueError):
+        if ip_address(found[2].strip("[]")).is_loopback:
             return ""
-    except ValueError:
-        pass
     return (
         f"{address} is not protected: everybody who can reach that port can run code on the scheduler and "
         "its workers; tls:// lets in those with a certificate only"
     )
-
-
-def _protocol_and_host(address: str) -> tuple[str, str]:
-    """Return the protocol, tcp if none is named, and the host, empty if it cannot be told."""
-    protocol, separator, rest = address.partition("://")
-    try:
-        parts = urlsplit(f"//{rest if separator else address}")
-        return (protocol.lower() if separator else "tcp"), (parts.hostname or "" if parts.port else "")
-    except ValueError:
-        return "", ""
