@@ -55,6 +55,17 @@ def test_a_run_is_started_watched_stopped_and_picked_up_again(spec):
     assert not run_folder(Path(spec.output)).exists()
 
 
+def test_no_module_of_the_folder_is_taken_for_a_library(spec, tmp_path, monkeypatch):
+    # A folder of images may come from anybody.
+    for name in ("json", "numpy", "torch"):
+        (tmp_path / f"{name}.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "image.npy").write_bytes(b"no image")
+    background.start(spec)
+    assert "cannot be read" in wait(spec, lambda s: s.state != "running").message
+    assert not (tmp_path / "ran").exists()
+
+
 def test_a_run_that_fails_says_why(spec, tmp_path):
     (tmp_path / "image.npy").write_bytes(b"no image")
     background.start(spec)
