@@ -24,7 +24,7 @@ def number_through(
     ----------
     planes : iterable of (labels, table)
         Labels (Y, X), numbered in each plane by itself from 1 with gaps, and their table with a column
-        ``index``.
+        ``index``, and perhaps ``parent``.
     first : int
         The least number that may be given.
 
@@ -40,5 +40,7 @@ def number_through(
         moved[moved > 0] += shift
         table = table.copy()
         table["index"] = table["index"] + shift
+        if "parent" in table:  # with all levels: the label of the object around it, 0 for none
+            table["parent"] = table["parent"].where(table["parent"] == 0, table["parent"] + shift)
         shift = max(shift, int(table["index"].max()) if len(table) else 0)
         yield moved, table
