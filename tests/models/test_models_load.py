@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import pickle
@@ -28,6 +29,7 @@ from napari_sam2_automask.models import (
     verify,
 )
 from napari_sam2_automask.models.catalogue.hashing import sha256_of
+from napari_sam2_automask.models.catalogue.identity import sha256_of_model
 from napari_sam2_automask.models.networks.building import untrained_network
 from napari_sam2_automask.models.networks.configs import CONFIGS, build_network
 from napari_sam2_automask.models.networks.recognise import recognise
@@ -315,6 +317,53 @@ def test_a_registered_models_damaged_file_is_never_opened(
         load_model(entry)
 
 
+@pytest.mark.parametrize("suffix", ["pt", "safetensors"])
+def test_the_hash_is_that_of_the_weights_that_are_used(tmp_path: Path, suffix: str) -> None:
+    """A file that another of the same size and time took the place of is what it is now."""
+    path, one, two = (tmp_path / f"{name}.{suffix}" for name in ("model", "one", "two"))
+    weights = {}
+    for seed, file in enumerate((one, two)):
+        weights[file] = untrained_network(CONFIGS["sam2.1-tiny"], seed=seed).state_dict()
+        _save(weights[file], file)
+        os.utime(file, ns=(1, 1))
+    assert one.stat().st_size == two.stat().st_size
+    for file in (one, two):
+        path.write_bytes(file.read_bytes())
+        os.utime(path, ns=(1, 1))
+        model = load_model(path)
+        assert same(model, weights[file])
+        assert model.sha256 == hashlib.sha256(file.read_bytes()).hexdigest() == sha256_of_model(str(path))
+
+
+def _save(weights: Weights, path: Path) -> None:
+    if path.suffix == ".pt":
+        torch.save({"model": weights}, path)
+    else:
+        save_file({name: value.contiguous() for name, value in weights.items()}, path)
+
+
+def test_a_registered_file_that_is_swapped_while_it_is_loaded_is_not_used(
+    tmp_path: Path, tiny: Weights, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "home" / "models"
+    folder.mkdir(parents=True)
+    path = saved(folder / "tiny.pt", {"model": tiny})
+    entry, content = _entry(path), path.read_bytes()
+    path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    # As if somebody put the right file there for as long as the check takes.
+    monkeypatch.setattr("napari_sam2_automask.models.loading.download", lambda *_: path)
+    with pytest.raises(ModelError, match=r"was changed while it was loaded\. Load test-tiny again"):
+        load_model(entry)
+
+
+def test_what_is_too_large_for_any_model_is_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "large.pt"
+    with path.open("wb") as file:
+        file.truncate(9_000_000_000)
+    with pytest.raises(ModelError, match=r"cannot be read: it has 9,000,000,000 bytes, and no model"):
+        load_model(path)
+
+
 def test_loading_can_be_cancelled_while_a_file_is_checked(tmp_path: Path, tiny: Weights) -> None:
     def cancel(progress: Progress) -> None:
         raise Cancelled
@@ -323,7 +372,7 @@ def test_loading_can_be_cancelled_while_a_file_is_checked(tmp_path: Path, tiny: 
     with pytest.raises(Cancelled):
         load_model(path, progress=cancel)
     load_model(path)
-    with pytest.raises(Cancelled):  # also when its hash is remembered
+    with pytest.raises(Cancelled):  # also when it was loaded before
         load_model(path, progress=cancel)
 
 

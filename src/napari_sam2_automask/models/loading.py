@@ -11,7 +11,7 @@ import torch
 
 from napari_sam2_automask.errors import ModelError
 from napari_sam2_automask.models.catalogue.downloading import download
-from napari_sam2_automask.models.catalogue.hashing import remembered_sha256
+from napari_sam2_automask.models.catalogue.hashing import read_hashed
 from napari_sam2_automask.models.catalogue.registry import ModelEntry, find_entry
 from napari_sam2_automask.models.networks.building import finished, untrained_network
 from napari_sam2_automask.models.networks.checkpoint import read_weights
@@ -23,6 +23,7 @@ from napari_sam2_automask.progress import Progress, ProgressCallback, no_progres
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from io import BytesIO
 
     from sam2.modeling.sam2_base import SAM2Base
 
@@ -69,9 +70,9 @@ def load_model(
     chosen = resolve_device(device)  # before a download that would be in vain
     entry = source if isinstance(source, ModelEntry) else _entry_of(source)
     if entry is None:
-        return _from_file(Path(cast("str | Path", source)).expanduser(), chosen, progress)
-    model = _from_file(download(entry, progress), chosen, progress)
-    return replace(model, name=entry.name)
+        path = Path(cast("str | Path", source)).expanduser()
+        return _from_file(path, *_read(path, progress), chosen, progress)
+    return replace(_from_entry(entry, chosen, progress), name=entry.name)
 
 
 def _entry_of(source: str | Path) -> ModelEntry | None:
@@ -83,19 +84,39 @@ def _entry_of(source: str | Path) -> ModelEntry | None:
     return find_entry(source)
 
 
-def _from_file(path: Path, device: torch.device, progress: ProgressCallback) -> Model:
+def _from_entry(entry: ModelEntry, device: torch.device, progress: ProgressCallback) -> Model:
+    for path in entry.paths:
+        content, digest = _read(path, progress)
+        if entry.sha256 in (None, digest):
+            return _from_file(path, content, digest, device, progress)
+    path = download(entry, progress)
+    content, digest = _read(path, progress)
+    if entry.sha256 not in (None, digest):
+        raise ModelError(f"{path} was changed while it was loaded. Load {entry.name} again.")
+    return _from_file(path, content, digest, device, progress)
+
+
+def _read(path: Path, progress: ProgressCallback) -> tuple[BytesIO, str]:
+    """Return a model's file and the SHA-256 of what was read."""
     if not path.is_file():
         raise ModelError(
             f"There is no file {path}. Choose a .pt or .safetensors checkpoint, or a model's name."
         )
     size = path.stat().st_size
     try:
-        digest = remembered_sha256(path, lambda done: progress(Progress("download", done, size)))
-        network, config = _network_of(path, lambda: progress(Progress("download", size, size)))
-    except ModelError as error:
-        raise ModelError(f"{path} cannot be used: {error}") from error
+        return read_hashed(path, lambda done: progress(Progress("download", done, size)))
     except OSError as error:
         raise ModelError(f"{path} cannot be read: {error.strerror or error}.") from error
+
+
+def _from_file(
+    path: Path, content: BytesIO, digest: str, device: torch.device, progress: ProgressCallback
+) -> Model:
+    size = len(content.getbuffer())
+    try:
+        network, config = _network_of(content, lambda: progress(Progress("download", size, size)))
+    except ModelError as error:
+        raise ModelError(f"{path} cannot be used: {error}") from error
     return Model(
         name=path.name,
         network=finished(network, device),
@@ -106,10 +127,11 @@ def _from_file(path: Path, device: torch.device, progress: ProgressCallback) -> 
     )
 
 
-def _network_of(path: Path, tick: Callable[[], None]) -> tuple[SAM2Base, str]:
+def _network_of(content: BytesIO, tick: Callable[[], None]) -> tuple[SAM2Base, str]:
     """Build the network that a checkpoint is of, and fill it; `tick` may cancel between the steps."""
     tick()
-    weights = read_weights(path)
+    weights = read_weights(content)
+    content.close()  # the weights are copies
     tick()
     config = recognise({name: tuple(value.shape) for name, value in weights.items()})
     if config is None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from filelock import FileLock, Timeout
 
 from napari_sam2_automask.errors import ModelError
-from napari_sam2_automask.models.catalogue.hashing import remembered_sha256, sha256_of
+from napari_sam2_automask.models.catalogue.hashing import sha256_of
 from napari_sam2_automask.models.catalogue.registry import HOME_VARIABLE, ModelEntry, find_entry
 from napari_sam2_automask.models.catalogue.transfer import Report, by_hand, fetch, size_of
 from napari_sam2_automask.progress import ProgressCallback, no_progress
@@ -73,7 +73,7 @@ def download(model: str | ModelEntry, progress: ProgressCallback = no_progress) 
 def _sound_file(entry: ModelEntry, report: Report) -> Path | None:
     """Return the model's file if it is there and its contents are right."""
     for path in entry.paths:
-        if remembered_sha256(path, report.all_there) == entry.sha256:
+        if sha256_of(path, report.all_there) == entry.sha256:
             report.all_there()
             return path
     return None
@@ -87,7 +87,6 @@ def _fetch_checked(entry: ModelEntry, report: Report) -> Path:
         digest = sha256_of(part, report.all_there)
         if digest == entry.sha256:
             os.replace(part, entry.target)
-            remembered_sha256(entry.target, report.all_there)
             return entry.target
         part.unlink()
         if not resumed:  # else the old beginning may be to blame: once more from the start

@@ -1,28 +1,27 @@
-"""SHA-256 of model files, computed once per state of a file."""
+"""SHA-256 of model files: of what is loaded, always that of the very bytes."""
 
 from __future__ import annotations
 
+import errno
 import hashlib
-import json
+import io
 from collections.abc import Callable
-from contextlib import suppress
-from typing import TYPE_CHECKING, TypeAlias
+from functools import lru_cache
+from typing import IO, TYPE_CHECKING, TypeAlias
 
-from napari_sam2_automask.disk.atomic import write_one
-from napari_sam2_automask.disk.json_file import read_json
-from napari_sam2_automask.errors import ModelError
-from napari_sam2_automask.models.catalogue.registry import home_folder
+from napari_sam2_automask.disk.regular import check_regular
 
 if TYPE_CHECKING:
     from pathlib import Path
-    from typing import Any
 
-__all__ = ["Tick", "remembered_sha256", "sha256_of"]
+__all__ = ["Tick", "known_sha256", "read_hashed", "sha256_of"]
 
 Tick: TypeAlias = Callable[[int], None]
 """Takes the number of bytes done; may raise to cancel."""
 
 _BLOCK = 4 << 20
+# Nine times the largest official model; more is no such model, and might not fit into memory.
+_MOST = 8_000_000_000
 
 
 def sha256_of(path: Path, tick: Tick) -> str:
@@ -45,66 +44,62 @@ def sha256_of(path: Path, tick: Tick) -> str:
     OSError
         If the file cannot be read.
     """
-    digest = hashlib.sha256()
-    done = 0
+    check_regular(path)
     with path.open("rb") as file:
-        while block := file.read(_BLOCK):
-            digest.update(block)
-            done += len(block)
-            tick(done)
-    return digest.hexdigest()
+        return _hash(file, lambda block: None, tick)
 
 
-def remembered_sha256(path: Path, tick: Tick, *, fresh: bool = False) -> str:
-    """Return a file's SHA-256, from memory if the file has not changed since it was last computed.
+def read_hashed(path: Path, tick: Tick) -> tuple[io.BytesIO, str]:
+    """Read a file into memory and return it with the SHA-256 of just these bytes.
 
-    What is remembered is kept in ``hashes.json`` in the home folder, by path, size and time of change.
+    Whoever goes on with them has what the hash says, whatever becomes of the file.
 
     Parameters
     ----------
     path, tick
         As for `sha256_of`.
-    fresh : bool
-        Compute it whatever is remembered.
 
-    Returns
-    -------
-    str
-        64 hexadecimal digits.
+    Raises
+    ------
+    OSError
+        If the file cannot be read, or is larger than any such model.
+    """
+    size = check_regular(path).st_size
+    if size > _MOST:
+        raise OSError(errno.EFBIG, f"it has {size:,} bytes, and no model has more than {_MOST:,}")
+    content = io.BytesIO()
+    with path.open("rb") as file:
+        digest = _hash(file, content.write, tick)
+    content.seek(0)
+    return content, digest
+
+
+def known_sha256(path: Path) -> str:
+    """Return a file's SHA-256, computed once in this process for each state of the file.
+
+    It tells which results are there already. What is loaded is hashed anew, see `read_hashed`: a file can be
+    changed in ways that no state shows.
 
     Raises
     ------
     OSError
         If the file cannot be read.
     """
-    path = path.resolve()
-    before = path.stat()
-    state = [before.st_size, before.st_mtime_ns]
-    known = _read_notes().get(str(path))
-    if not fresh and isinstance(known, list) and known[:2] == state and len(known) == 3:
-        return str(known[2])
-    digest = sha256_of(path, tick)
-    after = path.stat()
-    if [after.st_size, after.st_mtime_ns] == state:  # else it was written to meanwhile: remember nothing
-        _write_note(str(path), [*state, digest])
-    return digest
+    state = check_regular(path)
+    return _known(path, state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns)
 
 
-def _notes_file() -> Path:
-    return home_folder() / "hashes.json"
+@lru_cache(maxsize=16)
+def _known(path: Path, *state: int) -> str:
+    return sha256_of(path, lambda done: None)
 
 
-def _read_notes() -> dict[str, Any]:
-    try:
-        notes = read_json(_notes_file(), "notes of hashes", ModelError)
-    except ModelError:
-        return {}
-    return notes if isinstance(notes, dict) else {}
-
-
-def _write_note(path: str, note: list[int | str]) -> None:
-    # Two processes may lose each other's note: then a hash is computed once more, nothing worse. A home
-    # folder that cannot be written to costs the same.
-    notes = {**_read_notes(), path: note}
-    with suppress(OSError):
-        write_one(_notes_file(), json.dumps(notes, indent=1).encode(), durable=False, parents=True)
+def _hash(file: IO[bytes], keep: Callable[[bytes], object], tick: Tick) -> str:
+    digest = hashlib.sha256()
+    done = 0
+    while block := file.read(_BLOCK):
+        digest.update(block)
+        keep(block)
+        done += len(block)
+        tick(done)
+    return digest.hexdigest()

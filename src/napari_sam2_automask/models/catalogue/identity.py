@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from napari_sam2_automask.errors import ModelError
-from napari_sam2_automask.models.catalogue.hashing import remembered_sha256
+from napari_sam2_automask.models.catalogue.hashing import known_sha256
 from napari_sam2_automask.models.catalogue.registry import find_entry
 
 __all__ = ["sha256_of_model"]
@@ -26,6 +26,6 @@ def sha256_of_model(source: str) -> str | None:
             if entry.sha256 is not None:
                 return entry.sha256
             path = entry.target
-        return remembered_sha256(path, lambda done: None)
+        return known_sha256(path)
     except (OSError, ModelError):  # whoever loads it says what is wrong
         return None

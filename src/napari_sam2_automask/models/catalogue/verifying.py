@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from napari_sam2_automask.errors import ModelError
 from napari_sam2_automask.models.catalogue.downloading import REINSTALL, download
-from napari_sam2_automask.models.catalogue.hashing import remembered_sha256
+from napari_sam2_automask.models.catalogue.hashing import sha256_of
 from napari_sam2_automask.models.catalogue.registry import ModelEntry, find_entry
 from napari_sam2_automask.models.catalogue.transfer import Report, by_hand, size_of
 from napari_sam2_automask.progress import ProgressCallback, no_progress
@@ -20,7 +20,7 @@ __all__ = ["verify"]
 
 
 def verify(model: str | ModelEntry, progress: ProgressCallback = no_progress) -> str:
-    """Read a model's whole file and check it, whatever was remembered about it.
+    """Read a model's whole file and check it.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ def verify(model: str | ModelEntry, progress: ProgressCallback = no_progress) ->
         found = f": the file there has {size_of(entry.target)} bytes" if entry.target.exists() else ""
         raise ModelError(f"{entry.name} is not downloaded{found}. {by_hand(entry)}")
     report = Report(entry, progress, stage="verify")
-    digest = remembered_sha256(path, report.reached, fresh=True)
+    digest = sha256_of(path, report.reached)
     expected = _recorded_sha256(path) if entry.is_bundled else entry.sha256
     if expected not in (None, digest):
         remedy = (

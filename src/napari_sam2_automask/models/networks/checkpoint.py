@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors.torch import load
 from torch import Tensor
 
 from napari_sam2_automask.errors import ModelError
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from io import BytesIO
 
 __all__ = ["read_weights"]
 
@@ -31,7 +31,7 @@ _METAS_FORM = "Choose a checkpoint in Meta's form: {'model': weights}."
 _DAMAGE = (RuntimeError, EOFError, OSError, ValueError, LookupError, AttributeError, TypeError)
 
 
-def read_weights(path: Path) -> dict[str, Tensor]:
+def read_weights(content: BytesIO) -> dict[str, Tensor]:
     """Read the weights of a checkpoint.
 
     The format is told from the contents, not from the name: safetensors, or what ``torch.save`` writes, with
@@ -39,8 +39,8 @@ def read_weights(path: Path) -> dict[str, Tensor]:
 
     Parameters
     ----------
-    path : Path
-        The file.
+    content : BytesIO
+        All bytes of the file.
 
     Returns
     -------
@@ -50,22 +50,17 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     Raises
     ------
     ModelError
-        If the file cannot be read, is damaged, is something else, or holds Python code. The message is the
-        second half of a sentence whose first half names the file.
+        If the file is damaged, is something else, or holds Python code. The message is the second half of a
+        sentence whose first half names the file.
     """
-    try:
-        with path.open("rb") as file:
-            beginning = file.read(64)
-        size = path.stat().st_size
-    except OSError as error:
-        raise ModelError(f"it cannot be read: {error.strerror or error}.") from error
-    if _is_safetensors(beginning, size):
-        return _read_safetensors(path)
+    beginning = content.getvalue()[:64]
+    if _is_safetensors(beginning):
+        return _read_safetensors(content)
     _refuse_what_is_no_checkpoint(beginning)
-    return _weights_in(_read_torch(path))
+    return _weights_in(_read_torch(content))
 
 
-def _is_safetensors(beginning: bytes, size: int) -> bool:
+def _is_safetensors(beginning: bytes) -> bool:
     if len(beginning) < 10 or beginning[8:9] != b"{":
         return False
     (header,) = struct.unpack("<Q", beginning[:8])
@@ -84,14 +79,14 @@ def _refuse_what_is_no_checkpoint(beginning: bytes) -> None:
         raise ModelError("it is not a checkpoint. Choose a .pt or .safetensors file with a model's weights.")
 
 
-def _read_safetensors(path: Path) -> dict[str, Tensor]:
+def _read_safetensors(content: BytesIO) -> dict[str, Tensor]:
     try:
-        return load_file(path)
+        return load(content.getvalue())
     except (SafetensorError, ValueError) as error:
         raise _damaged(error) from error
 
 
-def _read_torch(path: Path) -> object:
+def _read_torch(content: BytesIO) -> object:
     version = tuple(int(part) for part in torch.__version__.split(".")[:2])
     if version < _SAFE_TORCH:
         raise ModelError(
@@ -102,7 +97,7 @@ def _read_torch(path: Path) -> object:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Detected pickle protocol")  # it is refused anyway
             # weights_only is said outright, because an environment variable can turn off the default.
-            return torch.load(path, map_location="cpu", weights_only=True)
+            return torch.load(content, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise _refused(error) from error
     except _DAMAGE as error:
