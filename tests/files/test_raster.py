@@ -123,11 +123,15 @@ def test_a_damaged_frame_does_not_spoil_the_others(tmp_path):
         read_image(path, 2)
 
 
-def test_pictures_of_unlike_sizes_in_one_file_are_images_of_their_own(tmp_path):
-    path = save(tmp_path / "photo.jpg", [COLOUR, COLOUR[::2, ::2], COLOUR[::4]], format="MPO", quality=100)
-    assert count_series(path) == 3
-    for number, shape in enumerate([(20, 30, 3), (10, 15, 3), (5, 30, 3)]):
-        assert read_image(path, number).array.shape == open_stack(path, series=number).array.shape == shape
+@pytest.mark.parametrize(
+    "more", [[COLOUR[::2, ::2], COLOUR[::4]], [COLOUR[::-1]]], ids=["previews", "a pair"]
+)
+def test_of_a_jpeg_with_several_pictures_the_first_is_the_image(tmp_path, more):
+    path = save(tmp_path / "photo.jpg", [COLOUR, *more], format="MPO", quality=100)
+    assert count_series(path) == 1 and open_stack(path).axes == "YXS"
+    with Image.open(path) as picture:
+        np.testing.assert_allclose(read_image(path).array.astype(int), np.array(picture), atol=3)
+    assert [loaded.array.shape for loaded in every_plane(path)] == [(20, 30, 3)]
 
 
 def test_npy_files_are_read_as_other_images(tmp_path):

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from functools import partial
-from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from napari_sam2_automask.errors import ImageError
-from napari_sam2_automask.files.stored_image import StoredImage
+from napari_sam2_automask.files.stored_image import LARGEST_PIECE, StoredImage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -30,7 +30,7 @@ def is_raster(start: bytes) -> bool:
 
 
 def images_in_raster(path: Path, start: bytes) -> list[StoredImage]:
-    """Return the image of a file; several if its frames are not all of one size.
+    """Return the image of a file, with its frames as planes; of a JPEG the first picture.
 
     Parameters
     ----------
@@ -51,12 +51,11 @@ def images_in_raster(path: Path, start: bytes) -> list[StoredImage]:
     samples = _DEEP_SAMPLES.get(start[25]) if deep else None
     try:
         with Image.open(path, formats=[name]) as image:
-            kinds: list[Any] = [None] * getattr(image, "n_frames", 1)
-            for number in range(len(kinds)) if name == "JPEG" else ():
-                image.seek(number)
-                kinds[number] = image.size, image.mode  # a JPEG may hold a preview of its own size
-        read = partial(_frame, path, name, samples)
-        return [_image(path, read, list(same)) for _, same in groupby(range(len(kinds)), kinds.__getitem__)]
+            # More pictures in a JPEG are previews, or tell of the first.
+            frames = 1 if name == "JPEG" else getattr(image, "n_frames", 1)
+            if samples is not None and 8 * math.prod(image.size) * frames > LARGEST_PIECE:
+                raise ImageError(f"{path} is too large for a PNG of 16 bits: save it as TIFF")
+        return [_image(path, partial(_frame, path, name, samples), frames)]
     except Image.DecompressionBombError as error:
         raise ImageError(f"{path} is too large for a {name} ({error}): save it as TIFF") from error
 
@@ -68,10 +67,10 @@ def _format(start: bytes) -> str | None:
     return next((name for mark, name in _MARKS.items() if start.startswith(mark)), None)
 
 
-def _image(path: Path, read: Callable[[int], NDArray[Any]], frames: Sequence[int]) -> StoredImage:
-    first = read(frames[0])
+def _image(path: Path, read: Callable[[int], NDArray[Any]], frames: int) -> StoredImage:
+    first = read(0)
     axes = "YXS"[: first.ndim]
-    if len(frames) == 1:
+    if frames == 1:
         return StoredImage.of(path, [first], axes)
     return StoredImage.of(path, [_Frames(read, frames, first)], "a" + axes)
 
@@ -79,20 +78,20 @@ def _image(path: Path, read: Callable[[int], NDArray[Any]], frames: Sequence[int
 class _Frames:
     """Frames as an array: one is read when it is asked for, all for any other part."""
 
-    def __init__(
-        self, read: Callable[[int], NDArray[Any]], numbers: Sequence[int], first: NDArray[Any]
-    ) -> None:
-        self._read, self._numbers = read, numbers
-        self.shape, self.dtype, self.ndim = (len(numbers), *first.shape), first.dtype, first.ndim + 1
+    def __init__(self, read: Callable[[int], NDArray[Any]], count: int, first: NDArray[Any]) -> None:
+        self._read = read
+        self.shape, self.dtype, self.ndim = (count, *first.shape), first.dtype, first.ndim + 1
 
     def __getitem__(self, key: Any) -> Any:
         frame, *rest = key if isinstance(key, tuple) else (key,)
         if isinstance(frame, (int, np.integer)):
-            return self._frame(self._numbers[int(frame)])[tuple(rest)]
+            return self._frame(int(frame))[tuple(rest)]
         return np.asarray(self)[key]
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
-        return np.stack([self._frame(number) for number in self._numbers]).astype(dtype or self.dtype)
+        return np.stack([self._frame(number) for number in range(int(self.shape[0]))]).astype(
+            dtype or self.dtype
+        )
 
     def _frame(self, number: int) -> NDArray[Any]:
         frame = self._read(number)

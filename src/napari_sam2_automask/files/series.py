@@ -34,8 +34,10 @@ def images_in_zarr(path: Path) -> list[Path]:
     """
     import zarr
 
+    from napari_sam2_automask.files.zarr_store import open_zarr
+
     try:
-        node: Any = zarr.open(path, mode="r")
+        node = open_zarr(path)
         found = [path] if isinstance(node, zarr.Array) else _images_of(path, node)
     except ImageError:
         raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     from napari_sam2_automask.files.stored_image import StoredImage
 
 __all__ = ["Stack", "check_plane", "open_stack", "stack_of"]
+
+#: In bytes.
+_LARGEST_PLANE = 2**32
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -107,6 +111,7 @@ class Stack:
             If there is no such plane or channel, or the file cannot be read.
         """
         self.check(pick)
+        self._check_size()
         axes = self.plane_axes(pick)
         where = np.unravel_index(pick.plane or 0, [self._length(a) for a in axes])
         place = dict(zip(axes, map(int, where), strict=True))
@@ -132,6 +137,15 @@ class Stack:
         assert axis is not None
         planes = (cut(self.array, self.axes, {**place, axis: k}) for k in range(self._length(axis)))
         return project_planes(planes, pick.project)
+
+    def _check_size(self) -> None:
+        """Refuse planes that are not to be held in memory."""
+        size = math.prod(self._length(axis) for axis in "YXS" if axis in self.axes)
+        if size * np.dtype(self.array.dtype).itemsize > _LARGEST_PLANE:
+            raise ImageError(
+                f"a plane of {self._told()} is too large to be segmented at once: use sam2-automask large, "
+                "or a coarser level"
+            )
 
     def _projected(self, left: str) -> str | None:
         left = "".join(axis for axis in left if axis not in POSITIONS)

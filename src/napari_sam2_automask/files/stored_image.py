@@ -13,10 +13,14 @@ from napari_sam2_automask.errors import AutomaskError, ImageError
 from napari_sam2_automask.image.axes import guess_axes, plane_shape
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-__all__ = ["StoredImage", "check_level", "reading"]
+__all__ = ["LARGEST_PIECE", "StoredImage", "check_level", "check_pixels", "reading"]
+
+#: How many bytes may have to be decoded at once to see one pixel: of a chunk, a strip, a tile.
+LARGEST_PIECE = 2**31
+_MOST_PIXELS = 2**48
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,8 +67,8 @@ class StoredImage:
     def count(self, level: int = 0) -> int:
         """Return how many planes a level holds, channels counted as planes; 1 of what is no image."""
         check_level(self.path, level, len(self.shapes))
-        axes = self.likely_axes
-        return max(1, math.prod(plane_shape(axes, self.shapes[level]))) if "Y" in axes else 1
+        axes, shape = self.likely_axes, self.shapes[level]
+        return max(1, math.prod(plane_shape(axes, shape))) if "Y" in axes and len(axes) == len(shape) else 1
 
     def array(self, level: int = 0) -> Any:
         """Open a level.
@@ -72,9 +76,10 @@ class StoredImage:
         Raises
         ------
         ImageError
-            If there is no such level, or it cannot be read.
+            If there is no such level, its pixels are no numbers, or it cannot be read.
         """
         check_level(self.path, level, len(self.shapes))
+        check_pixels(self.path, self.shapes[level], self.dtype)
         with reading(self.path):
             return self.open_level(level)
 
@@ -106,6 +111,19 @@ def reading(path: Path, pixels: bool = False) -> Iterator[None]:
         told = getattr(error, "strerror", None) or str(error) or type(error).__name__
         why = "check the file" if isinstance(error, OSError) else "it is damaged or in an unknown format"
         raise ImageError(f"{failed} ({told.splitlines()[0]}): {why}") from error
+
+
+def check_pixels(path: Path, shape: Sequence[int], dtype: Any) -> None:
+    """Raise `ImageError` unless an array holds real numbers of at most 8 bytes, and not too many."""
+    if np.dtype(dtype).kind not in "biuf" or np.dtype(dtype).itemsize > 8:
+        raise ImageError(
+            f"{path} holds {dtype} in place of pixels: save it as integers, or floats of at most 64 bits"
+        )
+    if math.prod(map(int, shape)) > _MOST_PIXELS or any(n < 0 for n in shape):
+        raise ImageError(
+            f"{path} is said to have {'x'.join(map(str, shape))} pixels, which no file can hold: replace it, "
+            "it is damaged"
+        )
 
 
 def check_level(path: Path, level: int, count: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import weakref
 from dataclasses import replace
 from functools import partial
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_sam2_automask.errors import ImageError
-from napari_sam2_automask.files.stored_image import StoredImage
+from napari_sam2_automask.files.stored_image import LARGEST_PIECE, StoredImage
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,7 +44,7 @@ def _image(path: Path, number: int, series: Any) -> StoredImage:
         path,
         [tuple(map(int, level.shape)) for level in series.levels],
         np.dtype(series.dtype),
-        partial(_open, path, number, _mapping(series)),
+        partial(_open, path, number, _mapping(series), [_piece(level) for level in series.levels]),
         _letters(series.axes),
         series.name,
     )
@@ -72,10 +73,23 @@ def _mapping(series: Any) -> dict[str, Any] | None:
     return {"dtype": tiff.byteorder + series.dtype.char, "offset": start, "shape": series.shape}
 
 
-def _open(path: Path, number: int, mapping: dict[str, Any] | None, level: int) -> Any:
+def _piece(series: Any) -> int:
+    """Return how many bytes a strip or a tile has."""
+    page: Any = series.keyframe
+    rows, *others = (
+        page.chunks if page.is_tiled else (min(page.rowsperstrip, page.imagelength), *page.chunks[1:])
+    )
+    return int(math.prod((rows, *others)) * np.dtype(series.dtype).itemsize)
+
+
+def _open(path: Path, number: int, mapping: dict[str, Any] | None, pieces: list[int], level: int) -> Any:
     """Open a level: mapped into memory where it can be, else as a Zarr that decodes what is asked for."""
     if level == 0 and mapping is not None:
         return np.memmap(path, mode="r", **mapping)
+    if pieces[level] > LARGEST_PIECE:
+        raise ImageError(
+            f"{path} is stored in strips or tiles that do not fit into memory: save it in smaller ones"
+        )
     import tifffile
     import zarr
 

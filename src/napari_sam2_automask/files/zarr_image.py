@@ -22,11 +22,14 @@ def zarr_image(path: Path) -> StoredImage:
     Raises
     ------
     ImageError
-        If it holds several images or none. A damaged one raises whatever zarr raises.
+        If it holds several images or none, or is not safe to read. A damaged one raises whatever zarr
+        raises.
     """
     import zarr
 
-    node: Any = zarr.open(path, mode="r")
+    from napari_sam2_automask.files.zarr_store import array_of, open_zarr
+
+    node = open_zarr(path)
     if isinstance(node, zarr.Array):
         arrays, names = [node], getattr(node.metadata, "dimension_names", None) or ()
     else:
@@ -35,7 +38,7 @@ def zarr_image(path: Path) -> StoredImage:
         if not multiscales:
             images = images_in_zarr(path)
             raise ImageError(f"{path} holds {len(images)} images: give the path of one, such as {images[0]}")
-        arrays = [node[dataset["path"]] for dataset in multiscales[0]["datasets"]]
+        arrays = [array_of(node, dataset["path"], path) for dataset in multiscales[0]["datasets"]]
         names = [axis["name"] for axis in multiscales[0]["axes"]]
     return StoredImage.of(path, arrays, "".join(n[:1].upper() for n in names) if all(names) else "")
 

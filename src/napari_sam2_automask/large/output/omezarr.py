@@ -160,9 +160,11 @@ class Pyramid:
         """
         import zarr
 
+        from napari_sam2_automask.files.zarr_store import check_array
+
         plane, box = self.box(level, index)
         with writing(path):
-            array = zarr.open_array(path / str(level), mode="r+")
+            array = check_array(zarr.open_array(path / str(level), mode="r+"), path / str(level))
             array[self._key(plane, box)] = labels
 
     def file_hash(self, path: Path, level: int, index: int) -> bytes:
@@ -177,11 +179,11 @@ class Pyramid:
 
     def read(self, path: Path, level: int, plane: int, box: Box) -> NDArray[Any]:
         """Return the labels in a box of a level, shape (Y, X); what lies outside the level is left out."""
-        import zarr
+        from napari_sam2_automask.files.zarr_store import open_zarr
 
         height, width = self.level_shape(level)
         box = Box(box.y0, box.x0, min(box.y1, height), min(box.x1, width))
-        return np.asarray(zarr.open_array(path / str(level), mode="r")[self._key(plane, box)])
+        return np.asarray(open_zarr(path / str(level))[self._key(plane, box)])
 
     def _key(self, plane: int, box: Box) -> tuple[Any, ...]:
         return (*([plane] if self.stacked else []), slice(box.y0, box.y1), slice(box.x0, box.x1))
@@ -222,10 +224,12 @@ def open_levels(path: Path) -> tuple[list[Any], dict[str, Any]]:
     """
     import dask.array as da
 
+    from napari_sam2_automask.files.zarr_store import open_zarr
+
     attributes = read_attributes(path)
     multiscale = attributes["ome"]["multiscales"][0]
     load: Any = da.from_zarr
-    levels = [load(str(path / d["path"])) for d in multiscale["datasets"]]
+    levels = [load(open_zarr(path / d["path"])) for d in multiscale["datasets"]]
     kwargs: dict[str, Any] = {
         "multiscale": len(levels) > 1,
         "scale": tuple(multiscale["datasets"][0]["coordinateTransformations"][0]["scale"]),

@@ -194,7 +194,9 @@ class FileSource:
 @lru_cache(maxsize=8)
 def _open(source: FileSource) -> ArraySource:
     array, axes = open_file(Path(source.path), source.level)
-    return ArraySource(array, source.axes or axes, source.channel, Path(source.path).name)
+    axes = source.axes or axes or guess_axes(array.shape, array.dtype)
+    check_axes(axes, array.shape, source.path)
+    return ArraySource(array, axes, source.channel, Path(source.path).name)
 
 
 def block_hashes(source: Source, grid: Grid, index: int) -> bytes:
