@@ -169,7 +169,7 @@ def test_a_run_that_was_killed_can_be_resumed_and_one_that_is_gone_forgotten(
     )
     folder = tmp_path / "image_labels.ome.zarr.run"
     folder.mkdir()
-    (folder / "spec.json").write_text("{}")
+    (folder / "spec.json").write_text(json.dumps({"image": run["image"], "output": str(output), "settings": {}}))
     (folder / "status.json").write_text(json.dumps({"stage": "tiles", "done": 17, "total": 324}))
     widget = dock(make_napari_viewer(), store=store)
     panel = unfold(widget)
