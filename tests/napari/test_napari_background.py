@@ -169,7 +169,8 @@ def test_a_run_that_was_killed_can_be_resumed_and_one_that_is_gone_forgotten(
     )
     folder = tmp_path / "image_labels.ome.zarr.run"
     folder.mkdir()
-    (folder / "spec.json").write_text(json.dumps({"image": run["image"], "output": str(output), "settings": {}}))
+    asked = {"image": run["image"], "output": str(output), "settings": {"nonsense": 1}}
+    (folder / "spec.json").write_text(json.dumps(asked))
     (folder / "status.json").write_text(json.dumps({"stage": "tiles", "done": 17, "total": 324}))
     widget = dock(make_napari_viewer(), store=store)
     panel = unfold(widget)
@@ -178,7 +179,7 @@ def test_a_run_that_was_killed_can_be_resumed_and_one_that_is_gone_forgotten(
     assert row.resume.isVisibleTo(panel)
     assert [row.status.state for row in panel.rows] == ["stopped", "unknown"]
     row.resume.click()  # its description is damaged: said, and it can be tried again
-    qtbot.waitUntil(lambda: "missing: image" in panel.message.text(), timeout=WAIT)
+    qtbot.waitUntil(lambda: "nonsense" in panel.message.text(), timeout=WAIT)
     assert row.resume.isEnabled()
     panel.rows[1].forget.click()
     assert len(panel.rows) == 1
