@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_sam2_automask.errors import ImageError
+from napari_sam2_automask.files.converted import Converted
+from napari_sam2_automask.files.photometric import Samples, samples_of
 from napari_sam2_automask.files.stored_image import LARGEST_PIECE, StoredImage
 
 if TYPE_CHECKING:
@@ -39,13 +41,14 @@ def images_in_tiff(path: Path) -> list[StoredImage]:
 
 
 def _image(path: Path, number: int, series: Any) -> StoredImage:
-    """Say what a series means: all that is made of axes, photometric interpretation and orientation."""
+    """Say what a series means. Pixels stay where they are, whatever orientation the file tells of."""
+    levels = [samples_of(level) for level in series.levels]
     image = StoredImage(
         path,
-        [tuple(map(int, level.shape)) for level in series.levels],
-        np.dtype(series.dtype),
-        partial(_open, path, number, _mapping(series), [_piece(level) for level in series.levels]),
-        _letters(series.axes),
+        [level.shape for level in levels],
+        levels[0].dtype,
+        partial(_open, path, number, _mapping(series), [*map(_piece, series.levels)], levels),
+        _letters(levels[0].axes),
         series.name,
     )
     # A contiguous series has all of its planes; to ask for each would cost seconds.
@@ -65,7 +68,7 @@ def _letters(axes: str) -> str:
 def _mapping(series: Any) -> dict[str, Any] | None:
     """Return where the pixels lie in the file as they are, all of them one after the other, if they do."""
     start, tiff = series.dataoffset, series.parent
-    if start is None or series.transform is not None or series.is_multifile:
+    if start is None or series.transform is not None or series.is_multifile or series.keyframe.is_subsampled:
         return None
     # Of a file that was cut off the planes that are left can be read.
     if start + series.size * series.dtype.itemsize > tiff.filehandle.size:
@@ -82,11 +85,29 @@ def _piece(series: Any) -> int:
     return int(math.prod((rows, *others)) * np.dtype(series.dtype).itemsize)
 
 
-def _open(path: Path, number: int, mapping: dict[str, Any] | None, pieces: list[int], level: int) -> Any:
-    """Open a level: mapped into memory where it can be, else as a Zarr that decodes what is asked for."""
+def _open(
+    path: Path,
+    number: int,
+    mapping: dict[str, Any] | None,
+    pieces: list[int],
+    samples: list[Samples],
+    level: int,
+) -> Any:
+    """Open a level, whose pixels are converted as they are read if they are not gray, channels or RGB."""
+    found = samples[level]
+    if found.refused:
+        raise ImageError(f"{path} holds {found.refused} in place of gray or RGB: save it as one of these")
+    array = _stored(path, number, mapping, pieces[level], level)
+    if found.convert is None:
+        return array
+    return Converted(array, found.axis, found.convert, found.shape, found.dtype)
+
+
+def _stored(path: Path, number: int, mapping: dict[str, Any] | None, piece: int, level: int) -> Any:
+    """Open pixels as they are: mapped into memory if they can be, else as a Zarr that decodes parts."""
     if level == 0 and mapping is not None:
         return np.memmap(path, mode="r", **mapping)
-    if pieces[level] > LARGEST_PIECE:
+    if piece > LARGEST_PIECE:
         raise ImageError(
             f"{path} is stored in strips or tiles that do not fit into memory: save it in smaller ones"
         )

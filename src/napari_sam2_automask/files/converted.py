@@ -1,0 +1,63 @@
+"""An array whose pixels are made of others as they are read."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+__all__ = ["Converted"]
+
+
+class Converted:
+    """An array that converts the samples of what is sliced.
+
+    Parameters
+    ----------
+    array : array_like
+        What is stored.
+    samples : int or None
+        The axis of its samples, if it has one.
+    convert : callable
+        Takes a part of the array with the samples last; returns it with others last, or without any.
+    shape, dtype
+        Those of the whole, converted: with the samples where they were, or last if they were none.
+    """
+
+    def __init__(
+        self,
+        array: Any,
+        samples: int | None,
+        convert: Callable[[NDArray[Any]], NDArray[Any]],
+        shape: tuple[int, ...],
+        dtype: np.dtype[Any],
+    ) -> None:
+        self._array, self._samples, self._convert = array, samples, convert
+        self.shape, self.dtype, self.ndim = shape, dtype, len(shape)
+
+    def __getitem__(self, key: Any) -> NDArray[Any]:
+        parts = list(key) if isinstance(key, tuple) else [key]
+        parts += [slice(None)] * (self.ndim - len(parts))
+        stored, last = len(self._array.shape), slice(None)
+        at = self._samples if self.ndim == stored else None if self.ndim < stored else stored
+        if at is not None:
+            last = parts.pop(at)
+        if self._samples is not None:
+            parts.insert(self._samples, slice(None))
+        pixels = np.asarray(self._array[tuple(parts)])
+        kept = [axis for axis, part in enumerate(parts) if isinstance(part, slice)]
+        if self._samples is not None:
+            pixels = np.moveaxis(pixels, kept.index(self._samples), -1)
+        pixels = self._convert(pixels).astype(self.dtype, copy=False)
+        if at is None:
+            return pixels
+        pixels = pixels[..., last]
+        return np.moveaxis(pixels, -1, sum(axis < at for axis in kept)) if isinstance(last, slice) else pixels
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        return np.asarray(self[()], dtype)
