@@ -171,7 +171,11 @@ def test_a_unit_of_the_file_that_is_not_known(tmp_path):
     scale = [{"type": "scale", "scale": [0.5, 0.5]}]
     dataset = {"path": "0", "coordinateTransformations": scale}
     group.attrs["ome"] = {"version": "0.5", "multiscales": [{"axes": axes, "datasets": [dataset]}]}
-    assert "'cubit'" in message(tmp_path / "in.zarr", "--out", tmp_path / "labels.zarr", *SIZES)
+    done = invoke(tmp_path / "in.zarr", "--out", tmp_path / "labels.zarr", *SIZES)
+    assert done.exit_code == 0, done.output
+    _, keywords = open_levels(tmp_path / "labels.zarr")
+    assert keywords["scale"] == (0.5, 0.5) and "units" not in keywords, "where the image lies"
+    assert not any("area_" in name for name in pd.read_csv(tmp_path / "labels.objects.csv"))
 
 
 def test_a_level_of_a_pyramid_has_larger_pixels(tmp_path):

@@ -139,6 +139,5 @@ def test_a_given_size_takes_the_place_of_a_unit_that_is_not_known(tmp_path):
     path = write_zarr(tmp_path / "in.zarr", LEVELS)
     described = path / "zarr.json"
     described.write_text(described.read_text().replace("micrometer", "cubit"))
-    with pytest.raises(ImageError, match=r"'cubit'.*--spacing"):
-        open_stack(path)
+    assert open_stack(path).size is None
     assert open_stack(path, level=1, size=(1.0, 3.0, 3.0, "um")).size == (1.0, 6.0, 6.0, "um")

@@ -1,27 +1,80 @@
-"""How large a pixel is, as image files say it."""
+"""How large pixels are, where they lie and how long a frame lasts, as image files say it."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from napari_sam2_automask.errors import ImageError
-from napari_sam2_automask.files.stored_image import reading
-from napari_sam2_automask.settings.units import known_unit
+from napari_sam2_automask.files.tiff_scale import scale_in_tiff
+from napari_sam2_automask.files.zarr_scale import scale_in_zarr
+from napari_sam2_automask.settings.units import convert, known_unit
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
-__all__ = ["PixelSize", "pixel_size_of"]
+    from napari_sam2_automask.files.axis_names import AxisScale
 
-# What files say that do not know their pixel size.
-_NO_UNIT = ("", "pixel", "pixels", "px", "null", "none", "inch")
+__all__ = ["FileScale", "PixelSize", "pixel_size_of", "scale_in_file"]
+
+# In micrometres: units of files that nobody types.
+_OTHER_LENGTHS = {
+    "fm": 1e-9, "femtometer": 1e-9, "pm": 1e-6, "picometer": 1e-6, "dm": 1e5, "decimeter": 1e5, "km": 1e9,
+    "kilometer": 1e9, "in": 25400.0, "inch": 25400.0, "inches": 25400.0, "thou": 25.4, "mil": 25.4,
+    "ft": 304800.0, "foot": 304800.0, "feet": 304800.0,
+}  # fmt: skip
+_SECONDS = {
+    "ns": 1e-9, "nanosecond": 1e-9, "us": 1e-6, "microsecond": 1e-6, "ms": 1e-3, "millisecond": 1e-3,
+    "s": 1.0, "sec": 1.0, "second": 1.0, "min": 60.0, "minute": 60.0, "h": 3600.0, "hour": 3600.0,
+    "d": 86400.0, "day": 86400.0,
+}  # fmt: skip
 
 #: Distance between planes (None where it is not known), height and width of a pixel, and the short unit.
 PixelSize = tuple[float | None, float, float, str]
 
 
-def pixel_size_of(path: Path, series: int = 0, *, any_unit: bool = False) -> PixelSize | None:
-    """Return how large the pixels of a TIFF (OME, ImageJ) or OME-Zarr are, None where the file does not tell.
+@dataclass(frozen=True, slots=True)
+class FileScale:
+    """What a file says of the place of an image's pixels.
+
+    Attributes
+    ----------
+    spacing : (float or None, float, float) or None
+        Distance between planes, where it is told, height and width of a pixel.
+    unit : str or None
+        The short name of the unit of length; None where the numbers are in none.
+    origin : (float, float, float)
+        Where the centre of the first pixel lies along Z, Y and X, in the same unit.
+    interval : float or None
+        Time between frames.
+    time_unit : str or None
+        Its unit as the file has it.
+    level : int
+        The level of the pyramid of which all this is told.
+    """
+
+    spacing: tuple[float | None, float, float] | None = None
+    unit: str | None = None
+    origin: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    interval: float | None = None
+    time_unit: str | None = None
+    level: int = 0
+
+    @property
+    def size(self) -> PixelSize | None:
+        """How large a pixel is; None where it is not known in a unit of length."""
+        return None if self.spacing is None or self.unit is None else (*self.spacing, self.unit)
+
+    @property
+    def seconds(self) -> float | None:
+        """The time between frames in seconds, None where it is not known."""
+        unit = (self.time_unit or "").strip().lower()
+        factor = _SECONDS.get(unit, _SECONDS.get(unit.removesuffix("s")))
+        return None if self.interval is None or factor is None else self.interval * factor
+
+
+def pixel_size_of(path: Path, series: int = 0) -> PixelSize | None:
+    """Return how large the pixels of an image are at full resolution, None where the file does not tell.
 
     Parameters
     ----------
@@ -29,89 +82,77 @@ def pixel_size_of(path: Path, series: int = 0, *, any_unit: bool = False) -> Pix
         The file.
     series : int
         Which image of a TIFF with several.
-    any_unit : bool
-        Leave a unit that is not known as it is, in place of refusing it.
-
-    Raises
-    ------
-    ImageError
-        If the file gives sizes in a unit that is not known; it has to be said then.
 
     Notes
     -----
-    OME and ImageJ count: what other programs write as the resolution of a TIFF seldom means anything.
+    OME, ImageJ, Aperio SVS, Hamamatsu NDPI, Zeiss LSM and MetaMorph STK count, and OME-Zarr. What other
+    programs write as the resolution of a TIFF seldom means anything. Axes in different units of length are
+    told in that of X.
     """
-    with reading(path):
-        found = _of_zarr(path) if path.is_dir() else _of_tiff(path, series)
-    if found is None:
-        return None
-    z, y, x, unit = found
-    if unit.strip().lower() in _NO_UNIT or min(y, x) <= 0:
-        return None
-    if known_unit(unit) is None and not any_unit:
-        raise ImageError(
-            f"{path} gives its pixel size in {unit!r}, which is no known unit: say it with --spacing and "
-            "--unit, or --unit pixel for none"
-        )
-    return (z if z is not None and z > 0 else None), y, x, known_unit(unit) or unit
+    return scale_in_file(path, series).size
 
 
-def _of_tiff(path: Path, series: int) -> tuple[float | None, float, float, str] | None:
-    import tifffile
+def scale_in_file(path: Path, series: int = 0, level: int = 0) -> FileScale:
+    """Return what a file says of the place of an image's pixels.
 
+    Whatever is damaged, is no number or lies outside of what can be counts as not told; nothing is raised.
+
+    Parameters
+    ----------
+    path, series
+        As for `pixel_size_of`.
+    level : int
+        Which level of a pyramid; where the file does not tell of it, full resolution is told.
+    """
     try:
-        with tifffile.TiffFile(path) as tiff:
-            return _in_tiff(tiff, series)
-    except (OSError, ValueError, KeyError, TypeError, tifffile.TiffFileError):
-        return None
+        if path.is_dir():
+            axes, level = scale_in_zarr(path, level)
+            return _scale_of(axes, level)
+        found = _scale_of(scale_in_tiff(path, series), 0)
+    except Exception:  # parsers raise whatever they meet; who reads the pixels says if the file is damaged
+        return FileScale()
+    # A TIFF without a unit has a resolution all the same, which means nothing.
+    return found if found.unit is not None else replace(found, spacing=None, origin=(0.0, 0.0, 0.0))
 
 
-def _in_tiff(tiff: Any, series: int = 0) -> tuple[float | None, float, float, str] | None:
-    import tifffile
-
-    if tiff.ome_metadata:
-        return _of_ome(tifffile.xml2dict(tiff.ome_metadata), series)
-    return _of_imagej(tiff) if tiff.imagej_metadata else None
-
-
-def _of_ome(data: dict[str, Any], series: int) -> tuple[float | None, float, float, str] | None:
-    image = data["OME"]["Image"]
-    pixels = (image[series] if isinstance(image, list) else image)["Pixels"]
-    if "PhysicalSizeX" not in pixels or "PhysicalSizeY" not in pixels:
-        return None
-    unit = str(pixels.get("PhysicalSizeXUnit", "um"))
-    z = pixels.get("PhysicalSizeZ")
-    return (
-        None if z is None else float(z),
-        float(pixels["PhysicalSizeY"]),
-        float(pixels["PhysicalSizeX"]),
-        unit,
+def _scale_of(axes: Mapping[str, AxisScale], level: int) -> FileScale:
+    steps = {axis: step for axis, one in axes.items() if (step := _number(one.step) or 0.0) > 0}
+    told = FileScale(
+        interval=steps.get("T"), time_unit=str(axes["T"].unit or "") if "T" in axes else None, level=level
     )
+    if not {"Y", "X"} <= steps.keys():
+        return told
+    lengths = {axis: _length(axes[axis].unit) for axis in "ZYX" if axis in steps}
+    unit = lengths["X"][0] if lengths["X"] and lengths["Y"] else None
+
+    def told_in_unit(axis: str, value: Any) -> float | None:
+        """Return a length along an axis in the unit of all, or as it is if there is none."""
+        number, length = _number(value), lengths.get(axis)
+        if number is None or unit is None:
+            return number
+        return None if length is None else convert(number * length[1], length[0], unit)
+
+    z, y, x = (told_in_unit(axis, steps.get(axis)) for axis in "ZYX")
+    if y is None or x is None:
+        return told
+    at = {axis: told_in_unit(axis, axes[axis].place) or 0.0 for axis in lengths}
+    return replace(told, spacing=(z, y, x), unit=unit, origin=(at.get("Z", 0.0), at["Y"], at["X"]))
 
 
-def _of_imagej(tiff: Any) -> tuple[float | None, float, float, str] | None:
-    tags = tiff.pages[0].tags
-    x, y = (tags.get(name) for name in ("XResolution", "YResolution"))
-    if x is None or y is None or 0 in (*x.value, *y.value):
-        return None
-    z = tiff.imagej_metadata.get("spacing")
-    (x_pixels, x_length), (y_pixels, y_length) = x.value, y.value
-    unit = str(tiff.imagej_metadata.get("unit", "")).replace("\\u00B5", "u")
-    return None if z is None else float(z), y_length / y_pixels, x_length / x_pixels, unit
-
-
-def _of_zarr(path: Path) -> tuple[float | None, float, float, str] | None:
-    import zarr
-
+def _number(value: Any) -> float | None:
+    """Return a number whose cube is finite and not 0 either, None for anything else."""
     try:
-        attributes: Any = dict(zarr.open_group(path, mode="r").attrs)
-        multiscale = attributes.get("ome", attributes)["multiscales"][0]
-        (scale,) = (
-            t["scale"] for t in multiscale["datasets"][0]["coordinateTransformations"] if t["type"] == "scale"
-        )
-        axes = {axis["name"].lower(): (float(s), axis.get("unit", "")) for axis, s in
-                zip(multiscale["axes"], scale, strict=True)}  # fmt: skip
-        (y, unit), (x, _) = axes["y"], axes["x"]
-    except Exception:  # no OME-Zarr, or one that does not say
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
         return None
-    return axes["z"][0] if "z" in axes else None, y, x, unit or ""
+    return number if number == 0 or 1e-60 < abs(number) < 1e60 else None
+
+
+def _length(unit: Any) -> tuple[str, float] | None:
+    """Return the unit of length that is meant, and how many of it; None if it is no length."""
+    text = str(unit or "")
+    short = known_unit(text)
+    if short is not None:
+        return short, 1.0
+    factor = _OTHER_LENGTHS.get(text.strip().lower().replace("metre", "meter"))
+    return None if factor is None else ("um", factor)

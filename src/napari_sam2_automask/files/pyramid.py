@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from napari_sam2_automask.files.opening import level_shapes
-from napari_sam2_automask.files.pixel_size import PixelSize, pixel_size_of
+from napari_sam2_automask.files.pixel_size import FileScale, PixelSize, pixel_size_of, scale_in_file
 from napari_sam2_automask.files.stored_image import check_level
-from napari_sam2_automask.settings.units import Pixel, Quantity
+from napari_sam2_automask.settings.units import Pixel, Quantity, convert
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,11 +19,10 @@ __all__ = [
     "Placed",
     "level_for",
     "nearest_level",
-    "pixel_size_at",
     "place_level",
+    "scale_at",
     "steps_along",
     "steps_between",
-    "steps_of",
 ]
 
 
@@ -69,28 +69,6 @@ def nearest_level(sides: Sequence[float], wanted: float) -> int:
     return min(range(len(sides)), key=lambda k: (round(abs(math.log(sides[k] / wanted)), 9), sides[k]))
 
 
-def steps_of(path: Path, level: int, series: int = 0, axes: str = "") -> dict[str, float]:
-    """Return the steps of a level of a file along Z, Y and X.
-
-    Parameters
-    ----------
-    path : Path
-        The file.
-    level, series : int
-        As for `open_file`.
-    axes : str
-        One letter for each axis, in place of what the file says.
-
-    Raises
-    ------
-    ImageError
-        If the file cannot be read or has no such level.
-    """
-    shapes, found = level_shapes(path, series)
-    check_level(path, level, len(shapes))
-    return steps_along(shapes, axes or found, level)
-
-
 def steps_along(shapes: Sequence[tuple[int, ...]], axes: str, level: int) -> dict[str, float]:
     """Return the steps of a level along Z, Y and X, from the shapes of all levels."""
     steps = steps_between(shapes[0], shapes[level])
@@ -99,12 +77,47 @@ def steps_along(shapes: Sequence[tuple[int, ...]], axes: str, level: int) -> dic
     return {axis: steps[letters.index(axis)] if axis in letters else 1.0 for axis in "ZYX"}
 
 
-def pixel_size_at(size: PixelSize | None, steps: dict[str, float]) -> PixelSize | None:
-    """Return how large the pixels of a level are, from the size at full resolution and the level's steps."""
-    if size is None:
-        return None
-    z, y, x, unit = size
-    return None if z is None else z * steps["Z"], y * steps["Y"], x * steps["X"], unit
+def scale_at(
+    path: Path,
+    shapes: Sequence[tuple[int, ...]],
+    axes: str,
+    level: int,
+    series: int = 0,
+    size: PixelSize | None = None,
+) -> FileScale:
+    """Return where the pixels of a level lie.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    shapes : sequence of tuple of int
+        Those of all its levels.
+    axes : str
+        One letter for each axis.
+    level, series : int
+        As for `open_file`.
+    size : PixelSize, optional
+        How large the pixels of full resolution are, in place of what the file says.
+    """
+    found = scale_in_file(path, series, 0 if size else level)
+    if size is not None:
+        found = _with_size(found, size)
+    if found.level == level or found.spacing is None:
+        return found
+    steps = steps_along(shapes, axes, level)
+    (z, y, x), first = found.spacing, found.origin
+    spacing = None if z is None else z * steps["Z"], y * steps["Y"], x * steps["X"]
+    half = ((side or 1.0) * (steps[axis] - 1) / 2 for axis, side in zip("ZYX", found.spacing, strict=True))
+    dz, dy, dx = half
+    return replace(found, spacing=spacing, origin=(first[0] + dz, first[1] + dy, first[2] + dx), level=level)
+
+
+def _with_size(found: FileScale, size: PixelSize) -> FileScale:
+    """Return the same place with pixels of another size."""
+    unit = found.unit
+    z, y, x = (convert(at, unit, size[3]) if unit and unit != size[3] else at for at in found.origin)
+    return replace(found, spacing=size[:3], unit=size[3], origin=(z, y, x))
 
 
 class Placed(NamedTuple):
@@ -117,9 +130,10 @@ class Placed(NamedTuple):
     spacing : (float, float, float)
         Distance between planes, height and width of a pixel, in `unit`.
     origin : (float, float, float)
-        Where the centre of the first pixel lies; that of full resolution lies at 0.
+        Where the centre of the first pixel lies; at full resolution that is 0 if the file tells no place.
     unit : str or None
-        The short name of the unit of length; None where it is a pixel of full resolution.
+        The short name of the unit of length; None where the file has none. Then it is a pixel of full
+        resolution, or whatever an OME-Zarr counts in.
     """
 
     level: int
@@ -140,6 +154,10 @@ def place_level(path: Path, wanted: int | Quantity, size: PixelSize | None = Non
     size : PixelSize, optional
         How large the pixels of full resolution are; what the file says if left out.
 
+    Notes
+    -----
+    A place that the file tells is kept, in the unit of `size` if that is given.
+
     Raises
     ------
     ImageError
@@ -147,14 +165,15 @@ def place_level(path: Path, wanted: int | Quantity, size: PixelSize | None = Non
     SettingsError
         If a length is wanted and nothing says how large a pixel is.
     """
-    size = size or pixel_size_of(path)
     level = level_for(path, wanted, size=size)
-    steps = steps_of(path, level)
-    z, y, x, unit = size or (1.0, 1.0, 1.0, None)
-    full = {"Z": z or 1.0, "Y": y, "X": x}
-    spacing = tuple(full[axis] * steps[axis] for axis in "ZYX")
-    origin = tuple(full[axis] * (steps[axis] - 1) / 2 for axis in "ZYX")
-    return Placed(level, spacing, origin, unit)  # type: ignore[arg-type]
+    shapes, axes = level_shapes(path)
+    check_level(path, level, len(shapes))
+    found = scale_at(path, shapes, axes, level, size=size)
+    if found.spacing is None:
+        found = scale_at(path, shapes, axes, level, size=(1.0, 1.0, 1.0, ""))
+    z, y, x = found.spacing or (None, 1.0, 1.0)
+    z = steps_along(shapes, axes, level)["Z"] if z is None else z
+    return Placed(level, (z, y, x), found.origin, found.unit or None)
 
 
 def level_for(path: Path, wanted: int | Quantity, series: int = 0, size: PixelSize | None = None) -> int:

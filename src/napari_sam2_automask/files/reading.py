@@ -9,7 +9,6 @@ import numpy as np
 
 from napari_sam2_automask.errors import ImageError
 from napari_sam2_automask.files.opening import images_in, series_count
-from napari_sam2_automask.files.pixel_size import pixel_size_of
 from napari_sam2_automask.files.stack_file import Stack, check_plane
 from napari_sam2_automask.image.pick import Pick
 
@@ -77,6 +76,4 @@ def _plane(path: Path, images: Sequence[StoredImage], plane: int | None, level: 
     number -= ends[series - 1] if series else 0
     if number in images[series].absent:
         raise ImageError(f"{path} holds no pixels of plane {plane or 0}: the file that does is missing")
-    # A TIFF's size counts for all its images, and nobody asks for it in a unit that is not known.
-    size = pixel_size_of(path, any_unit=path.is_file())
-    return replace(Stack.of(images[series], level=level, size=size).read(Pick(number)), plane=plane)
+    return replace(Stack.of(images[series], level=level, series=series).read(Pick(number)), plane=plane)

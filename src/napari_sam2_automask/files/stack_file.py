@@ -10,8 +10,7 @@ import numpy as np
 
 from napari_sam2_automask.errors import ImageError
 from napari_sam2_automask.files.opening import images_in, series_count, series_of
-from napari_sam2_automask.files.pixel_size import PixelSize, pixel_size_of
-from napari_sam2_automask.files.pyramid import pixel_size_at, steps_along
+from napari_sam2_automask.files.pyramid import scale_at
 from napari_sam2_automask.files.stored_image import reading
 from napari_sam2_automask.image.axes import check_axes, cut
 from napari_sam2_automask.image.pick import POSITIONS, Pick
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from napari_sam2_automask.files.pixel_size import PixelSize
     from napari_sam2_automask.files.stored_image import StoredImage
 
 __all__ = ["Stack", "check_plane", "open_stack", "stack_of"]
@@ -46,15 +46,25 @@ class Stack:
         of unknown kind.
     size : PixelSize or None
         Distance between planes, height and width of a pixel, unit; None where the file does not tell.
+    interval : float or None
+        Seconds between frames, where the file tells.
     """
 
     path: Path
     array: Any
     axes: str
     size: PixelSize | None
+    interval: float | None = None
 
     @classmethod
-    def of(cls, image: StoredImage, axes: str = "", level: int = 0, size: PixelSize | None = None) -> Stack:
+    def of(
+        cls,
+        image: StoredImage,
+        axes: str = "",
+        level: int = 0,
+        size: PixelSize | None = None,
+        series: int = 0,
+    ) -> Stack:
         """Open a level of an image; raises what `open_stack` raises.
 
         Parameters
@@ -66,13 +76,14 @@ class Stack:
         level : int
             Which level of a pyramid.
         size : PixelSize, optional
-            The voxel's size at full resolution.
+            The voxel's size at full resolution, in place of what the file says.
+        series : int
+            Which of the file's images it is.
         """
         array, axes = image.array(level), axes.upper() or image.likely_axes
         check_axes(axes, image.shapes[level], image.path)
-        if level:
-            size = pixel_size_at(size, steps_along(image.shapes, axes, level))
-        return cls(image.path, array, axes, size)
+        scale = scale_at(image.path, image.shapes, axes, level, series, size)
+        return cls(image.path, array, axes, scale.size, scale.seconds)
 
     def plane_axes(self, pick: Pick) -> str:
         """Return the axes whose positions are the planes of a pick.
@@ -207,7 +218,7 @@ def open_stack(
             f"{path} holds {count} series: choose with --series N, from 0 to {count - 1}, or all"
         )
     image = series_of(images, series or 0)
-    return Stack.of(image, axes, level, size or pixel_size_of(path, series or 0))
+    return Stack.of(image, axes, level, size, series or 0)
 
 
 def stack_of(path: Path, pick: Pick, size: PixelSize | None = None) -> Stack:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_sam2_automask.errors import ImageError
+from napari_sam2_automask.files.axis_names import axis_letters
 from napari_sam2_automask.files.series import images_in_zarr
 from napari_sam2_automask.files.stored_image import StoredImage
 
@@ -39,8 +40,8 @@ def zarr_image(path: Path) -> StoredImage:
             images = images_in_zarr(path)
             raise ImageError(f"{path} holds {len(images)} images: give the path of one, such as {images[0]}")
         arrays = [array_of(node, dataset["path"], path) for dataset in multiscales[0]["datasets"]]
-        names = [axis["name"] for axis in multiscales[0]["axes"]]
-    return StoredImage.of(path, arrays, "".join(n[:1].upper() for n in names) if all(names) else "")
+        names = multiscales[0]["axes"]
+    return StoredImage.of(path, arrays, axis_letters(names))
 
 
 def missing_chunks(array: Any) -> int:

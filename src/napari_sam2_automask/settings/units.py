@@ -8,20 +8,22 @@ from dataclasses import dataclass
 
 from napari_sam2_automask.errors import SettingsError
 
-__all__ = ["UNITS", "Pixel", "Quantity", "known_unit", "long_unit", "short_unit", "symbol", "width_text"]
+__all__ = [
+    "UNITS", "Pixel", "Quantity", "convert", "known_unit", "long_unit", "short_unit", "symbol", "width_text",
+]  # fmt: skip
 
 #: Units of length: the short name, for columns of tables, and the one of UDUNITS-2, for OME-Zarr.
 UNITS = {
     "angstrom": "angstrom", "nm": "nanometer", "um": "micrometer", "mm": "millimeter", "cm": "centimeter",
     "m": "meter",
 }  # fmt: skip
-_METRES = {"angstrom": 1e-10, "nm": 1e-9, "um": 1e-6, "mm": 1e-3, "cm": 1e-2, "m": 1.0}
+# Powers of ten of a metre.
+_EXPONENTS = {"angstrom": -10, "nm": -9, "um": -6, "mm": -3, "cm": -2, "m": 0}
 _SYMBOLS = {"angstrom": "Å", "um": "µm"}
-_OTHER_NAMES = {
-    "å": "angstrom", "nanometre": "nm", "µm": "um", "μm": "um", "\\u00b5m": "um", "micron": "um",
-    "microns": "um", "micrometre": "um", "millimetre": "mm", "centimetre": "cm", "metre": "m",
-}  # fmt: skip
-_SHORT = {long: short for short, long in UNITS.items()} | {short: short for short in UNITS} | _OTHER_NAMES
+_SHORT = {long: short for short, long in UNITS.items()} | {short: short for short in UNITS}
+_SHORT |= {"å": "angstrom", "micron": "um"}
+# The two letters for micro, also as Java escapes them and as a wrong encoding leaves them.
+_MICRO = re.compile(r"\\u00b5|\\u03bc|âµ|µ|μ")
 _PIXELS = ("px", "pixel", "pixels")
 _WRITTEN = re.compile(r"\s*([+-]?[\d.]+(?:e[+-]?\d+)?)\s*([^\W\d_]*?)\s*(\^?2|²|)\s*", re.IGNORECASE)
 # Digits kept of a length in pixels: as many as the form shows and keeps.
@@ -29,8 +31,10 @@ _DIGITS = 4
 
 
 def known_unit(name: str) -> str | None:
-    """Return the short name of a unit of length, None if it is not known."""
-    return _SHORT.get(name.strip().lower())
+    """Return the short name of a unit of length in any spelling, None if it is not known."""
+    plain = _MICRO.sub("u", name.strip().lower()).replace("metre", "meter")
+    # "ms" is none.
+    return _SHORT.get(plain) or (_SHORT.get(plain.removesuffix("s")) if len(plain) > 2 else None)
 
 
 def short_unit(name: str) -> str:
@@ -50,6 +54,13 @@ def short_unit(name: str) -> str:
 def long_unit(name: str) -> str:
     """Return the name of a unit of length in UDUNITS-2; SettingsError if it is not known."""
     return UNITS[short_unit(name)]
+
+
+def convert(value: float, unit: str, to: str, power: int = 1) -> float:
+    """Return a length (`power` 1), area (2) or volume (3) in another unit; both by their short names."""
+    steps = power * (_EXPONENTS[unit] - _EXPONENTS[to])
+    # Divided, not multiplied by a fraction, which no float holds exactly.
+    return value * 10.0**steps if steps >= 0 else value / 10.0**-steps
 
 
 def symbol(unit: str, power: int = 1) -> str:
@@ -187,8 +198,7 @@ class Quantity:
                 f"{name} is given as {given}, but nothing says how large a pixel is: give it in pixels, or "
                 "say the size of a pixel (on the command line with --spacing and --unit)"
             )
-        factor = (_METRES[self.unit] / _METRES[pixel.unit]) ** self.power
-        pixels = self.value * factor / pixel.size(self.power)
+        pixels = convert(self.value, self.unit, pixel.unit, self.power) / pixel.size(self.power)
         if self.power == 1:
             return round(pixels, _DIGITS)
         return max(round(pixels), 1) if self.value > 0 else 0

@@ -1,0 +1,64 @@
+"""How large the pixels of an OME-Zarr are and where they lie: its coordinate transformations."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from napari_sam2_automask.files.axis_names import AxisScale, axis_letters
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+__all__ = ["scale_in_zarr"]
+
+#: Scale and place of the first pixel along each axis.
+_Place = tuple[list[float], list[float]]
+
+
+def scale_in_zarr(path: Path, level: int = 0) -> tuple[dict[str, AxisScale], int]:
+    """Return the scale of the axes of an OME-Zarr image, and of which level it is.
+
+    A level without a scale of its own is told by that of full resolution. One without a translation lies
+    where means of blocks lie: its first pixel in the middle of those of full resolution that it stands for.
+    Raises whatever comes of a folder that is no OME-Zarr, or does not say.
+    """
+    import zarr
+
+    attributes: Any = dict(zarr.open_group(path, mode="r").attrs)
+    multiscale = attributes.get("ome", attributes)["multiscales"][0]
+    axes = multiscale["axes"]
+    full = _place(multiscale, 0, len(axes))
+    try:
+        steps, first = _place(multiscale, level, len(axes))
+    except (LookupError, TypeError, ValueError):
+        (steps, first), level = full, 0
+    if level and not any(one["type"] == "translation" for one in _own(multiscale, level)):
+        first = [at + (step - fine) / 2 for at, step, fine in zip(full[1], steps, full[0], strict=True)]
+    units = [None if isinstance(axis, str) else axis.get("unit") for axis in axes]
+    return dict(zip(axis_letters(axes), map(AxisScale, steps, units, first), strict=True)), level
+
+
+def _own(multiscale: Mapping[str, Any], level: int) -> Sequence[Any]:
+    found: Sequence[Any] = multiscale["datasets"][level].get("coordinateTransformations", ())
+    return found
+
+
+def _place(multiscale: Mapping[str, Any], level: int, count: int) -> _Place:
+    """Apply the transformations of a level, and after them those of all levels."""
+    steps, first = [1.0] * count, [0.0] * count
+    transformations = [*_own(multiscale, level), *multiscale.get("coordinateTransformations", ())]
+    if not any(one["type"] == "scale" for one in (_own(multiscale, level) if level else transformations)):
+        raise ValueError("the image does not tell its scale")
+    for one in transformations:
+        if one["type"] == "identity":
+            continue
+        values = [float(value) for value in one[one["type"]]]
+        if one["type"] == "scale":
+            steps = [step * value for step, value in zip(steps, values, strict=True)]
+            first = [at * value for at, value in zip(first, values, strict=True)]
+        elif one["type"] == "translation":
+            first = [at + value for at, value in zip(first, values, strict=True)]
+        else:
+            raise ValueError(f"a transformation of the type {one['type']!r} is not known")
+    return steps, first
