@@ -67,7 +67,7 @@ def test_sections_become_objects_with_a_volume(body, tmp_path):
 def test_the_size_of_a_voxel_can_be_said(body, tmp_path):
     invoke(body, "--out", tmp_path / "o", "--link", "z", "--spacing", 3, 2, 1, "--unit", "nm")
     table = pd.read_csv(tmp_path / "o" / "body_linked.objects.csv")
-    assert table["volume_nm3"][0] == 6 * table["voxels"][0]
+    assert table["volume_um3"][0] == pytest.approx(6e-9 * table["voxels"][0])
 
 
 def test_moments_become_tracks(moving, tmp_path):

@@ -69,7 +69,7 @@ def test_labels_table_and_a_second_command(image, tmp_path, cheap):
     levels, _ = open_levels(out)
     labels = np.asarray(levels[0] if isinstance(levels, list) else levels)
     assert set(np.unique(labels)) - {0} == set(table["index"])
-    np.testing.assert_allclose(table["area_micrometer2"], table["area"] * 0.125)
+    np.testing.assert_allclose(table["area_um2"], table["area"] * 0.125)
     assert read_attributes(out)["ome"]["multiscales"][0]["axes"][0]["unit"] == "micrometer"
     tiles = len(cheap)
     again = invoke(image, "--out", out, *SIZES, "--spacing", 1, 0.5, 0.25, "--unit", "um")
@@ -193,7 +193,7 @@ def test_a_level_of_a_pyramid_has_larger_pixels(tmp_path):
     assert done.exit_code == 0, done.output
     table = pd.read_csv(tmp_path / "labels.objects.csv")
     assert len(table)
-    np.testing.assert_allclose(table["area_micrometer2"], table["area"])
+    np.testing.assert_allclose(table["area_um2"], table["area"])
     for size, level in (("0.5 um", 0), ("600 nm", 0), ("0.7 um", 0), ("0.8 um", 1), ("1 um", 1), ("9 um", 1)):
         out = tmp_path / f"{size}.zarr"
         done = invoke(tmp_path / "in.zarr", "--out", out, *SIZES, "--pixel-size", size)

@@ -57,7 +57,7 @@ def test_a_run_gives_labels_pyramid_and_table(image, tmp_path):
     props = regionprops_table(expected, properties=("label", "area", "centroid", "bbox"))
     columns = ["index", "area", "centroid_y", "centroid_x", "bbox_y0", "bbox_x0", "bbox_y1", "bbox_x1"]
     np.testing.assert_allclose(table[columns], np.stack(list(props.values()), axis=1))
-    np.testing.assert_allclose(table["area_micrometer2"], table["area"] * 0.125)
+    np.testing.assert_allclose(table["area_um2"], table["area"] * 0.125)
     assert {p.stage for p in seen} == {"signature", "tiles", "seams", "labels", "pyramid"}
     last = [p for p in seen if p.stage == "tiles"][-1]
     assert last.done == last.total == len(grid)

@@ -101,7 +101,11 @@ def test_physical_units():
     assert result.table["area_um2"].tolist() == [pytest.approx(20 * 0.1)]
     assert result.record["pixel_size"] == [0.5, 0.2]
     assert result.record["unit"] == "micrometer"
-    assert "area_unit2" in paint(make_masks(SHAPE, [SMALL]), pixel_size=(1, 1)).table
+    nanometres = paint(make_masks(SHAPE, [SMALL]), pixel_size=(500, 200), unit="nm")
+    assert nanometres.table["area_um2"].tolist() == [pytest.approx(20 * 0.1)]
+    for unit in (None, "pixel", "cubit"):
+        table = paint(make_masks(SHAPE, [SMALL]), pixel_size=(1, 1), unit=unit).table
+        assert not [name for name in table if name.startswith("area_")]
     assert not [name for name in paint(make_masks(SHAPE, [SMALL])).table if name.startswith("area_")]
 
 

@@ -119,6 +119,10 @@ def test_volumes_and_centroids_in_physical_units():
     )
     timed = link_planes([square(10, 10, 1)] * 2, axis="t", spacing=(1, 0.5, 0.5), unit="um").table
     assert timed["mean_area_um2"].tolist() == [16.0] and "volume_um3" not in timed
+    small = link_planes([square(10, 10, 1)], spacing=(2000.0, 500, 250), unit="nanometer").table
+    assert small["volume_um3"].tolist() == [pytest.approx(64 * 0.25)]
+    pixels = link_planes([square(10, 10, 1)], spacing=(1.0, 1.0, 1.0)).table
+    assert not [name for name in pixels if name.startswith(("volume", "mean_area_"))]
 
 
 @pytest.mark.parametrize("planes", [0, 1, 3])

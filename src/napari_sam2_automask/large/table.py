@@ -9,6 +9,7 @@ import numpy as np
 from napari_sam2_automask.disk.atomic import write_one
 from napari_sam2_automask.errors import OutputError
 from napari_sam2_automask.large.output.run_folder import Results
+from napari_sam2_automask.settings.units import in_micrometres
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,10 +43,10 @@ def object_table(
     Returns
     -------
     pandas.DataFrame
-        Columns ``index`` (the number in the labels), ``plane``, ``score``, ``area`` (pixels),
-        ``area_<unit>2`` (with `unit`), ``centroid_y``, ``centroid_x``, ``bbox_y0``, ``bbox_x0``,
-        ``bbox_y1``, ``bbox_x1`` (pixels, ends excluded) and ``tiles`` (from how many tiles it was put
-        together). Objects that others cover wholly have no row.
+        Columns ``index`` (the number in the labels), ``plane``, ``predicted_iou`` (the best of its parts),
+        ``area`` (pixels), ``area_um2`` (with a `unit` of length), ``centroid_y``, ``centroid_x``,
+        ``bbox_y0``, ``bbox_x0``, ``bbox_y1``, ``bbox_x1`` (pixels, ends excluded) and ``tiles`` (from how
+        many tiles it was put together). Objects that others cover wholly have no row.
 
     Raises
     ------
@@ -71,9 +72,11 @@ def object_table(
             low[k, n] = np.minimum(low[k, n], rows[axis + "0"])
             high[k, n] = np.maximum(high[k, n], rows[axis + "1"])
     seen = np.flatnonzero(area)
-    table = pd.DataFrame({"index": seen, "plane": plane[seen], "score": plan.score[seen], "area": area[seen]})
-    if unit is not None:
-        table[f"area_{unit}2"] = table["area"] * spacing[1] * spacing[2]
+    table = pd.DataFrame({"index": seen, "plane": plane[seen]})
+    table["predicted_iou"], table["area"] = plan.score[seen], area[seen]
+    pixel = in_micrometres(spacing[1:], unit)
+    if pixel is not None:
+        table["area_um2"] = table["area"] * pixel
     table["centroid_y"], table["centroid_x"] = sums[:, seen] / area[seen]
     table["bbox_y0"], table["bbox_x0"] = low[:, seen]
     table["bbox_y1"], table["bbox_x1"] = high[:, seen]

@@ -45,7 +45,7 @@ def paint(
     pixel_size : (float, float), optional
         The height and width of a pixel in `unit`; gives the area in physical units.
     unit : str, optional
-        The unit of length, such as ``"um"``.
+        The unit of length, such as ``"um"``; without one there is no such area.
     record : mapping, optional
         The provenance to go with the result, see `make_record`. The number of objects and what each filter
         removed are added.

@@ -11,7 +11,7 @@ from napari_sam2_automask.errors import SettingsError
 from napari_sam2_automask.geometry.placed import places_of
 from napari_sam2_automask.image.intensity import mean_intensities
 from napari_sam2_automask.painting.levels import Levels
-from napari_sam2_automask.settings.units import known_unit
+from napari_sam2_automask.settings.units import in_micrometres
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -97,9 +97,9 @@ def object_table(
     image : array_like, shape (Y, X) or (Y, X, C), optional
         The image as measured; gives the column ``mean_intensity``.
     pixel_size : (float, float), optional
-        The height and width of a pixel in `unit`; gives the area in physical units.
+        The height and width of a pixel in `unit`.
     unit : str, optional
-        The unit of length, such as ``"um"``.
+        The unit of length, such as ``"um"`` or ``"nanometer"``; with `pixel_size` it gives ``area_um2``.
 
     Returns
     -------
@@ -109,7 +109,7 @@ def object_table(
         - ``index`` (int64): its label;
         - ``predicted_iou``, ``stability_score`` (float64);
         - ``area`` (int64): the pixels of the label, as `skimage.measure.regionprops` counts them;
-        - ``area_<unit>2`` (float64): the same in physical units, with `pixel_size`;
+        - ``area_um2`` (float64): the same in square micrometres, with `pixel_size` in a unit of length;
         - ``mask_area`` (int64): pixels of the whole mask, hidden ones included;
         - ``bbox_y0``, ``bbox_x0``, ``bbox_y1``, ``bbox_x1`` (int64): the box of the label, the last row and
           column excluded as in regionprops;
@@ -172,7 +172,7 @@ def _named(array: NDArray[Any], *names: str) -> dict[str, NDArray[Any]]:
 def _physical_area(
     area: NDArray[np.int64], pixel_size: tuple[float, float] | None, unit: str | None
 ) -> dict[str, NDArray[np.float64]]:
-    """Return the column of areas in `unit` squared, or nothing when the pixel size is not known."""
+    """Return the column of areas in micrometres, or nothing when the pixel size is not known."""
     if pixel_size is None:
         return {}
     try:
@@ -185,5 +185,5 @@ def _physical_area(
         raise SettingsError(
             f"pixel_size must be two positive numbers, but is {pixel_size!r}: give (height, width)"
         )
-    name = known_unit(unit or "") or unit or "unit"
-    return {f"area_{name}2": area.astype(np.float64) * (height * width)}
+    pixel = in_micrometres((height, width), unit)
+    return {} if pixel is None else {"area_um2": area.astype(np.float64) * pixel}

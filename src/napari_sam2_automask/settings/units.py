@@ -5,11 +5,16 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from napari_sam2_automask.errors import SettingsError
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 __all__ = [
-    "UNITS", "Pixel", "Quantity", "convert", "known_unit", "long_unit", "short_unit", "symbol", "width_text",
+    "UNITS", "Pixel", "Quantity", "convert", "in_micrometres", "known_unit", "long_unit", "short_unit",
+    "symbol", "width_text",
 ]  # fmt: skip
 
 #: Units of length: the short name, for columns of tables, and the one of UDUNITS-2, for OME-Zarr.
@@ -61,6 +66,15 @@ def convert(value: float, unit: str, to: str, power: int = 1) -> float:
     steps = power * (_EXPONENTS[unit] - _EXPONENTS[to])
     # Divided, not multiplied by a fraction, which no float holds exactly.
     return value * 10.0**steps if steps >= 0 else value / 10.0**-steps
+
+
+def in_micrometres(sides: Sequence[float], unit: str | None) -> float | None:
+    """Return the product of sides, an area of two or a volume of three, in micrometres; None without a unit.
+
+    So it is that columns of tables are called alike, whatever unit the image has.
+    """
+    short = known_unit(unit or "")
+    return None if short is None else convert(math.prod(map(float, sides)), short, "um", len(sides))
 
 
 def symbol(unit: str, power: int = 1) -> str:

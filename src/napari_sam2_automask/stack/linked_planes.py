@@ -9,6 +9,7 @@ import numpy as np
 
 from napari_sam2_automask.errors import ImageError, SettingsError
 from napari_sam2_automask.geometry.overlaps import Regions, regions
+from napari_sam2_automask.settings.units import in_micrometres
 from napari_sam2_automask.stack.assignment import Edges, assign, candidate_edges, drifts
 from napari_sam2_automask.stack.splits_and_merges import Event, find_events
 
@@ -79,7 +80,7 @@ def link_planes(
     spacing : (float, float, float), optional
         Distance between planes, height and width of a pixel, in `unit` (for time, the first is not used).
     unit : str
-        The unit of length, used in the names of the columns.
+        The unit of length.
 
     Returns
     -------
@@ -88,7 +89,7 @@ def link_planes(
         ``"0-4, 6"``), ``n_planes``, ``n_missing`` (planes between first and last without it), ``voxels``
         (pixels in all planes), ``mean_area``, ``max_area`` (pixels), ``centroid_p``, ``centroid_y``,
         ``centroid_x`` (pixels, weighted by area), ``split_from`` and ``merged_into`` (numbers, 0 for none),
-        and with `spacing` ``volume_<unit>3`` (z) or ``mean_area_<unit>2`` (time).
+        and with `spacing` in a unit of length ``volume_um3`` (z) or ``mean_area_um2`` (time).
 
     Raises
     ------
@@ -269,10 +270,12 @@ def _table(
     fate = {e.other: e.number for e in events if e.kind == "merge"}
     table["split_from"] = [origin.get(n, 0) for n in table.index]
     table["merged_into"] = [fate.get(n, 0) for n in table.index]
-    if spacing is not None and axis == "z":
-        table[f"volume_{unit}3"] = table["voxels"] * float(np.prod(spacing))
-    elif spacing is not None:
-        table[f"mean_area_{unit}2"] = table["mean_area"] * float(np.prod(spacing[1:]))
+    sides = () if spacing is None else spacing if axis == "z" else spacing[1:]
+    measure = in_micrometres(sides, unit) if sides else None
+    if measure is not None and axis == "z":
+        table["volume_um3"] = table["voxels"] * measure
+    elif measure is not None:
+        table["mean_area_um2"] = table["mean_area"] * measure
     return table.rename_axis("index").reset_index()
 
 
