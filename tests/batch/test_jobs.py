@@ -70,7 +70,7 @@ def test_an_image_given_twice_is_done_once(tmp_path):
 def test_useless_inputs_are_named(tmp_path):
     images, useless = find_images([tmp_path, tmp_path / "nowhere.tif"])
     assert images == []
-    assert "no TIFF, PNG or JPEG" in useless[tmp_path]
+    assert "no TIFF, PNG, JPEG, BMP" in useless[tmp_path]
     assert "nowhere.tif" in useless[tmp_path / "nowhere.tif"]
 
 

@@ -186,7 +186,7 @@ def test_a_run_that_was_killed_can_be_resumed_and_one_that_is_gone_forgotten(
 
 
 @pytest.mark.parametrize(
-    "kind", ["no file", "png", "region", "plane", "projection", "channels", "rolled", "name", "no image"]
+    "kind", ["no file", "kind", "region", "plane", "projection", "channels", "rolled", "name", "no image"]
 )
 def test_what_cannot_be_run_in_the_background_is_said(
     make_napari_viewer, qtbot, tmp_path, store, messages, kind
@@ -194,7 +194,7 @@ def test_what_cannot_be_run_in_the_background_is_said(
     viewer = make_napari_viewer()
     words = {
         "no file": "save the layer first",
-        "png": "is no TIFF, Zarr or .npy file",
+        "kind": "is no TIFF, PNG, JPEG",
         "region": "set Where to Whole image",
         "plane": "set Planes to All 3 planes",
         "projection": "set Planes to all planes",
@@ -203,10 +203,10 @@ def test_what_cannot_be_run_in_the_background_is_said(
         "name": "does not end in .zarr",
         "no image": "There is no image",
     }[kind]
-    path = tmp_path / ("a.png" if kind == "png" else "a.tif")
+    path = tmp_path / ("a.ppm" if kind == "kind" else "a.tif")
     if kind == "no file":
         viewer.add_image(IMAGE)
-    elif kind == "png":
+    elif kind == "kind":
         import imageio.v3
 
         imageio.v3.imwrite(path, IMAGE)

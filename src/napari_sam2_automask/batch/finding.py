@@ -3,75 +3,95 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
-from napari_sam2_automask.disk.regular import check_regular
-from napari_sam2_automask.errors import ImageError
-from napari_sam2_automask.files.reading import SUFFIXES
+from napari_sam2_automask.errors import AutomaskError, ImageError
+from napari_sam2_automask.files.kinds import KINDS, check_file, is_candidate
+from napari_sam2_automask.files.own_results import is_own_result
 from napari_sam2_automask.files.series import images_in_zarr, is_zarr, name_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
 __all__ = ["find_images", "unique_stems"]
 
+_T = TypeVar("_T")
 
-def find_images(inputs: Sequence[Path]) -> tuple[list[Path], dict[Path, str]]:
+
+def find_images(
+    inputs: Sequence[Path], left_out: Callable[[Path], object] = bool
+) -> tuple[list[Path], dict[Path, str]]:
     """Return the image files among files and folders, each once, and what of the inputs is of no use.
 
     Parameters
     ----------
     inputs : sequence of Path
         Files, taken whatever their names; Zarrs, of which every image is taken (all fields of a plate); and
-        folders, searched (not their subfolders) for TIFF, PNG and JPEG files and OME-Zarrs in alphabetical
-        order, hidden files and our own results left out.
+        folders, searched (not their subfolders) in alphabetical order for what may be an image by its name;
+        hidden files and results of this package are left out.
+    left_out : callable
+        Told each result of this package that lies in a folder.
 
     Returns
     -------
     images : list of Path
-        The images.
+        The images. Whoever reads them says what is wrong with one, or that a plate's is absent.
     useless : dict of Path to str
-        Inputs without any, and why.
+        What is none, and why: inputs, files in folders, and images of a Zarr.
     """
     found: dict[Path, Path] = {}
     useless: dict[Path, str] = {}
     for given in inputs:
-        try:
-            images = _images_in(given)
-        except ImageError as error:
-            useless[given] = str(error)
-            continue
-        except OSError as error:
-            useless[given] = f"cannot read {given} ({error.strerror or error}): check the path"
-            continue
-        if not images:
-            useless[given] = f"{given} holds no TIFF, PNG or JPEG file: choose another folder"
+        images: list[Path] = []
+        for entry in _attempt(given, lambda path: _entries(path, left_out), useless):
+            images += _attempt(entry, _images_in, useless)
         for path in images:
             found.setdefault(path.resolve(), path)
     return list(found.values()), useless
 
 
-def _images_in(given: Path) -> list[Path]:
-    if given.is_dir() and is_zarr(given):
-        return images_in_zarr(given)
-    if given.is_dir():
-        found = sorted(path for path in given.iterdir() if _is_image(path))
-        return [image for path in found for image in (images_in_zarr(path) if path.is_dir() else [path])]
-    check_regular(given)  # says what is wrong
-    return [given]
+def _attempt(path: Path, look: Callable[[Path], list[_T]], useless: dict[Path, str]) -> list[_T]:
+    """Return what is seen at a path; nothing, with the reason noted, if that fails."""
+    try:
+        return look(path)
+    except AutomaskError as error:
+        useless[path] = str(error)
+    except OSError as error:
+        useless[path] = f"cannot read {path} ({error.strerror or error}): check the path"
+    except ValueError as error:  # of a name that no file can have
+        useless[path] = f"cannot read {str(path)!r} ({error}): check the path"
+    return []
 
 
-def _is_image(path: Path) -> bool:
-    own = path.name.lower().endswith((".labels.tif", ".levels.tif"))
-    if path.is_dir():
-        return path.suffix.lower() == ".zarr" and is_zarr(path) and not _is_ours(path)
-    return path.suffix.lower() in SUFFIXES and not own and not path.name.startswith(".") and path.is_file()
+def _entries(given: Path, left_out: Callable[[Path], object]) -> list[Path]:
+    """Return what of an input may be an image: the input, or what a folder holds."""
+    given.stat()  # says what is wrong where there is nothing
+    if not given.is_dir() or is_zarr(given):
+        return [given]
+    found = []
+    for path in sorted(path for path in given.iterdir() if is_candidate(path) and _is_apt(path)):
+        if is_own_result(path):
+            left_out(path)
+        else:
+            found.append(path)
+    if not found:
+        raise ImageError(f"{given} holds no {KINDS}: choose another folder")
+    return found
 
 
-def _is_ours(path: Path) -> bool:
-    """Tell whether a Zarr holds labels that `large` wrote."""
-    return path.name.lower().endswith((".labels.ome.zarr", "_labels.ome.zarr", "_labels.zarr"))
+def _is_apt(path: Path) -> bool:
+    """Tell whether an entry of a folder is what its name says: of folders, Zarrs alone are images."""
+    try:
+        return not path.is_dir() or path.suffix.lower() == ".zarr"
+    except OSError:
+        return True  # whoever opens it says what is wrong
+
+
+def _images_in(entry: Path) -> list[Path]:
+    entry.stat()  # of a link that leads nowhere, or in a circle
+    check_file(entry)
+    return images_in_zarr(entry) if entry.is_dir() else [entry]
 
 
 def unique_stems(sources: Sequence[Path]) -> list[str]:

@@ -13,9 +13,10 @@ from napari_sam2_automask.batch.jobs import Job, StackJob
 from napari_sam2_automask.batch.propagation import propagate_stack
 from napari_sam2_automask.candidates.candidates import Floor, left_out_text
 from napari_sam2_automask.disk.atomic import make_folder
-from napari_sam2_automask.errors import AutomaskError, OutputError, SettingsError
+from napari_sam2_automask.errors import AutomaskError, OutputError
 from napari_sam2_automask.files.hashes import file_hash
 from napari_sam2_automask.files.results import write_results
+from napari_sam2_automask.files.stored_image import naming
 from napari_sam2_automask.models.catalogue.identity import sha256_of_model
 from napari_sam2_automask.pipeline import segment_loaded
 from napari_sam2_automask.settings.physical import AnySettings, Unmeasured, measured
@@ -148,10 +149,8 @@ class JobTask:
         if not isinstance(self.settings, Unmeasured):
             return self.settings
         image = job.read() if image is None else image
-        try:
+        with naming(job.source):
             return measured(self.settings, Pixel.known(image.pixel_size, image.unit))
-        except SettingsError as error:
-            raise SettingsError(f"{job.source}: {error}") from error
 
     def _asked(
         self, job: Job, checksum: str, limits: tuple[float, float] | None, old: Record
@@ -184,17 +183,18 @@ class JobTask:
         """Segment one image and write its results."""
         start = time.perf_counter()
         try:
-            done = segment_loaded(
-                image,
-                settings,
-                model,
-                name=job.source.name,
-                contrast_limits=limits,
-                floor=None if self.floor is None else Floor(*self.floor),
-                progress=self.progress,
-                file={"name": job.source.name, "sha256": checksum, "path": str(job.source.absolute())},
-                pick=None if job.pick.is_plain else job.pick.to_json(),
-            )
+            with naming(job.source):
+                done = segment_loaded(
+                    image,
+                    settings,
+                    model,
+                    name=job.source.name,
+                    contrast_limits=limits,
+                    floor=None if self.floor is None else Floor(*self.floor),
+                    progress=self.progress,
+                    file={"name": job.source.name, "sha256": checksum, "path": str(job.source.absolute())},
+                    pick=None if job.pick.is_plain else job.pick.to_json(),
+                )
             write_results(done, job.paths, job.source.name)
         except AutomaskError as error:
             if type(error) is OutputError:

@@ -11,6 +11,7 @@ from napari_sam2_automask.batch.file_results import FileResult
 from napari_sam2_automask.batch.stack_results import write_objects
 from napari_sam2_automask.errors import AutomaskError, OutputError
 from napari_sam2_automask.files.stack_file import stack_of
+from napari_sam2_automask.files.stored_image import naming
 from napari_sam2_automask.image.view import contrast_of_planes
 from napari_sam2_automask.progress import Progress, ProgressCallback
 from napari_sam2_automask.record.record import Record
@@ -37,7 +38,8 @@ def limits_of(stack: StackJob) -> tuple[float, float] | None:
     if "S" in opened.axes:
         return None
     planes = [replace(pick, plane=k if count > 1 else None) for k in range(count)]
-    return contrast_of_planes(lambda k: opened.read(planes[k]).array, count)
+    with naming(stack.source):
+        return contrast_of_planes(lambda k: opened.read(planes[k]).array, count)
 
 
 def link_stack(stack: StackJob, failed: int, overwrite: bool, progress: ProgressCallback) -> FileResult:

@@ -13,6 +13,7 @@ from napari_sam2_automask.files.opening import count_series
 from napari_sam2_automask.files.pyramid import level_for
 from napari_sam2_automask.files.results import ResultPaths
 from napari_sam2_automask.files.stack_file import Stack, stack_of
+from napari_sam2_automask.files.stored_image import naming
 from napari_sam2_automask.image.pick import POSITIONS, Pick, parse_planes
 from napari_sam2_automask.settings.along import Along
 from napari_sam2_automask.settings.units import Pixel
@@ -114,7 +115,8 @@ def plan(sources: Sequence[Path], folder: Path, wanted: Wanted | None = None) ->
             continue
         for number in parse_series(wanted.series, source):
             try:
-                found.stacks.extend(_stacks_of(source, folder, stem, number, wanted))
+                with naming(source):
+                    found.stacks.extend(_stacks_of(source, folder, stem, number, wanted))
             except AutomaskError as error:
                 found.useless[source] = str(error)
     return _without_inputs(found, sources)

@@ -57,9 +57,7 @@ class PlaneOptions:
 
 @with_groups
 def large(
-    image: Annotated[
-        Path, typer.Argument(metavar="INPUT", help="A TIFF, OME-Zarr or Zarr array, or .npy file.")
-    ],
+    image: Annotated[Path, typer.Argument(metavar="INPUT", help="An image file, Zarr array or OME-Zarr.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="The OME-Zarr to write, such as labels.zarr.")],
     model: ModelOptions,
     planes: PlaneOptions,

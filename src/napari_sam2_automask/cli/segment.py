@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from napari_sam2_automask.cli.console import say
 from napari_sam2_automask.cli.option_groups import (
     ContrastLimits,
     ModelOptions,
@@ -164,7 +165,7 @@ def segment(
         list[Path],
         typer.Argument(
             metavar="INPUT...",
-            help="Images (TIFF, PNG, JPEG, OME-Zarr), plates (OME-Zarr), and folders of them.",
+            help="Images (TIFF, PNG, JPEG, BMP, WebP, GIF, .npy or OME-Zarr), plates, and folders of them.",
         ),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the results; made if need be.")],
@@ -205,7 +206,11 @@ def segment(
     from napari_sam2_automask.batch.planning import plan
     from napari_sam2_automask.cli.segment_report import run_and_report
 
-    images, useless = find_images(inputs)
+    results: list[Path] = []
+    images, useless = find_images(inputs, results.append)
+    if results:
+        were = "results of earlier runs were" if len(results) > 1 else "result of an earlier run was"
+        say(f"{len(results)} {were} left out")
     planned = plan(images, out, wanted)
     planned.useless.update(useless)
     if summary is not None:

@@ -16,7 +16,7 @@ __all__ = ["sweep_command"]
 
 @with_groups
 def sweep_command(
-    image: Annotated[Path, typer.Argument(metavar="IMAGE", help="An image (TIFF, PNG, JPEG).")],
+    image: Annotated[Path, typer.Argument(metavar="IMAGE", help="An image file.")],
     parameter: Annotated[str, typer.Option(help="The parameter's name, such as points_per_side.")],
     values: Annotated[str, typer.Option(help="Its values, with commas between them: 8,16,32.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the results; made if need be.")],
@@ -47,6 +47,7 @@ def sweep_command(
     from napari_sam2_automask.disk.output_errors import check_targets
     from napari_sam2_automask.evaluation.sweep_table import step_rows
     from napari_sam2_automask.evaluation.sweeping import contact_sheet, settings_of_sweep, sweep
+    from napari_sam2_automask.files.own_results import save_sheet
     from napari_sam2_automask.files.reading import read_image
     from napari_sam2_automask.files.results import write_labels
     from napari_sam2_automask.image.view import to_model_view
@@ -85,7 +86,7 @@ def sweep_command(
     page = contact_sheet(view, steps, title=f"{image.name}: {name}")
     table = step_rows(steps, name, answer)
     files: dict[Path, Any] = {
-        sheet: lambda file: page.save(file, "PNG"),
+        sheet: lambda file: save_sheet(file, page),
         csv: lambda file: table.to_csv(file, index=False),
     }
     # There are none without --layers.

@@ -9,6 +9,7 @@ from typing import IO, TYPE_CHECKING, Any
 from napari_sam2_automask.disk.atomic import make_folder
 from napari_sam2_automask.evaluation.comparison import compare_with_truth
 from napari_sam2_automask.evaluation.score import f1
+from napari_sam2_automask.files.own_results import save_sheet
 from napari_sam2_automask.files.results import ResultPaths, write_results
 from napari_sam2_automask.image.picture import LoadedImage
 from napari_sam2_automask.image.view import to_model_view
@@ -128,7 +129,7 @@ def write_demo_result(result: DemoResult, out: Path) -> None:
         title = f"{result.sample.title}, preset {result.preset}: F1 at IoU 0.5 = {result.f1:.2f}"
         view = to_model_view(result.image)
         page = compare_with_truth(view, result.segmentation.labels, result.truth, title)
-        page.save(file, format="PNG")
+        save_sheet(file, page)
 
     more: dict[Path, Any] = {out / f"{stem}.outlines.png": write_outlines}
     write_results(result.segmentation, ResultPaths.of(out, stem), result.sample.path.name, more)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from napari_sam2_automask.disk.regular import check_regular
 from napari_sam2_automask.errors import ImageError
-from napari_sam2_automask.files.series import is_zarr
+from napari_sam2_automask.files.kinds import check_file
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,7 +25,8 @@ def file_hash(path: Path) -> str:
         If it cannot be read, or is neither a regular file nor a Zarr.
     """
     try:
-        if path.is_dir() and is_zarr(path):  # of no other folder: it may be the whole disk
+        check_file(path)
+        if path.is_dir():
             return _folder_hash(path)
         stat = check_regular(path)
         return _file_hash(path, stat.st_ino, stat.st_ctime_ns, stat.st_mtime_ns, stat.st_size)

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_sam2_automask.errors import ImageError
-from napari_sam2_automask.files.raster import images_in_raster, is_raster
+from napari_sam2_automask.files.kinds import kind_of
+from napari_sam2_automask.files.raster import images_in_raster
 from napari_sam2_automask.files.stored_image import StoredImage, reading
-from napari_sam2_automask.files.tiff import TIFF_MARKS, images_in_tiff
+from napari_sam2_automask.files.tiff import images_in_tiff
 from napari_sam2_automask.files.zarr_image import zarr_image
 
 if TYPE_CHECKING:
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 __all__ = ["count_series", "images_in", "level_shapes", "open_file", "series_count", "series_of"]
-
-_NPY_MARK = b"\x93NUMPY"
 
 
 def images_in(path: Path) -> list[StoredImage]:
@@ -36,24 +35,14 @@ def images_in(path: Path) -> list[StoredImage]:
         If there is no such file, it cannot be read, or it is of no such kind.
     """
     with reading(path):
-        if not path.exists():
-            raise ImageError(f"there is no file {path}: check the path")
-        if path.is_dir():
+        kind, start = kind_of(path)
+        if kind == "Zarr":
             return [zarr_image(path)]
-        with path.open("rb") as file:
-            start = file.read(32)
-        if not start:
-            raise ImageError(f"{path} is empty (0 bytes): replace it by an image")
-        if start.startswith(TIFF_MARKS):
+        if kind == "TIFF":
             return images_in_tiff(path)
-        if start.startswith(_NPY_MARK):
+        if kind == "npy":
             return [StoredImage.of(path, [np.load(path, mmap_mode="r", allow_pickle=False)])]
-        if is_raster(start):
-            return images_in_raster(path, start)
-    raise ImageError(
-        f"{path} cannot be read, it is no image of a known kind: give a TIFF, PNG, JPEG, BMP, WebP, GIF, "
-        "OME-Zarr or .npy file"
-    )
+        return images_in_raster(path, start)
 
 
 def series_count(images: Sequence[StoredImage]) -> int:

@@ -19,10 +19,7 @@ if TYPE_CHECKING:
     from napari_sam2_automask.files.stored_image import StoredImage
     from napari_sam2_automask.image.picture import LoadedImage
 
-__all__ = ["SUFFIXES", "every_plane", "read_image"]
-
-#: What a folder is searched for.
-SUFFIXES = (".tif", ".tiff", ".png", ".jpg", ".jpeg")
+__all__ = ["every_plane", "read_image"]
 
 
 def read_image(path: Path, plane: int | None = None) -> LoadedImage:

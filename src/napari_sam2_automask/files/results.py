@@ -9,6 +9,7 @@ from napari_sam2_automask.disk.atomic import write_all
 from napari_sam2_automask.disk.json_file import json_bytes
 from napari_sam2_automask.disk.output_errors import check_name
 from napari_sam2_automask.files.coco import to_coco
+from napari_sam2_automask.files.own_results import SOFTWARE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -111,4 +112,11 @@ def write_labels(file: IO[bytes], labels: NDArray[Any], axes: str = "YX") -> Non
     """Write a label image with these axes as a compressed TIFF that ImageJ, QuPath and napari open."""
     import tifffile
 
-    tifffile.imwrite(file, labels, compression="zlib", photometric="minisblack", metadata={"axes": axes})
+    tifffile.imwrite(
+        file,
+        labels,
+        compression="zlib",
+        photometric="minisblack",
+        metadata={"axes": axes},
+        software=SOFTWARE,
+    )

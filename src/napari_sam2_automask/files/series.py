@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from napari_sam2_automask.errors import ImageError
+from napari_sam2_automask.disk.json_file import read_json
+from napari_sam2_automask.errors import AutomaskError, ImageError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["images_in_zarr", "is_zarr", "name_of"]
+__all__ = ["attributes_of", "images_in_zarr", "is_zarr", "name_of"]
 
 _MARKS = ("zarr.json", ".zgroup", ".zarray", ".zattrs")
 
@@ -19,6 +20,26 @@ def is_zarr(path: Path) -> bool:
     return any((path / mark).is_file() for mark in _MARKS)
 
 
+def attributes_of(path: Path) -> dict[str, Any]:
+    """Return the attributes of a Zarr group or array, as its files tell them.
+
+    Raises
+    ------
+    ImageError
+        If they are no JSON object.
+    """
+    kind = "an OME-Zarr image"
+    told: Any = {}
+    if (path / "zarr.json").is_file():
+        told = read_json(path / "zarr.json", kind, ImageError)
+        told = told.get("attributes", {}) if isinstance(told, dict) else None
+    elif (path / ".zattrs").is_file():
+        told = read_json(path / ".zattrs", kind, ImageError)
+    if not isinstance(told, dict):
+        raise ImageError(f"{path} cannot be read, its attributes are no JSON object: give {kind}")
+    return told
+
+
 def images_in_zarr(path: Path) -> list[Path]:
     """Return the images of a Zarr: one, or the fields of a plate, or the series that bioformats2raw wrote.
 
@@ -26,6 +47,11 @@ def images_in_zarr(path: Path) -> list[Path]:
     ----------
     path : Path
         A Zarr array, an OME-Zarr image, a well, a plate, or a group of images called 0, 1, 2 ...
+
+    Returns
+    -------
+    list of Path
+        Wells and images that are absent or damaged among them: who opens them says what is wrong.
 
     Raises
     ------
@@ -38,33 +64,48 @@ def images_in_zarr(path: Path) -> list[Path]:
 
     try:
         node = open_zarr(path)
-        found = [path] if isinstance(node, zarr.Array) else _images_of(path, node)
-    except ImageError:
+        found = [path] if isinstance(node, zarr.Array) else _images_of(path)
+    except AutomaskError:
         raise
     except Exception as error:  # zarr raises whatever it meets in a damaged store
         raise ImageError(f"{path} cannot be read: {error}") from error
     if not found:
-        raise ImageError(f"{path} is a Zarr group without an OME-Zarr image; give the path of an array in it")
+        raise ImageError(f"{path} is a Zarr group without an OME-Zarr image: give the path of an array in it")
     return found
 
 
-def _images_of(path: Path, group: Any) -> list[Path]:
-    attributes = dict(group.attrs)
-    attributes = attributes.get("ome", attributes)
+def _images_of(path: Path) -> list[Path]:
+    attributes = _ome(path)
     if "plate" in attributes:
-        return [
-            field for well in attributes["plate"]["wells"] for field in images_in_zarr(path / well["path"])
-        ]
+        wells = [path / str(well["path"]) for well in attributes["plate"]["wells"]]
+        return [image for well in wells for image in _fields(well)]
     if "well" in attributes:
-        return [path / str(field["path"]) for field in attributes["well"]["images"]]
+        return _fields(path)
     if "multiscales" in attributes:
         return [path]
-    numbers = sorted(int(name) for name, _ in group.groups() if name.isdecimal())
-    return [
-        path / str(n)
-        for n in numbers
-        if "multiscales" in dict(group[str(n)].attrs).get("ome", dict(group[str(n)].attrs))
-    ]
+    numbers = sorted(int(one.name) for one in path.iterdir() if one.name.isdecimal() and is_zarr(one))
+    return [path / str(n) for n in numbers if _may_be_image(path / str(n))]
+
+
+def _fields(well: Path) -> list[Path]:
+    """Return the images of a well; the well itself if it does not tell of any."""
+    try:
+        return [well / str(field["path"]) for field in _ome(well)["well"]["images"]] or [well]
+    except (AutomaskError, LookupError, TypeError):
+        return [well]
+
+
+def _may_be_image(path: Path) -> bool:
+    try:
+        return "multiscales" in _ome(path)
+    except AutomaskError:
+        return True
+
+
+def _ome(path: Path) -> dict[str, Any]:
+    attributes = attributes_of(path)
+    found = attributes.get("ome", attributes)
+    return found if isinstance(found, dict) else {}
 
 
 def name_of(path: Path) -> str:

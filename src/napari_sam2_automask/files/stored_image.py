@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_sam2_automask.errors import AutomaskError, ImageError
+from napari_sam2_automask.errors import AutomaskError, ImageError, SettingsError
 from napari_sam2_automask.image.axes import guess_axes, plane_shape
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-__all__ = ["LARGEST_PIECE", "StoredImage", "check_level", "check_pixels", "reading"]
+__all__ = ["LARGEST_PIECE", "StoredImage", "check_level", "check_pixels", "naming", "reading"]
 
 #: How many bytes may have to be decoded at once to see one pixel: of a chunk, a strip, a tile.
 LARGEST_PIECE = 2**31
@@ -124,6 +124,23 @@ def check_pixels(path: Path, shape: Sequence[int], dtype: Any) -> None:
             f"{path} is said to have {'x'.join(map(str, shape))} pixels, which no file can hold: replace it, "
             "it is damaged"
         )
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Let every error say of which file it is.
+
+    Raises
+    ------
+    ImageError, SettingsError
+        Those raised inside, with the file before what does not name it.
+    """
+    try:
+        yield
+    except (ImageError, SettingsError) as error:
+        if path.name in str(error):
+            raise
+        raise type(error)(f"{path}: {error}") from error
 
 
 def check_level(path: Path, level: int, count: int) -> None:

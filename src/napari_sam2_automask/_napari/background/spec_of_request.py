@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_sam2_automask.errors import ImageError, OutputError
+from napari_sam2_automask.files.kinds import KINDS, is_candidate, stem_of
 from napari_sam2_automask.image.axes import cut, guess_axes
 
 if TYPE_CHECKING:
@@ -23,13 +23,12 @@ __all__ = ["checked", "default_output", "large_spec"]
 
 #: A patch of this side tells whether a layer shows what its file holds.
 PATCH = 64
-_SUFFIX = re.compile(r"(\.ome)?\.(tiff?|zarr|npy)$", re.IGNORECASE)
 
 
 def default_output(image: str) -> str:
     """Return where the labels of an image's file go: beside it, under a name that nothing has yet."""
     path = Path(image)
-    stem = _SUFFIX.sub("", path.name)
+    stem = stem_of(path)
     number = 1
     while True:
         more = f"_{number}" if number > 1 else ""
@@ -64,10 +63,8 @@ def large_spec(request: Request, output: str) -> LargeSpec:
             f"{source.name!r} has no file behind it: save the layer first (File > Save Selected Layers, as "
             "TIFF) and open that file"
         )
-    if not _SUFFIX.search(source.path.rstrip("/\\")):
-        raise ImageError(
-            f"{source.path} is no TIFF, Zarr or .npy file: save the layer as TIFF first and open that file"
-        )
+    if not is_candidate(Path(source.path)):
+        raise ImageError(f"{source.path} is no {KINDS} file: save the layer as TIFF first and open that file")
     for chosen, what in (
         (source.channels is not None, "takes one channel: set Channels to This layer only"),
         (request.region is not None, "takes the whole image: set Where to Whole image"),

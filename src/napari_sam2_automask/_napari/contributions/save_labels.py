@@ -10,6 +10,7 @@ import numpy as np
 from napari_sam2_automask._napari.run.place_result import RECORD_KEY
 from napari_sam2_automask.disk.atomic import write_all
 from napari_sam2_automask.disk.json_file import json_bytes
+from napari_sam2_automask.files.own_results import SOFTWARE
 
 if TYPE_CHECKING:
     from typing import IO
@@ -61,5 +62,10 @@ def _write_tiff(file: IO[bytes], labels: np.ndarray[Any, Any], meta: dict[str, A
     known = len(names) == labels.ndim - 2 and len(set(names)) == len(names) and set(names) <= set("TZC")
     axes = "".join(names) if known else "QRSTUVW"[: labels.ndim - 2]
     tifffile.imwrite(
-        file, labels, compression="zlib", photometric="minisblack", metadata={"axes": f"{axes}YX"}
+        file,
+        labels,
+        compression="zlib",
+        photometric="minisblack",
+        metadata={"axes": f"{axes}YX"},
+        software=SOFTWARE,
     )

@@ -11,6 +11,7 @@ import numpy as np
 
 from napari_sam2_automask.disk.output_errors import writing
 from napari_sam2_automask.errors import ImageError
+from napari_sam2_automask.files.own_results import RECORD
 from napari_sam2_automask.large.tiles.grid import Box
 
 if TYPE_CHECKING:
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
 
 __all__ = ["OWN", "RECORD", "Pyramid", "open_levels", "read_attributes"]
 
-#: Under this name the record of the run lies in the attributes of the group.
-RECORD = "sam2_automask"
 #: What the files of such a group are called, from the group on; Zarr writes each under a ``.partial`` name
 #: first, and systems leave notes in folders that they show.
 OWN = re.compile(

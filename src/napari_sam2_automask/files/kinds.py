@@ -1,0 +1,95 @@
+"""What counts as an image: names that may be one, and first bytes that are one."""
+
+from __future__ import annotations
+
+import stat
+from typing import TYPE_CHECKING
+
+from napari_sam2_automask.errors import ImageError
+from napari_sam2_automask.files.raster import is_raster
+from napari_sam2_automask.files.series import is_zarr
+from napari_sam2_automask.files.tiff import TIFF_MARKS
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["KINDS", "SUFFIXES", "check_file", "is_candidate", "kind_of", "stem_of"]
+
+_TIFF = (".tif", ".tiff", ".btf", ".tf2", ".tf8", ".ptif", ".ptiff", ".qptiff", ".lsm", ".stk", ".svs",
+         ".ndpi", ".scn", ".bif")  # fmt: skip
+#: What the names of images end in, in lower case: what a folder is searched for.
+SUFFIXES = (*_TIFF, ".png", ".jpg", ".jpeg", ".bmp", ".webp", ".gif", ".npy", ".zarr")
+#: What can be read, in the words of a message.
+KINDS = "TIFF, PNG, JPEG, BMP, WebP, GIF, .npy or OME-Zarr"
+_NPY_MARK = b"\x93NUMPY"
+
+
+def is_candidate(path: Path) -> bool:
+    """Tell by its name alone whether a file or folder may be an image."""
+    return path.name.lower().endswith(SUFFIXES) and not path.name.startswith(".")
+
+
+def stem_of(path: Path) -> str:
+    """Return an image's name without what says that it is one: ``cells`` for ``cells.ome.tif``."""
+    suffix = next((one for one in SUFFIXES if path.name.lower().endswith(one)), "")
+    stem = path.name[: len(path.name) - len(suffix)]
+    return stem[:-4] if stem.lower().endswith(".ome") else stem
+
+
+def check_file(path: Path) -> None:
+    """Make sure that there is a regular file, or a Zarr, without opening it, which may take for ever.
+
+    Raises
+    ------
+    ImageError
+        If there is neither.
+    OSError
+        If that cannot be told.
+    """
+    if not path.exists():
+        raise ImageError(f"there is no file {path}: check the path")
+    if path.is_dir():
+        if not is_zarr(path):
+            raise ImageError(
+                f"{path} is a folder, but no Zarr: give an image, or the path of an OME-Zarr image"
+            )
+    elif not stat.S_ISREG(path.stat().st_mode):
+        raise ImageError(f"{path} cannot be read, it is no regular file: give an image file")
+
+
+def kind_of(path: Path) -> tuple[str, bytes]:
+    """Return of what kind an image is, whatever its name, and its first 32 bytes.
+
+    Parameters
+    ----------
+    path : Path
+        A file, or the folder of a Zarr.
+
+    Returns
+    -------
+    {"Zarr", "TIFF", "npy", "raster"}
+        Its kind.
+    bytes
+        How it starts; empty for a Zarr.
+
+    Raises
+    ------
+    ImageError
+        If there is no such file, or it is no image of a known kind.
+    OSError
+        If it cannot be read.
+    """
+    check_file(path)
+    if path.is_dir():
+        return "Zarr", b""
+    with path.open("rb") as file:
+        start = file.read(32)
+    if not start:
+        raise ImageError(f"{path} is empty (0 bytes): replace it by an image")
+    if start.startswith(TIFF_MARKS):
+        return "TIFF", start
+    if start.startswith(_NPY_MARK):
+        return "npy", start
+    if is_raster(start):
+        return "raster", start
+    raise ImageError(f"{path} cannot be read, it is no image of a known kind: give a {KINDS} file")
