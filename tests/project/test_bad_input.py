@@ -95,7 +95,7 @@ BAD_FILES = {
     "all NaN": (lambda f: tiff(f / "a.tif", np.full((9, 9), np.nan, np.float32)), ["no finite value"]),
     "two samples per pixel": (
         lambda f: tiff(f / "a.tif", np.zeros((9, 9, 2), np.uint8), photometric="minisblack", planarconfig=1),
-        ["2 samples"],
+        ["holds 2 planes", "--plane N"],
     ),
 }
 # Options beside a good image -> words.

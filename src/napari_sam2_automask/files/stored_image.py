@@ -116,8 +116,9 @@ def reading(path: Path, pixels: bool = False) -> Iterator[None]:
 def check_pixels(path: Path, shape: Sequence[int], dtype: Any) -> None:
     """Raise `ImageError` unless an array holds real numbers of at most 8 bytes, and not too many."""
     if np.dtype(dtype).kind not in "biuf" or np.dtype(dtype).itemsize > 8:
+        how = ", np.abs of it," if np.dtype(dtype).kind == "c" else ""
         raise ImageError(
-            f"{path} holds {dtype} in place of pixels: save it as integers, or floats of at most 64 bits"
+            f"{path} holds {dtype} in place of pixels: save it{how} as integers, or floats of at most 64 bits"
         )
     if math.prod(map(int, shape)) > _MOST_PIXELS or any(n < 0 for n in shape):
         raise ImageError(
