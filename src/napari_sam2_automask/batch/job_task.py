@@ -181,6 +181,7 @@ class JobTask:
         limits: tuple[float, float] | None,
     ) -> FileResult:
         """Segment one image and write its results."""
+        _forget_features()
         start = time.perf_counter()
         try:
             with naming(job.source):
@@ -219,6 +220,13 @@ class JobTask:
             job.pick.plane,
             width_text(fitted, Pixel.known(image.pixel_size, image.unit)) if fitted else "",
         )
+
+
+def _forget_features() -> None:
+    """Forget what the encoder said of the image before: those of a folder do not come again."""
+    from napari_sam2_automask.engine.encoder.cache import features_cache
+
+    features_cache.clear()
 
 
 # A folder is tried once, not for each of its images.

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from napari_sam2_automask.engine.encoder.cache import features_cache
 from napari_sam2_automask.engine.points.fitting import diameter_of_candidates, diameter_of_dense, tiles
 from napari_sam2_automask.engine.points.grid import Crop, iter_crops
 from napari_sam2_automask.engine.proposal_run import Proposal
@@ -76,7 +77,7 @@ def propose(
             f"an image for the model must have the shape (rows, columns, 3) and type uint8, not "
             f"{view.shape} and {view.dtype}: make it with to_model_view"
         )
-    with torch.inference_mode():
+    with torch.inference_mode(), features_cache.settling():
         if crops is None and not settings.fitted:
             crops = list(iter_crops((view.shape[0], view.shape[1]), settings))
         if crops is not None:
@@ -104,7 +105,7 @@ def estimate_diameter(
     float
         The diameter in pixels; 0 if no object is seen.
     """
-    with torch.inference_mode():
+    with torch.inference_mode(), features_cache.settling():
         return _estimate(view, model, progress)
 
 

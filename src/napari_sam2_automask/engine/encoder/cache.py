@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING
@@ -12,9 +13,10 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from napari_sam2_automask.engine.encoder.feature_folder import FeatureFolder, weights_digest
+from napari_sam2_automask.engine.encoder.heap import trim_heap
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
     from sam2.modeling.sam2_base import SAM2Base
@@ -45,7 +47,24 @@ class FeatureCache:
         self._kept: WeakKeyDictionary[SAM2Base, OrderedDict[bytes, Features]] = WeakKeyDictionary()
         self._lock = Lock()
         self._digests: WeakKeyDictionary[SAM2Base, tuple[_State, bytes]] = WeakKeyDictionary()
+        self._grown = False
         self.folder: FeatureFolder | None = None
+
+    @property
+    def nbytes(self) -> int:
+        """Memory in bytes of all that is kept."""
+        with self._lock:
+            return sum(f.nbytes for mine in self._kept.values() for f in mine.values())
+
+    @contextmanager
+    def settling(self) -> Iterator[None]:
+        """After a ``with`` block in which features were computed, let no free memory lie between them."""
+        try:
+            yield
+        finally:
+            grown, self._grown = self._grown, False
+            if grown:
+                trim_heap()
 
     def get(
         self, network: SAM2Base, view: NDArray[np.uint8], compute: Callable[[], Features], how: str = ""
@@ -74,6 +93,7 @@ class FeatureCache:
         features = self._from_folder(network, state, pixels, compute)
         with self._lock:
             mine[key] = features
+            self._grown |= network.device.type == "cpu"
             while len(mine) > 1 and sum(f.nbytes for f in mine.values()) > self._limit:
                 mine.popitem(last=False)
         return features

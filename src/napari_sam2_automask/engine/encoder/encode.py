@@ -58,9 +58,10 @@ class Features:
 
     @property
     def nbytes(self) -> int:
-        """Memory in bytes."""
+        """Memory in bytes: all that is kept alive, which of a part of a larger tensor is the whole."""
         tensors = [self.image_embed, *self.high_res, *([] if self.dense is None else [self.dense])]
-        return sum(t.numel() * t.element_size() for t in tensors)
+        storages = (tensor.untyped_storage() for tensor in tensors)
+        return sum({storage.data_ptr(): storage.nbytes() for storage in storages}.values())
 
 
 def model_input(view: NDArray[np.uint8], image_size: int) -> Tensor:
