@@ -286,7 +286,7 @@ def test_frames_last_as_long_as_the_file_says(tmp_path):
     assert (found.interval, found.time_unit, found.seconds) == (500, "millisecond", 0.5)
     movie = np.stack([PIXELS] * 3)[:, None, None]
     sizes = {"PhysicalSizeX": 1, "PhysicalSizeY": 1, "TimeIncrement": 2, "TimeIncrementUnit": "min"}
-    assert open_stack(ome_tiff(tmp_path / "a.ome.tif", movie, **sizes)).interval == 120
+    assert scale_in_file(ome_tiff(tmp_path / "a.ome.tif", movie, **sizes)).seconds == 120
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import json
 import numpy as np
 import pytest
 import tifffile
+from napari.layers import Labels
 from napari.utils.notifications import notification_manager
 from napari_kit import live_result, move
 from npe2 import PluginManager
@@ -15,9 +16,15 @@ from pycocotools import mask as coco_mask
 
 from napari_sam2_automask import paint, select
 from napari_sam2_automask._napari.contributions import coco_layers
+from napari_sam2_automask._napari.contributions.read_labels import read_labels
+from napari_sam2_automask._napari.contributions.save_labels import write_labels
 from napari_sam2_automask._napari.run.place_result import RECORD_KEY
 from napari_sam2_automask.errors import ImageError
 from napari_sam2_automask.files.coco import to_coco
+from napari_sam2_automask.files.labels_tiff import write_labels as write_tiff
+from napari_sam2_automask.files.pixel_size import pixel_size_of, scale_in_file
+from napari_sam2_automask.image.view import image_hash
+from napari_sam2_automask.record.record import RECORD_FORMAT
 
 PLUGIN = "napari-sam2-automask"
 
@@ -153,3 +160,77 @@ def test_labels_keep_table_and_record_beside_them(viewer, qtbot, tmp_path):
     np.testing.assert_array_equal(tifffile.imread(path), layer.data)
     assert json.loads((tmp_path / "out.record.json").read_text()) == layer.metadata[RECORD_KEY]
     assert len((tmp_path / "out.csv").read_text().splitlines()) == 1 + len(layer.features)
+
+
+def test_saved_labels_come_back_with_table_and_record(viewer, qtbot, tmp_path):
+    _, layer = live_result(viewer, qtbot)
+    path = tmp_path / "out.tif"
+    layer.scale, layer.units = (0.5, 0.25), ("nm", "um")
+    layer.data_setitem((np.array([0, 0]), np.array([0, 1])), int(layer.data.max()))
+    layer.save(str(path), plugin=PLUGIN)
+    (back,) = viewer.open(str(path), plugin=PLUGIN)
+    assert isinstance(back, Labels)
+    np.testing.assert_array_equal(back.data, layer.data)
+    assert back.features["index"].tolist() == layer.features["index"].tolist()
+    assert back.metadata[RECORD_KEY] == json.loads((tmp_path / "out.record.json").read_text())
+    assert [str(unit) for unit in back.units] == ["micrometer"] * 2
+    np.testing.assert_allclose(back.scale, (0.0005, 0.25))
+
+
+@pytest.mark.parametrize(
+    ("names", "axes", "told"),
+    [
+        (("z", "y", "x"), "ZYX", (2.0, 0.5, 0.25, "um")),
+        (("time", "y", "x"), "TYX", (None, 0.5, 0.25, "um")),
+        (("table", "y", "x"), "QYX", (None, 0.5, 0.25, "um")),
+        (("", "y", "x"), "QYX", (None, 0.5, 0.25, "um")),
+    ],
+)
+def test_saved_stacks_tell_axes_and_sizes(names, axes, told, tmp_path):
+    units = ("second" if axes == "TYX" else "um", "um", "um")
+    meta = {"axis_labels": names, "scale": (2.0, 0.5, 0.25), "units": units}
+    path = tmp_path / "out.tif"
+    write_labels(str(path), np.ones((3, 8, 9), np.int64), meta)
+    with tifffile.TiffFile(path) as tiff:
+        assert tiff.series[0].axes == axes and tiff.series[0].dtype == "u2"
+    assert pixel_size_of(path) == pytest.approx(told)
+    assert scale_in_file(path).seconds == (2.0 if axes == "TYX" else None)
+
+
+def results(folder, stem, labels, plain=False):
+    """Write what a run gives; with `plain` as the widget saves it."""
+    folder.mkdir(exist_ok=True)
+    named = ("", ".csv") if plain else (".labels", ".table.csv")
+    with (folder / f"{stem}{named[0]}.tif").open("wb") as file:
+        write_tiff(file, labels, size=(None, 0.5, 0.25, "um"))
+    record = {"format": RECORD_FORMAT, "objects": 1, "labels_sha256": image_hash(labels)}
+    (folder / f"{stem}.record.json").write_text(json.dumps(record))
+    (folder / f"{stem}{named[1]}").write_text("index,area\n1,20\n")
+    return folder / f"{stem}{named[0]}.tif"
+
+
+def test_which_tiffs_are_labels(tmp_path):
+    labels = np.zeros((20, 30), np.uint16)
+    labels[2:6, 3:8] = 1
+    path = results(tmp_path / "run", "cells", labels)
+    ((data, attributes, kind),) = read_labels(str(path))(str(path))
+    assert kind == "labels" and attributes["name"] == "cells"
+    np.testing.assert_array_equal(data, labels)
+    assert attributes["features"]["area"].tolist() == [20]
+    np.testing.assert_allclose(attributes["scale"], (0.5, 0.25))
+    assert attributes["units"] == ("micrometer",) * 2
+    image = tmp_path / "run" / "cells.tif"
+    tifffile.imwrite(image, labels + 7)
+    assert read_labels(str(image)) is None, "the image beside its results"
+    image.write_bytes(path.read_bytes())
+    assert read_labels(str(image)) is not None, "the labels under another name"
+    saved = results(tmp_path / "saved", "mine", labels, plain=True)
+    assert read_labels([str(saved)]) is not None
+    tifffile.imwrite(saved, (labels / 3).astype(np.float32))
+    assert read_labels(str(saved)) is None
+    (tmp_path / "saved" / "mine.record.json").write_text('{"format": "of another program"}')
+    assert read_labels(str(saved)) is None
+    (tmp_path / "saved" / "mine.record.json").write_text("no json")
+    assert read_labels(str(saved)) is None
+    assert read_labels(str(tmp_path / "missing.tif")) is None
+    assert read_labels([]) is None

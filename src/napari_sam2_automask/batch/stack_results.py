@@ -8,9 +8,11 @@ import numpy as np
 
 from napari_sam2_automask.disk.atomic import write_all
 from napari_sam2_automask.disk.json_file import json_bytes
-from napari_sam2_automask.files.results import write_labels
+from napari_sam2_automask.files.labels_tiff import size_in_record, write_labels
+from napari_sam2_automask.files.pixel_size import scale_in_file
 from napari_sam2_automask.image.view import image_hash
 from napari_sam2_automask.record.record import Record
+from napari_sam2_automask.settings.along import Along
 from napari_sam2_automask.stack.numbering import number_through
 from napari_sam2_automask.stack.track_arrays import tracks
 
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
     from napari_sam2_automask.batch.jobs import StackJob
     from napari_sam2_automask.disk.atomic import Content
+    from napari_sam2_automask.files.pixel_size import PixelSize
     from napari_sam2_automask.files.results import ResultPaths
     from napari_sam2_automask.painting.segmentation import Segmentation
     from napari_sam2_automask.stack.linked_planes import Linked
@@ -43,8 +46,9 @@ def write_objects(stack: StackJob, linked: Linked, record: Record) -> Record:
     if axis == "t":
         files[stack.paths.tracks] = lambda file: _tracks_csv(file, linked)
     files[stack.paths.record] = json_bytes(record.to_json())
+    size, interval = _scale(stack, record)
     axes = f"{axis.upper()}YX"
-    files[stack.paths.labels] = lambda file: write_labels(file, linked.labels, axes)
+    files[stack.paths.labels] = lambda file: write_labels(file, linked.labels, axes, size, interval)
     write_all(files)
     return record
 
@@ -80,6 +84,7 @@ def write_planes(
         images.append(labels)
         tables.append(table)
     labels, table = np.stack(images), pd.concat(tables, ignore_index=True)
+    size = size_in_record(results[0].record)
     counted = {"objects": len(table), "labels_sha256": image_hash(labels)}
     planes = tuple(Record.of(one.record) for one in results)
     record = record.model_copy(update={"planes": planes, **counted})
@@ -87,10 +92,20 @@ def write_planes(
         {
             paths.table: lambda file: table.to_csv(file, index=False),
             paths.record: json_bytes(record.to_json()),
-            paths.labels: lambda file: write_labels(file, labels, axes="QYX"),
+            paths.labels: lambda file: write_labels(file, labels, "QYX", size),
         }
     )
     return record
+
+
+def _scale(stack: StackJob, record: Record) -> tuple[PixelSize | None, float | None]:
+    """Return how large the voxels of a linked stack are, and the seconds between its frames."""
+    series = stack.planes[0].pick.series if stack.planes else None
+    interval = scale_in_file(stack.source, series or 0).seconds if stack.link is Along.time else None
+    if stack.spacing is None:
+        return size_in_record(record.each_plane[0].to_json()), interval
+    z, y, x = stack.spacing
+    return (z if stack.link is Along.z else None, y, x, stack.unit), interval
 
 
 def _tracks_csv(file: IO[bytes], linked: Linked) -> None:

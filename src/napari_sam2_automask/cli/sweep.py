@@ -47,9 +47,9 @@ def sweep_command(
     from napari_sam2_automask.disk.output_errors import check_targets
     from napari_sam2_automask.evaluation.sweep_table import step_rows
     from napari_sam2_automask.evaluation.sweeping import contact_sheet, settings_of_sweep, sweep
+    from napari_sam2_automask.files.labels_tiff import write_labels
     from napari_sam2_automask.files.own_results import save_sheet
     from napari_sam2_automask.files.reading import read_image
-    from napari_sam2_automask.files.results import write_labels
     from napari_sam2_automask.image.view import to_model_view
     from napari_sam2_automask.models import load_model
     from napari_sam2_automask.settings.physical import measured, value_in_pixels
@@ -85,13 +85,14 @@ def sweep_command(
     view = to_model_view(loaded.array, rgb=loaded.rgb, contrast_limits=contrast_limits)
     page = contact_sheet(view, steps, title=f"{image.name}: {name}")
     table = step_rows(steps, name, answer)
+    size = None if pixel is None else (None, pixel.height, pixel.width, pixel.unit)
     files: dict[Path, Any] = {
         sheet: lambda file: save_sheet(file, page),
         csv: lambda file: table.to_csv(file, index=False),
     }
     # There are none without --layers.
     for path, step in zip(labels, steps, strict=False):
-        files[path] = partial(write_labels, labels=step.labels)
+        files[path] = partial(write_labels, labels=step.labels, size=size)
     write_all(files)
     for step in steps:
         say(step.caption)

@@ -1,4 +1,5 @@
 from .coco import CocoObjects as CocoObjects, from_coco as from_coco, to_coco as to_coco
+from .labels_tiff import write_labels as write_labels
 from .opening import count_series as count_series, open_file as open_file
 from .pixel_size import PixelSize as PixelSize, pixel_size_of as pixel_size_of
 from .pyramid import level_for as level_for
@@ -6,7 +7,6 @@ from .reading import every_plane as every_plane, read_image as read_image
 from .results import (
     ResultPaths as ResultPaths,
     write_files as write_files,
-    write_labels as write_labels,
     write_results as write_results,
 )
 from .stack_file import Stack as Stack, open_stack as open_stack, stack_of as stack_of

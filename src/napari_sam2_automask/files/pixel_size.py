@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from napari_sam2_automask.files.axis_names import AxisScale
 
-__all__ = ["FileScale", "PixelSize", "pixel_size_of", "scale_in_file"]
+__all__ = ["FileScale", "PixelSize", "pixel_size_of", "scale_in_file", "scale_of_axes"]
 
 # In micrometres: units of files that nobody types.
 _OTHER_LENGTHS = {
@@ -107,15 +107,16 @@ def scale_in_file(path: Path, series: int = 0, level: int = 0) -> FileScale:
     try:
         if path.is_dir():
             axes, level = scale_in_zarr(path, level)
-            return _scale_of(axes, level)
-        found = _scale_of(scale_in_tiff(path, series), 0)
+            return scale_of_axes(axes, level)
+        found = scale_of_axes(scale_in_tiff(path, series))
     except Exception:  # parsers raise whatever they meet; who reads the pixels says if the file is damaged
         return FileScale()
     # A TIFF without a unit has a resolution all the same, which means nothing.
     return found if found.unit is not None else replace(found, spacing=None, origin=(0.0, 0.0, 0.0))
 
 
-def _scale_of(axes: Mapping[str, AxisScale], level: int) -> FileScale:
+def scale_of_axes(axes: Mapping[str, AxisScale], level: int = 0) -> FileScale:
+    """Return the scale of an image from that of each axis, by its letter, in one unit of length."""
     steps = {axis: step for axis, one in axes.items() if (step := _number(one.step) or 0.0) > 0}
     told = FileScale(
         interval=steps.get("T"), time_unit=str(axes["T"].unit or "") if "T" in axes else None, level=level

@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from napari_sam2_automask.disk.atomic import write_all
 from napari_sam2_automask.disk.json_file import json_bytes
 from napari_sam2_automask.disk.output_errors import check_name
 from napari_sam2_automask.files.coco import to_coco
-from napari_sam2_automask.files.own_results import SOFTWARE
+from napari_sam2_automask.files.labels_tiff import size_in_record, write_labels
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from numpy.typing import NDArray
-
     from napari_sam2_automask.disk.atomic import Content
     from napari_sam2_automask.painting.segmentation import Segmentation
 
-__all__ = ["ResultPaths", "write_files", "write_labels", "write_results"]
+__all__ = ["ResultPaths", "write_files", "write_results"]
 
 write_files = write_all
 
@@ -92,31 +90,17 @@ def write_results(
         If anything cannot be written; then files that were there before are still there.
     """
     files = dict(more or {})
-    levels = segmentation.levels
+    levels, size = segmentation.levels, size_in_record(segmentation.record)
     if levels is not None:
-        files[paths.levels] = lambda file: write_labels(file, levels, axes="QYX")
+        files[paths.levels] = lambda file: write_labels(file, levels, "QYX", size)
     write_all(
         {
             **files,
             paths.table: lambda file: segmentation.table.to_csv(file, index=False),
             paths.coco: json_bytes(to_coco(segmentation, image_name), indent=None),
             paths.record: json_bytes(segmentation.record),
-            paths.labels: lambda file: write_labels(file, segmentation.labels),
+            paths.labels: lambda file: write_labels(file, segmentation.labels, size=size),
         },
         # Those of an earlier run do not belong to these labels.
         stale=paths.levels if levels is None else None,
-    )
-
-
-def write_labels(file: IO[bytes], labels: NDArray[Any], axes: str = "YX") -> None:
-    """Write a label image with these axes as a compressed TIFF that ImageJ, QuPath and napari open."""
-    import tifffile
-
-    tifffile.imwrite(
-        file,
-        labels,
-        compression="zlib",
-        photometric="minisblack",
-        metadata={"axes": axes},
-        software=SOFTWARE,
     )

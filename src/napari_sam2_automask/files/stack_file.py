@@ -46,15 +46,12 @@ class Stack:
         of unknown kind.
     size : PixelSize or None
         Distance between planes, height and width of a pixel, unit; None where the file does not tell.
-    interval : float or None
-        Seconds between frames, where the file tells.
     """
 
     path: Path
     array: Any
     axes: str
     size: PixelSize | None
-    interval: float | None = None
 
     @classmethod
     def of(
@@ -83,7 +80,7 @@ class Stack:
         array, axes = image.array(level), axes.upper() or image.likely_axes
         check_axes(axes, image.shapes[level], image.path)
         scale = scale_at(image.path, image.shapes, axes, level, series, size)
-        return cls(image.path, array, axes, scale.size, scale.seconds)
+        return cls(image.path, array, axes, scale.size)
 
     def plane_axes(self, pick: Pick) -> str:
         """Return the axes whose positions are the planes of a pick.

@@ -10,7 +10,9 @@ import numpy as np
 from napari_sam2_automask._napari.run.place_result import RECORD_KEY
 from napari_sam2_automask.disk.atomic import write_all
 from napari_sam2_automask.disk.json_file import json_bytes
-from napari_sam2_automask.files.own_results import SOFTWARE
+from napari_sam2_automask.files import labels_tiff as tiff
+from napari_sam2_automask.files.axis_names import AxisScale, axis_letters
+from napari_sam2_automask.files.pixel_size import FileScale, scale_of_axes
 
 if TYPE_CHECKING:
     from typing import IO
@@ -56,16 +58,13 @@ def write_labels(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
 
 
 def _write_tiff(file: IO[bytes], labels: np.ndarray[Any, Any], meta: dict[str, Any]) -> None:
-    import tifffile
-
-    names = [str(name)[:1].upper() for name in meta.get("axis_labels", ())][: max(0, labels.ndim - 2)]
-    known = len(names) == labels.ndim - 2 and len(set(names)) == len(names) and set(names) <= set("TZC")
-    axes = "".join(names) if known else "QRSTUVW"[: labels.ndim - 2]
-    tifffile.imwrite(
-        file,
-        labels,
-        compression="zlib",
-        photometric="minisblack",
-        metadata={"axes": f"{axes}YX"},
-        software=SOFTWARE,
-    )
+    before = max(0, labels.ndim - 2)
+    names = [str(name) for name in meta.get("axis_labels", ())][:before]
+    letters = axis_letters([*names, "y", "x"])
+    known = len(letters) == labels.ndim and set(letters[:before]) <= set("TZC")
+    axes = letters if known else "QRSTUVW"[:before] + "YX"
+    steps, units = meta.get("scale", ()), [str(unit) for unit in meta.get("units") or ()]
+    scale = FileScale()
+    if len(steps) == len(units) == labels.ndim:
+        scale = scale_of_axes(dict(zip(axes, map(AxisScale, steps, units), strict=True)))
+    tiff.write_labels(file, labels, axes, scale.size, scale.seconds)
