@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from napari_sam2_automask.cli.commands import app
 from napari_sam2_automask.errors import AutomaskError
+from napari_sam2_automask.image.view import to_model_view
 from napari_sam2_automask.large import tile_segmenter
 from napari_sam2_automask.large.output.omezarr import open_levels, read_attributes
 from napari_sam2_automask.large.output.run_folder import run_folder
@@ -139,6 +140,78 @@ def test_zarr_in_and_missing_chunks(image, tmp_path):
     assert "lacks 3 of its chunks" in words and "--allow-missing" in words
     done = invoke(tmp_path / "in.zarr", "--out", tmp_path / "labels.zarr", *SIZES, "--allow-missing")
     assert done.exit_code == 0, done.output
+
+
+def test_shards(image, tmp_path):
+    pixels = np.load(image)
+    path = tmp_path / "in.zarr"
+    zarr.create_array(path, data=pixels, chunks=(50, 50), shards=(100, 100))
+    done = invoke(path, "--out", tmp_path / "labels.zarr", *SIZES)
+    assert done.exit_code == 0, done.output
+    invoke(image, "--out", tmp_path / "expected.zarr", *SIZES)
+    read = [(tmp_path / f"{name}.objects.csv").read_bytes() for name in ("expected", "labels")]
+    assert read[0] == read[1]
+    (path / "c/1/2").unlink()
+    assert "in.zarr lacks 1 of its chunks" in message(path, "--out", tmp_path / "other.zarr", *SIZES)
+    whole = (path / "c/1/1").read_bytes()
+    (path / "c/1/1").write_bytes(whole[:9] + b"\0" * 9 + whole[18:-9] + b"damaged!!")
+    words = message(path, "--out", tmp_path / "other.zarr", *SIZES, "--allow-missing")
+    assert "cannot read the pixels of" in words and "in.zarr" in words
+
+
+@pytest.mark.parametrize("value", [0, 7, 250])
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.float32])
+def test_an_image_of_one_intensity_has_no_objects(tmp_path, value, dtype, monkeypatch):
+    seen = []
+
+    def load(self):
+        def segment(pixels, place):
+            view = to_model_view(pixels, rgb=self.rgb, contrast_limits=self.contrast_limits)
+            seen.append(int(view.max()))
+            return segment_tile(view[..., 0])
+
+        return segment
+
+    monkeypatch.setattr(tile_segmenter.ModelSegmenter, "load", load)
+    np.save(tmp_path / "blank.npy", np.full((150, 200), value, dtype))
+    done = invoke(tmp_path / "blank.npy", "--out", tmp_path / "labels.zarr", *SIZES)
+    assert done.exit_code == 0 and "0 objects" in done.output and set(seen) == {0}
+    table = pd.read_csv(tmp_path / "labels.objects.csv")
+    assert table.empty
+
+
+def test_an_image_of_several_is_chosen(image, tmp_path):
+    import tifffile
+
+    with tifffile.TiffWriter(tmp_path / "in.tif") as tiff:
+        tiff.write(np.zeros((40, 50), np.uint8))
+        tiff.write(np.load(image))
+    assert "in.tif holds 2 series: choose with --series N, from 0 to 1" in message(
+        tmp_path / "in.tif", "--out", tmp_path / "labels.zarr", *SIZES
+    )
+    done = invoke(tmp_path / "in.tif", "--out", tmp_path / "labels.zarr", *SIZES, "--series", 1)
+    assert done.exit_code == 0, done.output
+    invoke(image, "--out", tmp_path / "expected.zarr", *SIZES)
+    read = [(tmp_path / f"{name}.objects.csv").read_bytes() for name in ("expected", "labels")]
+    assert read[0] == read[1]
+    assert "no series 2" in message(tmp_path / "in.tif", "--out", tmp_path / "o.zarr", *SIZES, "--series", 2)
+
+
+@pytest.mark.parametrize(
+    ("array", "words"),
+    [
+        (np.full((30, 40), np.nan), "has no finite value"),
+        (np.ones((30, 40), complex), "is complex"),
+        (np.ones((30, 40), [("a", "u1")]), "holds no intensities"),
+        (np.ones(40), "do not fit"),
+        (np.float64(3), "do not fit"),
+        (np.zeros((0, 40)), "is empty"),
+    ],
+)
+def test_what_is_no_image_is_said_in_a_line_with_its_name(tmp_path, array, words):
+    np.save(tmp_path / "in.npy", array)
+    told = message(tmp_path / "in.npy", "--out", tmp_path / "labels.zarr", *SIZES)
+    assert words in told and "in.npy" in told and "\n" not in told
 
 
 @pytest.mark.parametrize(

@@ -52,6 +52,10 @@ class PlaneOptions:
         str | None, typer.Option(help="One letter for each axis (T, Z, C, Y, X, S), if the file is wrong.")
     ] = None
     channel: Annotated[int, typer.Option(help="Which channel.")] = 0
+    series: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Which image of a file with several, counted from 0."),
+    ] = None
     along: Annotated[Along, typer.Option(help="What the planes are, if there are several.")] = Along.z
 
 
@@ -90,7 +94,7 @@ def large(
     from napari_sam2_automask.settings.units import Pixel, long_unit
     from napari_sam2_automask.workers.process import model_of
 
-    placed = place_level(image, pixels.wanted_level, pixels.size)
+    placed = place_level(image, pixels.wanted_level, pixels.size, planes.series or 0)
     if pixels.pixel_size is not None:
         say(f"level {placed.level} of the pyramid")
     in_pixels = measured(chosen, Pixel.known(placed.spacing[1:], placed.unit))
@@ -119,6 +123,7 @@ def large(
         gpus=work.gpus,
         threads=work.threads,
         keep_tiles=tiles.keep_tiles,
+        series=planes.series,
     )
     if background:
         from napari_sam2_automask.large.background import start

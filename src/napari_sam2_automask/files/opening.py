@@ -61,14 +61,19 @@ def count_series(path: Path) -> int:
         return 1  # whoever opens it says what is wrong
 
 
-def series_of(images: Sequence[StoredImage], number: int) -> StoredImage:
-    """Return one of a file's images; `ImageError` if there is no such."""
+def series_of(images: Sequence[StoredImage], number: int | None) -> StoredImage:
+    """Return one of a file's images; `ImageError` if there is no such, or several and none is chosen."""
+    if number is None:
+        if (count := series_count(images)) > 1:
+            choice = f"choose with --series N, from 0 to {count - 1}, or all"
+            raise ImageError(f"{images[0].path} holds {count} series: {choice}")
+        number = 0
     if not 0 <= number < len(images):
         raise ImageError(f"{images[0].path} has {len(images)} series; there is no series {number}")
     return images[number]
 
 
-def open_file(path: Path, level: int = 0, series: int = 0) -> tuple[Any, str]:
+def open_file(path: Path, level: int = 0, series: int | None = 0) -> tuple[Any, str]:
     """Open an image file.
 
     Parameters
@@ -77,8 +82,8 @@ def open_file(path: Path, level: int = 0, series: int = 0) -> tuple[Any, str]:
         Any that `images_in` takes.
     level : int
         Which level of a pyramid.
-    series : int
-        Which image of a file with several.
+    series : int or None
+        Which image of a file with several; None for the only one.
 
     Returns
     -------

@@ -72,9 +72,10 @@ def nearest_level(sides: Sequence[float], wanted: float) -> int:
 def steps_along(shapes: Sequence[tuple[int, ...]], axes: str, level: int) -> dict[str, float]:
     """Return the steps of a level along Z, Y and X, from the shapes of all levels."""
     steps = steps_between(shapes[0], shapes[level])
-    # Without names the last two axes are rows and columns.
+    # Without names the last two axes are rows and columns; whoever reads it says that one has too few.
     letters = axes or "YX".rjust(len(steps), "a")
-    return {axis: steps[letters.index(axis)] if axis in letters else 1.0 for axis in "ZYX"}
+    named = dict(zip(letters, steps, strict=False))
+    return {axis: named.get(axis, 1.0) for axis in "ZYX"}
 
 
 def scale_at(
@@ -142,7 +143,7 @@ class Placed(NamedTuple):
     unit: str | None
 
 
-def place_level(path: Path, wanted: int | Quantity, size: PixelSize | None = None) -> Placed:
+def place_level(path: Path, wanted: int | Quantity, size: PixelSize | None = None, series: int = 0) -> Placed:
     """Return the level of a file that is meant, with the place of its pixels.
 
     Parameters
@@ -153,6 +154,8 @@ def place_level(path: Path, wanted: int | Quantity, size: PixelSize | None = Non
         Its number, or the size that its pixels should have.
     size : PixelSize, optional
         How large the pixels of full resolution are; what the file says if left out.
+    series : int
+        Which image of a file with several.
 
     Notes
     -----
@@ -165,12 +168,12 @@ def place_level(path: Path, wanted: int | Quantity, size: PixelSize | None = Non
     SettingsError
         If a length is wanted and nothing says how large a pixel is.
     """
-    level = level_for(path, wanted, size=size)
-    shapes, axes = level_shapes(path)
+    level = level_for(path, wanted, series, size)
+    shapes, axes = level_shapes(path, series)
     check_level(path, level, len(shapes))
-    found = scale_at(path, shapes, axes, level, size=size)
+    found = scale_at(path, shapes, axes, level, series, size)
     if found.spacing is None:
-        found = scale_at(path, shapes, axes, level, size=(1.0, 1.0, 1.0, ""))
+        found = scale_at(path, shapes, axes, level, series, (1.0, 1.0, 1.0, ""))
     z, y, x = found.spacing or (None, 1.0, 1.0)
     z = steps_along(shapes, axes, level)["Z"] if z is None else z
     return Placed(level, (z, y, x), found.origin, found.unit or None)

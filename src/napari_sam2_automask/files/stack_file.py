@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_sam2_automask.errors import ImageError
-from napari_sam2_automask.files.opening import images_in, series_count, series_of
+from napari_sam2_automask.files.opening import images_in, series_of
 from napari_sam2_automask.files.pyramid import scale_at
 from napari_sam2_automask.files.stored_image import reading
 from napari_sam2_automask.image.axes import check_axes, cut
@@ -209,12 +209,7 @@ def open_stack(
         If the file cannot be read or holds several images and none was chosen, it has no such level, or the
         axes do not fit it.
     """
-    images = images_in(path)
-    if series is None and (count := series_count(images)) > 1:
-        raise ImageError(
-            f"{path} holds {count} series: choose with --series N, from 0 to {count - 1}, or all"
-        )
-    image = series_of(images, series or 0)
+    image = series_of(images_in(path), series)
     return Stack.of(image, axes, level, size, series or 0)
 
 

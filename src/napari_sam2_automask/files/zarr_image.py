@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -10,9 +11,6 @@ from napari_sam2_automask.errors import ImageError
 from napari_sam2_automask.files.axis_names import axis_letters
 from napari_sam2_automask.files.series import images_in_zarr
 from napari_sam2_automask.files.stored_image import StoredImage
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 __all__ = ["missing_chunks", "zarr_image"]
 
@@ -45,10 +43,11 @@ def zarr_image(path: Path) -> StoredImage:
 
 
 def missing_chunks(array: Any) -> int:
-    """Return how many chunks of a Zarr array are not stored; they read as its fill value."""
-    if not hasattr(array, "nchunks_initialized"):
-        return 0
-    shards = getattr(array, "shards", None)
-    total = int(np.prod([-(-n // s) for n, s in zip(array.shape, shards or array.chunks, strict=True)]))
-    stored = array._nshards_initialized() if shards else array.nchunks_initialized
-    return int(total - stored)
+    """Return how many chunks, or shards of them, of a Zarr array in a folder are not stored.
+
+    They read as its fill value.
+    """
+    folder = Path(array.store.root) / array.path
+    stored = {file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file()}
+    grid = [-(-n // step) for n, step in zip(array.shape, array.shards or array.chunks, strict=True)]
+    return sum(array.metadata.encode_chunk_key(place) not in stored for place in np.ndindex(*grid))

@@ -136,6 +136,7 @@ def contrast_range(
     if contrast_limits is not None:
         return _increasing_pair(contrast_limits, "contrast_limits", -np.inf, np.inf)
     low, high = _increasing_pair(percentiles, "percentiles", 0.0, 100.0)
+    array = _as_numeric(array)
     sample = _spread_sample(array).astype(np.float64)
     sample = sample[np.isfinite(sample)]
     if sample.size == 0 and array.dtype.kind == "f":

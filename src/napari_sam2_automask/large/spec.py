@@ -69,6 +69,8 @@ class LargeSpec:
         Threads of torch in each process; 0 shares the machine's cores among the workers.
     keep_tiles : bool
         Keep the results of the tiles when all is done.
+    series : int, optional
+        Which image of a file with several.
 
     Raises
     ------
@@ -100,6 +102,7 @@ class LargeSpec:
     gpus: bool = False
     threads: int = 0
     keep_tiles: bool = False
+    series: int | None = None
 
     def __post_init__(self) -> None:
         if self.settings.overlap == ALL_LEVELS:
@@ -146,6 +149,12 @@ class LargeSpec:
         LargeResult
             Where everything lies.
         """
+        from napari_sam2_automask.files.stored_image import naming
+
+        with naming(Path(self.image)):
+            return self._run(progress)
+
+    def _run(self, progress: ProgressCallback) -> LargeResult:
         from napari_sam2_automask.large.run import segment_large
         from napari_sam2_automask.large.source.sampling import contrast_of
         from napari_sam2_automask.large.source.source import FileSource
@@ -156,7 +165,7 @@ class LargeSpec:
         from napari_sam2_automask.workers.tls import TlsFiles
 
         image = str(Path(self.image).absolute())
-        source = FileSource(image, self.axes, self.channel, self.level, self.allow_missing)
+        source = FileSource(image, self.axes, self.channel, self.level, self.allow_missing, self.series)
         shown_as_is = source.is_rgb and source.dtype == "uint8"
         limits = None if shown_as_is else self.contrast_limits or contrast_of(source)
         threads = self.threads or threads_for(self.workers)

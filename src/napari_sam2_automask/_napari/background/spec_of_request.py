@@ -100,6 +100,7 @@ def large_spec(request: Request, output: str) -> LargeSpec:
         axis="t" if letters == "T" else "z",
         level=source.level,
         origin=_origin(source),
+        series=0,
     )
 
 

@@ -35,7 +35,7 @@ def contrast_of(source: Source, percentiles: tuple[float, float] = (0.5, 99.5)) 
     Returns
     -------
     (float, float)
-        Black and white; the same for the same image, whatever the tiles.
+        Black and white, never equal; the same for the same image, whatever the tiles.
 
     Raises
     ------
@@ -51,7 +51,9 @@ def contrast_of(source: Source, percentiles: tuple[float, float] = (0.5, 99.5)) 
             for x in np.linspace(0, max(0, width - _SIDE), across).astype(int):
                 box = Box(int(y), int(x), min(height, int(y) + _SIDE), min(width, int(x) + _SIDE))
                 samples.append(source.read(int(plane), box).ravel())
-    return contrast_range(np.concatenate(samples)[None], None, percentiles)
+    black, white = contrast_range(np.concatenate(samples)[None], None, percentiles)
+    # Of one intensity, which is shown as black then.
+    return (black, white) if black < white else (black, black + max(1.0, abs(black) * 1e-9))
 
 
 def diameter_of(

@@ -12,7 +12,7 @@ import numpy as np
 
 from napari_sam2_automask.errors import ImageError
 from napari_sam2_automask.files.opening import open_file
-from napari_sam2_automask.files.stored_image import reading
+from napari_sam2_automask.files.stored_image import naming, reading
 from napari_sam2_automask.files.zarr_image import missing_chunks
 from napari_sam2_automask.image.axes import check_axes, cut, guess_axes, plane_shape
 
@@ -133,6 +133,8 @@ class FileSource:
         Which level of a pyramid; 0 is full resolution.
     allow_missing : bool
         Whether chunks may be missing from a Zarr array; they read as its fill value.
+    series : int or None
+        Which image of a file with several; None for the only one.
     """
 
     path: str
@@ -140,6 +142,7 @@ class FileSource:
     channel: int = 0
     level: int = 0
     allow_missing: bool = False
+    series: int | None = None
 
     @property
     def planes(self) -> int:
@@ -188,15 +191,18 @@ class FileSource:
                 f"{self.path} lacks {missing} of its chunks: it may be a broken copy. If they are meant to "
                 "be empty, allow missing chunks (--allow-missing)"
             )
-        return self._opened.description() | {"level": self.level}
+        chosen = {"series": self.series} if self.series else {}
+        return self._opened.description() | {"level": self.level} | chosen
 
 
 @lru_cache(maxsize=8)
 def _open(source: FileSource) -> ArraySource:
-    array, axes = open_file(Path(source.path), source.level)
-    axes = source.axes or axes or guess_axes(array.shape, array.dtype)
-    check_axes(axes, array.shape, source.path)
-    return ArraySource(array, axes, source.channel, Path(source.path).name)
+    path = Path(source.path)
+    with naming(path):
+        array, axes = open_file(path, source.level, source.series)
+        axes = source.axes or axes or guess_axes(array.shape, array.dtype)
+        check_axes(axes, array.shape, source.path)
+        return ArraySource(array, axes, source.channel, path.name)
 
 
 def block_hashes(source: Source, grid: Grid, index: int) -> bytes:
