@@ -201,8 +201,8 @@ def test_an_image_of_several_is_chosen(image, tmp_path):
     ("array", "words"),
     [
         (np.full((30, 40), np.nan), "has no finite value"),
-        (np.ones((30, 40), complex), "is complex"),
-        (np.ones((30, 40), [("a", "u1")]), "holds no intensities"),
+        (np.ones((30, 40), complex), "holds complex128"),
+        (np.ones((30, 40), [("a", "u1")]), "in place of pixels"),
         (np.ones(40), "do not fit"),
         (np.float64(3), "do not fit"),
         (np.zeros((0, 40)), "is empty"),
