@@ -121,7 +121,7 @@ def test_a_record_that_names_what_is_no_file_is_refused_at_once(image, tmp_path,
     }  # fmt: skip
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "link").symlink_to("/dev/zero")
-    with pytest.raises(ImageError, match=r"(it is no regular file|is a folder)"):
+    with pytest.raises(ImageError, match=r"it is no regular file|is a folder"):
         file_hash(places[kind])
     record = make_record(AmgSettings(), image=tifffile.imread(image), image_name=image.name)
     file = {"name": "a", "path": str(places[kind]), "sha256": "0" * 64}
