@@ -128,7 +128,7 @@ def test_a_record_that_names_what_is_no_file_is_refused_at_once(image, tmp_path,
     record |= {"model": {"name": "bundled"}, "file": file}
     path = tmp_path / "a.record.json"
     path.write_text(json.dumps(record))
-    with pytest.raises(ImageError, match="cannot read"):
+    with pytest.raises(ImageError, match=r"it is no regular file|is a folder"):
         replay(path, tmp_path / "out")
 
 
