@@ -9,11 +9,19 @@ from skimage.measure import regionprops
 from napari_sam2_automask import AmgSettings, load_model, segment
 from napari_sam2_automask.candidates.file import load_candidates, save_candidates
 from napari_sam2_automask.engine import propose
-from napari_sam2_automask.engine.points.fitting import AIM, SMALLEST, diameter_of_candidates, tiles
+from napari_sam2_automask.engine.points.fitting import (
+    AIM,
+    SMALLEST,
+    diameter_of_candidates,
+    plain_tiles,
+    tiles,
+)
 from napari_sam2_automask.errors import CandidatesError, SettingsError
+from napari_sam2_automask.evaluation.score import Match, match
 from napari_sam2_automask.image.view import to_model_view
 from napari_sam2_automask.samples import samples
 from napari_sam2_automask.selection.selecting import select
+from napari_sam2_automask.settings.presets import PRESETS
 
 SAMPLES = {sample.name: sample for sample in samples()}
 
@@ -66,6 +74,80 @@ def test_objects_appear_large_enough_and_no_place_is_asked_twice(shape, diameter
 def test_a_diameter_that_would_take_forever_is_refused():
     with pytest.raises(SettingsError, match="object_diameter"):
         tiles((20_000, 20_000), 3.0, 2)
+
+
+def test_objects_nearly_as_large_as_the_tiles_take_few_of_them():
+    for diameter in (199.0, 200.0, 201.0, 500.0):
+        assert len(tiles((400, 900), diameter, 2)) <= 4
+
+
+def test_points_of_a_fit_are_no_closer_than_pixels():
+    crops = tiles((30, 40), 1.0, 16)
+    assert sum(len(crop.points) for crop in crops) == 30 * 40
+
+
+@pytest.mark.parametrize("shape", [(40, 1000), (1000, 40), (3, 500), (1, 70)])
+@pytest.mark.parametrize("diameter", [6.0, 24.0, 100.0])
+def test_long_images_are_shown_in_squares(shape, diameter):
+    view = np.random.default_rng(0).integers(0, 255, (*shape, 3), np.uint8)
+    for crop in tiles(shape, diameter, 2):
+        height, width = crop.shown
+        seen = crop.pixels(view)
+        assert seen.shape == (height, width, 3)
+        assert max(height, width) <= 3 * min(height, width)
+        (y, x), (rows, columns), (x0, y0, x1, y1) = crop.before, crop.shape, crop.box
+        np.testing.assert_array_equal(seen[y : y + rows, x : x + columns], view[y0:y1, x0:x1])
+    if diameter < min(shape):
+        assert covered(shape, tiles(shape, diameter, 2), diameter) >= 0.98
+
+
+def test_a_plain_grid_in_place_of_a_fit_has_no_points_that_are_too_close():
+    settings = AmgSettings(points_per_side=32, fit_objects=True)
+    assert plain_tiles((200, 300), settings)[0].points.shape == (32 * 32, 2)
+    assert sum(len(crop.points) for crop in plain_tiles((64, 64), settings)) == 16 * 16
+    long = plain_tiles((40, 1000), settings)
+    assert len(long) > 1 and all(crop.square for crop in long)
+    assert sum(len(crop.points) for crop in long) == pytest.approx(32 * 32, rel=0.1)
+
+
+def strip(n=10, radius=12, shape=(40, 1000)):
+    """Discs in a row, and their labels."""
+    image, truth = np.random.default_rng(0).normal(40, 4, shape), np.zeros(shape, int)
+    y, x = np.mgrid[: shape[0], : shape[1]]
+    for k in range(n):
+        disc = (y - shape[0] / 2) ** 2 + (x - (k + 0.5) * shape[1] / n) ** 2 <= radius**2
+        image[disc] += 120
+        truth[disc] = k + 1
+    return image.clip(0, 255).astype(np.uint8), truth
+
+
+@pytest.mark.parametrize("turned", [False, True])
+@pytest.mark.parametrize("diameter", [0.0, 24.0])
+def test_objects_in_long_images_are_found(bundled, turned, diameter):
+    image, truth = strip()
+    if turned:
+        image, truth = image.T, truth.T
+    settings = PRESETS["balanced"].for_model("bundled").replace(object_diameter=diameter)
+    result = segment(image, settings, bundled)
+    assert match(result.labels, truth, 0.8) == Match(10, 0, 0)
+    assert result.record["object_diameter"] == pytest.approx(24, rel=0.1)
+
+
+def test_a_part_of_an_image_that_is_long_is_of_the_same_objects(bundled):
+    sample = SAMPLES["fluorescence_nuclei"]
+    result = segment(sample.image()[100:140], "balanced", bundled)
+    areas = [region.area for region in regionprops(sample.truth())]
+    expected = 2 * np.sqrt(np.median(areas) / np.pi)
+    assert result.record["object_diameter"] == pytest.approx(expected, rel=0.25)
+    assert match(result.labels, sample.truth()[100:140]).tp >= 7
+
+
+def test_background_alone_holds_no_objects_of_a_size(bundled):
+    image = SAMPLES["fluorescence_nuclei"].image()[:64, 64:128]
+    result = segment(image, "balanced", bundled)
+    assert "object_diameter" not in result.record
+    assert len(result.table) < 10
+    assert result.masks.candidates.prompts == (256, 256)
 
 
 @pytest.mark.parametrize("name", sorted(SAMPLES))

@@ -39,8 +39,8 @@ class FileResult:
         What the filters removed, in words, for an image without objects.
     plane : int or None
         The plane of it.
-    width : str
-        How wide the objects are that points and magnification were fitted to, in words; empty without a fit.
+    fitted : str
+        What points and magnification were fitted to, in words; empty without a fit.
     """
 
     source: Path
@@ -50,7 +50,7 @@ class FileResult:
     seconds: float = 0.0
     removed: str = ""
     plane: int | None = None
-    width: str = ""
+    fitted: str = ""
 
 
 def removed_text(removed: dict[str, int]) -> str:

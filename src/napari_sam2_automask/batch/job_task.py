@@ -21,7 +21,7 @@ from napari_sam2_automask.models.catalogue.identity import sha256_of_model
 from napari_sam2_automask.pipeline import segment_loaded
 from napari_sam2_automask.settings.physical import AnySettings, Unmeasured, measured
 from napari_sam2_automask.settings.presets import resolve_settings
-from napari_sam2_automask.settings.units import Pixel, width_text
+from napari_sam2_automask.settings.units import Pixel, fit_text
 from napari_sam2_automask.workers.process import check_stopped, model_of, use_threads
 
 if TYPE_CHECKING:
@@ -218,7 +218,7 @@ class JobTask:
             time.perf_counter() - start,
             "" if objects else removed_text(removed),
             job.pick.plane,
-            width_text(fitted, Pixel.known(image.pixel_size, image.unit)) if fitted else "",
+            fit_text(fitted, Pixel.known(image.pixel_size, image.unit), done.settings.fit_objects),
         )
 
 

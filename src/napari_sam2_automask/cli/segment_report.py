@@ -130,6 +130,6 @@ def _line(result: FileResult) -> str:
     if result.status == "skipped":
         return f"{name}: skipped, {result.message}"
     objects = f"{result.objects} objects" if result.objects else f"no objects ({result.removed})"
-    fitted = f", fitted to objects {result.width} wide" if result.width else ""
+    fitted = f", {result.fitted}" if result.fitted else ""
     left_out = f"; {result.message}" if result.message else ""
     return f"{name}: {objects}, {result.seconds:.1f} s{fitted}{left_out}"

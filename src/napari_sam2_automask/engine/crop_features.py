@@ -26,8 +26,6 @@ __all__ = ["CropFeatures"]
 # inputs pass one by one; on a CPU several at a time were no quicker.
 _TOGETHER = {"cuda": 4 * 1024**2}
 
-_Box = tuple[int, int, int, int]
-
 
 class CropFeatures:
     """Encodes the crops of a run in their order.
@@ -55,44 +53,42 @@ class CropFeatures:
         tick: Callable[[], None],
     ) -> None:
         self._view, self._settings, self._pace, self._tick = view, settings, pace, tick
-        self._boxes = [crop.box for crop in crops]
-        self._ahead: dict[_Box, Features] = {}
+        self._crops = list(crops)
+        self._ahead: dict[int, Features] = {}
         self._alone = False
 
-    def of(self, network: SAM2Base, box: _Box) -> Features:
-        """Return the features of a crop, x0, y0, x1, y1, on the network's device."""
+    def of(self, network: SAM2Base, crop: Crop) -> Features:
+        """Return the features of a crop, on the network's device."""
         how = "half" if is_half(self._settings, network.device) else ""
-        return features_cache.get(network, self._pixels(box), lambda: self._next(network, box, how), how)
+        return features_cache.get(
+            network, crop.pixels(self._view), lambda: self._next(network, crop, how), how
+        )
 
     def one_by_one(self) -> None:
         """Encode no crop together with others any more, for instance because memory ran out."""
         self._alone = True
         self._ahead.clear()
 
-    def _pixels(self, box: _Box) -> NDArray[np.uint8]:
-        x0, y0, x1, y1 = box
-        return self._view[y0:y1, x0:x1]
-
-    def _next(self, network: SAM2Base, box: _Box, how: str) -> Features:
-        if box not in self._ahead:
-            boxes = self._group(network, box)
-            views = [self._pixels(one) for one in boxes]
+    def _next(self, network: SAM2Base, crop: Crop, how: str) -> Features:
+        if id(crop) not in self._ahead:
+            crops = self._group(network, crop)
+            views = [one.pixels(self._view) for one in crops]
 
             def run() -> list[Features]:
                 return encode_together(network, views, self._tick)
 
-            with self._pace.encoding(len(boxes)):
+            with self._pace.encoding(len(crops)):
                 found = encode_in_half(network, run) if how else run()
-            self._ahead = dict(zip(boxes, found, strict=True))
-        return self._ahead.pop(box)
+            self._ahead = dict(zip(map(id, crops), found, strict=True))
+        return self._ahead.pop(id(crop))
 
-    def _group(self, network: SAM2Base, box: _Box) -> list[_Box]:
+    def _group(self, network: SAM2Base, crop: Crop) -> list[Crop]:
         """Return the crops that pass together with one: always the same ones, whatever is known already.
 
         How many pass together can change the last bits of their features.
         """
         most = _TOGETHER.get(network.device.type, 0) // network.image_size**2
-        if self._alone or most < 2 or box not in self._boxes:
-            return [box]
-        first = self._boxes.index(box) // most * most
-        return self._boxes[first : first + most]
+        if self._alone or most < 2 or crop not in self._crops:
+            return [crop]
+        first = self._crops.index(crop) // most * most
+        return self._crops[first : first + most]

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from threading import local
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import grid_sample
 
 from napari_sam2_automask.engine.collector import Store
 from napari_sam2_automask.engine.decoder.low_rank import LowRankDecoder, fits
@@ -126,6 +127,7 @@ class Asker:
         with self._lane():
             decoded = self._decode(self._embed(points), tick)
             # Masks are measured as they come, unless a GPU would have to be waited for each time.
+            decoded = map(self._of_crop, decoded) if self._crop.square else decoded
             for some in ([one] for one in decoded) if is_cpu(self._device) else [_joined(decoded)]:
                 tick()
                 self._keep(points, some, store)
@@ -147,8 +149,10 @@ class Asker:
 
     def _embed(self, points: NDArray[np.float32]) -> Tensor:
         """Embed point prompts, in the arithmetic of SAM2Transforms.transform_coords."""
-        height, width = self._crop.shape
+        (height, width), (above, left) = self._crop.shown, self._crop.before
         coords = to_device(points, self._device)
+        if self._crop.square:
+            coords = coords + torch.tensor([left, above], device=self._device)
         coords = torch.stack([coords[:, 0] / width, coords[:, 1] / height], 1) * self._network.image_size
         labels = torch.ones((len(points), 1), dtype=torch.int, device=coords.device)
         sparse: Tensor = self._network.sam_prompt_encoder._embed_points(coords[:, None], labels, pad=True)
@@ -164,6 +168,21 @@ class Asker:
             masks = decoded.logits.clamp(-32.0, 32.0)[:, None]
             for better in self._again.decode(take(sparse, decoded.prompt), lowest, tick, masks):
                 yield Decoded(decoded.prompt[better.prompt], better.predicted_iou, better.logits)
+
+    def _of_crop(self, decoded: Decoded) -> Decoded:
+        """Return what lies in the crop of masks of the square that the model was shown, in as many logits."""
+        (height, width), (above, left) = self._crop.shown, self._crop.before
+        logits = decoded.logits
+        places = [
+            (2 * (first + (torch.arange(n, device=logits.device) + 0.5) * (length / n)) / whole - 1)
+            for first, length, whole, n in zip(
+                (above, left), self._crop.shape, (height, width), logits.shape[1:], strict=True
+            )
+        ]
+        y, x = torch.meshgrid(*places, indexing="ij")
+        grid = torch.stack([x, y], -1).expand(len(logits), -1, -1, -1)
+        inside = grid_sample(logits[:, None], grid, padding_mode="border", align_corners=False)[:, 0]
+        return replace(decoded, logits=inside)
 
     def _keep(self, points: NDArray[np.float32], decoded: Sequence[Decoded], store: Store) -> None:
         """Measure masks and keep those that are stable and not cut off by the crop."""

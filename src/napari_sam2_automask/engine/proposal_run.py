@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 
 from napari_sam2_automask.candidates.candidates import Candidates, Floor, most_bytes
@@ -21,7 +20,6 @@ from napari_sam2_automask.engine.memory import (
     release,
 )
 from napari_sam2_automask.engine.points.fitting import object_points
-from napari_sam2_automask.engine.points.grid import Crop
 from napari_sam2_automask.engine.prompting import Answer, Asker
 from napari_sam2_automask.errors import MemoryBudgetError
 from napari_sam2_automask.progress import Cancelled, Progress, ProgressCallback, Throttled
@@ -29,9 +27,11 @@ from napari_sam2_automask.progress import Cancelled, Progress, ProgressCallback,
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from napari_sam2_automask.engine.encoder.encode import Features
+    from napari_sam2_automask.engine.points.grid import Crop
     from napari_sam2_automask.models import Model
     from napari_sam2_automask.settings.amg import AmgSettings
 
@@ -107,9 +107,9 @@ class Proposal:
             raise
         return self._result()
 
-    def look(self, box: tuple[int, int, int, int]) -> Features:
-        """Encode a part of the image, given as x0, y0, x1, y1."""
-        return self._features(Crop(0, box, np.zeros((0, 2), np.float32)))
+    def look(self, crop: Crop) -> Features:
+        """Encode a part of the image."""
+        return self._features(crop)
 
     def _result(self) -> Candidates:
         masks = 3 if self._settings.multimask_output else 1
@@ -165,7 +165,7 @@ class Proposal:
     def _features(self, crop: Crop) -> Features:
         for attempt in range(3):
             try:
-                return self._features_of.of(self._network, crop.box)
+                return self._features_of.of(self._network, crop)
             except Exception as error:
                 if not is_out_of_memory(error):
                     raise

@@ -8,7 +8,12 @@ import numpy as np
 import torch
 
 from napari_sam2_automask.engine.encoder.cache import features_cache
-from napari_sam2_automask.engine.points.fitting import diameter_of_candidates, diameter_of_dense, tiles
+from napari_sam2_automask.engine.points.fitting import (
+    diameter_of_candidates,
+    diameter_of_dense,
+    plain_tiles,
+    tiles,
+)
 from napari_sam2_automask.engine.points.grid import Crop, iter_crops
 from napari_sam2_automask.engine.proposal_run import Proposal
 from napari_sam2_automask.errors import ImageError
@@ -113,14 +118,14 @@ def _fitted(view: NDArray[np.uint8], settings: AmgSettings, diameter: float) -> 
     """Return the crops for objects of a diameter; the plain grid where none is known."""
     shape = view.shape[0], view.shape[1]
     if not diameter:
-        return list(iter_crops(shape, settings)), 0.0
+        return plain_tiles(shape, settings), 0.0
     return tiles(shape, diameter, settings.points_per_diameter), diameter
 
 
 def _estimate(view: NDArray[np.uint8], model: Model, progress: ProgressCallback) -> float:
     """Estimate the diameter of typical objects in pixels; 0 if none is seen."""
     shape = view.shape[0], view.shape[1]
-    first = Proposal(view, _FIRST_PASS, model, progress, None, list(iter_crops(shape, _FIRST_PASS)))
+    first = Proposal(view, _FIRST_PASS, model, progress, None, plain_tiles(shape, _FIRST_PASS))
     try:
         if hasattr(model.network.image_encoder.trunk, "dense"):
             return diameter_of_dense(shape, first.look, model.image_size)

@@ -138,6 +138,13 @@ def width_text(pixels: float, pixel: Pixel | None) -> str:
     return f"{pixels:.3g} pixels" + (f" ({pixel.told(pixels, 1)})" if pixel is not None else "")
 
 
+def fit_text(pixels: float | None, pixel: Pixel | None, asked: bool) -> str:
+    """Say what points were fitted to, if a width is known or a fit was asked for."""
+    if pixels:
+        return f"fitted to objects {width_text(pixels, pixel)} wide"
+    return "no objects of a size seen, so a plain grid was asked" if asked else ""
+
+
 @dataclass(frozen=True, slots=True)
 class Quantity:
     """A length or an area as people write it.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from napari_sam2_automask._napari.run.progress_words import duration
 from napari_sam2_automask.candidates.candidates import left_out_text
@@ -32,13 +32,21 @@ def finished_text(finished: Finished, *, image_present: bool = True) -> str:
     if not count:
         return _nothing_found(name, outcome.removed)
     device = f" on {outcome.device}" if outcome.device else ""
-    width = outcome.record.get("object_diameter")
-    pixel = Pixel.known(finished.request.source.pixel_size, finished.request.source.unit)
-    fitted = f" Points and magnification fit objects {width_text(width, pixel)} wide." if width else ""
     levels = _levels_text(finished.request.settings.overlap, live=outcome.live is not None)
     left_out = left_out_text(outcome.removed)
     left_out = f" {left_out}." if left_out else ""
+    fitted = _fit_text(finished, outcome.record)
     return f"{objects} in {duration(outcome.seconds)}{device}.{fitted}{levels}{left_out}" + gone
+
+
+def _fit_text(finished: Finished, record: Mapping[str, Any]) -> str:
+    """Say what the points were fitted to, or that there was nothing to fit them to."""
+    width, source = record.get("object_diameter"), finished.request.source
+    if width:
+        pixel = Pixel.known(source.pixel_size, source.unit)
+        return f" Points and magnification fit objects {width_text(width, pixel)} wide."
+    asked = record.get("settings", {}).get("fit_objects", False)
+    return " No objects of a size were seen, so a plain grid was asked." if asked else ""
 
 
 def _levels_text(overlap: str, *, live: bool) -> str:

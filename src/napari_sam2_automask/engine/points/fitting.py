@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from napari_sam2_automask.engine.points.grid import Crop
+from napari_sam2_automask.engine.points.grid import Crop, iter_crops
 from napari_sam2_automask.errors import SettingsError
 from napari_sam2_automask.geometry.nms import non_maximum_suppression
 from napari_sam2_automask.geometry.spans import Span, spans
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from napari_sam2_automask.candidates.candidates import Candidates
     from napari_sam2_automask.engine.encoder.encode import Features
+    from napari_sam2_automask.settings.amg import AmgSettings
 
     Box = tuple[int, int, int, int]
 
@@ -36,6 +37,7 @@ __all__ = [
     "diameter_of_candidates",
     "diameter_of_dense",
     "object_points",
+    "plain_tiles",
     "tile",
     "tiles",
     "window",
@@ -47,6 +49,16 @@ SMALLEST = 20 / 512
 AIM = 32 / 512
 #: Overlap of tiles in object diameters: an object half again as wide still lies whole inside one tile.
 OVERLAP = 3.0
+#: ... and at most this share of a tile, where objects are nearly as large as it is.
+MOST_SHARED = 0.75
+#: What the model sees is at most so many times as long as wide before it is stretched to a square.
+LONGEST = 3.0
+#: Squares for the model that are larger than the image are so wide at most, in pixels and in shorter sides.
+WIDEST, MIRRORED = 4096, 16
+#: Objects less wide than this, in pixels, are texture that the model sees in an enlarged picture of nothing.
+LEAST = 4.0
+#: Points of a fit are at least this far apart, in pixels.
+CLOSEST = 1.0
 #: A mask this close to a tile's inner edge, as a fraction of the tile, is cut off by it.
 EDGE = 1.5 / 128
 #: More tiles than this are refused: hours on most machines.
@@ -106,14 +118,43 @@ def tiles(shape: tuple[int, int], diameter: float, points_per_diameter: int) -> 
         If there would be more tiles than anyone would wait for; says how many, and which diameter would do.
     """
     wanted, overlap = window(math.sqrt(shape[0] * shape[1]), diameter)
-    rows, columns = (spans(length, wanted, overlap) for length in shape)
+    if _is_long(shape):  # as much of its length as shows objects large enough, with what the mirror adds
+        wanted = max(wanted, min(diameter / AIM, WIDEST))
+    rows, columns = (spans(length, wanted, min(overlap, MOST_SHARED * wanted)) for length in shape)
     if len(rows) * len(columns) > MOST_TILES:
         raise SettingsError(
             f"objects {diameter:g} pixels wide need {len(rows) * len(columns):,} passes over this image "
             f"of {shape[1]:,} x {shape[0]:,} pixels, and {MOST_TILES:,} are the limit: give a larger "
             "object_diameter, or segment a part of the image"
         )
-    return crops(shape, rows, columns, diameter / points_per_diameter)
+    return crops(shape, rows, columns, max(diameter / points_per_diameter, CLOSEST))
+
+
+def plain_tiles(shape: tuple[int, int], settings: AmgSettings) -> list[Crop]:
+    """Return crops where no size of objects is known: the plain grid, in tiles of images that are long.
+
+    Parameters
+    ----------
+    shape : (int, int)
+        Rows and columns of the image.
+    settings : AmgSettings
+        With a grid.
+
+    Returns
+    -------
+    list of Crop
+        As `iter_crops` gives them for images up to `LONGEST` times as long as wide, with points `LEAST` apart
+        if the grid's are closer; of longer ones tiles, with as many points in all as the grid has.
+    """
+    n, side = settings.points_per_side, math.sqrt(shape[0] * shape[1])
+    if n is None:
+        return list(iter_crops(shape, settings))
+    n = min(n, math.ceil(side / LEAST))
+    if not _is_long(shape):
+        fewer = {} if n == settings.points_per_side else {"points_per_side": n, "crop_n_layers": 0}
+        return list(iter_crops(shape, settings.replace(**fewer)))
+    rows, columns = (spans(length, side, side / 4) for length in shape)
+    return crops(shape, rows, columns, side / n)
 
 
 def window(side: float, diameter: float) -> tuple[float, float]:
@@ -179,9 +220,17 @@ def crops(
 
 
 def tile(index: int, box: Box, points: NDArray[np.float32]) -> Crop:
-    """Return a crop of which only masks at its very edge count as cut off: objects may be small in it."""
+    """Return a crop of which only masks at its very edge count as cut off: objects may be small in it.
+
+    One that is over `LONGEST` times as long as wide goes on as in a mirror, for the model to see a square.
+    """
     x0, y0, x1, y1 = box
-    return Crop(index, box, points, max(1.0, EDGE * max(x1 - x0, y1 - y0)))
+    shape = y1 - y0, x1 - x0
+    return Crop(index, box, points, max(1.0, EDGE * max(shape)), square=_is_long(shape))
+
+
+def _is_long(shape: tuple[int, int]) -> bool:
+    return max(shape) > LONGEST * min(shape)
 
 
 def _positions(length: int, spacing: float) -> NDArray[np.float64]:
@@ -210,14 +259,14 @@ def object_points(points: NDArray[np.float32], crop: Crop, features: Features) -
         return points
     here = torch.nn.functional.max_pool2d(features.dense[:, :1].sigmoid(), 3, 1, 1)[0, 0]
     rows, columns = here.shape
-    height, width = crop.shape
-    row = (points[:, 1] * (rows / height)).astype(np.int64).clip(0, rows - 1)
-    column = (points[:, 0] * (columns / width)).astype(np.int64).clip(0, columns - 1)
+    (height, width), (above, left) = crop.shown, crop.before
+    row = ((points[:, 1] + above) * (rows / height)).astype(np.int64).clip(0, rows - 1)
+    column = ((points[:, 0] + left) * (columns / width)).astype(np.int64).clip(0, columns - 1)
     asked: NDArray[np.float32] = points[here.cpu().numpy()[row, column] >= ASK]
     return asked
 
 
-def diameter_of_dense(shape: tuple[int, int], look: Callable[[Box], Features], image_size: int) -> float:
+def diameter_of_dense(shape: tuple[int, int], look: Callable[[Crop], Features], image_size: int) -> float:
     """Estimate the typical diameter from the model's dense head, at every magnification that shows more.
 
     Parameters
@@ -225,42 +274,58 @@ def diameter_of_dense(shape: tuple[int, int], look: Callable[[Box], Features], i
     shape : (int, int)
         Rows and columns of the image.
     look : callable
-        Returns the features of a box (x0, y0, x1, y1) of the image.
+        Returns the features of a crop of the image.
     image_size : int
         Side of the model's input in pixels.
 
     Returns
     -------
     float
-        In image pixels; 0 if no object is seen.
+        In image pixels; 0 if no object is seen, or none that is `LEAST` wide.
     """
-    believed = _seen(shape, 1, look, image_size)
-    n = 2
+    n = 1
+    if _is_long(shape):
+        n = math.ceil(max(shape) / min(WIDEST, MIRRORED * min(shape)))
+    believed = _seen(shape, n, look, image_size)
+    n *= 2
     # Beyond the image's own pixels, magnifying shows nothing new.
     while max(shape) > 0.6 * n * image_size:
         closer = _seen(shape, n, look, image_size)
         if closer.count >= MORE * max(believed.count, 1.0) and 0 < closer.frame <= SMALL:
             believed = closer
         n *= 2
-    return believed.diameter
+    return believed.diameter if believed.diameter >= LEAST else 0.0
 
 
-def _seen(shape: tuple[int, int], n: int, look: Callable[[Box], Features], image_size: int) -> Seen:
-    """Look at some of the n x n tiles of an image."""
-    height, width = shape[0] // n, shape[1] // n
-    places = np.random.default_rng(0).permutation(n * n)[:LOOKS]
+def _seen(shape: tuple[int, int], n: int, look: Callable[[Crop], Features], image_size: int) -> Seen:
+    """Look at some of the n x n tiles of an image; of a long one there are fewer along its shorter side."""
+    tiles = (n, n)
+    if _is_long(shape):
+        tiles = max(1, round(n * shape[0] / max(shape))), max(1, round(n * shape[1] / max(shape)))
+    height, width = shape[0] // tiles[0], shape[1] // tiles[1]
+    places = np.random.default_rng(0).permutation(math.prod(tiles))[:LOOKS]
     radii, weights = [], []
     for place in places:
-        y0, x0 = (place // n) * height, (place % n) * width
-        dense = look((int(x0), int(y0), int(x0 + width), int(y0 + height))).dense
+        y0, x0 = int(place // tiles[1]) * height, int(place % tiles[1]) * width
+        crop = tile(0, (x0, y0, x0 + width, y0 + height), np.zeros((0, 2), np.float32))
+        dense = look(crop).dense
         assert dense is not None
-        radius, weight = _objects(dense[0].float())
+        radius, weight = _objects(_inside(dense[0], crop).float())
         radii.append(radius)
         weights.append(weight)
     radius, weight = torch.cat(radii), torch.cat(weights)
-    count = float(weight.sum()) * n * n / len(places)
+    count = float(weight.sum()) * math.prod(tiles) / len(places)
     frame = 2 * _median(radius, weight) / image_size
-    return Seen(frame * math.sqrt(height * width), frame, count)
+    return Seen(frame * math.sqrt(math.prod(crop.shown)), frame, count)
+
+
+def _inside(dense: Tensor, crop: Crop) -> Tensor:
+    """Return what the dense head (C, h, w) says of the crop itself."""
+    parts = [
+        slice(n * first // whole, max(n * first // whole + 1, n * (first + length) // whole))
+        for n, first, length, whole in zip(dense.shape[1:], crop.before, crop.shape, crop.shown, strict=True)
+    ]
+    return dense[:, parts[0], parts[1]]
 
 
 def _objects(dense: Tensor) -> tuple[Tensor, Tensor]:
@@ -290,10 +355,12 @@ def diameter_of_candidates(candidates: Candidates) -> float:
     Returns
     -------
     float
-        Median over masks after NMS, of the diameter of a disc of the mask's area, in pixels; 0 without any.
+        Median over masks after NMS, of the diameter of a disc of the mask's area, in pixels; 0 without any,
+        or if it is below `LEAST`.
     """
     fitting = np.flatnonzero(candidates.area <= LARGEST_SHARE * math.prod(candidates.shape))
     if not len(fitting):
         return 0.0
     kept = non_maximum_suppression(candidates.boxes[fitting], candidates.predicted_iou[fitting], 0.7)
-    return 2 * math.sqrt(float(np.median(candidates.area[fitting[kept]])) / math.pi)
+    diameter = 2 * math.sqrt(float(np.median(candidates.area[fitting[kept]])) / math.pi)
+    return diameter if diameter >= LEAST else 0.0

@@ -32,18 +32,42 @@ class Crop:
         The x, y of the prompts in pixels of the crop.
     edge : float
         Masks whose box comes this close to an edge of the crop, in pixels, are cut off by it; 20 in Meta's.
+    square : bool
+        Show the model a square: a shorter side goes on as in a mirror, equally far at both ends. Else what it
+        sees is stretched.
     """
 
     index: int
     box: tuple[int, int, int, int]
     points: NDArray[np.float32]
     edge: float = 20.0
+    square: bool = False
 
     @property
     def shape(self) -> tuple[int, int]:
         """Rows and columns of the crop."""
         x0, y0, x1, y1 = self.box
         return y1 - y0, x1 - x0
+
+    @property
+    def shown(self) -> tuple[int, int]:
+        """Rows and columns of what the model is shown."""
+        return (max(self.shape), max(self.shape)) if self.square else self.shape
+
+    @property
+    def before(self) -> tuple[int, int]:
+        """Rows and columns that the model is shown before the first of the crop."""
+        (rows, columns), (height, width) = self.shape, self.shown
+        return (height - rows) // 2, (width - columns) // 2
+
+    def pixels(self, view: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Return what the model is shown of an image (Y, X, 3)."""
+        x0, y0, x1, y1 = self.box
+        own = view[y0:y1, x0:x1]
+        if not self.square:
+            return own
+        around = [(b, n - m - b) for b, n, m in zip(self.before, self.shown, self.shape, strict=True)]
+        return np.pad(own, [*around, (0, 0)], mode="symmetric")
 
 
 def point_grid(settings: AmgSettings, layer: int) -> NDArray[np.float64]:
