@@ -178,6 +178,6 @@ def test_a_record_replays_at_the_same_points(make_napari_viewer, qtbot, monkeypa
     assert not widget.live.again.isVisible()
     record = tmp_path / "result.record.json"
     record.write_text(json.dumps(json_ready(layer.metadata[RECORD_KEY])))
-    result = CliRunner().invoke(app.app, ["replay", str(record), "--out", str(tmp_path / "again")])
+    result = CliRunner().invoke(app, ["replay", str(record), "--out", str(tmp_path / "again")])
     assert result.exit_code == 0, result.output
     np.testing.assert_array_equal(tifffile.imread(tmp_path / "again" / "result.labels.tif"), layer.data)
