@@ -151,7 +151,7 @@ def test_objects_in_npy_and_complex_tiffs_are_refused(tmp_path):
     refused(tmp_path / "a.npy", "cannot be read")
     for dtype in ("complex64", "complex128"):
         tifffile.imwrite(tmp_path / "a.tif", np.zeros((20, 30), dtype))
-        refused(tmp_path / "a.tif", f"{dtype} in place of pixels: save it as integers")
+        refused(tmp_path / "a.tif", f"{dtype} in place of pixels: save it, np.abs of it, as integers")
 
 
 @pytest.mark.parametrize("dtype", ["?", "|i1", "<u2", ">u2", ">i4", "<u8", "<f2", ">f4", "<f8"])
