@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import PurePath
 from typing import Any
@@ -26,6 +27,12 @@ _PACKAGES = (
 
 def package_versions() -> dict[str, str]:
     """Return the versions of the packages that can change a result, without importing them."""
+    return dict(_installed())
+
+
+@cache
+def _installed() -> dict[str, str]:
+    """Look them up once: that takes as long as painting."""
     found = {}
     for name in _PACKAGES:
         try:

@@ -6,12 +6,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from napari_sam2_automask.image.view import image_hash
-from napari_sam2_automask.record.entries import Channels as ChannelsOfRecord
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_sam2_automask.image.channels import Look
+    from napari_sam2_automask.record.entries import Channels as ChannelsOfRecord
 
     How = Literal["mix", "pool"]
 
@@ -73,6 +73,8 @@ class Channels:
         path : str or None
             The file of the layer that holds the axis of channels.
         """
+        from napari_sam2_automask.record.entries import Channels as ChannelsOfRecord
+
         paths = self.paths or (path,) * len(self.names)
         entries = [
             {

@@ -12,7 +12,6 @@ from napari_sam2_automask._napari.run.outcome import Outcome, digest
 from napari_sam2_automask._napari.run.stack_outcome import linked_planes, stack_planes
 from napari_sam2_automask.image.renderings import render
 from napari_sam2_automask.progress import Cancelled, Progress
-from napari_sam2_automask.record.entries import Viewer
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -124,6 +123,8 @@ def _record(
     request: Request, results: list[PlaneResult], done: tuple[Index, ...], complete: bool, seconds: float
 ) -> dict[str, Any]:
     """Return the first plane's record with what only the viewer knows."""
+    from napari_sam2_automask.record.entries import Viewer
+
     source, record = request.source, dict(results[0].record)
     viewer = {
         "layer": source.name,
