@@ -22,6 +22,8 @@ PAGE = ROOT / "docs" / "architecture.md"
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 #: More than this is a corridor again, not a house.
 MOST_FILES, MOST_ROOMS = 10, 34
+#: Lines of a function's body, signature and docstring apart.
+LONGEST_BODY = 60
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +58,29 @@ def test_the_house_stays_small(rooms, imports):
     loose = [path.name for path in SRC.glob("*.py") if path.name != "__init__.py"]
     assert len(loose) <= MOST_FILES, loose
     assert len(rooms.look_at(PACKAGE, imports).floors) <= MOST_ROOMS
+
+
+def lines_of_body(function):
+    first, *rest = function.body
+    told = ast.get_docstring(function, clean=False) is not None
+    body = rest if told else [first, *rest]
+    return body[-1].end_lineno - body[0].lineno + 1 if body else 0
+
+
+def test_a_body_is_counted_without_signature_and_docstring():
+    functions = ast.parse('def f(\n  a,\n):\n  "It."\n  a = 1\n\n  return a\ndef g():\n  "It."').body
+    assert [lines_of_body(function) for function in functions] == [3, 0]
+
+
+def test_no_body_is_too_long_to_see():
+    bodies = {
+        f"{path.relative_to(SRC)}:{node.name}": lines_of_body(node)
+        for path in SRC.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    }
+    assert len(bodies) > 1000
+    assert {name: lines for name, lines in bodies.items() if lines > LONGEST_BODY} == {}
 
 
 def test_floors_circles_and_what_runs_up_are_seen(rooms):
