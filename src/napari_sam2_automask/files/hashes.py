@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from napari_sam2_automask.disk.regular import check_regular
+from napari_sam2_automask.disk.known_hash import known_sha256
 from napari_sam2_automask.errors import ImageError
 from napari_sam2_automask.files.kinds import check_file
 
@@ -26,19 +25,9 @@ def file_hash(path: Path) -> str:
     """
     try:
         check_file(path)
-        if path.is_dir():
-            return _folder_hash(path)
-        stat = check_regular(path)
-        return _file_hash(path, stat.st_ino, stat.st_ctime_ns, stat.st_mtime_ns, stat.st_size)
+        return _folder_hash(path) if path.is_dir() else known_sha256(path)
     except OSError as error:
         raise ImageError(f"cannot read {path} ({error.strerror or error}): check the file") from error
-
-
-@lru_cache(maxsize=64)
-def _file_hash(path: Path, *state: int) -> str:
-    """Hash a file once, not for each of its planes, unless it changed meanwhile."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _folder_hash(path: Path) -> str:

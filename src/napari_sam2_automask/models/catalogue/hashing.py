@@ -6,7 +6,6 @@ import errno
 import hashlib
 import io
 from collections.abc import Callable
-from functools import lru_cache
 from typing import IO, TYPE_CHECKING, TypeAlias
 
 from napari_sam2_automask.disk.regular import check_regular
@@ -14,7 +13,7 @@ from napari_sam2_automask.disk.regular import check_regular
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["Tick", "known_sha256", "read_hashed", "sha256_of"]
+__all__ = ["Tick", "read_hashed", "sha256_of"]
 
 Tick: TypeAlias = Callable[[int], None]
 """Takes the number of bytes done; may raise to cancel."""
@@ -72,26 +71,6 @@ def read_hashed(path: Path, tick: Tick) -> tuple[io.BytesIO, str]:
         digest = _hash(file, content.write, tick)
     content.seek(0)
     return content, digest
-
-
-def known_sha256(path: Path) -> str:
-    """Return a file's SHA-256, computed once in this process for each state of the file.
-
-    It tells which results are there already. What is loaded is hashed anew, see `read_hashed`: a file can be
-    changed in ways that no state shows.
-
-    Raises
-    ------
-    OSError
-        If the file cannot be read.
-    """
-    state = check_regular(path)
-    return _known(path, state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns)
-
-
-@lru_cache(maxsize=16)
-def _known(path: Path, *state: int) -> str:
-    return sha256_of(path, lambda done: None)
 
 
 def _hash(file: IO[bytes], keep: Callable[[bytes], object], tick: Tick) -> str:

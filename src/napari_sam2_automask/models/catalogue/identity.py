@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from napari_sam2_automask.disk.known_hash import known_sha256
 from napari_sam2_automask.errors import ModelError
-from napari_sam2_automask.models.catalogue.hashing import known_sha256
 from napari_sam2_automask.models.catalogue.registry import find_entry
 
 __all__ = ["sha256_of_model"]
