@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from napari_sam2_automask.files.axis_names import AxisScale, axis_letters
+from napari_sam2_automask.files.series import attributes_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -23,9 +24,7 @@ def scale_in_zarr(path: Path, level: int = 0) -> tuple[dict[str, AxisScale], int
     where means of blocks lie: its first pixel in the middle of those of full resolution that it stands for.
     Raises whatever comes of a folder that is no OME-Zarr, or does not say.
     """
-    import zarr
-
-    attributes: Any = dict(zarr.open_group(path, mode="r").attrs)
+    attributes: Any = attributes_of(path)
     multiscale = attributes.get("ome", attributes)["multiscales"][0]
     axes = multiscale["axes"]
     full = _place(multiscale, 0, len(axes))
