@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 import torch.nn.functional as F
+from scipy import ndimage as ndi
 from torch import Tensor
 from torch.utils.data import IterableDataset, get_worker_info
 
+from model_training.lettering import write_on
 from model_training.records import SHARES, Record
 
 if TYPE_CHECKING:
@@ -26,6 +28,8 @@ UNIT = 32.0
 """Pixels per unit of centre offset, as in the trunk."""
 SMALLEST = 24
 """Objects with fewer pixels than this are never asked for."""
+LETTERED = 0.06
+"""Share of the fully annotated windows that get a scale bar and letters, which are no objects."""
 
 
 class Windows(IterableDataset[dict[str, Tensor]]):
@@ -38,8 +42,8 @@ class Windows(IterableDataset[dict[str, Tensor]]):
     ----------
     records : sequence of Record
         Where windows are cut from.
-    size, batch, prompts : int
-        Side of the window, windows in a batch, points asked in each.
+    size, batch, prompts, boxes : int
+        Side of the window, windows in a batch, points and boxes asked in each.
     seed : int
         The stream's seed; the worker's number is added to it.
     varied : bool
@@ -54,12 +58,14 @@ class Windows(IterableDataset[dict[str, Tensor]]):
         prompts: int,
         seed: int,
         varied: bool = True,
+        boxes: int = 1,
     ) -> None:
         self.varied = varied
         self.kinds: dict[str, list[Record]] = {}
         for record in records:
             self.kinds.setdefault(record.kind, []).append(record)
-        self.size, self.batch, self.prompts, self.seed = size, batch, prompts, seed
+        self.size, self.batch, self.prompts, self.boxes = size, batch, prompts, boxes
+        self.seed = seed
 
     def __iter__(self) -> Iterator[dict[str, Tensor]]:
         torch.set_num_threads(1)
@@ -72,7 +78,8 @@ class Windows(IterableDataset[dict[str, Tensor]]):
             batch: list[dict[str, NDArray[Any]]] = []
             while len(batch) < self.batch:
                 pool = self.kinds[names[rng.choice(len(names), p=p)]]
-                item = window(pool[rng.integers(len(pool))], self.size, self.prompts, rng, self.varied)
+                record = pool[rng.integers(len(pool))]
+                item = window(record, self.size, self.prompts, rng, self.varied, self.boxes)
                 if item is not None:
                     batch.append(item)
             yield {k: torch.from_numpy(np.stack([b[k] for b in batch])) for k in batch[0]}
@@ -87,9 +94,9 @@ def _scale(record: Record, rng: np.random.Generator) -> float:
 
 
 def window(
-    record: Record, size: int, prompts: int, rng: np.random.Generator, varied: bool = True
+    record: Record, size: int, prompts: int, rng: np.random.Generator, varied: bool = True, boxes: int = 1
 ) -> dict[str, NDArray[Any]] | None:
-    """Cut one window and choose its points; None when it holds nothing to ask for."""
+    """Cut one window and choose its points and boxes; None when it holds nothing to ask for."""
     height, width = record.image.shape[:2]
     wanted = _scale(record, rng) if varied else FRAME / max(height, width)
     scale = min(max(wanted, 0.35), 6.0)
@@ -113,6 +120,9 @@ def window(
 
     turns, flip = int(rng.integers(4)), bool(rng.random() < 0.5)
     image, levels = _turn(image, turns, flip), [_turn(lab, turns, flip) for lab in levels]
+    if varied and record.negatives >= 1 and rng.random() < LETTERED:
+        image = image.copy()
+        levels = write_on(rng, image, levels)
     points = _points(levels, record.negatives, prompts, rng)
     if points is None:
         return None
@@ -124,8 +134,10 @@ def window(
         "maps": np.stack(maps).astype(np.int16),
         "dense": dense_targets(levels[min(1, len(levels) - 1)]),
         "points": points,
+        **_boxes(maps, boxes, rng),
         "origin": origin.astype(np.float32),
         "negatives": np.array(record.negatives, np.float32),
+        "outlines": np.array(record.outlines, np.float32),
     }
 
 
@@ -230,6 +242,34 @@ def _points(
     maps = levels if len(levels) == 3 else [levels[0]] * 3
     columns = [x, y, *[m[y, x] for m in maps]]
     return np.stack(columns, 1).astype(np.float32)
+
+
+def _boxes(maps: list[NDArray[Any]], n: int, rng: np.random.Generator) -> dict[str, NDArray[Any]]:
+    """Choose boxes around whole objects, objects or parts, shaken as a hand would draw them.
+
+    Returns
+    -------
+    dict of ndarray
+        ``boxes``, float32, shape (n, 5): first and last pixel x0, y0, x1, y1, and the label inside;
+        ``box_level``, int64: in which of the three maps.
+    """
+    level = int(rng.integers(3))
+    if np.bincount(maps[level].ravel())[1:].max(initial=0) < SMALLEST:
+        level = 1
+    size = maps[level].shape[0]
+    counts = np.bincount(maps[level].ravel())
+    ids = np.flatnonzero(counts >= SMALLEST)
+    ids = ids[ids > 0]
+    places = ndi.find_objects(maps[level])
+    chosen = rng.choice(ids, n, replace=n > ids.size)
+    out = []
+    for i in chosen:
+        rows, cols = places[i - 1]
+        corners = np.array([cols.start, rows.start, cols.stop - 1, rows.stop - 1], np.float32)
+        sides = np.tile(corners[2:] - corners[:2] + 1, 2)
+        shake = np.clip(rng.normal(0, 0.06, 4) * sides, -12, 12) * (rng.random() < 0.8)
+        out.append([*np.clip(corners + shake, 0, size - 1), i])
+    return {"boxes": np.array(out, np.float32), "box_level": np.array(level)}
 
 
 def dense_targets(labels: NDArray[Any]) -> NDArray[np.float32]:

@@ -49,10 +49,11 @@ def masks_of(
     model: SAM2Base,
     features: tuple[Tensor, Tensor, Tensor],
     points: Tensor,
+    labels: Tensor,
     origin: Tensor,
     half: bool = True,
 ) -> tuple[Tensor, Tensor]:
-    """Four masks (the single one, then the three) for each point.
+    """Four masks (the single one, then the three) for each prompt of one or more points.
 
     Parameters
     ----------
@@ -60,8 +61,10 @@ def masks_of(
         The network.
     features : tuple of Tensor
         From `encode`.
-    points : Tensor of float32, shape (B, K, 2)
-        Pixels (x, y) within the window.
+    points : Tensor of float32, shape (B, K, N, 2)
+        Pixels (x, y) within the window, N for each of K prompts.
+    labels : Tensor of int, shape (B, K, N)
+        What each point says, as SAM 2 counts: 0 not this, 1 this, 2 and 3 the corners of a box.
     origin : Tensor of float32, shape (B, 2)
         As in `encode`.
     half : bool
@@ -77,12 +80,8 @@ def masks_of(
     s0, s1, coarse = features
     b, _c, h, w = coarse.shape
     k = points.shape[1]
-    absolute = points + origin[:, None, [1, 0]]
-    sparse, _ = prompts(
-        points=(absolute.reshape(-1, 1, 2), torch.ones(b * k, 1, dtype=torch.int, device=points.device)),
-        boxes=None,
-        masks=None,
-    )
+    absolute = points + origin[:, None, None, [1, 0]]
+    sparse, _ = prompts(points=(absolute.flatten(0, 1), labels.flatten(0, 1)), boxes=None, masks=None)
     tokens = torch.cat([decoder.iou_token.weight, decoder.mask_tokens.weight]).expand(b * k, -1, -1)
     tokens = torch.cat([tokens, sparse], 1)
 

@@ -10,7 +10,6 @@ from multiprocessing import Pool
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
 from scipy import ndimage as ndi
 
 from model_training.canvas import (
@@ -26,6 +25,7 @@ from model_training.canvas import (
     object_size,
 )
 from model_training.cells import bacteria, blood, droplets, tissue
+from model_training.lettering import write_on
 from model_training.records import Record
 from model_training.shapes import Stamp, blob, curve, noise, polygon, rod
 
@@ -211,35 +211,18 @@ def textures(rng: Rng) -> Scene:
 
 
 SCENES: tuple[tuple[Callable[[Rng], Scene], float], ...] = (
-    (nuclei, 0.14),
-    (particles, 0.24),
+    (nuclei, 0.1),
+    (particles, 0.3),
     (phase, 0.14),
     (mosaic, 0.1),
-    (nested, 0.06),
-    (filaments, 0.04),
+    (nested, 0.05),
+    (filaments, 0.05),
     (textures, 0.05),
-    (droplets, 0.07),
+    (droplets, 0.06),
     (bacteria, 0.06),
-    (tissue, 0.06),
+    (tissue, 0.05),
     (blood, 0.04),
 )
-
-
-def _lettering(rng: Rng, image: NDArray[np.uint8], levels: list[Labels]) -> None:
-    """Put a scale bar and a panel letter on an image, as figures have them; they are no objects."""
-    value = int(rng.choice([0, 255]))
-    ink = Image.new("L", (SIZE, SIZE))
-    draw = ImageDraw.Draw(ink)
-    x, y, long = (int(v) for v in rng.integers([20, 380, 40], [200, 430, 160]))
-    draw.rectangle((x, y, x + long, y + int(rng.integers(2, 9))), fill=255)
-    font = ImageFont.load_default(float(rng.uniform(14, 40)))
-    draw.text((x, y - 45), f"{rng.integers(1, 500)} nm", fill=255, font=font)
-    if rng.random() < 0.6:
-        draw.text((10, 5), str(rng.choice(list("abcdefgh"))), fill=255, font=font)
-    mask = np.asarray(ink) > 127
-    image[mask] = value
-    for level in levels:
-        level[mask] = 0
 
 
 def _one(rng: Rng) -> tuple[NDArray[np.uint8], list[Labels]]:
@@ -252,8 +235,8 @@ def _one(rng: Rng) -> tuple[NDArray[np.uint8], list[Labels]]:
         dark, bright = rng.uniform(0, 0.6, 3), rng.uniform(0.4, 1, 3)
         image = dark + (bright - dark) * image[..., None]
     pixels = (image * 255).astype(np.uint8)
-    if scene is particles and rng.random() < 0.3:
-        _lettering(rng, pixels, levels)
+    if scene is particles and rng.random() < 0.4:
+        levels = write_on(rng, pixels, levels)
     return pixels, levels
 
 

@@ -1,6 +1,6 @@
-"""What the training data are: python -m model_training.manifest --data DIR [--write].
+"""What the training data are: python -m model_training.manifest --data DIR [DIR ...] [--write].
 
-Compares a data folder with manifest.csv, which names for every image its source (repository and commit), the
+Compares data folders with manifest.csv, which names for every image its source (repository and commit), the
 original it was made from, its licence, and the SHA-256 of the image and label files. `--write` makes the
 manifest anew. Repository, commit and conversion of each source stand in `SOURCES`.
 """
@@ -53,6 +53,35 @@ SOURCES = {
     ),
     "S_coco": Source("Deci-AI/super-gradients", "e0ccacf", "COCO 2017 images of its tests/data/tinycoco."),
     "S_wsu": Source("ajbrookhouse/WSU_PlantBio_ML", "45f72c3", "Chloroplast masks, scaled down 3.2 times."),
+    "S_pow": Source("rccohn/AMPIS", "fd822b1", "Cut into tiles."),
+    "S_grav": Source("dmair1989/imagegrains", "8d1be72", "Demonstration images FH."),
+    "S_peb": Source("zsylvester/segmenteverygrain", "1ab65cc", "Tiles; labels grown by two pixels."),
+    "S_sup": Source("nasa/pretrained-microscopy-models", "f50b568", "Connected parts of two classes."),
+    "S_melt": Source("nasa/pretrained-microscopy-models", "f50b568", "Melt pools of the top layer."),
+    "S_bub": Source("stepassoni/3Dbub", "ee1a827", "Cut into tiles."),
+    "S_nano": Source(
+        "CS-433/ml-project-2-andersmaxjohannes", "0dd3029", "NanoShapes v20, one of three augmented versions."
+    ),
+    "S_flake": Source(
+        "cdavidgutierrez/2D-Microscopy-Segmentation",
+        "9f0d3ed",
+        "MonArk_BN_Modified_Classes v6, one of three augmented versions, cropped at natural size.",
+    ),
+    "S_worm": Source("thien/worms", "86f72ee", "BBBC010v1, cropped to the well; the later worm lies on top."),
+    "S_neur": Source(
+        "Erendiravp/pfc-pn-microscopy-dataset",
+        "d898239",
+        "Connected parts of a class, 768 pixels wide.",
+    ),
+    "S_emb": Source(
+        "risingmin/embryo_model_train", "b78a6c5", "One of three augmented versions, reduced to 768 pixels."
+    ),
+    "S_mush": Source(
+        "tomsains/SegMush",
+        "78bc16d",
+        "One of three augmented versions, stretched to squares.",
+    ),
+    "S_psn": Source("kreshuklab/plant-seg", "9d74806", "Slices of three-dimensional crops."),
 }
 
 
@@ -68,7 +97,7 @@ def source_of(file: str) -> Source:
 
 
 def entries(root: Path) -> list[dict[str, str]]:
-    """Describe every image of a data folder, in the order of its index.csv."""
+    """Describe every image of one data folder, in the order of its index.csv."""
     with (root / "index.csv").open(encoding="utf-8", newline="") as handle:
         rows = list(csv.DictReader(handle))
     return [
@@ -90,7 +119,7 @@ def entries(root: Path) -> list[dict[str, str]]:
 
 
 def differences(found: list[dict[str, str]], stated: list[dict[str, str]]) -> list[str]:
-    """Say in words how a data folder differs from the manifest."""
+    """Say in words how data differ from the manifest."""
     mine, theirs = ({row["file"]: row for row in rows} for rows in (found, stated))
     lines = [f"{name}: missing" for name in theirs if name not in mine]
     lines += [f"{name}: not in the manifest" for name in mine if name not in theirs]
@@ -111,12 +140,12 @@ def _digest(path: Path) -> str:
 
 
 def main() -> int:
-    """Compare a folder with the manifest, or write it."""
+    """Compare folders with the manifest, or write it."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--data", type=Path, nargs="+", required=True)
     parser.add_argument("--write", action="store_true")
     args = parser.parse_args()
-    found = entries(args.data)
+    found = [entry for root in args.data for entry in entries(root)]
     if args.write:
         with MANIFEST.open("w", encoding="utf-8", newline="") as handle:
             writer = csv.DictWriter(handle, COLUMNS, lineterminator="\n")

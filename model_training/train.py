@@ -23,10 +23,11 @@ from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from model_training.data import Windows
-from model_training.decode import encode, masks_of, normalise
+from model_training.decode import encode, normalise
 from model_training.generated import generate
-from model_training.losses import dense_loss, mask_loss
+from model_training.losses import dense_loss
 from model_training.muon import Muon
+from model_training.prompts import prompt_losses
 from model_training.records import Record, load_records, split
 from model_training.wiring import wire
 from napari_sam2_automask.models.networks.bundled import build_bundled
@@ -34,12 +35,17 @@ from napari_sam2_automask.models.networks.bundled import build_bundled
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-COLUMNS = ("stage", "step", "seconds", "here", "offset", "radius", "mask", "iou", "best", "gap")
+COLUMNS = (
+    *("stage", "step", "seconds", "here", "offset", "radius"),
+    *("mask", "iou", "best", "gap", "box", "corrected"),
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """One part of the training: windows of `size`, `batch` of them per process, `prompts` points in each.
+    """One part of the training: windows of `size`, `batch` of them per process.
+
+    In each `prompts` points are asked, half as many boxes, and some points once more with a correction.
 
     Before each step with masks, `more` windows of 256 pixels train the trunk alone: it learns from many more
     images in the same time, and is what the masks' quality hangs on.
@@ -135,25 +141,21 @@ class Trainer:
 
     def losses(self, batch: dict[str, Tensor], masks: bool) -> tuple[Tensor, dict[str, Tensor]]:
         """Loss of one batch and what to log."""
-        model, half = self.model, self.half
+        model = self.model
         batch = {k: v.to(self.device, non_blocking=True) for k, v in batch.items()}
         # With so few tokens of the prompts the plain attention is quickest on a CPU.
         kernels = [SDPBackend.MATH] if self.device.type == "cpu" else _ANY
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=half), sdpa_kernel(kernels):
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.half), sdpa_kernel(kernels):
             if masks:
                 features = encode(model, batch["image"], batch["origin"])
-                logits, iou = masks_of(model, features, batch["points"][..., :2], batch["origin"], half=half)
+                total, log = prompt_losses(model, features, batch, self.half)
                 dense_out = model.image_encoder.trunk.dense
             else:
                 dense_out = model.image_encoder.trunk.features(normalise(batch["image"]))[3].float()
+                total, log = torch.zeros((), device=self.device), {}
         dense = dense_loss(dense_out, batch["dense"], batch["negatives"])
-        log = {"here": dense.here, "offset": dense.offset, "radius": dense.radius}
-        total = dense.total
-        if masks:
-            ids = batch["points"][..., 2:].int()
-            mask = mask_loss(logits, iou, batch["maps"].int(), ids, batch["negatives"])
-            log |= {"mask": mask.mask, "iou": mask.iou, "best": mask.best, "gap": mask.gap}
-            total = 0.5 * total + mask.total
+        log |= {"here": dense.here, "offset": dense.offset, "radius": dense.radius}
+        total = total + (0.5 if masks else 1.0) * dense.total
         return total, {name: value.detach() for name, value in log.items()}
 
     def update(self, loss: Tensor, lr: float) -> None:
@@ -178,8 +180,8 @@ class Trainer:
 
     @torch.no_grad()
     def average(self, total: int) -> None:
-        """Exponential mean of the weights over the last few hundred steps."""
-        keep = min(0.997, total / (total + 20))
+        """Exponential mean of the weights over the last steps, `--average` of them."""
+        keep = min(1 - 1 / self.args.average, total / (total + 20))
         state = self.model.state_dict()
         torch._foreach_lerp_([self.mean[name] for name in state], list(state.values()), 1 - keep)
 
@@ -224,9 +226,8 @@ def train_stage(trainer: Trainer, stage: Stage, records: list[Record], log_path:
     args = trainer.args
     seed = hash((args.seed, trainer.rank, trainer.stage, trainer.step)) % 2**31
     varied = not args.overfit
-    windows = Windows(
-        records, stage.size, stage.batch * args.factor, args.prompts or stage.prompts, seed, varied
-    )
+    prompts, batch = args.prompts or stage.prompts, (args.batch or stage.batch) * args.factor
+    windows = Windows(records, stage.size, batch, prompts, seed, varied, prompts // 2)
     extra = Windows(records, 256, max(stage.more, 1) * args.factor, 1, seed + 1, varied)
     # Windows of a quarter of the size: three take about as long to cut as one.
     helpers = args.workers // 3 if stage.more and args.workers > 1 else int(stage.more > 0)
@@ -241,10 +242,10 @@ def train_stage(trainer: Trainer, stage: Stage, records: list[Record], log_path:
             done = _agreed(max(done, trainer.seconds / (60 * args.minutes)))
             if done >= 1:
                 break
-        lr = stage.lr * min(1.0, (trainer.step - first + 1) / 50)
+        lr = stage.lr * min(1.0, (trainer.step - first + 1) / args.warm_up)
         if stage.decay:
             lr *= max(0.02, 1 - done)
-        if stage.more:
+        for _ in range(args.rounds if stage.more else 0):
             trainer.update(trainer.losses(next(others), False)[0], lr)
         loss, log = trainer.losses(next(batches), stage.name != "dense")
         trainer.update(loss, lr)
@@ -288,7 +289,9 @@ def _agreed(value: float) -> float:
 def main() -> None:
     """Read the arguments and start the processes."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", type=Path, required=True, help="folder with index.csv, images and labels")
+    parser.add_argument(
+        "--data", type=Path, nargs="+", required=True, help="folders with index.csv, images and labels"
+    )
     parser.add_argument("--out", type=Path, required=True, help="folder for state, log and weights")
     parser.add_argument("--init", type=Path, help="start from these weights (.pt or .safetensors)")
     parser.add_argument(
@@ -305,12 +308,16 @@ def main() -> None:
     parser.add_argument("--factor", type=int, default=1, help="batches so many times as large")
     parser.add_argument("--prompts", type=int, help="points asked in each window, instead of the stage's")
     parser.add_argument("--rate", type=float, default=1.0, help="factor on the learning rate")
+    parser.add_argument("--batch", type=int, help="windows in a batch, instead of the stage's")
+    parser.add_argument("--rounds", type=int, default=1, help="steps of the trunk alone before each other")
+    parser.add_argument("--warm-up", type=int, default=50, help="steps until the learning rate is full")
+    parser.add_argument("--average", type=float, default=333, help="steps over which weights are averaged")
     parser.add_argument("--port", type=int, default=29511)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--save-seconds", type=float, default=180.0)
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
-    records, _ = split(load_records(args.data))
+    records, _ = split([r for root in args.data for r in load_records(root)])
     if args.overfit:
         records = [r for r in records if r.kind == "fluorescence"][:: max(1, 400 // args.overfit)][
             : args.overfit

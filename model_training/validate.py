@@ -11,7 +11,6 @@ import argparse
 import itertools
 from collections import defaultdict
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -25,11 +24,6 @@ from napari_sam2_automask.models import Model, load_model
 from napari_sam2_automask.painting.labels import paint
 from napari_sam2_automask.selection.selecting import select
 from napari_sam2_automask.settings.amg import AmgSettings
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from numpy.typing import NDArray
 
 IOU = (0.5, 0.6, 0.7, 0.75, 0.8, 0.85)
 STABILITY = (0.6, 0.7, 0.8, 0.85, 0.9)
@@ -48,23 +42,10 @@ def f1_at(candidates: Candidates, truth: np.ndarray, settings: AmgSettings) -> f
     return score.f1(paint(select(candidates, settings)).labels, truth)
 
 
-def best_recall(candidates: Candidates, truth: np.ndarray) -> float:
-    """Share of objects that some candidate matches at IoU 0.5."""
-
-    def masks() -> Iterator[NDArray[np.bool_]]:
-        for i in range(len(candidates)):
-            y, x, mask = candidates.mask(i)
-            full = np.zeros(candidates.shape, bool)
-            full[y : y + mask.shape[0], x : x + mask.shape[1]] = mask
-            yield full
-
-    return float((score.best_ious(masks(), truth) >= 0.5).mean())
-
-
 def main() -> None:
     """Sweep and print the mean F1 of each kind for the best settings."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--data", type=Path, nargs="+", required=True)
     parser.add_argument("--weights", default="bundled", help="file, or the bundled model")
     parser.add_argument("--points", type=int, default=32)
     parser.add_argument("--crops", type=int, default=0)
@@ -72,7 +53,7 @@ def main() -> None:
     parser.add_argument("--sharpen", type=float, nargs="+", default=[1.0])
     args = parser.parse_args()
     torch.set_num_threads(1)
-    _, held = split(load_records(args.data))
+    _, held = split([record for root in args.data for record in load_records(root)])
     kinds: dict[str, list[Record]] = defaultdict(list)
     for record in held:
         if record.negatives >= 1 and len(kinds[record.kind]) < args.each:
