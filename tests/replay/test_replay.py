@@ -7,13 +7,15 @@ import json
 import numpy as np
 import pytest
 import tifffile
+from safetensors.torch import load_file, save_file
 from typer.testing import CliRunner
 
 from napari_sam2_automask.candidates.candidates import Floor
 from napari_sam2_automask.cli.commands import app
 from napari_sam2_automask.errors import AutomaskError, ImageError, ModelError, SettingsError
+from napari_sam2_automask.files.hashes import file_hash
 from napari_sam2_automask.files.reading import read_image
-from napari_sam2_automask.models import load_model
+from napari_sam2_automask.models import list_models, load_model
 from napari_sam2_automask.pipeline import segment_loaded
 from napari_sam2_automask.replay.replaying import replay
 from napari_sam2_automask.settings.amg import AmgSettings
@@ -93,9 +95,30 @@ def test_another_model_is_refused(run, tmp_path):
     record = edited(run, tmp_path, model={"sha256": "0" * 64})
     with pytest.raises(ModelError, match="SHA-256"):
         replay(record, tmp_path / "out")
+    with pytest.raises(ModelError, match=r"give the same weights with --model$"):
+        replay(record, tmp_path / "out", model="bundled")
     with pytest.raises(ModelError, match="--model"):
         replay(edited(run, tmp_path, model={"name": "mine.pt"}), tmp_path / "out")
     assert not list(tmp_path.glob("out/*"))
+
+
+def test_the_bundled_model_of_another_release_is_named_or_given(run, tmp_path):
+    """Training goes on from release to release; a record still names the weights that it was made with."""
+    [entry] = [entry for entry in list_models() if entry.is_bundled]
+    weights = {name: value.clone() for name, value in load_file(entry.path).items()}
+    weights["no_mem_embed"] += 1e-3
+    save_file(weights, tmp_path / "older.safetensors", metadata={"format": "pt"})
+    model = {"sha256": file_hash(tmp_path / "older.safetensors")}
+    packages = {"napari-sam2-automask": "0.0.7"}
+    record = edited(run, tmp_path, model=model, packages=packages, labels_sha256=None)
+    with pytest.raises(ModelError, match=r"napari-sam2-automask 0\.0\.7.*--model FILE") as refused:
+        replay(record, tmp_path / "out")
+    assert "\n" not in str(refused.value)
+    assert not list(tmp_path.glob("out/*"))
+    with pytest.raises(ModelError, match=r"that of an earlier napari-sam2-automask"):
+        replay(edited(run, tmp_path, model=model, packages=None), tmp_path / "out")
+    record = edited(run, tmp_path, model=model, packages=packages, labels_sha256=None)
+    assert replay(record, tmp_path / "out", model=str(tmp_path / "older.safetensors")).objects > 0
 
 
 def test_what_differs_is_said(run, tmp_path):

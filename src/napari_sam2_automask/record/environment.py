@@ -10,11 +10,14 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["json_ready", "package_versions"]
+__all__ = ["OWN_NAME", "json_ready", "package_versions"]
+
+OWN_NAME = "napari-sam2-automask"
+"""Under which this package is installed."""
 
 # What can change a result; the rest of the environment cannot.
 _PACKAGES = (
-    "napari-sam2-automask",
+    OWN_NAME,
     "sam2",
     "torch",
     "torchvision",

@@ -13,6 +13,7 @@ from napari_sam2_automask.files.reading import every_plane, read_image
 from napari_sam2_automask.files.stack_file import stack_of
 from napari_sam2_automask.image.picture import LoadedImage
 from napari_sam2_automask.image.view import image_hash
+from napari_sam2_automask.record.environment import OWN_NAME
 from napari_sam2_automask.record.record import Record
 from napari_sam2_automask.replay.viewer_channels import load_channels
 from napari_sam2_automask.replay.viewer_planes import ViewerCut
@@ -212,12 +213,24 @@ def load_model_of(record: Record, given: str | None, device: str | None, progres
         hint = "" if given else ": give the model's file with --model, or another device with --device"
         raise ModelError(f"the record's model {name!r} cannot be used ({error}){hint}") from error
     if expected and model.sha256 != expected:
+        remedy = "give the same weights with --model"
+        if described.family == "bundled" and not given:
+            remedy = _where_bundled_weights_are(record)
         raise ModelError(
             f"the model {given or name} is not that of the record: its SHA-256 is "
-            f"{str(model.sha256)[:12]}..., the record's {expected[:12]}...: "
-            "give the same weights with --model"
+            f"{str(model.sha256)[:12]}..., the record's {expected[:12]}...: {remedy}"
         )
     return model
+
+
+def _where_bundled_weights_are(record: Record) -> str:
+    """How to get the weights that another release brought with it."""
+    release = (record.packages or {}).get(OWN_NAME)
+    source = f"{OWN_NAME} {release}" if release else f"an earlier {OWN_NAME}"
+    return (
+        f"the bundled model of a release is the one it was made with, here that of {source}; install that "
+        "one, or give its bundled.safetensors with --model FILE"
+    )
 
 
 def set_threads(record: Record) -> None:
