@@ -20,6 +20,7 @@ HAS_DISPLAY = sys.platform != "linux" or bool(os.environ.get("DISPLAY") or os.en
 
 # Fixtures of napari that open a viewer.
 _VIEWERS = {"make_napari_viewer", "make_napari_viewer_proxy"}
+_WINDOWS = _VIEWERS | {"qtbot"}
 
 if not HAS_DISPLAY:
     # Qt aborts the process where there is no display, unless it is told to draw into memory.
@@ -31,8 +32,13 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip what needs a real window where there is none, unless skipping is forbidden."""
+    """Keep windows in one process; skip what needs a real one where there is none, unless skipping is forbidden."""
+    for item in items:
+        # Two processes that open windows on one screen take the focus from each other.
+        if "napari" in item.path.relative_to(item.config.rootpath).parts or _WINDOWS & set(item.fixturenames):
+            item.add_marker(pytest.mark.xdist_group("windows"))
     if HAS_DISPLAY or REQUIRE_ALL:
         return
     skip = pytest.mark.skip(reason="needs a display: run under xvfb-run, see the README")
