@@ -41,7 +41,7 @@ def spotted(monkeypatch):
 
 def write_zarr(path, ome=None, **attributes):
     group = zarr.open_group(path, mode="w", zarr_format=3)
-    group.create_array("0", data=spots((20, 20)))
+    group["0"] = spots((20, 20))
     group.attrs.update({"ome": {"version": "0.5", "multiscales": MULTISCALES, **(ome or {})}, **attributes})
     return path
 

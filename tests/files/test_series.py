@@ -43,7 +43,7 @@ def several(tmp_path):
 
 
 def write_image(group, image):
-    group.create_array("0", data=image)
+    group["0"] = image
     axes = [{"name": name, "type": "space", "unit": "micrometer"} for name in "yx"]
     transform = [{"type": "scale", "scale": [0.5, 0.5]}]
     scale = {"axes": axes, "datasets": [{"path": "0", "coordinateTransformations": transform}]}

@@ -139,13 +139,13 @@ def assign(edges: Edges, nodes: int, min_iou: float, gap_cost: float) -> NDArray
     rows = np.unique(source)
     row = np.searchsorted(rows, source)
     # Each source may also take its own column that stands for no link; costs are kept above zero because a
-    # sparse zero means no edge.
+    # sparse zero means no edge. The matching counts in 32 bits, and not every scipy converts.
     cost = csr_array(
         (
             np.concatenate([2.0 - worth[good], np.full(rows.size, 2.0)]),
             (
-                np.concatenate([row, np.arange(rows.size)]),
-                np.concatenate([target, nodes + np.arange(rows.size)]),
+                np.concatenate([row, np.arange(rows.size)]).astype(np.int32),
+                np.concatenate([target, nodes + np.arange(rows.size)]).astype(np.int32),
             ),
         ),
         shape=(rows.size, nodes + rows.size),
