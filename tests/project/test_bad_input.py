@@ -90,6 +90,8 @@ BAD_FILES = {
     "TIFF of noise": (lambda f: write(f / "a.tif", b"II*\0" + b"\xff" * 60), ["a.tif", "damaged"]),
     "truncated TIFF": (lambda f: truncated(tiff(f / "a.tif", GOOD), 400), ["a.tif", "cannot read"]),
     "truncated PNG": (lambda f: truncated(png_of(f), 300), ["a.png", "truncated"]),
+    "VSI": (lambda f: write(f / "a.vsi", b"II*\0" + bytes(99)), ["a.vsi", "Olympus VSI", "OME-TIFF"]),
+    "Imaris": (lambda f: write(f / "a.ims", b"\x89HDF\r\n\x1a\n"), ["a.ims", "Imaris", "OME-TIFF"]),
     "stack without a plane": (stack, ["5 planes", "--plane N", "0 to 4"]),
     "complex TIFF": (lambda f: tiff(f / "a.tif", GOOD.astype(complex)), ["complex", "np.abs"]),
     "all NaN": (lambda f: tiff(f / "a.tif", np.full((9, 9), np.nan, np.float32)), ["no finite value"]),

@@ -6,21 +6,25 @@ from collections import Counter
 from typing import TYPE_CHECKING, TypeVar
 
 from napari_sam2_automask.errors import AutomaskError, ImageError
-from napari_sam2_automask.files.kinds import KINDS, check_file, is_candidate
+from napari_sam2_automask.files.kinds import KINDS, check_file, is_candidate, is_unreadable
 from napari_sam2_automask.files.own_results import is_own_result
 from napari_sam2_automask.files.series import images_in_zarr, is_zarr, name_of
+from napari_sam2_automask.files.vendor import how_to_read
+from napari_sam2_automask.files.vendor_formats import suffix_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-__all__ = ["find_images", "unique_stems"]
+__all__ = ["find_images", "skipped_words", "unique_stems"]
 
 _T = TypeVar("_T")
 
 
 def find_images(
-    inputs: Sequence[Path], left_out: Callable[[Path], object] = bool
+    inputs: Sequence[Path],
+    left_out: Callable[[Path], object] = bool,
+    unreadable: Callable[[Path], object] = bool,
 ) -> tuple[list[Path], dict[Path, str]]:
     """Return the image files among files and folders, each once, and what of the inputs is of no use.
 
@@ -32,6 +36,8 @@ def find_images(
         hidden files and results of this package are left out.
     left_out : callable
         Told each result of this package that lies in a folder.
+    unreadable : callable
+        Told each file of a folder that is a vendor's by its name and that nothing reads that is installed.
 
     Returns
     -------
@@ -44,7 +50,7 @@ def find_images(
     useless: dict[Path, str] = {}
     for given in inputs:
         images: list[Path] = []
-        for entry in _attempt(given, lambda path: _entries(path, left_out), useless):
+        for entry in _attempt(given, lambda path: _entries(path, left_out, unreadable), useless):
             images += _attempt(entry, _images_in, useless)
         for path in images:
             found.setdefault(path.resolve(), path)
@@ -64,20 +70,40 @@ def _attempt(path: Path, look: Callable[[Path], list[_T]], useless: dict[Path, s
     return []
 
 
-def _entries(given: Path, left_out: Callable[[Path], object]) -> list[Path]:
+def _entries(
+    given: Path, left_out: Callable[[Path], object], unreadable: Callable[[Path], object]
+) -> list[Path]:
     """Return what of an input may be an image: the input, or what a folder holds."""
     given.stat()  # says what is wrong where there is nothing
     if not given.is_dir() or is_zarr(given):
         return [given]
-    found = []
-    for path in sorted(path for path in given.iterdir() if is_candidate(path) and _is_apt(path)):
-        if is_own_result(path):
+    found, skipped = [], []
+    for path in sorted(path for path in given.iterdir() if _is_apt(path)):
+        if is_unreadable(path):
+            skipped.append(path)
+        elif not is_candidate(path):
+            continue
+        elif is_own_result(path):
             left_out(path)
         else:
             found.append(path)
     if not found:
-        raise ImageError(f"{given} holds no {KINDS}: choose another folder")
+        but = f", and {skipped_words(skipped)}" if skipped else ": choose another folder"
+        raise ImageError(f"{given} holds no {KINDS}{but}")
+    for path in skipped:
+        unreadable(path)
     return found
+
+
+def skipped_words(paths: Sequence[Path]) -> str:
+    """Return how many vendor files were skipped, and what to do to have them read."""
+    counts = Counter(suffix_of(path.name) for path in paths)
+    told: dict[str, list[str]] = {}
+    for suffix, count in sorted(counts.items()):
+        told.setdefault(how_to_read(suffix), []).append(f"{count:,} {suffix}")
+    return "; ".join(
+        f"{' and '.join(kinds)} cannot be read as they are: {how}" for how, kinds in told.items()
+    )
 
 
 def _is_apt(path: Path) -> bool:

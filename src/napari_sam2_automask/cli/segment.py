@@ -201,16 +201,19 @@ def segment(
     work.check()
     chosen, wanted = model.choose(parameters), stacks.wanted(pixels)
     from napari_sam2_automask.batch.file_results import check_summary
-    from napari_sam2_automask.batch.finding import find_images
+    from napari_sam2_automask.batch.finding import find_images, skipped_words
     from napari_sam2_automask.batch.job_task import JobTask
     from napari_sam2_automask.batch.planning import plan
     from napari_sam2_automask.cli.segment_report import run_and_report
 
     results: list[Path] = []
-    images, useless = find_images(inputs, results.append)
+    skipped: list[Path] = []
+    images, useless = find_images(inputs, results.append, skipped.append)
     if results:
         were = "results of earlier runs were" if len(results) > 1 else "result of an earlier run was"
         say(f"{len(results)} {were} left out")
+    if skipped:
+        say(f"skipped: {skipped_words(skipped)}")
     planned = plan(images, out, wanted)
     planned.useless.update(useless)
     if summary is not None:

@@ -16,7 +16,7 @@ __all__ = ["file_hash"]
 
 
 def file_hash(path: Path) -> str:
-    """Return the SHA-256 of a file's bytes, or of all files of a Zarr, as hexadecimal digits.
+    """Return the SHA-256 of a file's bytes, or of all files of a Zarr or an OIF, as hexadecimal digits.
 
     Raises
     ------
@@ -25,7 +25,12 @@ def file_hash(path: Path) -> str:
     """
     try:
         check_file(path)
-        return _folder_hash(path) if path.is_dir() else known_sha256(path)
+        if path.is_dir():
+            return _folder_hash(path)
+        planes = path.with_name(f"{path.name}.files")
+        if path.suffix.lower() != ".oif" or not planes.is_dir():
+            return known_sha256(path)
+        return hashlib.sha256(f"{known_sha256(path)}{_folder_hash(planes)}".encode()).hexdigest()
     except OSError as error:
         raise ImageError(f"cannot read {path} ({error.strerror or error}): check the file") from error
 

@@ -9,11 +9,13 @@ from napari_sam2_automask.errors import ImageError
 from napari_sam2_automask.files.raster import is_raster
 from napari_sam2_automask.files.series import is_zarr
 from napari_sam2_automask.files.tiff import TIFF_MARKS
+from napari_sam2_automask.files.vendor import can_read
+from napari_sam2_automask.files.vendor_formats import VENDOR_SUFFIXES, format_of, suffix_of
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["KINDS", "SUFFIXES", "check_file", "is_candidate", "kind_of", "stem_of"]
+__all__ = ["KINDS", "SUFFIXES", "check_file", "is_candidate", "is_unreadable", "kind_of", "stem_of"]
 
 _TIFF = (".tif", ".tiff", ".btf", ".tf2", ".tf8", ".ptif", ".ptiff", ".qptiff", ".lsm", ".stk", ".svs",
          ".ndpi", ".scn", ".bif")  # fmt: skip
@@ -25,13 +27,20 @@ _NPY_MARK = b"\x93NUMPY"
 
 
 def is_candidate(path: Path) -> bool:
-    """Tell by its name alone whether a file or folder may be an image."""
-    return path.name.lower().endswith(SUFFIXES) and not path.name.startswith(".")
+    """Tell by its name alone whether a file or folder may be an image that can be read."""
+    if path.name.startswith("."):
+        return False
+    return path.name.lower().endswith(SUFFIXES) or (suffix_of(path.name) != "" and can_read(path.name))
+
+
+def is_unreadable(path: Path) -> bool:
+    """Tell by its name alone whether a file may be a vendor's image that nothing reads that is installed."""
+    return suffix_of(path.name) != "" and not path.name.startswith(".") and not is_candidate(path)
 
 
 def stem_of(path: Path) -> str:
     """Return an image's name without what says that it is one: ``cells`` for ``cells.ome.tif``."""
-    suffix = next((one for one in SUFFIXES if path.name.lower().endswith(one)), "")
+    suffix = next((one for one in (*SUFFIXES, *VENDOR_SUFFIXES) if path.name.lower().endswith(one)), "")
     stem = path.name[: len(path.name) - len(suffix)]
     return stem[:-4] if stem.lower().endswith(".ome") else stem
 
@@ -67,7 +76,7 @@ def kind_of(path: Path) -> tuple[str, bytes]:
 
     Returns
     -------
-    {"Zarr", "TIFF", "npy", "raster"}
+    {"Zarr", "vendor", "TIFF", "npy", "raster"}
         Its kind.
     bytes
         How it starts; empty for a Zarr.
@@ -86,10 +95,15 @@ def kind_of(path: Path) -> tuple[str, bytes]:
         start = file.read(32)
     if not start:
         raise ImageError(f"{path} is empty (0 bytes): replace it by an image")
+    # Some are TIFFs in part.
+    if format_of(path.name, start) is not None:
+        return "vendor", start
     if start.startswith(TIFF_MARKS):
         return "TIFF", start
     if start.startswith(_NPY_MARK):
         return "npy", start
     if is_raster(start):
         return "raster", start
+    if not path.name.lower().endswith(SUFFIXES) and can_read(path.name):
+        return "vendor", start
     raise ImageError(f"{path} cannot be read, it is no image of a known kind: give a {KINDS} file")

@@ -11,6 +11,7 @@ from napari_sam2_automask.files.kinds import kind_of
 from napari_sam2_automask.files.raster import images_in_raster
 from napari_sam2_automask.files.stored_image import StoredImage, reading
 from napari_sam2_automask.files.tiff import images_in_tiff
+from napari_sam2_automask.files.vendor import vendor_images
 from napari_sam2_automask.files.zarr_image import zarr_image
 
 if TYPE_CHECKING:
@@ -21,13 +22,13 @@ __all__ = ["count_series", "images_in", "level_shapes", "open_file", "series_cou
 
 
 def images_in(path: Path) -> list[StoredImage]:
-    """Return the images of a file: the series of a TIFF, otherwise usually one.
+    """Return the images of a file: the series of a TIFF, the scenes of a vendor file, otherwise usually one.
 
     Parameters
     ----------
     path : Path
-        A TIFF, PNG, JPEG, BMP, WebP, GIF or ``.npy`` file, told by its first bytes whatever its name; a Zarr
-        array, or an OME-Zarr image.
+        A TIFF, PNG, JPEG, BMP, WebP, GIF or ``.npy`` file, told by its first bytes whatever its name; a
+        vendor file that something reads that is installed; a Zarr array, or an OME-Zarr image.
 
     Raises
     ------
@@ -38,6 +39,8 @@ def images_in(path: Path) -> list[StoredImage]:
         kind, start = kind_of(path)
         if kind == "Zarr":
             return [zarr_image(path)]
+        if kind == "vendor":
+            return [one.image for one in vendor_images(path, start)]
         if kind == "TIFF":
             return images_in_tiff(path)
         if kind == "npy":
@@ -51,7 +54,7 @@ def series_count(images: Sequence[StoredImage]) -> int:
 
 
 def count_series(path: Path) -> int:
-    """Return how many series a TIFF holds; 1 for any other file.
+    """Return how many series a TIFF, or scenes a vendor file, holds; 1 for any other file.
 
     Thumbnails and labels that slide scanners add to the image are not counted.
     """

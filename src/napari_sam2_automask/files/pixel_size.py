@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from napari_sam2_automask.files.kinds import kind_of
 from napari_sam2_automask.files.tiff_scale import scale_in_tiff
+from napari_sam2_automask.files.vendor import vendor_images
 from napari_sam2_automask.files.zarr_scale import scale_in_zarr
 from napari_sam2_automask.settings.units import convert, known_unit
 
@@ -85,9 +87,9 @@ def pixel_size_of(path: Path, series: int = 0) -> PixelSize | None:
 
     Notes
     -----
-    OME, ImageJ, Aperio SVS, Hamamatsu NDPI, Zeiss LSM and MetaMorph STK count, and OME-Zarr. What other
-    programs write as the resolution of a TIFF seldom means anything. Axes in different units of length are
-    told in that of X.
+    OME, ImageJ, Aperio SVS, Hamamatsu NDPI, Zeiss LSM and MetaMorph STK count, OME-Zarr, and vendor files.
+    What other programs write as the resolution of a TIFF seldom means anything. Axes in different units of
+    length are told in that of X.
     """
     return scale_in_file(path, series).size
 
@@ -108,6 +110,9 @@ def scale_in_file(path: Path, series: int = 0, level: int = 0) -> FileScale:
         if path.is_dir():
             axes, level = scale_in_zarr(path, level)
             return scale_of_axes(axes, level)
+        kind, start = kind_of(path)
+        if kind == "vendor":
+            return scale_of_axes(vendor_images(path, start)[series].scale)
         found = scale_of_axes(scale_in_tiff(path, series))
     except Exception:  # parsers raise whatever they meet; who reads the pixels says if the file is damaged
         return FileScale()

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_sam2_automask.errors import ImageError
 from napari_sam2_automask.files.opening import images_in, series_count
 from napari_sam2_automask.files.stack_file import Stack, check_plane
 from napari_sam2_automask.image.pick import Pick
@@ -71,6 +70,4 @@ def _plane(path: Path, images: Sequence[StoredImage], plane: int | None, level: 
     check_plane(plane, ends[-1], f"{path} ({first.likely_axes} {'x'.join(map(str, first.shapes[level]))})")
     series = int(np.searchsorted(ends, number, side="right"))
     number -= ends[series - 1] if series else 0
-    if number in images[series].absent:
-        raise ImageError(f"{path} holds no pixels of plane {plane or 0}: the file that does is missing")
     return replace(Stack.of(images[series], level=level, series=series).read(Pick(number)), plane=plane)

@@ -46,12 +46,15 @@ class Stack:
         of unknown kind.
     size : PixelSize or None
         Distance between planes, height and width of a pixel, unit; None where the file does not tell.
+    channels : tuple of str
+        What the file calls its channels; empty if it does not tell.
     """
 
     path: Path
     array: Any
     axes: str
     size: PixelSize | None
+    channels: tuple[str, ...] = ()
 
     @classmethod
     def of(
@@ -80,7 +83,7 @@ class Stack:
         array, axes = image.array(level), axes.upper() or image.likely_axes
         check_axes(axes, image.shapes[level], image.path)
         scale = scale_at(image.path, image.shapes, axes, level, series, size)
-        return cls(image.path, array, axes, scale.size)
+        return cls(image.path, array, axes, scale.size, image.channels)
 
     def plane_axes(self, pick: Pick) -> str:
         """Return the axes whose positions are the planes of a pick.
@@ -132,7 +135,16 @@ class Stack:
             if "S" in self.axes:
                 raise ImageError(f"{self._told()} has colours and channels: choose one with --channel N")
             channels = [self._plane({**place, "C": k}, pick) for k in range(self._length("C"))]
-        return LoadedImage(np.stack(channels, -1), False, pick.plane, size, unit, pick.channel)
+        told = len(set(self.channels)) == len(channels)
+        return LoadedImage(
+            np.stack(channels, -1),
+            False,
+            pick.plane,
+            size,
+            unit,
+            pick.channel,
+            names=self.channels if told else None,
+        )
 
     def _plane(self, place: dict[str, int], pick: Pick) -> NDArray[Any]:
         if pick.project is None:
@@ -193,11 +205,11 @@ def open_stack(
     Parameters
     ----------
     path : Path
-        A TIFF, PNG, JPEG, BMP, WebP, GIF, Zarr, OME-Zarr or ``.npy`` file.
+        A TIFF, PNG, JPEG, BMP, WebP, GIF, Zarr, OME-Zarr or ``.npy`` file, or a vendor's.
     axes : str
         One letter for each axis, in place of what the file says.
     series : int, optional
-        Which image of a TIFF with several.
+        Which image of a file with several.
     level : int
         Which level of a pyramid; 0 is full resolution.
     size : PixelSize, optional

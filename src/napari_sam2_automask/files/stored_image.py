@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_sam2_automask.errors import AutomaskError, ImageError, SettingsError
+from napari_sam2_automask.files.gaps import WithGaps
 from napari_sam2_automask.image.axes import guess_axes, plane_shape
 
 if TYPE_CHECKING:
@@ -43,6 +44,8 @@ class StoredImage:
         What the file calls it.
     absent : frozenset of int
         Planes, counted over all axes but Y, X and S, that the file tells of but whose pixels are nowhere.
+    channels : tuple of str
+        What the file calls its channels; empty if it does not tell.
     """
 
     path: Path
@@ -52,6 +55,7 @@ class StoredImage:
     axes: str = ""
     name: str = ""
     absent: frozenset[int] = frozenset()
+    channels: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, path: Path, levels: list[Any], axes: str = "") -> StoredImage:
@@ -81,11 +85,12 @@ class StoredImage:
         check_level(self.path, level, len(self.shapes))
         check_pixels(self.path, self.shapes[level], self.dtype)
         with reading(self.path):
-            return self.open_level(level)
+            array = self.open_level(level)
+        return WithGaps(self.path, array, self.likely_axes, self.absent) if self.absent else array
 
 
 @contextmanager
-def reading(path: Path, pixels: bool = False) -> Iterator[None]:
+def reading(path: Path, pixels: bool = False, by: str = "") -> Iterator[None]:
     """Turn whatever a reader raises into a message that names the file.
 
     Parameters
@@ -94,6 +99,8 @@ def reading(path: Path, pixels: bool = False) -> Iterator[None]:
         The file.
     pixels : bool
         Whether the file is open already.
+    by : str
+        What reads it, if that is a choice.
 
     Raises
     ------
@@ -101,6 +108,7 @@ def reading(path: Path, pixels: bool = False) -> Iterator[None]:
         In place of any other exception.
     """
     failed = f"cannot read the pixels of {path}" if pixels else f"{path} cannot be read"
+    failed += f" by {by}" if by else ""
     try:
         yield
     except AutomaskError:
