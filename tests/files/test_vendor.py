@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 import stand_in_plugin
 import tifffile
+from large_images import cells
+from large_run import SIZES, Cheap
 from places import ROOT
 from stack_kit import find_spots, invoke, message, spots
 from stand_in_plugin import PartsReader, write_czi
@@ -25,6 +27,8 @@ from napari_sam2_automask.files.pixel_size import pixel_size_of, scale_in_file
 from napari_sam2_automask.files.reading import every_plane, read_image
 from napari_sam2_automask.files.stack_file import open_stack
 from napari_sam2_automask.files.vendor_formats import VENDOR_SUFFIXES
+from napari_sam2_automask.large.run import segment_large
+from napari_sam2_automask.large.source.source import FileSource
 
 VOLUME = np.random.default_rng(0).integers(0, 60_000, (2, 3, 4, 8, 10), dtype=np.uint16)
 COMPOUND = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
@@ -183,6 +187,17 @@ def test_the_same_labels_as_of_the_tiff_and_again_from_the_record(tmp_path, plug
     assert (
         tifffile.imread(labels) == tifffile.imread(tmp_path / "out" / "a_series1_plane1.labels.tif")
     ).all()
+
+
+def test_tiles_of_a_scene_are_those_of_a_tiff(tmp_path, either):
+    image = cells((300, 200))[0]
+    tifffile.imwrite(tmp_path / "a.tif", image)
+    path = write_czi(tmp_path / "a.czi", (image[:9, :9], "YX"), (image[None], "ZYX"), size=(None, 0.5, 0.5))
+    sources = {"tif": FileSource(str(tmp_path / "a.tif")), "czi": FileSource(str(path), series=1)}
+    for name, source in sources.items():
+        assert not segment_large(source, tmp_path / f"{name}.zarr", Cheap(), **SIZES).failed
+    labels = [np.squeeze(open_file(tmp_path / f"{name}.zarr")[0][...]) for name in ("tif", "czi")]
+    assert labels[0].max() > 20 and (labels[0] == labels[1]).all()
 
 
 # How such a file starts -> what the line says.
