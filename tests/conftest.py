@@ -34,7 +34,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep windows in one process; skip what needs a real one where there is none, unless skipping is forbidden."""
+    """Keep windows in one process; skip what needs a display without one, unless skipping is forbidden."""
     for item in items:
         # Two processes that open windows on one screen take the focus from each other.
         if "napari" in item.path.relative_to(item.config.rootpath).parts or _WINDOWS & set(item.fixturenames):

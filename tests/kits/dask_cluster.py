@@ -38,7 +38,7 @@ def tls_cluster(folder):
     cluster = distributed.LocalCluster(
         n_workers=2,
         threads_per_worker=1,
-        dashboard_address="127.0.0.1:0",  # without one its status is served on a port of its own, always the same
+        dashboard_address="127.0.0.1:0",  # without one its status is served on a port that is always the same
         silence_logs=logging.CRITICAL,
         protocol="tls://",
         security=distributed.Security(tls_ca_file=tls.ca, require_encryption=True, **names),
