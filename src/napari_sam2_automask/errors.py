@@ -7,6 +7,7 @@ __all__ = [
     "CandidatesError",
     "ImageError",
     "MemoryBudgetError",
+    "MendError",
     "ModelError",
     "OutputError",
     "OutputNameError",
@@ -48,6 +49,10 @@ class UnfinishedError(AutomaskError):
 
 class CandidatesError(AutomaskError, ValueError):
     """Stored candidates are empty, damaged, or do not fit the request."""
+
+
+class MendError(AutomaskError, ValueError):
+    """A correction by hand cannot be done; nothing has changed."""
 
 
 class MemoryBudgetError(AutomaskError):

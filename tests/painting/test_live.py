@@ -121,11 +121,10 @@ def test_locked_objects_are_not_touched():
         assert own - 1 not in change.rows
     assert (live.labels > 0).sum() == ((edited == own) | (edited == drawn)).sum()
     live.update(OPEN)
-    covered = [
-        row
-        for row in range(len(candidates))
-        if share_in(candidates, row, np.isin(edited, [own, drawn])) > 0.5
-    ]
+    y0, x0, mask = candidates.mask(own - 1)
+    taken = np.isin(edited, [own, drawn])
+    taken[y0 : y0 + mask.shape[0], x0 : x0 + mask.shape[1]] &= ~mask  # chosen beside it, and lying around it
+    covered = [row for row in range(len(candidates)) if share_in(candidates, row, taken) > 0.5]
     assert covered
     assert not set(covered) & set(live.update(OPEN).rows.tolist())
     live.lock(edited, np.array([], int))

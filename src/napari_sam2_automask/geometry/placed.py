@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     Window = tuple[slice, slice]
 
-__all__ = ["Placed", "places_of", "tight"]
+__all__ = ["Placed", "iou", "places_of", "tight"]
 
 # Boxes are found by a list as long as the largest label; beyond this many labels are numbered anew.
 _LONGEST = 1 << 20
@@ -61,6 +61,15 @@ class Placed(NamedTuple):
             (slice(y0 - own[0], y1 - own[0]), slice(x0 - own[1], x1 - own[1])),
             (slice(y0 - theirs[0], y1 - theirs[0]), slice(x0 - theirs[1], x1 - theirs[1])),
         )
+
+
+def iou(one: Placed, other: Placed) -> float:
+    """Return the intersection over union of two masks."""
+    common = one.common(other)
+    if common is None:
+        return 0.0
+    shared = int(np.count_nonzero(one.mask[common[0]] & other.mask[common[1]]))
+    return shared / max(one.area + other.area - shared, 1)
 
 
 def tight(mask: NDArray[Any]) -> Window:

@@ -1,137 +1,174 @@
-"""A label image that masks are put on and taken off one by one, without painting the rest again."""
+"""A label image that masks come to and go from, repainted only where something changed."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from napari_sam2_automask.painting.labels import label_dtype
+from napari_sam2_automask.painting.labels import label_dtype, painting_order
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Mapping
 
     from numpy.typing import NDArray
 
     from napari_sam2_automask.geometry.placed import Placed
+    from napari_sam2_automask.painting.hold import Hold
 
-__all__ = ["Canvas"]
+    Box = tuple[int, int, int, int]
 
-# Rank of pixels that nothing may paint over, and of those that everything may.
-_LOCKED, _FREE = np.iinfo(np.int32).max, -1
+__all__ = ["Canvas", "Painted"]
+
+# All is painted anew where more than this share of the masks came or went.
+_MUCH = 1 / 6
+
+
+class Painted(NamedTuple):
+    """Labels that came and went, and the boxes ``y0, x0, y1, x1``, end exclusive, that were painted anew."""
+
+    added: list[int]
+    gone: list[int]
+    boxes: list[Box]
 
 
 class Canvas:
-    """Labels in which the mask of highest rank shows.
+    """Labels of chosen masks, under what a person holds.
 
     Parameters
     ----------
     shape : (int, int)
         Rows and columns.
-    count : int
+    largest : int
         The largest label that masks have.
 
     Attributes
     ----------
     labels : (Y, X) uint16 or uint32 array
-        The label image; uint32 only if `count` exceeds 65,535.
+        The label image, changed in place; another array once a larger label needs it.
+    shown : dict of int to Placed
+        The masks that are painted, by label: those chosen but for what is barred.
+    hold : Hold or None
+        What a person holds; tell every change of it to `refresh`.
     """
 
-    def __init__(self, shape: tuple[int, int], count: int) -> None:
-        self.labels: NDArray[np.unsignedinteger] = np.zeros(shape, label_dtype(count))
-        self._rank = np.full(count + 1, _FREE, np.int32)
-        self._locked: NDArray[np.bool_] | None = None
+    def __init__(self, shape: tuple[int, int], largest: int) -> None:
+        self.labels: NDArray[np.unsignedinteger] = np.zeros(shape, label_dtype(largest))
+        self.shown: dict[int, Placed] = {}
+        self.hold: Hold | None = None
+        self._chosen: Mapping[int, Placed] = {}
+        self._overlap = ""
+        # Of the masks shown, the lowest first, and their boxes.
+        self._order = np.zeros(0, np.int64)
+        self._extents = np.zeros((0, 4), np.int64)
 
-    def rank(self, labels: NDArray[np.integer]) -> None:
-        """Order labels from the lowest to the topmost; those left out must not be on the canvas."""
-        locked = self._rank == _LOCKED
-        self._rank[~locked] = _FREE
-        self._rank[labels] = np.arange(len(labels), dtype=np.int32)
-        self._rank[locked] = _LOCKED
+    @property
+    def barred(self) -> int:
+        """How many of the chosen masks are not painted, because of what a person holds."""
+        return len(self._chosen) - len(self.shown)
 
-    def is_below(self, labels: NDArray[np.integer], label: int) -> NDArray[np.bool_]:
-        """Tell which labels are painted before another, (K,) bool."""
-        below: NDArray[np.bool_] = self._rank[labels] < self._rank[label]
-        return below
+    def widen(self, largest: int) -> None:
+        """Make room for labels up to `largest`."""
+        if self.labels.dtype.itemsize < np.dtype(label_dtype(largest)).itemsize:
+            self.labels = self.labels.astype(label_dtype(largest))
 
-    def put(self, label: int, placed: Placed) -> bool:
-        """Add a mask where it is above what is there; return whether any pixel changed."""
-        view = self.labels[placed.window]
-        shows = self._rank[view] < self._rank[label]
-        shows &= placed.mask
-        if not shows.any():
-            return False
-        view[shows] = label
-        return True
-
-    def take(
-        self, label: int, placed: Placed, below: Sequence[tuple[int, Placed]]
-    ) -> tuple[int, int, int, int] | None:
-        """Remove a mask and show what lies below.
+    def choose(self, chosen: Mapping[int, Placed], overlap: str) -> Painted:
+        """Paint other masks.
 
         Parameters
         ----------
-        label : int
-            Its label.
-        placed : Placed
-            Where it was put.
-        below : sequence of (int, Placed)
-            Labels and masks of lower rank that overlap its box, the topmost first.
-
-        Returns
-        -------
-        (y0, x0, y1, x1) or None
-            What changed, end exclusive.
+        chosen : mapping of int to Placed
+            The masks by label.
+        overlap : str
+            Which lies on top, see `painting_order`.
         """
-        view = self.labels[placed.window]
-        open_ = view == label
-        left = int(np.count_nonzero(open_))
-        if not left:
-            return None
-        view[open_] = 0
-        for other, under in below:
-            common = placed.common(under)
-            if common is None:
-                continue
-            mine, theirs = common
-            fill = open_[mine] & under.mask[theirs]
-            count = int(np.count_nonzero(fill))
-            if count:
-                view[mine][fill] = other
-                open_[mine] &= ~fill
-                left -= count
-                if not left:
-                    break
-        return placed.extent
+        self._chosen = chosen
+        shown = self._allowed(chosen)
+        gone = [n for n, placed in self.shown.items() if not _is_same(shown.get(n), placed)]
+        added = [n for n, placed in shown.items() if not _is_same(self.shown.get(n), placed)]
+        boxes = [self.shown[n].extent for n in gone] + [shown[n].extent for n in added]
+        everything = overlap != self._overlap or len(boxes) > _MUCH * len(shown)
+        if everything and (boxes or overlap != self._overlap):
+            boxes = [(0, 0, *self.labels.shape)]
+        self._overlap = overlap
+        self._put_in_order(shown)
+        self._repaint(boxes)
+        return Painted(added, gone, boxes)
 
-    def repaint(self, masks: Sequence[tuple[int, Placed]]) -> None:
-        """Paint all masks anew, the lowest first; locked pixels stay."""
-        if self._locked is None:
-            self.labels[...] = 0
-        else:
-            self.labels[~self._locked] = 0
-        for label, placed in masks:
-            open_ = placed.mask if self._locked is None else placed.mask & ~self._locked[placed.window]
-            self.labels[placed.window][open_] = label
+    def refresh(self, box: Box, numbers: Iterable[int] = (), around: Iterable[Box] = ()) -> Painted:
+        """Paint a box anew in which what is held has changed, and masks that come or go with that.
 
-    def lock(self, labels: NDArray[np.integer], ids: NDArray[np.integer]) -> None:
-        """Take over the pixels of some labels, which may be new ones, and keep them from being painted."""
-        largest = int(ids.max(initial=0))
-        if largest >= len(self._rank):
-            grown = np.full(largest + 1, _FREE, np.int32)
-            grown[: len(self._rank)] = self._rank
-            self._rank = grown
-            self.labels = self.labels.astype(label_dtype(largest), copy=False)
-        self._rank[self._rank == _LOCKED] = _FREE
-        self._rank[ids] = _LOCKED
-        known = np.zeros(max(largest, int(labels.max(initial=0))) + 1, bool)
-        known[ids] = True
-        known[0] = False
-        self._locked = known[labels] if ids.size else None
-        if self._locked is not None:
-            self.labels[self._locked] = labels[self._locked]
+        Parameters
+        ----------
+        box : (int, int, int, int)
+            ``y0, x0, y1, x1``, end exclusive.
+        numbers : iterable of int
+            Labels whose being held may have changed, wherever their masks lie.
+        around : iterable of (int, int, int, int)
+            Boxes of masks that objects had which went or came back.
+        """
+        labels = np.fromiter(self._chosen, np.int64, len(self._chosen))
+        extents = _extents(self._chosen, labels)
+        told = set(numbers) & self._chosen.keys()
+        touched = np.isin(labels, list(told))
+        for part in (box, *around, *(self._chosen[n].extent for n in told)):
+            touched |= _touching(extents, part)
+        near = labels[touched].tolist()
+        allowed = self._allowed({n: self._chosen[n] for n in near})
+        added = [n for n in allowed if n not in self.shown]
+        gone = [n for n in near if n in self.shown and n not in allowed]
+        boxes = [box, *(self._chosen[n].extent for n in (*added, *gone))]
+        if added or gone:
+            left = set(gone)
+            shown = {n: placed for n, placed in self.shown.items() if n not in left}
+            self._put_in_order({**shown, **{n: allowed[n] for n in added}})
+        self._repaint(boxes)
+        return Painted(added, gone, boxes)
 
-    @property
-    def locked(self) -> NDArray[np.bool_] | None:
-        """Pixels that nothing may paint over, (Y, X) bool, or None if there are none."""
-        return self._locked
+    def _allowed(self, masks: Mapping[int, Placed]) -> dict[int, Placed]:
+        hold = self.hold
+        if hold is None:
+            return dict(masks)
+        out = hold.numbers()
+        ghosts = [self._chosen[n] for n in out if n in self._chosen]
+        return {n: one for n, one in masks.items() if n not in out and not hold.bars(one, ghosts)}
+
+    def _put_in_order(self, shown: dict[int, Placed]) -> None:
+        self.shown = shown
+        ids = np.fromiter(shown, np.int64, len(shown))
+        areas = np.array([placed.area for placed in shown.values()], np.int64)
+        self._order = ids[painting_order(ids, areas, self._overlap)]
+        self._extents = _extents(shown, self._order)
+
+    def _repaint(self, boxes: Iterable[Box]) -> None:
+        for box in boxes:
+            y0, x0, y1, x1 = box
+            view = self.labels[y0:y1, x0:x1]
+            view[...] = 0
+            for label in self._order[_touching(self._extents, box)].tolist():
+                placed = self.shown[label]
+                top, left = max(placed.y0, y0), max(placed.x0, x0)
+                inside = placed.mask[top - placed.y0 : y1 - placed.y0, left - placed.x0 : x1 - placed.x0]
+                height, width = inside.shape
+                view[top - y0 : top - y0 + height, left - x0 : left - x0 + width][inside] = label
+            if self.hold is not None:
+                held = self.hold.pixels[y0:y1, x0:x1]
+                np.copyto(view, np.maximum(held, 0).astype(view.dtype), where=held != 0)
+
+
+def _extents(masks: Mapping[int, Placed], labels: NDArray[np.int64]) -> NDArray[np.int64]:
+    return np.array([masks[n].extent for n in labels.tolist()], np.int64).reshape(-1, 4)
+
+
+def _touching(extents: NDArray[np.int64], box: Box) -> NDArray[np.bool_]:
+    y0, x0, y1, x1 = box
+    touches: NDArray[np.bool_] = (extents[:, 0] < y1) & (extents[:, 2] > y0)
+    touches &= (extents[:, 1] < x1) & (extents[:, 3] > x0)
+    return touches
+
+
+def _is_same(other: Placed | None, placed: Placed) -> bool:
+    """Tell whether a candidate shows the same pixels before and after."""
+    if other is None or other.extent != placed.extent or other.area != placed.area:
+        return False
+    return other.mask is placed.mask or np.array_equal(other.mask, placed.mask)

@@ -16,26 +16,24 @@ from napari_sam2_automask.candidates.lookups import lookups
 from napari_sam2_automask.errors import CandidatesError
 from napari_sam2_automask.geometry.placed import Placed
 from napari_sam2_automask.painting.canvas import Canvas
-from napari_sam2_automask.painting.labels import painting_order
+from napari_sam2_automask.painting.hold import Hold
 from napari_sam2_automask.painting.mask_store import MaskStore
 from napari_sam2_automask.selection.box_nms import BoxTable
 from napari_sam2_automask.selection.choosing import choose
 from napari_sam2_automask.selection.selecting import drop_mended_duplicates
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from numpy.typing import NDArray
 
     from napari_sam2_automask.candidates.candidates import Candidates
+    from napari_sam2_automask.painting.canvas import Painted
     from napari_sam2_automask.progress import ProgressCallback
     from napari_sam2_automask.selection.choosing import Choice
     from napari_sam2_automask.settings.amg import AmgSettings
 
 __all__ = ["Change", "LiveSelection"]
-
-# A candidate of which this share is covered by locked objects is one of them.
-_COVERED = 0.5
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,7 +45,7 @@ class Change:
     settings : AmgSettings
         The settings now in force.
     rows : (K,) int64 array
-        Candidates chosen; their labels are these plus one.
+        Candidates chosen and painted; their labels are these plus one.
     added, gone : (A,), (G,) int64 arrays
         Labels that came and went; a mask that was mended differently did both.
     boxes : (M, 4) int64 array
@@ -87,9 +85,6 @@ class LiveSelection:
         self._store = MaskStore(candidates, limit)
         self._canvas = Canvas(candidates.shape, len(candidates))
         self._table: BoxTable | None = None
-        self._blocked: NDArray[np.bool_] | None = None
-        self._shown: dict[int, Placed] = {}
-        self._overlap = ""
         self.change: Change | None = None
         self.again: Callable[[AmgSettings, ProgressCallback], Candidates] | None = None
 
@@ -126,32 +121,74 @@ class LiveSelection:
         CandidatesError
             If the candidates cannot answer for these settings, see `choosing.needs_run`; nothing has changed.
         """
-        choice = choose(self.candidates, settings, table=self._table, blocked=self._blocked)
-        shown = self._pixels_of(choice, settings)
-        gone = [row for row, placed in self._shown.items() if not _is_same(shown.get(row), placed)]
-        added = [row for row, placed in shown.items() if not _is_same(self._shown.get(row), placed)]
-        rows = np.array(list(shown), np.int64)
-        areas = np.array([placed.area for placed in shown.values()], np.int64)
-        order = rows[painting_order(rows, areas, settings.overlap)]
-        if settings.overlap != self._overlap or 2 * (len(gone) + len(added)) > len(shown):
-            boxes = self._repaint(shown, order)
-        else:
-            boxes = self._repair(shown, gone, added, order)
-        self._shown, self._overlap = shown, settings.overlap
-        self.change = Change(
-            settings=settings,
-            rows=np.sort(rows),
-            added=np.array(added, np.int64) + 1,
-            gone=np.array(gone, np.int64) + 1,
-            boxes=np.array(boxes, np.int64).reshape(-1, 4),
-            removed=choice.removed,
-        )
+        choice = choose(self.candidates, settings, table=self._table)
+        masks = {row + 1: placed for row, placed in self._pixels_of(choice, settings).items()}
+        painted = self._canvas.choose(masks, settings.overlap)
+        if self._canvas.hold is not None and self._canvas.barred:
+            choice.removed["locked objects"] = self._canvas.barred
+        self.change = self._told(painted, settings, choice.removed)
         return self.change
+
+    def hold(self, hold: Hold | None) -> None:
+        """Keep what a person decided, whatever the settings; paint that with the next update or `refresh`."""
+        self._canvas.hold = hold
+
+    def refresh(
+        self,
+        box: tuple[int, int, int, int],
+        numbers: Iterable[int] = (),
+        around: Iterable[tuple[int, int, int, int]] = (),
+        largest: int = 0,
+    ) -> Change:
+        """Paint anew where what is held has changed, at the settings of the last update.
+
+        Parameters
+        ----------
+        box : (int, int, int, int)
+            ``y0, x0, y1, x1`` of the held pixels that changed, end exclusive.
+        numbers : iterable of int
+            Objects that were locked, released or removed.
+        around : iterable of (int, int, int, int)
+            Boxes of whole masks that objects had which went or came back.
+        largest : int
+            The largest number held.
+        """
+        assert self.change is not None, "an update comes first"
+        self._canvas.widen(largest)
+        painted = self._canvas.refresh(box, numbers, around)
+        removed = {name: n for name, n in self.change.removed.items() if name != "locked objects"}
+        if self._canvas.barred:
+            removed["locked objects"] = self._canvas.barred
+        self.change = self._told(painted, self.change.settings, removed)
+        return self.change
+
+    def _told(self, painted: Painted, settings: AmgSettings, removed: dict[str, int]) -> Change:
+        return Change(
+            settings=settings,
+            rows=np.array(sorted(self._canvas.shown), np.int64) - 1,
+            added=np.array(painted.added, np.int64),
+            gone=np.array(painted.gone, np.int64),
+            boxes=np.array(painted.boxes, np.int64).reshape(-1, 4),
+            removed=removed,
+        )
 
     @property
     def shown(self) -> Mapping[int, Placed]:
-        """The whole masks that the last update chose, by row."""
-        return self._shown
+        """The whole masks that are painted, by row."""
+        return {label - 1: placed for label, placed in self._canvas.shown.items()}
+
+    @property
+    def masks(self) -> Mapping[int, Placed]:
+        """The whole masks that are painted, by label."""
+        return self._canvas.shown
+
+    def mask(self, row: int) -> Placed:
+        """Return the pixels of any candidate at the settings of the last update."""
+        settings = self.candidates.settings if self.change is None else self.change.settings
+        box = lookups(self.candidates).measures(settings).boxes[row]
+        if settings.min_mask_region_area == 0:
+            return self._store.mask(row, settings.mask_threshold, box)
+        return self._store.mended(row, settings.mask_threshold, box, settings.min_mask_region_area)[1]
 
     def visible(self) -> NDArray[np.int64]:
         """Return the labels of which a pixel shows, (K,) sorted; not those that others cover wholly."""
@@ -181,10 +218,15 @@ class LiveSelection:
                 f"the labels have the shape {labels.shape}, the candidates were found in an image of "
                 f"{tuple(self.candidates.shape)}: choose the labels of that image"
             )
-        self._canvas.lock(labels, ids[ids > 0])
-        self._blocked = self._covered(ids)
-        # Whatever was painted there before is not known to be right: the next update paints all.
-        self._overlap = ""
+        known = np.zeros(int(max(labels.max(initial=0), ids.max(initial=0))) + 1, bool)
+        known[ids[ids > 0]] = True
+        held = Hold(self.candidates.shape)
+        np.copyto(held.pixels, labels, where=known[labels], casting="unsafe")
+        held.origin = {n: n for n in ids[ids > 0].tolist()}
+        self._canvas.widen(int(ids.max(initial=0)))
+        self.hold(held)
+        if self.change is not None:
+            self.refresh((0, 0, *self.candidates.shape), held.origin)
 
     def histogram(
         self, name: str, settings: AmgSettings, bins: int = 50
@@ -236,55 +278,3 @@ class LiveSelection:
             row: as_made[row] if as_made[row].mask is array else Placed.at(box[1], box[0], array)
             for row, array, box in zip(kept.tolist(), arrays, places, strict=True)
         }
-
-    def _repaint(self, shown: dict[int, Placed], order: NDArray[np.int64]) -> list[tuple[int, int, int, int]]:
-        self._canvas.rank(order + 1)
-        self._canvas.repaint([(row + 1, shown[row]) for row in order.tolist()])
-        return [(0, 0, *self.candidates.shape)]
-
-    def _repair(
-        self, shown: dict[int, Placed], gone: list[int], added: list[int], order: NDArray[np.int64]
-    ) -> list[tuple[int, int, int, int]]:
-        """Take off what is gone, then put on what came."""
-        boxes = []
-        new = set(added)
-        stays = [row for row in order.tolist() if row not in new]
-        extents = np.array([shown[row].extent for row in stays], np.int64).reshape(-1, 4)
-        labels = np.array(stays, np.int64) + 1
-        for row in gone:
-            placed = self._shown[row]
-            y0, x0, y1, x1 = placed.extent
-            near = (extents[:, 0] < y1) & (extents[:, 2] > y0) & (extents[:, 1] < x1) & (extents[:, 3] > x0)
-            near &= self._canvas.is_below(labels, row + 1)
-            under = [(stays[k] + 1, shown[stays[k]]) for k in np.flatnonzero(near)[::-1].tolist()]
-            box = self._canvas.take(row + 1, placed, under)
-            if box is not None:
-                boxes.append(box)
-        self._canvas.rank(order + 1)
-        for row in added:
-            if self._canvas.put(row + 1, shown[row]):
-                boxes.append(shown[row].extent)
-        return boxes
-
-    def _covered(self, ids: NDArray[np.integer]) -> NDArray[np.bool_] | None:
-        """Return which candidates are locked objects or lie under them, (N,) bool."""
-        locked = self._canvas.locked
-        if locked is None:
-            return None
-        blocked = np.zeros(len(self.candidates), bool)
-        threshold = self.candidates.settings.mask_threshold
-        for row, (x0, y0, x1, y1) in enumerate(self.candidates.boxes):
-            under = locked[y0 : y1 + 1, x0 : x1 + 1]
-            if under.any():
-                mask = self._store.mask(row, threshold, self.candidates.boxes[row]).mask
-                blocked[row] = np.count_nonzero(mask & under) > _COVERED * self.candidates.area[row]
-        own = ids[(ids > 0) & (ids <= len(blocked))] - 1
-        blocked[own] = True
-        return blocked
-
-
-def _is_same(other: Placed | None, placed: Placed) -> bool:
-    """Tell whether a candidate shows the same pixels before and after."""
-    if other is None or other.extent != placed.extent or other.area != placed.area:
-        return False
-    return other.mask is placed.mask or np.array_equal(other.mask, placed.mask)

@@ -73,7 +73,6 @@ def choose(
     settings: AmgSettings,
     *,
     table: BoxTable | None = None,
-    blocked: NDArray[np.bool_] | None = None,
 ) -> Choice:
     """Apply every filter that needs no pixels.
 
@@ -85,8 +84,6 @@ def choose(
         The filters.
     table : BoxTable, optional
         Makes the same choice faster, at the mask threshold of the proposal.
-    blocked : (N,) bool array, optional
-        Candidates that are out from the start, because others took their place.
 
     Returns
     -------
@@ -109,9 +106,6 @@ def choose(
         table = table.ranked(candidates, quality)
 
     def one_round(alive: NDArray[np.bool_], removed: dict[str, int]) -> NDArray[np.bool_]:
-        if blocked is not None and blocked.any():
-            removed["locked objects"] = int((alive & blocked).sum())
-            alive = alive & ~blocked
         if table is not None:
             alive = table.suppress(alive, settings, removed)
         else:
