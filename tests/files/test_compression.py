@@ -239,5 +239,5 @@ def test_a_plane_whose_file_is_missing_is_refused(tmp_path):
         np.testing.assert_array_equal(found, pixels_of("uint8") // (1 + channel))
     (tmp_path / "c1.ome.tif").unlink()
     np.testing.assert_array_equal(read_image(tmp_path / "c0.ome.tif", 0).array, pixels_of("uint8"))
-    with pytest.raises(ImageError, match="holds no pixels of plane 1: the file that does is missing"):
+    with pytest.raises(ImageError, match=r"no pixels of plane 1 .C 1.: c1.ome.tif"):
         read_image(tmp_path / "c0.ome.tif", 1)

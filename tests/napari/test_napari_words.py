@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
+from ome_sets import SHAPE, write_set
 
 from napari_sam2_automask._napari.common.memory import Store
 from napari_sam2_automask._napari.layers.snapshot import ImageSource
@@ -15,7 +18,7 @@ from napari_sam2_automask._napari.run.outcome import Outcome, PlaneResult
 from napari_sam2_automask._napari.run.progress_words import Tracker, duration
 from napari_sam2_automask._napari.run.request import Request
 from napari_sam2_automask._napari.run.run_request import run_request
-from napari_sam2_automask.errors import SettingsError
+from napari_sam2_automask.errors import ImageError, SettingsError
 from napari_sam2_automask.progress import Progress, no_progress
 from napari_sam2_automask.settings.amg import AmgSettings
 
@@ -145,6 +148,21 @@ def test_the_end_in_a_sentence(end, text):
 def test_errors_in_one_line(error, words):
     assert words in explain(error)
     assert "\n" not in explain(error)
+
+
+def test_a_plane_that_is_black_because_its_file_is_missing_is_refused(tmp_path):
+    def segmenter(plane, request, progress):
+        return PlaneResult(np.ones(plane.shape, np.uint16), pd.DataFrame({"index": [1]}))
+
+    path, gone, _ = write_set(tmp_path)
+    shown = np.stack([np.full(SHAPE, value, np.uint8) for value in (10, 0, 12)])
+    layer = replace(source(shown.shape), data=shown, path=str(path))
+    black = Request(layer, AmgSettings(), indices=((1,),))
+    assert run_request(black, segmenter, lambda _: None).complete  # black in the file
+    gone.unlink()
+    with pytest.raises(ImageError, match=r"plane 1 \(C 1\): c1.ome.tif, which should hold it, is missing"):
+        run_request(black, segmenter, lambda _: None)
+    assert run_request(replace(black, indices=((0,), (2,))), segmenter, lambda _: None).complete
 
 
 def test_progress_counts_over_planes():

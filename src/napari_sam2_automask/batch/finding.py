@@ -6,6 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, TypeVar
 
 from napari_sam2_automask.errors import AutomaskError, ImageError
+from napari_sam2_automask.files.file_sets import one_of_each_set
 from napari_sam2_automask.files.kinds import KINDS, check_file, is_candidate, is_unreadable
 from napari_sam2_automask.files.own_results import is_own_result
 from napari_sam2_automask.files.series import images_in_zarr, is_zarr, name_of
@@ -25,8 +26,11 @@ def find_images(
     inputs: Sequence[Path],
     left_out: Callable[[Path], object] = bool,
     unreadable: Callable[[Path], object] = bool,
+    together: Callable[[Path, list[Path]], object] = lambda one, others: None,
 ) -> tuple[list[Path], dict[Path, str]]:
     """Return the image files among files and folders, each once, and what of the inputs is of no use.
+
+    Of files that hold one image together, such as those of an OME-TIFF set, the first stands for all.
 
     Parameters
     ----------
@@ -38,6 +42,8 @@ def find_images(
         Told each result of this package that lies in a folder.
     unreadable : callable
         Told each file of a folder that is a vendor's by its name and that nothing reads that is installed.
+    together : callable
+        Told each file that stands for others, and those.
 
     Returns
     -------
@@ -54,7 +60,11 @@ def find_images(
             images += _attempt(entry, _images_in, useless)
         for path in images:
             found.setdefault(path.resolve(), path)
-    return list(found.values()), useless
+    sets = one_of_each_set(list(found.values()))
+    for path, others in sets.items():
+        if others:
+            together(path, others)
+    return list(sets), useless
 
 
 def _attempt(path: Path, look: Callable[[Path], list[_T]], useless: dict[Path, str]) -> list[_T]:

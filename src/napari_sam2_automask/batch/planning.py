@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from napari_sam2_automask.batch.finding import unique_stems
 from napari_sam2_automask.batch.jobs import Job, LinkPaths, StackJob
 from napari_sam2_automask.disk.regular import Inputs
 from napari_sam2_automask.errors import AutomaskError, ImageError, SettingsError
-from napari_sam2_automask.files.opening import count_series
+from napari_sam2_automask.files.opening import count_series, left_out
 from napari_sam2_automask.files.pyramid import level_for
 from napari_sam2_automask.files.results import ResultPaths
 from napari_sam2_automask.files.stack_file import Stack, stack_of
@@ -39,10 +39,13 @@ class Plan:
         What can be done.
     useless : dict of Path to str
         Files that cannot, and why.
+    notes : list of str
+        What else is to be said: what in a file is no image, where images of it were to be chosen.
     """
 
     stacks: list[StackJob]
     useless: dict[Path, str]
+    notes: list[str] = field(default_factory=list)
 
     @property
     def results(self) -> int:
@@ -113,6 +116,8 @@ def plan(sources: Sequence[Path], folder: Path, wanted: Wanted | None = None) ->
         if not wanted.needs_look:
             found.stacks.append(_one_picture(source, folder, stem, wanted))
             continue
+        if wanted.series is not None and (others := left_out(source)):
+            found.notes.append(f"{source}: left out, since no images: {', '.join(others)}")
         for number in parse_series(wanted.series, source):
             try:
                 with naming(source):

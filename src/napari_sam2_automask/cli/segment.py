@@ -194,8 +194,9 @@ def segment(
 ) -> None:
     """Segment images: for each a label image, an object table, COCO JSON and a record of how it was made.
 
-    Images whose results are there already are skipped. A file that cannot be read is reported at the end and
-    does not stop the rest. Of stacks, planes are chosen, projected or linked to objects of several planes.
+    Images whose results are there already are skipped. Files of one set (OME-TIFF) are one image. A file that
+    cannot be read is reported at the end and does not stop the rest. Of stacks, planes are chosen, projected
+    or linked to objects of several planes.
     Parameters that are not given come from the preset.
     """
     work.check()
@@ -208,7 +209,7 @@ def segment(
 
     results: list[Path] = []
     skipped: list[Path] = []
-    images, useless = find_images(inputs, results.append, skipped.append)
+    images, useless = find_images(inputs, results.append, skipped.append, _say_together)
     if results:
         were = "results of earlier runs were" if len(results) > 1 else "result of an earlier run was"
         say(f"{len(results)} {were} left out")
@@ -216,8 +217,15 @@ def segment(
         say(f"skipped: {skipped_words(skipped)}")
     planned = plan(images, out, wanted)
     planned.useless.update(useless)
+    for note in planned.notes:
+        say(note)
     if summary is not None:
         read = [*inputs, *images, Path(model.model), *filter(None, [model.settings])]
         check_summary(summary, (path for path in read if not path.is_dir() or path in images), planned.files)
     task = JobTask(chosen, model.source, model.device, overwrite=overwrite, floor=floor)
     run_and_report(images, planned, task, work, contrast_limits, summary)
+
+
+def _say_together(path: Path, others: list[Path]) -> None:
+    named = ", ".join(one.name for one in others[:3]) + (" ..." if len(others) > 3 else "")
+    say(f"{path}: taken together with {len(others)} more of its set ({named})")

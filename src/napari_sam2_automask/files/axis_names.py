@@ -29,11 +29,14 @@ class AxisScale(NamedTuple):
         The unit of both.
     place : Any
         Where the first pixel lies.
+    place_unit : Any
+        The unit of that, if it is another.
     """
 
     step: Any
     unit: Any = None
     place: Any = 0.0
+    place_unit: Any = None
 
 
 def axis_letters(axes: Sequence[Mapping[str, Any] | str | None]) -> str:

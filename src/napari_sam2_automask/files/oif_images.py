@@ -47,7 +47,7 @@ def image_by_oiffile(path: Path) -> tuple[StoredImage, dict[str, AxisScale]]:
             np.dtype(array.dtype),
             partial(_open, path),
             axis_letters([*planes.axes, *"YXS"[: array.ndim - len(planes.axes)]]),
-            absent=frozenset(range(math.prod(planes.shape))) - stored,
+            absent=(dict.fromkeys({*range(math.prod(planes.shape))} - stored, ""),),
         )
         return image, scale_in_oif(file.mainfile)
 

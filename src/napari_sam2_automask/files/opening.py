@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_sam2_automask.errors import ImageError
+from napari_sam2_automask.files.gaps import WithGaps
 from napari_sam2_automask.files.kinds import kind_of
 from napari_sam2_automask.files.raster import images_in_raster
 from napari_sam2_automask.files.stored_image import StoredImage, reading
@@ -18,11 +19,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-__all__ = ["count_series", "images_in", "level_shapes", "open_file", "series_count", "series_of"]
+__all__ = ["absent_in", "count_series", "images_in", "left_out", "level_shapes", "open_file", "series_of"]
 
 
 def images_in(path: Path) -> list[StoredImage]:
-    """Return the images of a file: the series of a TIFF, the scenes of a vendor file, otherwise usually one.
+    """Return the images of a file: those of a TIFF, the scenes of a vendor file, otherwise usually one.
 
     Parameters
     ----------
@@ -48,31 +49,45 @@ def images_in(path: Path) -> list[StoredImage]:
         return images_in_raster(path, start)
 
 
-def series_count(images: Sequence[StoredImage]) -> int:
-    """Return how many images of a file are to be chosen from, see `count_series`."""
-    return 1 if images[0].name == "Baseline" else len(images)
-
-
 def count_series(path: Path) -> int:
-    """Return how many series a TIFF, or scenes a vendor file, holds; 1 for any other file.
+    """Return how many images a TIFF, or scenes a vendor file, holds; 1 for any other file.
 
-    Thumbnails and labels that slide scanners add to the image are not counted.
+    Thumbnails, labels of slides, overviews and masks that lie beside the images are not counted.
     """
     try:
-        return series_count(images_in(path))
+        return len(images_in(path))
     except ImageError:
         return 1  # whoever opens it says what is wrong
 
 
+def left_out(path: Path) -> tuple[str, ...]:
+    """Return what a file holds besides its images: thumbnails, labels of slides, overviews and masks."""
+    try:
+        return images_in(path)[0].left_out
+    except ImageError:
+        return ()
+
+
+def absent_in(path: Path) -> str:
+    """Return what is said of planes that a file tells of and that are nowhere; empty if there are none."""
+    try:
+        arrays = [image.array() for image in images_in(path)]
+    except ImageError:
+        return ""  # whoever reads it says what is wrong
+    return next((array.told() for array in arrays if isinstance(array, WithGaps)), "")
+
+
 def series_of(images: Sequence[StoredImage], number: int | None) -> StoredImage:
     """Return one of a file's images; `ImageError` if there is no such, or several and none is chosen."""
+    count, path = len(images), images[0].path
+    others = f" ({', '.join(images[0].left_out)} left out)" if images[0].left_out else ""
     if number is None:
-        if (count := series_count(images)) > 1:
+        if count > 1:
             choice = f"choose with --series N, from 0 to {count - 1}, or all"
-            raise ImageError(f"{images[0].path} holds {count} series: {choice}")
+            raise ImageError(f"{path} holds {count} series{others}: {choice}")
         number = 0
-    if not 0 <= number < len(images):
-        raise ImageError(f"{images[0].path} has {len(images)} series; there is no series {number}")
+    if not 0 <= number < count:
+        raise ImageError(f"{path} has {count} series{others}; there is no series {number}")
     return images[number]
 
 

@@ -131,9 +131,9 @@ def scale_of_axes(axes: Mapping[str, AxisScale], level: int = 0) -> FileScale:
     lengths = {axis: _length(axes[axis].unit) for axis in "ZYX" if axis in steps}
     unit = lengths["X"][0] if lengths["X"] and lengths["Y"] else None
 
-    def told_in_unit(axis: str, value: Any) -> float | None:
+    def told_in_unit(axis: str, value: Any, own_unit: Any = None) -> float | None:
         """Return a length along an axis in the unit of all, or as it is if there is none."""
-        number, length = _number(value), lengths.get(axis)
+        number, length = _number(value), lengths.get(axis) if own_unit is None else _length(own_unit)
         if number is None or unit is None:
             return number
         return None if length is None else convert(number * length[1], length[0], unit)
@@ -141,7 +141,7 @@ def scale_of_axes(axes: Mapping[str, AxisScale], level: int = 0) -> FileScale:
     z, y, x = (told_in_unit(axis, steps.get(axis)) for axis in "ZYX")
     if y is None or x is None:
         return told
-    at = {axis: told_in_unit(axis, axes[axis].place) or 0.0 for axis in lengths}
+    at = {axis: told_in_unit(axis, axes[axis].place, axes[axis].place_unit) or 0.0 for axis in lengths}
     return replace(told, spacing=(z, y, x), unit=unit, origin=(at.get("Z", 0.0), at["Y"], at["X"]))
 
 

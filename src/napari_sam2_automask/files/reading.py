@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_sam2_automask.files.opening import images_in, series_count
+from napari_sam2_automask.files.opening import images_in
 from napari_sam2_automask.files.stack_file import Stack, check_plane
 from napari_sam2_automask.image.pick import Pick
 
@@ -56,8 +56,6 @@ def every_plane(path: Path, level: int = 0) -> Iterator[LoadedImage]:
         If the file cannot be read or has no such level.
     """
     images = images_in(path)
-    if level:
-        images = images[: series_count(images)]
     total = sum(image.count(level) for image in images)
     for plane in range(total):
         yield _plane(path, images, plane if total > 1 else None, level)

@@ -14,7 +14,7 @@ from napari_sam2_automask.files.gaps import WithGaps
 from napari_sam2_automask.image.axes import guess_axes, plane_shape
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
 __all__ = ["LARGEST_PIECE", "StoredImage", "check_level", "check_pixels", "naming", "reading"]
@@ -42,10 +42,13 @@ class StoredImage:
         One letter for each axis; empty if the file does not tell.
     name : str
         What the file calls it.
-    absent : frozenset of int
-        Planes, counted over all axes but Y, X and S, that the file tells of but whose pixels are nowhere.
+    absent : tuple of mapping of int to str
+        For each level the planes, counted over all axes but Y, X and S, that the file tells of but whose
+        pixels are nowhere, and the name of the file that should hold each if it is known.
     channels : tuple of str
         What the file calls its channels; empty if it does not tell.
+    left_out : tuple of str
+        What else the file holds that is no image: thumbnails, labels, masks.
     """
 
     path: Path
@@ -54,8 +57,9 @@ class StoredImage:
     open_level: Callable[[int], Any]
     axes: str = ""
     name: str = ""
-    absent: frozenset[int] = frozenset()
+    absent: tuple[Mapping[int, str], ...] = ()
     channels: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, path: Path, levels: list[Any], axes: str = "") -> StoredImage:
@@ -86,7 +90,8 @@ class StoredImage:
         check_pixels(self.path, self.shapes[level], self.dtype)
         with reading(self.path):
             array = self.open_level(level)
-        return WithGaps(self.path, array, self.likely_axes, self.absent) if self.absent else array
+        lost = self.absent[level] if level < len(self.absent) else {}
+        return WithGaps(self.path, array, self.likely_axes, lost) if lost else array
 
 
 @contextmanager

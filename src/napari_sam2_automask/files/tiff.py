@@ -12,8 +12,11 @@ import numpy as np
 
 from napari_sam2_automask.errors import ImageError
 from napari_sam2_automask.files.converted import Converted
+from napari_sam2_automask.files.gaps import missing_planes
 from napari_sam2_automask.files.photometric import Samples, samples_of
+from napari_sam2_automask.files.segments import bound_decoder
 from napari_sam2_automask.files.stored_image import LARGEST_PIECE, StoredImage
+from napari_sam2_automask.files.tiff_series import TiffSeries, open_tiff, opened_tiff
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,23 +28,25 @@ TIFF_MARKS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 
 def images_in_tiff(path: Path) -> list[StoredImage]:
-    """Return the series of a TIFF, each of which is an image.
+    """Return the images of a TIFF: its series, but for thumbnails, labels of slides, overviews and masks.
 
     Raises
     ------
     ImageError
         If there is none. A damaged file raises whatever tifffile raises.
     """
-    import tifffile
-
-    with tifffile.TiffFile(path) as tiff:
-        if not tiff.series:
+    with opened_tiff(path) as tiff:
+        if not tiff.images:
             raise ImageError(f"{path} holds no image: it is damaged or in an unknown format")
-        return [_image(path, number, series) for number, series in enumerate(tiff.series)]
+        images = [_image(path, number, one) for number, one in enumerate(tiff.images)]
+        return [replace(image, left_out=tuple(tiff.left_out)) for image in images]
 
 
-def _image(path: Path, number: int, series: Any) -> StoredImage:
+def _image(path: Path, number: int, found: TiffSeries) -> StoredImage:
     """Say what a series means. Pixels stay where they are, whatever orientation the file tells of."""
+    series = found.series
+    if series is None:
+        return _missing(path, found)
     levels = [samples_of(level) for level in series.levels]
     image = StoredImage(
         path,
@@ -49,13 +54,30 @@ def _image(path: Path, number: int, series: Any) -> StoredImage:
         levels[0].dtype,
         partial(_open, path, number, _mapping(series), [*map(_piece, series.levels)], levels),
         _letters(levels[0].axes),
-        series.name,
+        found.name,
     )
-    # A contiguous series has all of its planes; to ask for each would cost seconds.
-    pages = [] if series.dataoffset is not None else list(series)
-    if None not in pages or len(pages) != image.count():
-        return image
-    return replace(image, absent=frozenset(k for k, page in enumerate(pages) if page is None))
+    return replace(image, absent=tuple(_absent(found, image, level) for level in range(len(levels))))
+
+
+def _absent(found: TiffSeries, image: StoredImage, level: int) -> dict[int, str]:
+    """Return the planes that are nowhere; a page of several channels is as many planes."""
+    pages = found.absent(level)
+    each = image.count(level) // len(found.series.levels[level]) if pages else 1
+    return {page * each + k: name for page, name in pages.items() for k in range(each)}
+
+
+def _missing(path: Path, found: TiffSeries) -> StoredImage:
+    """Return an image no plane of which is there."""
+    assert found.ome is not None
+    told, axes = found.ome.pixels, found.ome.axes
+    shape = tuple(int(told[f"Size{axis}"]) for axis in axes)
+    planes = [str(first) for first, _, _ in found.ome.missing]
+    files = [name for _, _, name in found.ome.missing]
+
+    def refuse(level: int) -> Any:
+        raise ImageError(missing_planes(path, planes, files))
+
+    return StoredImage(path, [shape], np.dtype(np.uint8), refuse, axes, found.name)
 
 
 def _letters(axes: str) -> str:
@@ -69,6 +91,8 @@ def _mapping(series: Any) -> dict[str, Any] | None:
     """Return where the pixels lie in the file as they are, all of them one after the other, if they do."""
     start, tiff = series.dataoffset, series.parent
     if start is None or series.transform is not None or series.is_multifile or series.keyframe.is_subsampled:
+        return None
+    if series.keyframe.parent is not tiff:  # all of them in another file of the set
         return None
     # Of a file that was cut off the planes that are left can be read.
     if start + series.size * series.dtype.itemsize > tiff.filehandle.size:
@@ -111,11 +135,19 @@ def _stored(path: Path, number: int, mapping: dict[str, Any] | None, piece: int,
         raise ImageError(
             f"{path} is stored in strips or tiles that do not fit into memory: save it in smaller ones"
         )
-    import tifffile
     import zarr
 
-    store = tifffile.imread(path, aszarr=True, series=number, level=level)
-    array = zarr.open(store, mode="r")
-    # The store holds the file open; nobody else closes it.
+    tiff = open_tiff(path)
+    try:
+        image = tiff.images[number]
+        bound_decoder(path, image.series.levels[level])
+        parts = {} if image.is_laid_out_alike(level) else {"chunkmode": "page"}
+        store = image.series.aszarr(level=level, **parts)
+        array = zarr.open(store, mode="r")
+    except BaseException:
+        tiff.tiff.close()
+        raise
+    # The store holds other files of a set open; nobody else closes them.
     weakref.finalize(array, store.close)
+    weakref.finalize(array, tiff.tiff.close)
     return array

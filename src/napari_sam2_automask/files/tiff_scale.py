@@ -7,9 +7,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_sam2_automask.files.axis_names import AxisScale
+from napari_sam2_automask.files.tiff_series import opened_tiff
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from napari_sam2_automask.files.ome_set import OmeImage, OmeSet
+    from napari_sam2_automask.files.tiff_series import TiffSeries
 
 __all__ = ["scale_in_tiff"]
 
@@ -19,31 +23,37 @@ _SCREEN = 1 / 72
 
 
 def scale_in_tiff(path: Path, series: int = 0) -> dict[str, AxisScale]:
-    """Return the scale of the axes of which a series of a TIFF tells; raises what tifffile raises."""
-    import tifffile
-
-    with tifffile.TiffFile(path) as tiff:
-        if tiff.ome_metadata:
-            return _of_ome(tiff, series)
+    """Return the scale of the axes of which an image of a TIFF tells; raises what tifffile raises."""
+    with opened_tiff(path) as opened:
+        tiff, image = opened.tiff, opened.images[series]
+        if opened.ome is not None:
+            return _of_ome(opened.ome, image)
         if tiff.imagej_metadata:
             return _of_imagej(tiff)
-        if series:  # thumbnails, labels
+        # What the first page says is true of the first series, and of it alone.
+        if image.series is not tiff.series[0] and tiff.pages.first not in list(image.series):
             return {}
         found = (read(tiff) for kind, read in _KINDS.items() if getattr(tiff, f"is_{kind}"))
         return next(found, {})
 
 
-def _of_ome(tiff: Any, series: int) -> dict[str, AxisScale]:
-    import tifffile
+def _of_ome(told: OmeSet, image: TiffSeries) -> dict[str, AxisScale]:
+    """Return what OME-XML tells of an image; of one that another format describes, if all are alike."""
+    images = told.images if image.ome is None else [image.ome]
+    every = [_of_pixels(one) for one in images]
+    return every[0] if every and all(one == every[0] for one in every) else {}
 
-    found = tifffile.xml2dict(tiff.ome_metadata)["OME"]["Image"]
-    images = found if isinstance(found, list) else [found]
-    if len(images) > 1 and len(images) != len(tiff.series):
-        # Images without pixels are no series.
-        images = [image for image in images if image.get("Name") == tiff.series[series].name]
-        series = 0
-    pixels = images[series]["Pixels"]
-    scales = {axis: _attribute(pixels, f"PhysicalSize{axis}", "µm") for axis in "ZYX"}
+
+def _of_pixels(image: OmeImage) -> dict[str, AxisScale]:
+    pixels, place = image.pixels, image.place
+    scales = {
+        axis: _attribute(pixels, f"PhysicalSize{axis}", "µm")._replace(
+            place=place.get(f"Position{axis}", 0.0),
+            # Without a unit it is a number on the stage, whatever that counts in.
+            place_unit=place.get(f"Position{axis}Unit", "reference frame"),
+        )
+        for axis in "ZYX"
+    }
     scales["T"] = _attribute(pixels, "TimeIncrement", "s")
     return {axis: scale for axis, scale in scales.items() if scale.step is not None}
 

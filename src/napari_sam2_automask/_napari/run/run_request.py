@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from napari_sam2_automask._napari.run.outcome import Outcome, digest
 from napari_sam2_automask._napari.run.stack_outcome import linked_planes, stack_planes
+from napari_sam2_automask.errors import ImageError
 from napari_sam2_automask.image.renderings import render
 from napari_sam2_automask.progress import Cancelled, Progress
 
@@ -88,9 +90,26 @@ def run_request(request: Request, segmenter: Segmenter, progress: ProgressCallba
 def _one(request: Request, index: Index, segmenter: Segmenter, progress: ProgressCallback) -> PlaneResult:
     """Segment one plane, or the region of it that was asked for."""
     plane, region = request.source.plane(index), request.region
+    _check_there(request.source.path, plane)
     if region is None:
         return segmenter(plane, request, progress)
     return region.restore(segmenter(region.cut(plane), request, progress), request.source.plane_shape)
+
+
+def _check_there(path: str | None, plane: NDArray[Any]) -> None:
+    """Refuse a black plane of a file that lacks planes: readers show such as black.
+
+    Raises
+    ------
+    ImageError
+        If a channel of the plane is all 0 and the file lacks planes; which, and in what file they should be.
+    """
+    if path is None or np.any(plane, (0, 1)).all():
+        return
+    from napari_sam2_automask.files.opening import absent_in
+
+    if Path(path).is_file() and (told := absent_in(Path(path))):
+        raise ImageError(told)
 
 
 def _over_planes(progress: ProgressCallback, number: int, planes: int) -> ProgressCallback:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -167,7 +168,7 @@ class FileSource:
 
     @property
     def _opened(self) -> ArraySource:
-        return _open(self)
+        return _open(self, _state(self.path))
 
     def read(self, plane: int, box: Box) -> NDArray[Any]:
         """Return the pixels of a box, shape (Y, X) or (Y, X, colours)."""
@@ -195,8 +196,16 @@ class FileSource:
         return self._opened.description() | {"level": self.level} | chosen
 
 
+def _state(path: str) -> tuple[int, int, int] | None:
+    """Return what changes when a file is replaced; None of a Zarr, whose chunks are read anew each time."""
+    if not os.path.isfile(path):
+        return None
+    told = os.stat(path)
+    return told.st_mtime_ns, told.st_size, told.st_ino
+
+
 @lru_cache(maxsize=8)
-def _open(source: FileSource) -> ArraySource:
+def _open(source: FileSource, _state: tuple[int, int, int] | None) -> ArraySource:
     path = Path(source.path)
     with naming(path):
         array, axes = open_file(path, source.level, source.series)
