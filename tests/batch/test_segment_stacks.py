@@ -105,20 +105,66 @@ def test_planes_are_chosen(moving, tmp_path, planes, numbers):
     assert f"plane {numbers[0]}: {1 if numbers[0] == 2 else 2} objects" in done.output
 
 
-def test_planes_are_projected(moving, tmp_path, engine):
-    invoke(moving, "--out", tmp_path / "out", "--project", "max", "--contrast-limits", 0, 200)
-    expected = tifffile.imread(moving).max(0)
+def test_planes_are_projected(body, tmp_path, engine):
+    done = invoke(body, "--out", tmp_path / "out", "--project", "max", "--contrast-limits", 0, 200)
+    assert "body.tif (maximum over z): 1 objects" in done.output
+    expected = tifffile.imread(body).max(0)
     np.testing.assert_array_equal(engine[0][..., 0] > 100, expected > 100)
-    assert (tmp_path / "out" / "moving.ome_max.labels.tif").exists()
-    mean = open_stack(moving).read(Pick(project="mean")).array
-    np.testing.assert_allclose(mean, tifffile.imread(moving).mean(0), rtol=1e-6)
+    assert (tmp_path / "out" / "body_max.labels.tif").exists()
+    mean = open_stack(body).read(Pick(project="mean")).array
+    np.testing.assert_allclose(mean, tifffile.imread(body).mean(0), rtol=1e-6)
+
+
+def test_time_is_projected_where_it_is_named(moving, tmp_path, engine):
+    out = ["--out", tmp_path / "out"]
+    done = invoke(moving, *out, "--project", "max", "--over", "t", "--contrast-limits", 0, 200)
+    assert "moving.ome.tif (maximum over time): 2 objects" in done.output, done.output
+    np.testing.assert_array_equal(engine[0][..., 0] > 100, tifffile.imread(moving).max(0) > 100)
+    record = json.loads((tmp_path / "out" / "moving.ome_maxT.record.json").read_text())
+    assert record["pick"]["over"] == "T"
+    assert replay(tmp_path / "out" / "moving.ome_maxT.record.json", tmp_path / "again").same is True
+    engine.clear()
+    # Of one section each, as many as there are moments.
+    invoke(moving, *out, "--project", "max", "--planes", "all")
+    for k, seen in enumerate(engine):
+        np.testing.assert_array_equal(seen[..., 0] > 100, tifffile.imread(moving)[k] > 100)
+    assert len(engine) == 4
+    assert "holds 4 planes" in message(moving, "--out", tmp_path / "no", "--project", "max")
+    assert "no axis P to project" in message(moving, *out, "--project", "max", "--over", "P")
+    assert "--over is 'x': give the letter" in message(moving, *out, "--project", "max", "--over", "x")
+    assert "give --project" in message(moving, *out, "--over", "T")
+
+
+def test_results_of_before_say_what_they_projected_by_what_was_known_then(moving, tmp_path, engine):
+    """Without a section of its own time was projected: such a record is replayed and is no other result."""
+    out = ["--out", tmp_path / "out"]
+    invoke(moving, *out, "--project", "max", "--over", "t")
+    old = tmp_path / "old"
+    (tmp_path / "out").rename(old)
+    for file in list(old.iterdir()):
+        file.rename(old / file.name.replace("_maxT", "_max"))
+    record = old / "moving.ome_max.record.json"
+    said = json.loads(record.read_text())
+    del said["pick"]["over"]
+    record.write_text(json.dumps(said))
+    assert replay(record, tmp_path / "again").same is True
+    sections = tmp_path / "sections.ome.tif"
+    tifffile.imwrite(
+        sections, tifffile.imread(moving), ome=True, photometric="minisblack", metadata={"axes": "ZYX"}
+    )
+    invoke(sections, "--out", old, "--project", "max")
+    record = old / "sections.ome_max.record.json"
+    said = json.loads(record.read_text())
+    assert said["pick"].pop("over") == "Z"
+    record.write_text(json.dumps(said))
+    assert "0 done, 1 skipped" in invoke(sections, "--out", old, "--project", "max").output
 
 
 def test_a_projection_leaves_time(tmp_path):
     pixels = np.random.default_rng(0).integers(0, 255, (2, 3, *SHAPE)).astype(np.uint8)
     tifffile.imwrite(tmp_path / "a.tif", pixels, imagej=True, metadata={"axes": "TZYX"})
     stack = open_stack(tmp_path / "a.tif")
-    assert stack.plane_axes(Pick(project="max")) == "T"
+    assert stack.plane_axes(Pick(project="max")) == "CT"
     np.testing.assert_array_equal(stack.read(Pick(plane=1, project="max")).array, pixels[1].max(0))
     assert "--link z needs one axis" in message(tmp_path / "a.tif", "--out", tmp_path / "o", "--link", "z")
     done = invoke(tmp_path / "a.tif", "--out", tmp_path / "o", "--link", "time", "--project", "max")
@@ -160,9 +206,11 @@ def test_two_channels_are_mixed_in_magenta_and_green():
     ("options", "words"),
     [
         (["--link", "time"], "not time alone"),
-        (["--axes", "TZYX"], "do not fit"),
+        (["--axes", "PZYX"], "do not fit"),
         (["--axes", "YXZ", "--plane", "64"], "there is no plane 64"),
-        (["--channel", "0"], "has no channels"),
+        (["--channel", "0", "--axes", "ZYX"], "has no channels"),
+        (["--channel", "0"], "holds 4 planes"),
+        (["--axes", "TZYX"], "holds 4 planes"),
         (["--planes", "2:9"], "not within the 4 planes"),
         (["--planes", "some"], "A:B"),
         (["--planes", "all", "--plane", "1"], "exclude each other"),
@@ -234,6 +282,26 @@ def test_positions_are_stacks_of_their_own(plate, tmp_path):
         assert "needs one axis" in message(flat, "--out", tmp_path / "o", "--axes", "PYX", "--link", link)
     assert "to project" in message(flat, "--out", tmp_path / "o", "--axes", "PYX", "--project", "max")
     assert not (tmp_path / "o").exists()
+
+
+@pytest.mark.parametrize("kind", ["ome", "imagej"])
+def test_stacks_of_one_plane_are_linked(tmp_path, kind):
+    path = tmp_path / "one.tif"
+    tifffile.imwrite(path, spots((20, 30)), metadata={"axes": "YX"}, **{kind: True})
+    for link in ("z", "time"):
+        out = tmp_path / link
+        done = invoke(path, "--out", out, "--link", link, "--project", "max", "--channel", "0") if (
+            link == "time"
+        ) else invoke(path, "--out", out, "--link", link, "--channel", "0")  # fmt: skip
+        assert done.exit_code == 0, done.output
+        (labels,) = out.glob("*_linked.labels.tif")
+        found = tifffile.imread(labels, squeeze=False).reshape(SHAPE)
+        assert set(np.unique(found)) == {0, 1}
+        (record,) = out.glob("*_linked.record.json")
+        assert replay(record, tmp_path / f"again_{link}").same is True
+    flat = tmp_path / "flat.tif"
+    tifffile.imwrite(flat, spots((20, 30)))
+    assert "needs one axis" in message(flat, "--out", tmp_path / "o", "--link", "z")
 
 
 def test_a_pooled_projection_is_replayed(channels, tmp_path):

@@ -70,7 +70,7 @@ def test_a_plane_whose_file_is_missing_is_refused_and_the_others_are_read(tmp_pa
             Pick(channel=gone),
             Pick(channel="mix"),
             Pick(channel="pool"),
-            Pick(project="max"),
+            Pick(project="max", over="C"),
         ):
             with pytest.raises(ImageError, match=f"c{gone}.ome.tif"):
                 stack.read(pick)

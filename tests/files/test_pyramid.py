@@ -72,7 +72,7 @@ def test_the_levels_of_a_file(path):
     with pytest.raises(ImageError, match="3 levels; there is no level 3: choose from 0 to 2"):
         place_level(path, 3)
     stack = open_stack(path, level=2)
-    np.testing.assert_array_equal(np.asarray(stack.array), LEVELS[2])
+    np.testing.assert_array_equal(np.squeeze(stack.array), LEVELS[2])
     assert stack.size == (None, 2.0, 2.0, "um")
 
 

@@ -81,7 +81,7 @@ def test_a_series_has_to_be_chosen(several, tmp_path):
     )
     with pytest.raises(ImageError, match="3 series"):
         open_stack(several)
-    assert open_stack(several, series=1).axes == "ZYX"
+    assert open_stack(several, series=1).axes == "TCZYX"
 
 
 def test_one_series_with_its_own_pixel_size_and_again_from_its_record(several, tmp_path):

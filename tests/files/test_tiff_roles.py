@@ -148,7 +148,7 @@ def test_one_image_is_one_plane_one_series_and_has_its_own_size(tmp_path, name):
     image, size = FILES[name](path)
     assert count_series(path) == 1
     np.testing.assert_array_equal(read_image(path).array, image)
-    np.testing.assert_array_equal(open_stack(path).array, image)
+    np.testing.assert_array_equal(np.squeeze(open_stack(path).array), image)
     assert [plane.array.shape for plane in every_plane(path)] == [image.shape]
     assert FileSource(str(path)).shape == image.shape[:2]
     assert pixel_size_of(path) == (size and pytest.approx(size))

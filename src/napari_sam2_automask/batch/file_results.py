@@ -41,6 +41,8 @@ class FileResult:
         The plane of it.
     fitted : str
         What points and magnification were fitted to, in words; empty without a fit.
+    projected : str
+        What the picture is the projection of, in words; empty of a single plane.
     """
 
     source: Path
@@ -51,6 +53,7 @@ class FileResult:
     removed: str = ""
     plane: int | None = None
     fitted: str = ""
+    projected: str = ""
 
 
 def removed_text(removed: dict[str, int]) -> str:

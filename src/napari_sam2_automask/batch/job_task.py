@@ -16,6 +16,7 @@ from napari_sam2_automask.disk.atomic import make_folder
 from napari_sam2_automask.errors import AutomaskError, OutputError
 from napari_sam2_automask.files.hashes import file_hash
 from napari_sam2_automask.files.results import write_results
+from napari_sam2_automask.files.stack_file import stack_of
 from napari_sam2_automask.files.stored_image import naming
 from napari_sam2_automask.models.catalogue.identity import sha256_of_model
 from napari_sam2_automask.pipeline import segment_loaded
@@ -161,6 +162,8 @@ class JobTask:
         floor = Floor.of(settings) if self.floor is None else Floor(*self.floor)
         # A record may leave out what a number of a plane says.
         plain = job.pick.is_plain and (old.pick is None or old.pick.is_plain)
+        if old.pick is not None and old.pick.project and not old.pick.over:
+            plain = stack_of(job.source, job.pick).explicit(old.pick) == job.pick
         return {
             "file": old.file and old.file.model_copy(update={"sha256": checksum}),
             "plane": job.pick.plane,
@@ -219,6 +222,7 @@ class JobTask:
             "" if objects else removed_text(removed),
             job.pick.plane,
             fit_text(fitted, Pixel.known(image.pixel_size, image.unit), done.settings.fit_objects),
+            job.pick.projection,
         )
 
 

@@ -152,6 +152,7 @@ def _stacks_of(source: Path, folder: Path, stem: str, series: int | None, wanted
     size = wanted.size
     pick = replace(wanted.pick, series=series, level=level_for(source, wanted.level, series or 0, size))
     stack = stack_of(source, pick, size)
+    pick = replace(pick, over=stack.projected(pick))
     numbers = _numbers(stack, pick, wanted.planes, wanted.link)
     picks = [replace(pick, plane=number) for number in numbers]
     pixel = None if size is None or stack.size is None else Pixel(*stack.size[1:])
@@ -200,6 +201,7 @@ def _numbers(stack: Stack, pick: Pick, planes: str | None, link: Along | None) -
     if link is not None:
         many = [a for a in axes if stack.array.shape[stack.axes.index(a)] > 1 and a not in POSITIONS]
         expected = link.letter.upper()
+        many = many or [axis for axis in axes if axis == expected]
         if len(many) != 1 or (many[0] in "ZTC" and many[0] != expected):
             shown = f"{stack.axes} {'x'.join(map(str, stack.array.shape))}"
             raise ImageError(

@@ -56,7 +56,14 @@ class PlaneOptions:
         int | None,
         typer.Option(metavar="N", help="Which image of a file with several, counted from 0."),
     ] = None
-    along: Annotated[Along, typer.Option(help="What the planes are, if there are several.")] = Along.z
+    along: Annotated[
+        Along | None,
+        typer.Option(
+            help="What the planes are where the file does not tell [z], or in its place where they have one "
+            "axis.",
+            show_default=False,
+        ),
+    ] = None
 
 
 @with_groups
@@ -87,6 +94,7 @@ def large(
         raise OutputError(f"{out} is to be an OME-Zarr: give it a name that ends in .zarr")
     chosen = model.choose(parameters)
     work.check()
+    from napari_sam2_automask.files.pixel_size import scale_in_file
     from napari_sam2_automask.files.pyramid import place_level
     from napari_sam2_automask.large.spec import LargeSpec
     from napari_sam2_automask.settings.physical import measured
@@ -113,7 +121,8 @@ def large(
         overlap=tiles.tile_overlap,
         spacing=placed.spacing,
         unit=None if placed.unit is None else long_unit(placed.unit),
-        axis=planes.along.letter,
+        axis=None if planes.along is None else planes.along.letter,
+        interval=scale_in_file(image, planes.series or 0).seconds,
         origin=placed.origin,
         workers=work.workers,
         scheduler=work.scheduler,

@@ -71,7 +71,18 @@ class StackOptions:
     ] = None
     project: Annotated[
         Projection | None,
-        typer.Option(help="The maximum or mean over z (or the only axis of planes).", rich_help_panel=STACKS),
+        typer.Option(
+            help="The maximum or mean over z (or the only axis of planes of no known meaning).",
+            rich_help_panel=STACKS,
+        ),
+    ] = None
+    over: Annotated[
+        str | None,
+        typer.Option(
+            metavar="AXIS",
+            help="With --project: the letter of the axis to project, such as T for time, in place of z.",
+            rich_help_panel=STACKS,
+        ),
     ] = None
     channel: Annotated[
         str | None,
@@ -142,9 +153,21 @@ class StackOptions:
         if self.plane is not None and self.link is not None:
             raise SettingsError("--link needs several planes: leave out --plane, or give --planes A:B")
         project = self.project and self.project.value
-        pick = Pick(self.plane, project, parse_channel(self.channel), self.axes or "")
+        channel = parse_channel(self.channel)
+        pick = Pick(self.plane, project, channel, self.axes or "", over=self._over())
         one_contrast = self.contrast is Contrast.stack
         return Wanted(pick, self.planes, self.link, size, level, propagation, self.series, one_contrast)
+
+    def _over(self) -> str:
+        """Return the letter of the axis to project; empty if none is named."""
+        over = (self.over or "").upper()
+        if over and not self.project:
+            raise SettingsError("--over names the axis to project: give --project max or mean")
+        if self.over is not None and not (len(over) == 1 and over.isalpha() and over not in "YXS"):
+            raise SettingsError(
+                f"--over is {self.over!r}: give the letter of an axis of planes, such as Z or T"
+            )
+        return over
 
     def _propagation(self) -> "Propagation | None":
         """Return how objects are to be carried through stacks; None if they are linked."""

@@ -132,4 +132,5 @@ def _line(result: FileResult) -> str:
     objects = f"{result.objects} objects" if result.objects else f"no objects ({result.removed})"
     fitted = f", {result.fitted}" if result.fitted else ""
     left_out = f"; {result.message}" if result.message else ""
-    return f"{name}: {objects}, {result.seconds:.1f} s{fitted}{left_out}"
+    projected = f" ({result.projected})" if result.projected else ""
+    return f"{name}{projected}: {objects}, {result.seconds:.1f} s{fitted}{left_out}"

@@ -1,4 +1,4 @@
-"""An array whose pixels are made of others as they are read."""
+"""Arrays that are not as they are stored: pixels made of others, axes of length 1 added."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["Converted"]
+__all__ = ["Converted", "Expanded"]
 
 
 class Converted:
@@ -58,6 +58,37 @@ class Converted:
             return pixels
         pixels = pixels[..., last]
         return np.moveaxis(pixels, -1, sum(axis < at for axis in kept)) if isinstance(last, slice) else pixels
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        return np.asarray(self[()], dtype)
+
+
+class Expanded:
+    """An array with axes of length 1 that it does not have.
+
+    Parameters
+    ----------
+    array : array_like
+        What is stored.
+    at : tuple of int
+        The axes to add, as they are counted in the result.
+    """
+
+    def __init__(self, array: Any, at: tuple[int, ...]) -> None:
+        self._array, self._at = array, at
+        stored = iter(array.shape)
+        self.ndim: int = len(array.shape) + len(at)
+        self.shape = tuple(1 if axis in at else int(next(stored)) for axis in range(self.ndim))
+        self.dtype: np.dtype[Any] = np.dtype(array.dtype)
+
+    def __getitem__(self, key: Any) -> NDArray[Any]:
+        parts = list(key) if isinstance(key, tuple) else [key]
+        parts += [slice(None)] * (self.ndim - len(parts))
+        pixels = np.asarray(self._array[tuple(p for axis, p in enumerate(parts) if axis not in self._at)])
+        kept = [axis for axis, part in enumerate(parts) if isinstance(part, slice)]
+        pixels = np.expand_dims(pixels, tuple(k for k, axis in enumerate(kept) if axis in self._at))
+        own = [parts[axis] if axis in self._at else slice(None) for axis in kept]
+        return pixels[tuple(own)]
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         return np.asarray(self[()], dtype)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_sam2_automask.files.tiff_axes import letters_of
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -63,8 +65,9 @@ class Samples:
 def samples_of(series: Any) -> Samples:
     """Return what the samples of a series of tifffile are, by its photometric interpretation."""
     page, dtype = series.keyframe, np.dtype(series.dtype).newbyteorder("=")
-    axis = series.axes.index("S") if "S" in series.axes else None
-    stored = Samples(series.axes, tuple(map(int, series.shape)), dtype, axis=axis)
+    axes = letters_of(series.axes)
+    axis = axes.index("S") if "S" in axes else None
+    stored = Samples(axes, tuple(map(int, series.shape)), dtype, axis=axis)
     count = 1 if axis is None else stored.shape[axis]
     kind = int(page.photometric) if 262 in page.tags else _BLACK_IS_0
     if kind == _PALETTE and series.kind not in _MEASURED and count == 1 and page.colormap is not None:

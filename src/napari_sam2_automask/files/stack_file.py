@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from napari_sam2_automask.errors import ImageError
+from napari_sam2_automask.files.converted import Expanded
 from napari_sam2_automask.files.opening import images_in, series_of
 from napari_sam2_automask.files.pyramid import scale_at
 from napari_sam2_automask.files.stored_image import reading
@@ -48,6 +49,8 @@ class Stack:
         Distance between planes, height and width of a pixel, unit; None where the file does not tell.
     channels : tuple of str
         What the file calls its channels; empty if it does not tell.
+    singles : str
+        Axes of length 1 that the file tells of without storing them.
     """
 
     path: Path
@@ -55,6 +58,7 @@ class Stack:
     axes: str
     size: PixelSize | None
     channels: tuple[str, ...] = ()
+    singles: str = ""
 
     @classmethod
     def of(
@@ -72,7 +76,8 @@ class Stack:
         image : StoredImage
             The image.
         axes : str
-            One letter for each axis, in place of what the file says.
+            One letter for each axis, in place of what the file says; with or without those of length 1 that
+            it tells of and does not store.
         level : int
             Which level of a pyramid.
         size : PixelSize, optional
@@ -80,10 +85,18 @@ class Stack:
         series : int
             Which of the file's images it is.
         """
-        array, axes = image.array(level), axes.upper() or image.likely_axes
-        check_axes(axes, image.shapes[level], image.path)
-        scale = scale_at(image.path, image.shapes, axes, level, series, size)
-        return cls(image.path, array, axes, scale.size, image.channels)
+        array, given = image.array(level), axes.upper()
+        stored = image.stored_axes(given)
+        told = given or image.singles
+        singles = "".join(axis for axis in told if axis in image.singles and axis not in stored)
+        axes = given or singles + stored
+        check_axes(stored, image.shapes[level], image.path)
+        scale = scale_at(image.path, image.shapes, stored, level, series, size)
+        at = tuple(axes.index(axis) for axis in singles)
+        if at:
+            in_memory = isinstance(array, np.ndarray)
+            array = np.expand_dims(array, at) if in_memory else Expanded(array, at)
+        return cls(image.path, array, axes, scale.size, image.channels, singles)
 
     def plane_axes(self, pick: Pick) -> str:
         """Return the axes whose positions are the planes of a pick.
@@ -96,14 +109,46 @@ class Stack:
         left = "".join(a for a in self.axes if a not in "YXS" and (a != "C" or pick.channel is None))
         if pick.channel is not None and "C" not in self.axes:
             raise ImageError(f"{self._told()} has no channels: leave out --channel, or give its --axes")
-        if pick.project is None:
-            return left
-        if self._projected(left) is None:
-            raise ImageError(
-                f"{self._told()} has no single axis of planes to project: give its --axes, with Z for "
-                "the one to project"
-            )
-        return left.replace(self._projected(left) or "", "")
+        return left.replace(self.projected(pick), "") if pick.project else left
+
+    def projected(self, pick: Pick) -> str:
+        """Return the axis that a pick projects; empty if it projects none.
+
+        Channels, time and positions are projected only where they are asked for by name.
+
+        Raises
+        ------
+        ImageError
+            If the file has no such axis, or more than one that may be meant.
+        """
+        if not pick.project:
+            return ""
+        left = "".join(a for a in self.axes if a not in "YXS" and (a != "C" or pick.channel is None))
+        if pick.over:
+            # Planes of no known meaning have small letters, which nobody has to know.
+            found = [axis for axis in left if axis in (pick.over, pick.over.lower())][:1]
+            told = f"no axis {pick.over} to project"
+        else:
+            free = [axis for axis in left if axis not in "TC" + POSITIONS]
+            found = ["Z"] if "Z" in free else [axis for axis in free if self._length(axis) > 1] or free
+            told = "no single axis of planes to project"
+        if len(found) != 1:
+            choice = f"choose one of {', '.join(left)} with --over" if left else "leave out --project"
+            raise ImageError(f"{self._told()} has {told}: {choice}, or give its --axes")
+        return found[0]
+
+    def explicit(self, pick: Pick) -> Pick:
+        """Return a pick of a record that does not say which axis it projects, with the one that was meant.
+
+        Without z that was any axis which was the only one of planes, even one of channels or time. Axes of
+        length 1 that a file does not store were not known.
+        """
+        if not pick.project or pick.over:
+            return pick
+        known = [axis for axis in self.axes if axis not in "YXS" + POSITIONS + self.singles]
+        left = [axis for axis in known if axis != "C" or pick.channel is None]
+        over = "Z" if "Z" in left else left[0] if len(left) == 1 else ""
+        return replace(pick, over=over)
 
     def count(self, pick: Pick) -> int:
         """Return how many planes a pick chooses from."""
@@ -151,10 +196,7 @@ class Stack:
             pixels = cut(self.array, self.axes, place)
             # In memory of its own: a file that is mapped may change or go.
             return pixels.astype(pixels.dtype.newbyteorder("="), copy=isinstance(self.array, np.memmap))
-        axis = self._projected(
-            "".join(a for a in self.axes if a not in "YXSC" or (a == "C" and "C" not in place))
-        )
-        assert axis is not None
+        axis = self.projected(pick)
         planes = (cut(self.array, self.axes, {**place, axis: k}) for k in range(self._length(axis)))
         return project_planes(planes, pick.project)
 
@@ -167,10 +209,6 @@ class Stack:
                 "or a coarser level"
             )
 
-    def _projected(self, left: str) -> str | None:
-        left = "".join(axis for axis in left if axis not in POSITIONS)
-        return "Z" if "Z" in left else left if len(left) == 1 else None
-
     def _channel(self, number: int) -> int:
         if not 0 <= number < self._length("C"):
             raise ImageError(
@@ -181,12 +219,13 @@ class Stack:
     def position_of(self, plane: int | None, pick: Pick) -> int | None:
         """Return at which position a plane of a pick is, counted over all axes of positions; None without."""
         axes = self.plane_axes(pick)
-        if not set(axes) & set(POSITIONS):
+        positions = [axis for axis in axes if axis in POSITIONS and axis not in self.singles]
+        if not positions:
             return None
         where = np.unravel_index(plane or 0, [self._length(axis) for axis in axes])
         found = 0
         for axis, place in zip(axes, where, strict=True):
-            if axis in POSITIONS:
+            if axis in positions:
                 found = found * self._length(axis) + int(place)
         return found
 

@@ -49,6 +49,8 @@ class StoredImage:
         What the file calls its channels; empty if it does not tell.
     left_out : tuple of str
         What else the file holds that is no image: thumbnails, labels, masks.
+    singles : str
+        Axes of one position that the file tells of, and the shapes do not have.
     """
 
     path: Path
@@ -60,6 +62,7 @@ class StoredImage:
     absent: tuple[Mapping[int, str], ...] = ()
     channels: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
+    singles: str = ""
 
     @classmethod
     def of(cls, path: Path, levels: list[Any], axes: str = "") -> StoredImage:
@@ -71,6 +74,15 @@ class StoredImage:
     def likely_axes(self) -> str:
         """The axes; guessed by shape and dtype if the file does not tell."""
         return self.axes or guess_axes(self.shapes[0], self.dtype)
+
+    def stored_axes(self, given: str = "") -> str:
+        """Return the axes of the shapes, by other letters if they are given.
+
+        Letters for `singles` may be among those that are given, and are left out.
+        """
+        axes = given or self.likely_axes
+        more = self.singles if len(axes) > len(self.shapes[0]) else ""
+        return "".join(axis for axis in axes if axis not in more)
 
     def count(self, level: int = 0) -> int:
         """Return how many planes a level holds, channels counted as planes; 1 of what is no image."""

@@ -16,6 +16,7 @@ from napari_sam2_automask.files.gaps import missing_planes
 from napari_sam2_automask.files.photometric import Samples, samples_of
 from napari_sam2_automask.files.segments import bound_decoder
 from napari_sam2_automask.files.stored_image import LARGEST_PIECE, StoredImage
+from napari_sam2_automask.files.tiff_axes import single_axes
 from napari_sam2_automask.files.tiff_series import TiffSeries, open_tiff, opened_tiff
 
 if TYPE_CHECKING:
@@ -53,8 +54,9 @@ def _image(path: Path, number: int, found: TiffSeries) -> StoredImage:
         [level.shape for level in levels],
         levels[0].dtype,
         partial(_open, path, number, _mapping(series), [*map(_piece, series.levels)], levels),
-        _letters(levels[0].axes),
+        levels[0].axes,
         found.name,
+        singles="".join(axis for axis in single_axes(series) if axis not in levels[0].axes),
     )
     return replace(image, absent=tuple(_absent(found, image, level) for level in range(len(levels))))
 
@@ -78,13 +80,6 @@ def _missing(path: Path, found: TiffSeries) -> StoredImage:
         raise ImageError(missing_planes(path, planes, files))
 
     return StoredImage(path, [shape], np.dtype(np.uint8), refuse, axes, found.name)
-
-
-def _letters(axes: str) -> str:
-    """Return the axes with letters of their own that say nothing for those of unknown meaning."""
-    named = axes.replace("Q", "a").replace("I", "b")
-    free = (letter for letter in "bcdefghij" if letter not in named)
-    return "".join(next(free) if axis in named[:k] else axis for k, axis in enumerate(named))
 
 
 def _mapping(series: Any) -> dict[str, Any] | None:

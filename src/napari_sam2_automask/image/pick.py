@@ -25,7 +25,10 @@ class Pick:
         Which plane, counted over all axes that are neither rows, columns, colours, channels (where `channel`
         is given) nor projected, the last one fastest. None where there is one only.
     project : {"max", "mean"} or None
-        Take the maximum or mean over z, or over the only axis of planes.
+        Take the maximum or mean over planes.
+    over : str
+        The letter of the axis that they lie along. Empty for z, or without z the only axis of planes of no
+        known meaning.
     channel : int, "mix", "pool" or None
         One channel, all mixed in colours, or each by itself with the masks of all pooled. None counts
         channels as planes.
@@ -43,6 +46,7 @@ class Pick:
     axes: str = ""
     series: int | None = None
     level: int = 0
+    over: str = ""
 
     @property
     def suffix(self) -> str:
@@ -51,7 +55,15 @@ class Pick:
         plane = None if self.plane is None else f"plane{self.plane}"
         series = None if self.series is None else f"series{self.series}"
         level = f"level{self.level}" if self.level else None
-        return "".join(f"_{part}" for part in (series, level, self.project, channel, plane) if part)
+        usual = self.over in ("", "Z") or self.over.islower()
+        project = self.project if usual or not self.project else self.project + self.over
+        return "".join(f"_{part}" for part in (series, level, project, channel, plane) if part)
+
+    @property
+    def projection(self) -> str:
+        """What is projected, in words; empty if nothing is."""
+        along = {"Z": "z", "T": "time", "C": "channels", "": "planes"}.get(self.over, f"axis {self.over}")
+        return f"{'maximum' if self.project == 'max' else 'mean'} over {along}" if self.project else ""
 
     @property
     def is_plain(self) -> bool:
@@ -60,7 +72,7 @@ class Pick:
 
     def to_json(self) -> dict[str, Any]:
         """Return what `from_json` reads."""
-        return asdict(self)
+        return {name: value for name, value in asdict(self).items() if name != "over" or self.project}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Pick:
@@ -78,12 +90,13 @@ class Pick:
             raise wrong
         numbers = {name: data.get(name) for name in ("plane", "series", "level")}
         project, channel, axes = data.get("project"), data.get("channel"), data.get("axes", "")
+        over = data.get("over", "")
         whole = all(value is None or _is_place(value) for value in numbers.values())
         known = project in (None, "max", "mean") and (channel in (None, "mix", "pool") or _is_place(channel))
-        if not (whole and known and isinstance(axes, str)):
+        if not (whole and known and isinstance(axes, str) and isinstance(over, str) and len(over) < 2):
             raise wrong
         level = numbers.pop("level") or 0
-        return cls(project=project, channel=channel, axes=axes, level=level, **numbers)
+        return cls(project=project, channel=channel, axes=axes, level=level, over=over, **numbers)
 
 
 def _is_place(value: Any) -> bool:

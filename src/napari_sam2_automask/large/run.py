@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_sam2_automask.errors import ImageError, OutputError
+from napari_sam2_automask.files.axis_names import AxisScale
 from napari_sam2_automask.large import tasks
 from napari_sam2_automask.large.output.checked import pack
 from napari_sam2_automask.large.output.omezarr import Pyramid
+from napari_sam2_automask.large.output.plane_axes import PlaneAxes
 from napari_sam2_automask.large.output.publish import (
     LargeResult,
     check_output,
@@ -52,10 +54,10 @@ def segment_large(
     overlap: int = Grid.overlap,
     shifted: bool = False,
     window: int = 0,
-    stacked: bool | None = None,
     spacing: tuple[float, float, float] = (1.0, 1.0, 1.0),
     unit: str | None = None,
-    axis: str = "z",
+    axis: str | None = None,
+    interval: float | None = None,
     origin: tuple[float, float, float] = (0.0, 0.0, 0.0),
     block: int = 1024,
     keep_tiles: bool = False,
@@ -80,14 +82,15 @@ def segment_large(
     tile, overlap, shifted, window
         The tiles, see `Grid` and `tiling_for`. The overlap should be wider than most objects; larger ones
         are put together.
-    stacked : bool, optional
-        Whether the labels have an axis for the planes; left out, they have it if there are several planes.
     spacing : (float, float, float)
         Distance between planes, height and width of a pixel.
     unit : str, optional
         UDUNITS-2 name of the unit of length, such as ``"micrometer"``.
-    axis : {"z", "t"}
-        What the planes are.
+    axis : {"z", "t"}, optional
+        What the planes are where the source has one axis of them or does not tell. Time and z are axes of
+        their own in the labels, see `PlaneAxes`.
+    interval : float, optional
+        Seconds between time points.
     origin : (float, float, float)
         Where the centre of the first pixel lies, in `unit`: not at 0 for a coarser level of a pyramid.
     block : int
@@ -116,8 +119,8 @@ def segment_large(
     output = Path(output).absolute()
     check_output(output)
     grid = Grid(source.shape, tile, overlap, source.planes, shifted, window)
-    stacked = source.planes > 1 if stacked is None else stacked
-    pyramid = Pyramid(source.shape, source.planes, stacked, block)
+    planes = PlaneAxes.of(source.plane_axes, axis)
+    pyramid = Pyramid(source.shape, planes, block)
     hashes = _hashes(source, grid, progress)
     identity = {
         "image": source.description() | {"content": hashlib.sha256(hashes).hexdigest()},
@@ -125,11 +128,11 @@ def segment_large(
         "grid": grid.to_json(),
         "output": {
             "block": block,
-            "stacked": stacked,
+            "axes": list(planes.names),
             "spacing": list(spacing),
             "origin": list(origin),
             "unit": unit,
-            "axis": axis,
+            "interval": interval,
         },
     }
     before = finished(output, identity)
@@ -149,8 +152,12 @@ def segment_large(
             "objects": plan.count,
             "failed": {str(k): v for k, v in failed.items()},
         }
-        scale, first = (spacing, origin) if stacked else (spacing[1:], origin[1:])
-        pyramid.create(job.labels, plan.number.dtype, scale, unit, axis, record, first)
+        scales = {
+            name: AxisScale(*one) for name, *one in zip("zyx", spacing, [unit] * 3, origin, strict=True)
+        }
+        if interval is not None:
+            scales["t"] = AxisScale(interval, "second")
+        pyramid.create(job.labels, plan.number.dtype, scales, record)
         _draw(job, name, work, progress)
         table = table_path(output)
         write_table(table, job, name, plan, spacing, unit)

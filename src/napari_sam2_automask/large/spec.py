@@ -51,8 +51,10 @@ class LargeSpec:
         Distance between planes, height and width of a pixel.
     unit : str, optional
         UDUNITS-2 name of the unit of length, such as ``"micrometer"``.
-    axis : {"z", "t"}
-        What the planes are.
+    axis : {"z", "t"}, optional
+        What the planes are where the file does not tell, or has one axis of them; see `segment_large`.
+    interval : float, optional
+        Seconds between time points.
     origin : (float, float, float)
         Where the centre of the first pixel lies, in `unit`; see `segment_large`.
     workers : int
@@ -92,7 +94,8 @@ class LargeSpec:
     overlap: int = 0
     spacing: tuple[float, float, float] = (1.0, 1.0, 1.0)
     unit: str | None = None
-    axis: str = "z"
+    axis: str | None = None
+    interval: float | None = None
     origin: tuple[float, float, float] = (0.0, 0.0, 0.0)
     workers: int = 1
     scheduler: str = ""
@@ -181,6 +184,7 @@ class LargeSpec:
                 spacing=self.spacing,
                 unit=self.unit,
                 axis=self.axis,
+                interval=self.interval,
                 origin=self.origin,
                 keep_tiles=self.keep_tiles,
                 executor=executor,

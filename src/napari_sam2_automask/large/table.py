@@ -43,7 +43,9 @@ def object_table(
     Returns
     -------
     pandas.DataFrame
-        Columns ``index`` (the number in the labels), ``plane``, ``predicted_iou`` (the best of its parts),
+        Columns ``index`` (the number in the labels), ``plane`` (counted over all axes of planes, the last
+        one of the image fastest), one for each axis of planes of the labels, such as ``t`` and ``z``,
+        ``predicted_iou`` (the best of its parts),
         ``area`` (pixels), ``area_um2`` (with a `unit` of length), ``centroid_y``, ``centroid_x``,
         ``bbox_y0``, ``bbox_x0``, ``bbox_y1``, ``bbox_x1`` (pixels, ends excluded) and ``tiles`` (from how
         many tiles it was put together). Objects that others cover wholly have no row.
@@ -73,6 +75,10 @@ def object_table(
             high[k, n] = np.maximum(high[k, n], rows[axis + "1"])
     seen = np.flatnonzero(area)
     table = pd.DataFrame({"index": seen, "plane": plane[seen]})
+    planes = job.pyramid.planes
+    for axis, place in zip(planes.names, planes.places(plane[seen]), strict=True):
+        if axis not in table:
+            table[axis] = place
     table["predicted_iou"], table["area"] = plan.score[seen], area[seen]
     pixel = in_micrometres(spacing[1:], unit)
     if pixel is not None:

@@ -183,7 +183,8 @@ class Inputs:
         if self.channels is not None:
             yield self.channels(number)
         elif record.pick is not None:
-            yield stack_of(self.source, record.pick).read(record.pick)
+            stack = stack_of(self.source, record.pick)
+            yield stack.read(stack.explicit(record.pick))
         elif record.plane is not None:
             yield read_image(self.source, record.plane)
         else:

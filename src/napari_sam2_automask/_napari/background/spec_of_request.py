@@ -10,6 +10,7 @@ import numpy as np
 
 from napari_sam2_automask.errors import ImageError, OutputError
 from napari_sam2_automask.files.kinds import KINDS, is_candidate, stem_of
+from napari_sam2_automask.files.pixel_size import FileScale
 from napari_sam2_automask.image.axes import cut, guess_axes
 
 if TYPE_CHECKING:
@@ -85,8 +86,10 @@ def large_spec(request: Request, output: str) -> LargeSpec:
     if not output.lower().endswith(".zarr"):
         raise OutputError(f"the labels are an OME-Zarr, but {output!r} does not end in .zarr: add it")
     scale = [abs(float(step)) for step in source.transform["scale"]]
-    between = scale[source.other_axes[0]] if len(source.other_axes) == 1 else 1.0
     letters = _plane_letters(source)
+    between = 1.0
+    if "Z" in letters or len(letters) == 1:
+        between = scale[source.other_axes[max(0, letters.find("Z"))]]
     return LargeSpec(
         source.path,
         str(Path(output).expanduser().absolute()),
@@ -97,7 +100,7 @@ def large_spec(request: Request, output: str) -> LargeSpec:
         contrast_limits=request.contrast_limits,
         spacing=(between, *source.pixel_size),
         unit=source.unit,
-        axis="t" if letters == "T" else "z",
+        interval=_interval(source, letters),
         level=source.level,
         origin=_origin(source),
         series=0,
@@ -141,7 +144,11 @@ def checked(spec: LargeSpec, source: ImageSource) -> LargeSpec:
         ]
         if same:
             return replace(spec, axes=left, channel=same[0])
-    elif tuple(n for n in shape if n > 1) == tuple(n for n in shown if n > 1) and found:
+    elif (
+        tuple(n for n in shape if n > 1) == tuple(n for n in shown if n > 1)
+        and found
+        and ("C" not in found or shape[found.index("C")] == 1)
+    ):
         return replace(spec, axes=found)
     raise ImageError(
         f"{source.name!r} does not show what its file holds ({spec.image}): save the layer as TIFF first and "
@@ -156,17 +163,24 @@ def _origin(source: ImageSource) -> tuple[float, float, float]:
     scale = [abs(float(step)) for step in source.transform["scale"]]
     own = [size * (1 - 1 / step) / 2 for size, step in zip(scale, source.pyramid.steps, strict=True)]
     rows, columns = source.rows_columns
-    between = own[source.other_axes[0]] if len(source.other_axes) == 1 else 0.0
+    letters = _plane_letters(source)
+    between = own[source.other_axes[letters.index("Z")]] if "Z" in letters else 0.0
     return between, own[rows], own[columns]
 
 
 def _plane_letters(source: ImageSource) -> str:
-    """Return a letter for each axis of planes: Z or T where its name says so, others of no known meaning."""
-    letters = ""
-    for axis in source.other_axes:
-        name = source.axis_labels[axis][:1].upper() if axis < len(source.axis_labels) else ""
-        letters += name if name and name in "ZT" and name not in letters else "abcdefgh"[axis]
-    return letters
+    """Return a letter for each axis of planes: Z, T, P where its name says so, or of no known meaning."""
+    named = source.letters
+    return "".join(named[axis] if named[axis] in "ZTP" else "abcdefgh"[axis] for axis in source.other_axes)
+
+
+def _interval(source: ImageSource, letters: str) -> float | None:
+    """Return the seconds between time points; None if the layer does not tell."""
+    if "T" not in letters:
+        return None
+    axis = source.other_axes[letters.index("T")]
+    step = abs(float(source.transform["scale"][axis]))
+    return FileScale(interval=step, time_unit=str(source.transform["units"][axis])).seconds
 
 
 def _patch(array: Any, axes: str, source: ImageSource, channel: int = 0) -> NDArray[Any]:

@@ -175,12 +175,11 @@ def _letters(source: ImageSource, channel_axis: int) -> str:
     """Return a letter for each axis: those of its name where it tells z or t, others that are free."""
     rows, columns = sorted(source.rows_columns)
     letters = {rows: "Y", columns: "X", channel_axis: "C"}
-    free = list(_FREE_LETTERS)
-    for axis in range(len(source.shape)):
-        if axis not in letters:
-            name = source.axis_labels[axis][:1].upper() if source.axis_labels else ""
-            letters[axis] = name if name in ("Z", "T") and name in free else free[0]
-            free.remove(letters[axis])
+    named = source.letters
+    others = [axis for axis in range(len(source.shape)) if axis not in letters]
+    letters |= {axis: named[axis] for axis in others if named[axis] in "ZTP"}
+    free = iter(letter for letter in _FREE_LETTERS if letter not in letters.values())
+    letters |= {axis: next(free) for axis in others if axis not in letters}
     return "".join(letters[axis] for axis in sorted(letters))
 
 

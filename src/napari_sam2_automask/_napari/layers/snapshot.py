@@ -13,6 +13,7 @@ import numpy as np
 
 from napari_sam2_automask._napari.layers.place import LayerLevel, level_data, level_of, level_transform, moved
 from napari_sam2_automask.errors import ImageError
+from napari_sam2_automask.files.axis_names import axis_letters
 from napari_sam2_automask.image.axes import cut, key_of, shown_axes
 
 if TYPE_CHECKING:
@@ -110,6 +111,14 @@ class ImageSource:
     def other_axes(self) -> tuple[int, ...]:
         """The axes that planes are counted along; none for a 2-D image."""
         return tuple(axis for axis in range(len(self.shape)) if axis not in self.rows_columns)
+
+    @property
+    def letters(self) -> str:
+        """One letter for each axis, by its whole name, as `axis_letters` gives them."""
+        # Rows and columns need not be the last ones.
+        names = dict(zip(self.rows_columns, "yx", strict=True))
+        told = enumerate(self.axis_labels or ("",) * len(self.shape))
+        return axis_letters([names.get(axis, str(name) or f"axis {axis}") for axis, name in told])
 
     @property
     def plane_shape(self) -> tuple[int, int]:

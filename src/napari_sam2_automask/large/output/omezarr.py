@@ -11,7 +11,9 @@ import numpy as np
 
 from napari_sam2_automask.disk.output_errors import writing
 from napari_sam2_automask.errors import ImageError
+from napari_sam2_automask.files.axis_names import AxisScale
 from napari_sam2_automask.files.own_results import RECORD
+from napari_sam2_automask.large.output.plane_axes import PlaneAxes
 from napari_sam2_automask.large.tiles.grid import Box
 
 if TYPE_CHECKING:
@@ -20,14 +22,17 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+
 __all__ = ["OWN", "RECORD", "Pyramid", "open_levels", "read_attributes"]
 
 #: What the files of such a group are called, from the group on; Zarr writes each under a ``.partial`` name
 #: first, and systems leave notes in folders that they show.
 OWN = re.compile(
-    r"zarr\.json|\d+/zarr\.json|\d+/c/\d+/\d+(/\d+)?|([\w/]*/)?\w+\.[0-9a-f]+\.partial"
+    r"zarr\.json|\d+/zarr\.json|\d+/c/\d+(/\d+){1,4}|([\w/]*/)?\w+\.[0-9a-f]+\.partial"
     r"|(.*/)?(\.DS_Store|Thumbs\.db|desktop\.ini)"
 )
+
+_TYPES = {"t": "time", "z": "space", "y": "space", "x": "space"}
 
 
 @dataclass(frozen=True)
@@ -38,17 +43,14 @@ class Pyramid:
     ----------
     shape : (int, int)
         Height and width of a plane.
-    planes : int
-        How many planes there are.
-    stacked : bool
-        Whether the arrays have an axis for the planes, even if there is only one.
+    planes : PlaneAxes
+        The axes before rows and columns.
     block : int
         Side of a chunk, in pixels. One task writes one chunk, so that no two write the same file.
     """
 
     shape: tuple[int, int]
-    planes: int = 1
-    stacked: bool = False
+    planes: PlaneAxes = PlaneAxes()
     block: int = 1024
 
     @property
@@ -66,7 +68,7 @@ class Pyramid:
 
     def blocks(self, level: int) -> int:
         """Return how many blocks a level has, those of all planes together."""
-        return self.planes * int(np.prod(self._grid(level)))
+        return self.planes.count * int(np.prod(self._grid(level)))
 
     def box(self, level: int, index: int) -> tuple[int, Box]:
         """Return the plane and the pixels of a block."""
@@ -81,11 +83,8 @@ class Pyramid:
         self,
         path: Path,
         dtype: Any,
-        scale: tuple[float, ...],
-        unit: str | None,
-        axis: str,
+        scales: Mapping[str, AxisScale],
         record: Mapping[str, Any],
-        origin: tuple[float, ...] = (),
     ) -> None:
         """Create the group and its empty arrays.
 
@@ -95,52 +94,44 @@ class Pyramid:
             Of the group.
         dtype : dtype
             Of the labels.
-        scale : tuple of float
-            Distance between planes (with `stacked`), height and width of a pixel.
-        unit : str or None
-            UDUNITS-2 name of the unit of length, such as ``"micrometer"``.
-        axis : {"z", "t"}
-            What the planes are.
+        scales : mapping of str to AxisScale
+            By the axes' names, t, z, y and x: the step from pixel to pixel, the UDUNITS-2 name of its unit,
+            such as ``"micrometer"``, and where the centre of the first pixel lies. Those that are left out
+            have a step of 1.
         record : mapping
             How the labels were made; kept in the group's attributes.
-        origin : tuple of float
-            Where the centre of the first pixel lies, along the axes of `scale`; at 0 if empty.
         """
         import zarr
 
-        names = ([axis] if self.stacked else []) + ["y", "x"]
+        names = [*self.planes.names, "y", "x"]
         with writing(path):
             group = zarr.open_group(path, mode="a", zarr_format=3)
             for level in range(self.levels):
                 if str(level) not in group:
                     group.create_array(
                         str(level),
-                        shape=(*([self.planes] if self.stacked else []), *self.level_shape(level)),
-                        chunks=(*([1] if self.stacked else []), self.block, self.block),
+                        shape=(*self.planes.shape, *self.level_shape(level)),
+                        chunks=(*(1 for _ in self.planes.names), self.block, self.block),
                         dtype=dtype,
                         fill_value=0,
                         dimension_names=names,
                     )
-            group.attrs.update(self._attributes(names, scale, unit, origin) | {RECORD: dict(record)})
+            group.attrs.update(self._attributes(names, scales) | {RECORD: dict(record)})
 
-    def _attributes(
-        self, names: list[str], scale: tuple[float, ...], unit: str | None, origin: tuple[float, ...]
-    ) -> dict[str, Any]:
+    def _attributes(self, names: list[str], scales: Mapping[str, AxisScale]) -> dict[str, Any]:
         axes: list[dict[str, str]] = []
-        for name in names:
-            space = name != "t"
-            axes.append(
-                {"name": name, "type": "space" if space else "time"}
-                | ({"unit": unit} if unit and space else {})
-            )
+        told = [scales.get(name, AxisScale(1.0)) for name in names]
+        for name, scale in zip(names, told, strict=True):
+            kind = {"type": _TYPES[name]} if name in _TYPES else {}
+            axes.append({"name": name} | kind | ({"unit": scale.unit} if scale.unit else {}))
         datasets = []
         for level in range(self.levels):
             # Every second row and column is kept, so that pixels stay where they were.
             factors = [1.0] * (len(names) - 2) + [2.0**level] * 2
-            steps = [s * f for s, f in zip(scale, factors, strict=True)]
+            steps = [float(scale.step) * f for scale, f in zip(told, factors, strict=True)]
             place: list[dict[str, Any]] = [{"type": "scale", "scale": steps}]
-            if any(origin):
-                place.append({"type": "translation", "translation": list(origin)})
+            if any(scale.place for scale in told):
+                place.append({"type": "translation", "translation": [float(scale.place) for scale in told]})
             datasets.append({"path": str(level), "coordinateTransformations": place})
         multiscale = {"name": "labels", "axes": axes, "datasets": datasets, "type": "every second pixel"}
         return {"ome": {"version": "0.5", "multiscales": [multiscale], "image-label": {"version": "0.5"}}}
@@ -169,7 +160,7 @@ class Pyramid:
     def file_hash(self, path: Path, level: int, index: int) -> bytes:
         """Return 32 bytes that stand for the file of a block; one that is all background has none."""
         plane, box = self.box(level, index)
-        place = [str(plane)] if self.stacked else []
+        place = [str(k) for k in self.planes.index(plane)]
         place += [str(box.y0 // self.block), str(box.x0 // self.block)]
         try:
             return hashlib.sha256((path / str(level) / "c" / "/".join(place)).read_bytes()).digest()
@@ -185,7 +176,7 @@ class Pyramid:
         return np.asarray(open_zarr(path / str(level))[self._key(plane, box)])
 
     def _key(self, plane: int, box: Box) -> tuple[Any, ...]:
-        return (*([plane] if self.stacked else []), slice(box.y0, box.y1), slice(box.x0, box.x1))
+        return (*self.planes.index(plane), slice(box.y0, box.y1), slice(box.x0, box.x1))
 
 
 def read_attributes(path: Path) -> dict[str, Any]:

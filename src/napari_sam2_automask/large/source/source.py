@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 from dataclasses import dataclass
 from functools import lru_cache
@@ -12,10 +13,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from napari_sam2_automask.errors import ImageError
-from napari_sam2_automask.files.opening import open_file
+from napari_sam2_automask.files.opening import images_in, series_of
 from napari_sam2_automask.files.stored_image import naming, reading
 from napari_sam2_automask.files.zarr_image import missing_chunks
-from napari_sam2_automask.image.axes import check_axes, cut, guess_axes, plane_shape
+from napari_sam2_automask.image.axes import check_axes, cut, guess_axes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -34,6 +35,9 @@ class Source(Protocol):
         How many planes there are.
     shape : (int, int)
         Height and width of a plane.
+    plane_axes : dict of str to int
+        How many positions there are along each axis of planes, by its letter, in the image's order: planes
+        are counted with the last one fastest.
     """
 
     @property
@@ -44,6 +48,11 @@ class Source(Protocol):
     @property
     def shape(self) -> tuple[int, int]:
         """Height and width of a plane."""
+        ...
+
+    @property
+    def plane_axes(self) -> dict[str, int]:
+        """How many positions there are along each axis of planes."""
         ...
 
     def read(self, plane: int, box: Box) -> NDArray[Any]:
@@ -80,16 +89,15 @@ class ArraySource:
     def __post_init__(self) -> None:
         axes = self.axes or guess_axes(self.array.shape, self.array.dtype)
         check_axes(axes, self.array.shape)
-        if "C" in axes and not 0 <= self.channel < self.array.shape[axes.index("C")]:
-            raise ImageError(
-                f"there is no channel {self.channel}; the image has {self.array.shape[axes.index('C')]}"
-            )
+        channels = self.array.shape[axes.index("C")] if "C" in axes else 1
+        if not 0 <= self.channel < channels:
+            raise ImageError(f"there is no channel {self.channel}; the image has {channels}")
         object.__setattr__(self, "axes", axes)
 
     @property
     def planes(self) -> int:
         """How many planes there are."""
-        return int(np.prod(self._plane_shape, dtype=np.int64))
+        return math.prod(self.plane_axes.values())
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -97,13 +105,15 @@ class ArraySource:
         return int(self.array.shape[self.axes.index("Y")]), int(self.array.shape[self.axes.index("X")])
 
     @property
-    def _plane_shape(self) -> tuple[int, ...]:
-        return plane_shape(self.axes, self.array.shape, "YXSC")
+    def plane_axes(self) -> dict[str, int]:
+        """How many positions there are along each axis of planes."""
+        lengths = zip(self.axes, self.array.shape, strict=True)
+        return {axis: int(n) for axis, n in lengths if axis not in "YXSC"}
 
     def read(self, plane: int, box: Box) -> NDArray[Any]:
         """Return the pixels of a box, shape (Y, X) or (Y, X, colours)."""
-        planes = [axis for axis in self.axes if axis not in "YXSC"]
-        place = dict(zip(planes, map(int, np.unravel_index(plane, self._plane_shape)), strict=True))
+        planes = self.plane_axes
+        place = dict(zip(planes, map(int, np.unravel_index(plane, tuple(planes.values()))), strict=True))
         rows, columns = slice(box.y0, box.y1), slice(box.x0, box.x1)
         return cut(self.array, self.axes, {**place, "C": self.channel, "Y": rows, "X": columns})
 
@@ -154,6 +164,11 @@ class FileSource:
     def shape(self) -> tuple[int, int]:
         """Height and width of a plane."""
         return self._opened.shape
+
+    @property
+    def plane_axes(self) -> dict[str, int]:
+        """How many positions there are along each axis of planes."""
+        return self._opened.plane_axes
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -208,8 +223,8 @@ def _state(path: str) -> tuple[int, int, int] | None:
 def _open(source: FileSource, _state: tuple[int, int, int] | None) -> ArraySource:
     path = Path(source.path)
     with naming(path):
-        array, axes = open_file(path, source.level, source.series)
-        axes = source.axes or axes or guess_axes(array.shape, array.dtype)
+        image = series_of(images_in(path), source.series)
+        array, axes = image.array(source.level), image.stored_axes(source.axes)
         check_axes(axes, array.shape, source.path)
         return ArraySource(array, axes, source.channel, path.name)
 
