@@ -337,7 +337,7 @@ def test_pictures_that_claim_what_they_do_not_hold(tmp_path, kind):
 def test_own_results_are_checked_when_they_are_read_back(tmp_path, monkeypatch):
     path = tmp_path / "labels.zarr"
     pyramid = Pyramid((64, 64), block=64)
-    pyramid.create(path, np.uint8, (1.0, 1.0), None, axis="z", record={})
+    pyramid.create(path, np.uint8, {}, record={})
     pyramid.write(path, 0, 0, PIXELS)
     np.testing.assert_array_equal(open_levels(path)[0], PIXELS)
     np.testing.assert_array_equal(pyramid.read(path, 0, 0, Box(0, 0, 64, 64)), PIXELS)

@@ -79,9 +79,7 @@ def check_array(array: Any, path: Path) -> Any:
     check_pixels(path, array.shape, array.dtype)
     metadata = array.metadata.to_dict()
     if array.metadata.zarr_format == 2:
-        found = [*(metadata["filters"] or ()), *([metadata["compressor"]] if metadata["compressor"] else ())]
-        # Before 3.1, zarr gave the codecs themselves.
-        codecs = [codec if isinstance(codec, dict) else codec.get_config() for codec in found]
+        codecs = [*(metadata["filters"] or ()), *([metadata["compressor"]] if metadata["compressor"] else ())]
     else:
         codecs = list(metadata["codecs"])
     for codec in codecs:
