@@ -70,9 +70,10 @@ def propose(
 
     # The image first: a wrong one is said at once, not after a model was loaded or downloaded.
     views = [view for one in (image, *also) for view in _picture(one, rgb).views(contrast_limits)]
+    lowest = _floor(floor)
     model = load_model("bundled") if model is None else model
     resolved, _ = resolve_settings(settings, model.family)
-    return propose_views(views, resolved, model, progress=progress, floor=_floor(floor))
+    return propose_views(views, resolved, model, progress=progress, floor=lowest)
 
 
 def segment(
@@ -119,6 +120,7 @@ def segment(
 
     # The image first, as in `propose`.
     views = [view for one in (image, *also) for view in _picture(one, rgb).views(contrast_limits)]
+    lowest = _floor(floor)
     model = load_model("bundled") if model is None else model
     return segment_picture(
         _picture(image, rgb),
@@ -126,7 +128,7 @@ def segment(
         model,
         contrast_limits=contrast_limits,
         views=views,
-        floor=_floor(floor),
+        floor=lowest,
         progress=progress,
     )
 
@@ -140,4 +142,4 @@ def _picture(image: np.ndarray[Any, Any], rgb: bool | None) -> LoadedImage:
 def _floor(floor: tuple[float, float] | None) -> Floor | None:
     from napari_sam2_automask.candidates.candidates import Floor
 
-    return None if floor is None else Floor(*floor)
+    return Floor.given(floor)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 
 from napari_sam2_automask.errors import ImageError
+from napari_sam2_automask.image.intensity import mean_intensities
+from napari_sam2_automask.image.projection import project_planes
 from napari_sam2_automask.image.view import contrast_range, image_hash, is_rgb, to_model_view
 
 RAMP = np.arange(20).reshape(4, 5)
@@ -203,3 +207,61 @@ def test_hash_over_several_blocks_sees_every_row():
     changed = image.copy()
     changed[-1, -1] = 1
     assert image_hash(image) != image_hash(changed)
+
+
+EDGES = {
+    "float64": (0.0, 1e308, 1.7976931348623157e308),
+    "float64 below 0": (-1.7976931348623157e308, 0.0, 1.7976931348623157e308),
+    "float64 subnormal": (0.0, 5e-324, 1e-323),
+    "float64 small": (0.0, 1e-310, 2e-310),
+    "float32": (-3.4e38, 0.0, 3.4e38),
+    "float32 subnormal": (0.0, 1e-45, 2.8e-45),
+    "float16": (-65504.0, 0.0, 65504.0),
+    "longdouble": (0.0, 1e308, 1.7e308),
+    "int64": (-(2**63), 0, 2**63 - 1),
+    "uint64": (0, 2**63, 2**64 - 1),
+    "int8": (-128, 0, 127),
+}
+
+
+@pytest.mark.parametrize("name", EDGES)
+def test_the_ends_of_every_type_are_black_and_white(name):
+    dark, middle, bright = EDGES[name]
+    image = np.array([[dark] * 4, [middle] * 4, [bright] * 4], np.dtype(name.split()[0]))
+    limits = contrast_range(image, percentiles=(0, 100))
+    assert np.isfinite(limits).all() and limits[0] < limits[1]
+    view = to_model_view(image, contrast_limits=limits)
+    held = [Fraction(row[0].item() if image.dtype.kind == "i" else float(row[0])) for row in image]
+    share = float((held[1] - held[0]) / (held[2] - held[0]))
+    assert [int(row[0, 0]) for row in view] == [0, pytest.approx(255 * share, abs=1), 255]
+    for flat in (dark, middle, bright):
+        assert not to_model_view(np.full((5, 5), flat, image.dtype)).any()
+
+
+def test_what_lies_far_beyond_the_limits_is_black_or_white():
+    image = np.array([[-1.7e308, 0.0, 1e-320, 1.7e308, np.nan, np.inf]])
+    view = to_model_view(image, contrast_limits=(0.0, 1e-320))
+    assert view[0, :, 0].tolist() == [0, 0, 255, 255, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("planes", "mean"),
+    [
+        (np.full((3, 2, 2), 1.7e308), 1.7e308),
+        (np.array([1.7e308, -1.7e308, 1.7e308])[:, None, None] * np.ones((1, 2, 2)), 1.7e308 / 3),
+        (np.full((3, 2, 2), 1e300), 1e300),
+        (np.full((3, 2, 2), 1e-300), 1e-300),
+        (np.full((3, 2, 2), np.iinfo(np.uint64).max), float(2**64)),
+        (np.full((3, 2, 2), np.finfo(np.float16).max, np.float16), 65504.0),
+    ],
+)
+def test_a_mean_of_the_largest_numbers_is_one(planes, mean):
+    assert project_planes(iter(planes), "mean") == pytest.approx(np.full((2, 2), mean), rel=1e-6)
+    assert mean_intensities(
+        [planes[0]], np.ones((2, 2), int), {1: (slice(0, 2), slice(0, 2))}
+    ) == pytest.approx(float(planes[0, 0, 0]), rel=1e-12)
+
+
+def test_a_mean_of_ordinary_numbers_is_of_single_precision():
+    mean = project_planes([np.array([[0, 1]], np.uint8), np.array([[0, 2]], np.uint8)], "mean")
+    assert mean.dtype == np.float32 and mean.tolist() == [[0.0, 1.5]]

@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import os
 import pickle
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tifffile
+from one_line import check, run
 
-from napari_sam2_automask import cli
 from napari_sam2_automask.api import segment
 from napari_sam2_automask.errors import AutomaskError, ImageError, ModelError, SettingsError
 from napari_sam2_automask.models import load_model
@@ -146,23 +145,6 @@ BAD_OUTPUTS = {
     "a file in the way": (lambda f: write(f / "out", "precious"), "out"),
     "a file as parent": (lambda f: write(f / "file", "precious") / "out", "file"),
 }
-
-
-def run(capsys, monkeypatch, *arguments):
-    """Run the command line in this process; return the exit code and the lines on standard error."""
-    monkeypatch.setattr(sys, "argv", ["sam2-automask", *map(str, arguments)])
-    with pytest.raises(SystemExit) as exited:
-        cli.main()
-    lines = [line for line in capsys.readouterr().err.splitlines() if line.strip()]
-    return exited.value.code, lines
-
-
-def check(code, lines, words):
-    assert code == 1
-    assert len(lines) == 1, lines
-    assert lines[0].startswith("error: ")
-    for word in words:
-        assert word in lines[0]
 
 
 @pytest.mark.parametrize("name", BAD_FILES)

@@ -159,7 +159,7 @@ class JobTask:
         """Return what the record would say."""
         family = "sam2" if old.model is None or old.model.family is None else old.model.family
         settings, _ = resolve_settings(self._measured(job, None), family)
-        floor = Floor.of(settings) if self.floor is None else Floor(*self.floor)
+        floor = Floor.given(self.floor) or Floor.of(settings)
         # A record may leave out what a number of a plane says.
         plain = job.pick.is_plain and (old.pick is None or old.pick.is_plain)
         if old.pick is not None and old.pick.project and not old.pick.over:
@@ -194,7 +194,7 @@ class JobTask:
                     model,
                     name=job.source.name,
                     contrast_limits=limits,
-                    floor=None if self.floor is None else Floor(*self.floor),
+                    floor=Floor.given(self.floor),
                     progress=self.progress,
                     file={"name": job.source.name, "sha256": checksum, "path": str(job.source.absolute())},
                     pick=None if job.pick.is_plain else job.pick.to_json(),

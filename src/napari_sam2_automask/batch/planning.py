@@ -16,6 +16,7 @@ from napari_sam2_automask.files.stack_file import Stack, stack_of
 from napari_sam2_automask.files.stored_image import naming
 from napari_sam2_automask.image.pick import POSITIONS, Pick, parse_planes
 from napari_sam2_automask.settings.along import Along
+from napari_sam2_automask.settings.numbers import shown, whole_number
 from napari_sam2_automask.settings.units import Pixel
 
 if TYPE_CHECKING:
@@ -191,9 +192,10 @@ def parse_series(text: str | None, source: Path) -> list[int | None]:
     if text == "all":
         count = count_series(source)
         return list(range(count)) if count > 1 else [None]
-    if not text.isdecimal():
-        raise SettingsError(f"--series is {text!r}: give a number from 0, or all")
-    return [int(text)]
+    number = whole_number(text)
+    if number is None:
+        raise SettingsError(f"--series is {shown(text)}: give a number from 0, or all")
+    return [number]
 
 
 def _numbers(stack: Stack, pick: Pick, planes: str | None, link: Along | None) -> list[int | None]:

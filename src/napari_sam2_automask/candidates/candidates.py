@@ -12,6 +12,7 @@ from napari_sam2_automask.candidates.logit_windows import LogitWindows
 from napari_sam2_automask.errors import CandidatesError
 from napari_sam2_automask.geometry.bilinear import Axis, resize_window
 from napari_sam2_automask.geometry.placed import tight
+from napari_sam2_automask.settings.numbers import SCORE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -59,10 +60,24 @@ class Floor:
     pred_iou, stability : float
         Candidates need a predicted IoU above the first (no test at 0) and a stability score of at least
         the second (no test at 0).
+
+    Raises
+    ------
+    SettingsError
+        If one is no number from 0 to 1.
     """
 
     pred_iou: float = 0.0
     stability: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in ("pred_iou", "stability"):
+            object.__setattr__(self, name, SCORE.check(getattr(self, name), f"the floor of {name}"))
+
+    @classmethod
+    def given(cls, floor: Any) -> Floor | None:
+        """Return the floor that a pair of numbers is; None for None; SettingsError if it is no such pair."""
+        return None if floor is None else cls(*SCORE.check_all(floor, "floor", 2))
 
     @classmethod
     def of(cls, settings: AmgSettings) -> Floor:

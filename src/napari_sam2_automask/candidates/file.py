@@ -10,18 +10,19 @@ from __future__ import annotations
 import hashlib
 import json
 import zipfile
-import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from napari_sam2_automask.candidates.candidates import Candidates, Floor, LogitWindows
+from napari_sam2_automask.candidates.checking import misfits, wrong_arrays
 from napari_sam2_automask.candidates.logit_windows import STORED
 from napari_sam2_automask.disk.atomic import write_one
 from napari_sam2_automask.disk.regular import check_regular
-from napari_sam2_automask.errors import CandidatesError, SettingsError
+from napari_sam2_automask.errors import CandidatesError
 from napari_sam2_automask.settings.amg import AmgSettings
+from napari_sam2_automask.settings.numbers import COUNT, EXTENT, INTENSITY
 
 if TYPE_CHECKING:
     import os
@@ -53,12 +54,9 @@ _SECOND = {name: kind for name, kind in _ARRAYS.items() if name != "brightness"}
 # Files of the first version hold logits in single precision, which need no repairs.
 _FIRST = {**{name: kind for name, kind in _SECOND.items() if name != "repairs"}, "values": (np.float32, 1)}
 _LAYOUTS = {1: _FIRST, 2: _SECOND, _VERSION: _ARRAYS}
-_COLUMNS = {"points": 2, "boxes": 4, "crop_boxes": 4, "origins": 2, "sizes": 2, "repairs": 3}
 _WINDOWS = ("origins", "sizes", "offsets", "values", "repairs")
-_PER_CANDIDATE = (
-    "predicted_iou", "stability_score", "points", "boxes", "area", "crop_index", "origins", "sizes",
-    "brightness",
-)  # fmt: skip
+# What a file may be unpacked to: so many times its size, and these bytes, which nobody minds.
+_MOST_TIMES, _FREE = 100, 2**26
 
 
 def save_candidates(candidates: Candidates, path: str | os.PathLike[str]) -> Path:
@@ -114,13 +112,16 @@ def load_candidates(path: str | os.PathLike[str]) -> Candidates:
         raise CandidatesError(
             f"{path.name} is damaged (its checksum does not fit): save the candidates again"
         )
-    _check_arrays(path, arrays, _LAYOUTS[header["version"]])
+    _refuse(path, wrong_arrays(arrays, _LAYOUTS[header["version"]]))
     try:
-        return _candidates(header, arrays)
-    except (KeyError, TypeError, ValueError, SettingsError) as error:
+        found = _candidates(header, arrays)
+        wrong = misfits(found)
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise CandidatesError(
             f"{path.name} has a header that cannot be used ({error}): save again"
         ) from error
+    _refuse(path, wrong)
+    return found
 
 
 def _arrays(candidates: Candidates) -> dict[str, NDArray[Any]]:
@@ -183,11 +184,21 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
                 raise CandidatesError(f"{foreign}, or copy it again: it may be incomplete")
             file.seek(0)
             with np.load(file, allow_pickle=False) as data:
+                _check_size(data.zip, path)
                 return _entries(data, path.name, foreign)
-    except (OSError, EOFError, KeyError, ValueError, zlib.error, zipfile.BadZipFile) as error:
-        if isinstance(error, CandidatesError):
-            raise
+    except CandidatesError:
+        raise
+    except MemoryError as error:
+        raise CandidatesError(f"{path.name} does not fit into memory: close other programs") from error
+    except Exception as error:  # zipfile and NumPy raise whatever they meet in a damaged file
         raise CandidatesError(f"{foreign}, or copy it again: it may be incomplete") from error
+
+
+def _check_size(archive: zipfile.ZipFile, path: Path) -> None:
+    """Refuse what would fill the memory: logits are not made smaller than to a few hundredths."""
+    size = sum(entry.file_size for entry in archive.infolist())
+    if size > _MOST_TIMES * path.stat().st_size + _FREE:
+        raise CandidatesError(f"{path.name} would be unpacked to {size:,} bytes: replace it, it is damaged")
 
 
 def _entries(data: Any, name: str, foreign: str) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
@@ -205,54 +216,28 @@ def _entries(data: Any, name: str, foreign: str) -> tuple[dict[str, Any], dict[s
     return header, {array: data[array] for array in layout}
 
 
-def _check_arrays(path: Path, arrays: dict[str, NDArray[Any]], layout: dict[str, tuple[type, int]]) -> None:
-    """Refuse arrays that do not fit one another: a checksum protects from damage, not from other writers."""
-    n = len(arrays["predicted_iou"])
-    wrong = [
-        name
-        for name, (kind, dimensions) in layout.items()
-        if arrays[name].dtype != kind
-        or arrays[name].ndim != dimensions
-        or (dimensions == 2 and arrays[name].shape[1] != _COLUMNS[name])
-        or (name in _PER_CANDIDATE and len(arrays[name]) != n)
-    ]
-    if not wrong:
-        steps = np.diff(arrays["offsets"])
-        fits = len(steps) == n and np.array_equal(steps, arrays["sizes"].astype(np.int64).prod(1))
-        if not fits or arrays["offsets"][0] != 0 or arrays["offsets"][-1] != len(arrays["values"]):
-            wrong = ["offsets"]
-        elif n and not 0 <= arrays["crop_index"].min() <= arrays["crop_index"].max() < len(
-            arrays["crop_boxes"]
-        ):
-            wrong = ["crop_index"]
-        elif "repairs" in arrays and not _sorted_within(arrays["repairs"][:, 0], n):
-            wrong = ["repairs"]
+def _refuse(path: Path, wrong: list[str]) -> None:
     if wrong:
         raise CandidatesError(f"{path.name} holds arrays that do not fit: {', '.join(wrong)}: save again")
 
 
-def _sorted_within(owners: NDArray[np.int32], n: int) -> bool:
-    """Tell whether each repair belongs to one of n candidates, in their order."""
-    return not len(owners) or bool(owners[0] >= 0 and owners[-1] < n and (np.diff(owners) >= 0).all())
-
-
 def _candidates(header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Candidates:
-    rows, columns = header["shape"]
-    grid_rows, grid_columns = header["grid"]
+    rows, columns = COUNT.check_all(header["shape"], "shape", 2)
+    grid_rows, grid_columns = COUNT.check_all(header["grid"], "grid", 2)
     own = {name: array for name, array in arrays.items() if name not in _WINDOWS}
     return Candidates(
-        shape=(int(rows), int(columns)),
+        shape=(rows, columns),
         **own,
         windows=LogitWindows(
-            grid=(int(grid_rows), int(grid_columns)),
+            grid=(grid_rows, grid_columns),
             **{name: array for name, array in arrays.items() if name in _WINDOWS},
-            lowest=float(header["lowest"]),
+            lowest=INTENSITY.check(header["lowest"], "lowest"),
         ),
         settings=AmgSettings.from_json(header["settings"]),
-        floor=Floor(*(float(value) for value in header["floor"])),
+        floor=Floor(*header["floor"]),
         model=dict(header["model"]),
         complete=bool(header["complete"]),
-        removed={str(name): int(n) for name, n in header["removed"].items()},
-        prompts=(int(header["prompts"][0]), int(header["prompts"][1])),
-        object_diameter=float(header.get("object_diameter", 0.0)),
+        removed={str(name): COUNT.check(n, "removed") for name, n in header["removed"].items()},
+        prompts=COUNT.check_all(header["prompts"], "prompts", 2),
+        object_diameter=EXTENT.check(header.get("object_diameter", 0.0), "object_diameter"),
     )

@@ -13,6 +13,7 @@ import typer
 from napari_sam2_automask.cli.console import complain
 from napari_sam2_automask.cli.settings_options import choose_settings, settings_options
 from napari_sam2_automask.errors import SettingsError
+from napari_sam2_automask.settings.numbers import INDEX, LENGTH, THREADS, WORKERS
 from napari_sam2_automask.settings.physical import AnySettings
 from napari_sam2_automask.settings.presets import PRESETS
 from napari_sam2_automask.settings.units import UNITS, Quantity, short_unit
@@ -106,7 +107,8 @@ class PixelOptions:
             If both are given, or the size is no length above 0.
         """
         if self.pixel_size is None:
-            return self.level or 0
+            level: int = INDEX.check(self.level or 0, "--level")
+            return level
         if self.level is not None:
             raise SettingsError("--level and --pixel-size both choose a level: give one of them")
         wanted = Quantity.read(self.pixel_size, 1, "--pixel-size")
@@ -125,16 +127,18 @@ class PixelOptions:
         """
         if self.spacing is None:
             return None
-        if min(self.spacing) <= 0:
-            raise SettingsError(f"--spacing is {self.spacing}: give three positive numbers")
-        return (*self.spacing, short_unit(self.unit))
+        z, y, x = LENGTH.check_all(self.spacing, "--spacing", 3)
+        return z, y, x, short_unit(self.unit)
 
 
 @dataclass(frozen=True)
 class WorkOptions:
     """Who does the work: this process, several, or the workers of a Dask cluster."""
 
-    workers: Annotated[int, typer.Option(help="Processes on this machine.", rich_help_panel=WORK)] = 1
+    workers: Annotated[
+        int,
+        typer.Option(help=f"Processes on this machine, at most {WORKERS.maximum:,}.", rich_help_panel=WORK),
+    ] = 1
     scheduler: Annotated[
         str,
         typer.Option(
@@ -188,8 +192,8 @@ class WorkOptions:
             If a number is out of its range, GPUs are asked for where there is no scheduler to give them, or
             the scheduler's address and the TLS files do not fit each other.
         """
-        if self.workers < 1 or self.threads < 0:
-            raise SettingsError("--workers is 1 or more, --threads 0 or more: give such a number")
+        WORKERS.check(self.workers, "--workers")
+        THREADS.check(self.threads, "--threads")
         if self.gpus and not self.scheduler:
             raise SettingsError(
                 "--gpus shares out the GPUs of a cluster: give the address of its --scheduler"

@@ -18,6 +18,7 @@ from napari_sam2_automask.cli.option_groups import (
 )
 from napari_sam2_automask.errors import SettingsError
 from napari_sam2_automask.settings.along import Along
+from napari_sam2_automask.settings.numbers import whole_number
 
 if TYPE_CHECKING:
     from napari_sam2_automask.batch.planning import Wanted
@@ -179,7 +180,8 @@ class StackOptions:
             raise SettingsError("--propagate needs to know what the planes are: give --link z or --link time")
         from napari_sam2_automask.stack.carrying import Propagation
 
-        return Propagation(int(self.start) if self.start.isdecimal() else self.start, self.new_every)
+        number = whole_number(self.start)
+        return Propagation(self.start if number is None else number, self.new_every)
 
 
 @with_groups

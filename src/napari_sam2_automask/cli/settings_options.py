@@ -15,6 +15,7 @@ from napari_sam2_automask.errors import SettingsError
 from napari_sam2_automask.record.settings_in import settings_from
 from napari_sam2_automask.settings.amg import AmgSettings, FieldInfo
 from napari_sam2_automask.settings.fields import GROUPS
+from napari_sam2_automask.settings.numbers import shown
 from napari_sam2_automask.settings.physical import AUTO, Unmeasured, read_values
 from napari_sam2_automask.settings.presets import PRESETS, Preset
 from napari_sam2_automask.settings.units import Quantity
@@ -74,7 +75,7 @@ def choose_settings(
     if file is not None:
         if preset is not None:
             raise SettingsError("--preset and --settings exclude each other: give one of them")
-        return _changed(settings_from(read_json(file, _KIND, SettingsError)), changes)
+        return _changed(settings_from(read_json(file, _KIND, SettingsError), str(file)), changes)
     name = preset or "balanced"
     if name not in PRESETS:
         raise SettingsError(f"no preset named {name!r}: choose from {', '.join(PRESETS)}")
@@ -123,8 +124,18 @@ def _plain(name: str, value: Any) -> Any:
     if name != "point_grids":
         return value
     if not value.lstrip().startswith(("[", "(")):
-        return read_json(Path(value), _KIND, SettingsError)
+        return _grids_in(Path(value))
     try:
         return ast.literal_eval(value)  # lists as JSON and as Python write them
-    except (ValueError, SyntaxError) as error:
-        raise SettingsError(f"point_grids cannot be read ({error}): give nested lists of (x, y)") from error
+    except (ValueError, SyntaxError, RecursionError, MemoryError) as error:
+        raise SettingsError(f"point_grids is {shown(value)}: give nested lists of (x, y)") from error
+
+
+def _grids_in(path: Path) -> Any:
+    """Return the point grids that a JSON file holds."""
+    info = next(one for one in AmgSettings.fields() if one.name == "point_grids")
+    grids = read_json(path, _KIND, SettingsError)
+    try:
+        return info.check(grids or ())
+    except SettingsError as error:
+        raise SettingsError(f"{path}: {error}") from error

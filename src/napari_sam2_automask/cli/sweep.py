@@ -45,6 +45,7 @@ def sweep_command(
         raise SettingsError("point_grids cannot be given as a list of values: sweep points_per_side instead")
     from napari_sam2_automask.disk.atomic import make_folder, write_all
     from napari_sam2_automask.disk.output_errors import check_targets
+    from napari_sam2_automask.evaluation.label_image import label_image
     from napari_sam2_automask.evaluation.sweep_table import step_rows
     from napari_sam2_automask.evaluation.sweeping import contact_sheet, settings_of_sweep, sweep
     from napari_sam2_automask.files.labels_tiff import write_labels
@@ -60,7 +61,7 @@ def sweep_command(
     pixel = Pixel.known(loaded.pixel_size, loaded.unit)
     plain = measured(chosen, pixel)
     wanted = [value_in_pixels(name, value, pixel) for value in wanted]
-    answer = None if truth is None else read_image(truth).array
+    answer = None if truth is None else label_image(read_image(truth).array, str(truth))
     if answer is not None and answer.shape != loaded.array.shape[:2]:
         shape = loaded.array.shape[:2]
         raise SettingsError(f"{truth} has shape {answer.shape}, the image {shape}: give labels of that image")

@@ -14,6 +14,9 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 from scipy.sparse import csr_array
 
+from napari_sam2_automask.errors import ImageError
+from napari_sam2_automask.evaluation.label_image import label_image, ranked
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -31,6 +34,8 @@ __all__ = [
     "unlabelled",
 ]
 
+# Labels times objects, each of 8 bytes.
+_MOST_PAIRS = 1 << 27
 _THRESHOLDS = tuple(round(0.5 + 0.05 * k, 2) for k in range(10))
 
 
@@ -80,11 +85,15 @@ class _Overlaps:
 
 
 def _overlaps(labels: NDArray[np.integer], truth: NDArray[np.integer]) -> _Overlaps:
-    labels, truth = np.asarray(labels), np.asarray(truth)
+    labels, truth = label_image(labels), label_image(truth, "the ground truth")
     if labels.shape != truth.shape:
-        raise ValueError(f"labels have shape {labels.shape}, ground truth {truth.shape}; they must be equal")
-    ids_a, a = np.unique(labels.ravel(), return_inverse=True)
-    ids_b, b = np.unique(truth.ravel(), return_inverse=True)
+        raise ImageError(f"labels have shape {labels.shape}, ground truth {truth.shape}; they must be equal")
+    (ids_a, a), (ids_b, b) = ranked(labels), ranked(truth)
+    if ids_a.size * ids_b.size > _MOST_PAIRS:
+        raise ImageError(
+            f"{ids_a.size:,} labels and {ids_b.size:,} in the ground truth are too many to be compared: give "
+            "a label image, or a part of it"
+        )
     ones = np.ones(a.size, dtype=np.int64)
     table = (
         csr_array((ones, (a.ravel(), b.ravel())), shape=(ids_a.size, ids_b.size)).toarray().astype(np.float64)
@@ -183,12 +192,13 @@ def doubly_masked(masks: Iterable[NDArray[np.bool_]], truth: NDArray[np.integer]
     int
         Objects with at least two masks by the rule of :func:`double_masks`.
     """
-    areas = np.bincount(truth.ravel())
+    ids, places = ranked(label_image(truth, "the ground truth"))
+    areas = np.bincount(places.ravel())
     counts = np.zeros(len(areas), np.int64)
     for mask in masks:
-        inter = np.bincount(truth[mask], minlength=len(areas))
-        counts += (areas > 0) & _is_part(inter, np.asarray(mask.sum()), areas)
-    return int((counts[1:] >= 2).sum())
+        inter = np.bincount(places[mask], minlength=len(areas))
+        counts += _is_part(inter, np.asarray(mask.sum()), areas)
+    return int((counts[ids > 0] >= 2).sum())
 
 
 def _is_part(
@@ -236,15 +246,14 @@ def best_ious(masks: Iterable[NDArray[np.bool_]], truth: NDArray[np.integer]) ->
     ndarray of float, shape (objects,)
         In ascending order of the object ids; zeros where nothing overlaps.
     """
-    truth = np.asarray(truth)
-    ids, inverse = np.unique(truth.ravel(), return_inverse=True)
-    inverse = inverse.reshape(truth.shape)
+    truth = label_image(truth, "the ground truth")
+    ids, inverse = ranked(truth)
     areas = np.bincount(inverse.ravel(), minlength=ids.size).astype(np.float64)
     best = np.zeros(ids.size)
     for mask in masks:
         mask = np.asarray(mask, dtype=bool)
         if mask.shape != truth.shape:
-            raise ValueError(f"a mask has shape {mask.shape}, ground truth {truth.shape}; they must be equal")
+            raise ImageError(f"a mask has shape {mask.shape}, ground truth {truth.shape}; they must be equal")
         inter = np.bincount(inverse[mask], minlength=ids.size).astype(np.float64)
         union = areas + inter.sum() - inter
         np.maximum(best, inter / np.maximum(union, 1.0), out=best)

@@ -77,8 +77,8 @@ def recall_by_size(
     """Return the share of objects that a label matches, of all and of the quarters from small to large."""
     table = iou_matrix(labels, truth)
     found = table.max(0) >= _MATCH if table.shape[0] else np.zeros(table.shape[1], bool)
-    area = np.bincount(truth[truth > 0].ravel())
-    order = np.argsort(area[area > 0], kind="stable")
+    _, area = np.unique(truth[truth > 0], return_counts=True)
+    order = np.argsort(area, kind="stable")
     parts = [found[part] for part in np.array_split(order, 4)]
     one, two, three, four = (float(part.mean()) if len(part) else float("nan") for part in parts)
     return (float(found.mean()) if len(found) else float("nan")), (one, two, three, four)

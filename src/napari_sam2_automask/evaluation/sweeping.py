@@ -185,7 +185,7 @@ def _read(kind: type, value: Any) -> Any:
         return {"true": True, "false": False}.get(value.lower(), value)
     try:
         return kind(value)
-    except ValueError:
+    except (ValueError, OverflowError):
         return value
 
 

@@ -18,7 +18,9 @@ import numpy as np
 from pycocotools import mask
 
 from napari_sam2_automask.errors import CandidatesError
+from napari_sam2_automask.evaluation.label_image import label_image
 from napari_sam2_automask.evaluation.tuning_search import Examples, Search, Trial
+from napari_sam2_automask.settings.numbers import SECONDS, Bound
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -117,10 +119,17 @@ def tune(
     ------
     CandidatesError
         If there are no candidates, no labelled object, or the labels have another shape.
+    ImageError
+        If the labels are no whole numbers.
+    SettingsError
+        If a number lies outside of its range.
     """
     if not len(candidates):
         raise CandidatesError("there are no candidates to search: propose again with a lower floor")
-    labels = np.asarray(labels)
+    labels = label_image(labels, "what is labelled")
+    SECONDS.check(seconds, "seconds")
+    row = Bound(int, 1, len(candidates), "")
+    bad = [row.check(one, "bad") for one in bad]
     if labels.shape != tuple(candidates.shape):
         raise CandidatesError(
             f"the labels have the shape {labels.shape}, the candidates were found in an image of "

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_sam2_automask.errors import CandidatesError
+from napari_sam2_automask.evaluation.label_image import ranked
 from napari_sam2_automask.geometry.placed import tight
 from napari_sam2_automask.selection.box_nms import BoxTable
 from napari_sam2_automask.selection.choosing import choose
 from napari_sam2_automask.selection.likeness import typical_of
 from napari_sam2_automask.settings.amg import ALL_LEVELS
+from napari_sam2_automask.settings.numbers import COUNT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -109,10 +111,13 @@ class Examples:
         CandidatesError
             If there is no object, or one of `ids` is not there.
         """
-        wanted = np.unique(labels[labels > 0]) if ids is None else np.unique(np.asarray(ids))
-        number = np.zeros(int(max(labels.max(initial=0), wanted.max(initial=0))) + 1, np.int64)
-        number[wanted] = np.arange(1, len(wanted) + 1)
-        numbered = np.where(labels > 0, number[np.maximum(labels, 0)], 0)
+        found, places = ranked(labels)
+        wanted = found[found > 0]
+        if ids is not None:
+            wanted = np.unique(np.array([COUNT.check(one, "ids") for one in ids], np.int64))
+        there = np.isin(found, wanted) & (found > 0)
+        number = np.where(there, np.searchsorted(wanted, found) + 1, 0)
+        numbered = number[places]
         area = np.bincount(numbered.ravel(), minlength=len(wanted) + 1)[1:]
         if not area.any():
             raise CandidatesError("no object is labelled: paint or pick a few objects first")

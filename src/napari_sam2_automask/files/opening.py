@@ -14,6 +14,7 @@ from napari_sam2_automask.files.stored_image import StoredImage, reading
 from napari_sam2_automask.files.tiff import images_in_tiff
 from napari_sam2_automask.files.vendor import vendor_images
 from napari_sam2_automask.files.zarr_image import zarr_image
+from napari_sam2_automask.settings.numbers import WHOLE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -86,7 +87,7 @@ def series_of(images: Sequence[StoredImage], number: int | None) -> StoredImage:
             choice = f"choose with --series N, from 0 to {count - 1}, or all"
             raise ImageError(f"{path} holds {count} series{others}: {choice}")
         number = 0
-    if not 0 <= number < count:
+    if not 0 <= WHOLE.check(number, "series") < count:
         raise ImageError(f"{path} has {count} series{others}; there is no series {number}")
     return images[number]
 

@@ -9,6 +9,7 @@ from napari_sam2_automask.files.kinds import kind_of
 from napari_sam2_automask.files.tiff_scale import scale_in_tiff
 from napari_sam2_automask.files.vendor import vendor_images
 from napari_sam2_automask.files.zarr_scale import scale_in_zarr
+from napari_sam2_automask.settings.numbers import LENGTH
 from napari_sam2_automask.settings.units import convert, known_unit
 
 if TYPE_CHECKING:
@@ -151,7 +152,7 @@ def _number(value: Any) -> float | None:
         number = float(value)
     except (TypeError, ValueError, OverflowError):
         return None
-    return number if number == 0 or 1e-60 < abs(number) < 1e60 else None
+    return number if number == 0 or LENGTH.minimum <= abs(number) <= LENGTH.maximum else None
 
 
 def _length(unit: Any) -> tuple[str, float] | None:

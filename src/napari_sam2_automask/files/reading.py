@@ -10,6 +10,7 @@ import numpy as np
 from napari_sam2_automask.files.opening import images_in
 from napari_sam2_automask.files.stack_file import Stack, check_plane
 from napari_sam2_automask.image.pick import Pick
+from napari_sam2_automask.settings.numbers import WHOLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -64,7 +65,7 @@ def every_plane(path: Path, level: int = 0) -> Iterator[LoadedImage]:
 def _plane(path: Path, images: Sequence[StoredImage], plane: int | None, level: int = 0) -> LoadedImage:
     """Read one plane, counted over all images."""
     ends = np.cumsum([image.count(level) for image in images]).tolist()
-    number, first = plane or 0, images[0]
+    number, first = 0 if plane is None else WHOLE.check(plane, "plane"), images[0]
     check_plane(plane, ends[-1], f"{path} ({first.likely_axes} {'x'.join(map(str, first.shapes[level]))})")
     series = int(np.searchsorted(ends, number, side="right"))
     number -= ends[series - 1] if series else 0

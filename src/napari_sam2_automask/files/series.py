@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from napari_sam2_automask.disk.json_file import read_json
 from napari_sam2_automask.errors import AutomaskError, ImageError
+from napari_sam2_automask.files.stored_image import reading
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -62,13 +64,9 @@ def images_in_zarr(path: Path) -> list[Path]:
 
     from napari_sam2_automask.files.zarr_store import open_zarr
 
-    try:
+    with reading(path):
         node = open_zarr(path)
         found = [path] if isinstance(node, zarr.Array) else _images_of(path)
-    except AutomaskError:
-        raise
-    except Exception as error:  # zarr raises whatever it meets in a damaged store
-        raise ImageError(f"{path} cannot be read: {error}") from error
     if not found:
         raise ImageError(f"{path} is a Zarr group without an OME-Zarr image: give the path of an array in it")
     return found
@@ -77,7 +75,7 @@ def images_in_zarr(path: Path) -> list[Path]:
 def _images_of(path: Path) -> list[Path]:
     attributes = _ome(path)
     if "plate" in attributes:
-        wells = [path / str(well["path"]) for well in attributes["plate"]["wells"]]
+        wells = [_inside(path, well["path"]) for well in attributes["plate"]["wells"]]
         return [image for well in wells for image in _fields(well)]
     if "well" in attributes:
         return _fields(path)
@@ -87,10 +85,27 @@ def _images_of(path: Path) -> list[Path]:
     return [path / str(n) for n in numbers if _may_be_image(path / str(n))]
 
 
+def _inside(path: Path, name: Any) -> Path:
+    """Return what lies in a Zarr under a name that it tells, whether it is there or not.
+
+    Raises
+    ------
+    ImageError
+        If the name leads out of it.
+    """
+    # Lone surrogates are no name of a file on any system.
+    text = str(name).encode(errors="backslashreplace").decode().replace("\0", "\\0")
+    if PurePosixPath(text).is_absolute() or ".." in PurePosixPath(text).parts:
+        raise ImageError(
+            f"{path} cannot be read, it tells of an image outside of it ({text[:60]}): replace it"
+        )
+    return path / text
+
+
 def _fields(well: Path) -> list[Path]:
     """Return the images of a well; the well itself if it does not tell of any."""
     try:
-        return [well / str(field["path"]) for field in _ome(well)["well"]["images"]] or [well]
+        return [_inside(well, field["path"]) for field in _ome(well)["well"]["images"]] or [well]
     except (AutomaskError, LookupError, TypeError):
         return [well]
 

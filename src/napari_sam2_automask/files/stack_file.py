@@ -17,6 +17,7 @@ from napari_sam2_automask.image.axes import check_axes, cut
 from napari_sam2_automask.image.pick import POSITIONS, Pick
 from napari_sam2_automask.image.picture import LoadedImage
 from napari_sam2_automask.image.projection import project_planes
+from napari_sam2_automask.settings.numbers import WHOLE
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,6 +31,8 @@ __all__ = ["Stack", "check_plane", "open_stack", "stack_of"]
 
 #: In bytes.
 _LARGEST_PLANE = 2**32
+# Of a plane that is read at once: each takes its time, though it is stored nowhere.
+_MOST_CHUNKS = 2**20
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -208,6 +211,15 @@ class Stack:
                 f"a plane of {self._told()} is too large to be segmented at once: use sam2-automask large, "
                 "or a coarser level"
             )
+        chunks = dict(zip(self.axes, getattr(self.array, "chunks", None) or (), strict=False))
+        if (
+            math.prod(-(-self._length(axis) // chunks[axis]) for axis in "YXS" if axis in chunks)
+            > _MOST_CHUNKS
+        ):
+            raise ImageError(
+                f"a plane of {self._told()} is stored in more than {_MOST_CHUNKS:,} chunks: save it in "
+                "larger ones"
+            )
 
     def _channel(self, number: int) -> int:
         if not 0 <= number < self._length("C"):
@@ -291,6 +303,6 @@ def check_plane(plane: int | None, count: int, told: str) -> None:
             f"{told} holds {count} planes: choose one with --plane N, from 0 to {count - 1}, or several with "
             "--planes A:B or all, or --project"
         )
-    if plane is not None and not 0 <= plane < count:
+    if plane is not None and not 0 <= WHOLE.check(plane, "plane") < count:
         choice = f"from 0 to {count - 1}" if count > 1 else "0"
         raise ImageError(f"there is no plane {plane} in {told}: choose {choice}")

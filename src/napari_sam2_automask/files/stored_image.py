@@ -12,6 +12,7 @@ import numpy as np
 from napari_sam2_automask.errors import AutomaskError, ImageError, SettingsError
 from napari_sam2_automask.files.gaps import WithGaps
 from napari_sam2_automask.image.axes import guess_axes, plane_shape
+from napari_sam2_automask.settings.numbers import WHOLE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -22,6 +23,8 @@ __all__ = ["LARGEST_PIECE", "StoredImage", "check_level", "check_pixels", "namin
 #: How many bytes may have to be decoded at once to see one pixel: of a chunk, a strip, a tile.
 LARGEST_PIECE = 2**31
 _MOST_PIXELS = 2**48
+# Characters of what is told of an error.
+_LONGEST = 300
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -135,7 +138,13 @@ def reading(path: Path, pixels: bool = False, by: str = "") -> Iterator[None]:
     except Exception as error:  # the decoders raise whatever they meet in a damaged file
         told = getattr(error, "strerror", None) or str(error) or type(error).__name__
         why = "check the file" if isinstance(error, OSError) else "it is damaged or in an unknown format"
-        raise ImageError(f"{failed} ({told.splitlines()[0]}): {why}") from error
+        raise ImageError(f"{failed} ({_short(told)}): {why}") from error
+
+
+def _short(text: str) -> str:
+    """Return the first line of a text, cut where it is long: some decoders tell what they met in full."""
+    line = next(iter(text.splitlines()), "")
+    return line if len(line) <= _LONGEST else line[:_LONGEST] + "..."
 
 
 def check_pixels(path: Path, shape: Sequence[int], dtype: Any) -> None:
@@ -171,7 +180,7 @@ def naming(path: Path) -> Iterator[None]:
 
 def check_level(path: Path, level: int, count: int) -> None:
     """Raise `ImageError` if a file with `count` levels has no such level."""
-    if not 0 <= level < count:
+    if not 0 <= WHOLE.check(level, "level") < count:
         raise ImageError(
             f"{path} has {count} level{'' if count == 1 else 's'}; there is no level {level}: choose from 0 "
             f"to {count - 1}"

@@ -6,7 +6,7 @@ import math
 import weakref
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -53,7 +53,7 @@ def _image(path: Path, number: int, found: TiffSeries) -> StoredImage:
         path,
         [level.shape for level in levels],
         levels[0].dtype,
-        partial(_open, path, number, _mapping(series), [*map(_piece, series.levels)], levels),
+        partial(_open, path, number, _mapping(series), [*map(_pieces, series.levels)], levels),
         levels[0].axes,
         found.name,
         singles="".join(axis for axis in single_axes(series) if axis not in levels[0].axes),
@@ -95,20 +95,28 @@ def _mapping(series: Any) -> dict[str, Any] | None:
     return {"dtype": tiff.byteorder + series.dtype.char, "offset": start, "shape": series.shape}
 
 
-def _piece(series: Any) -> int:
-    """Return how many bytes a strip or a tile has."""
+class _Pieces(NamedTuple):
+    """Strips or tiles: the bytes of one, how many a page is said to have, and of how many it says where."""
+
+    size: int
+    told: int
+    placed: int
+
+
+def _pieces(series: Any) -> _Pieces:
     page: Any = series.keyframe
     rows, *others = (
         page.chunks if page.is_tiled else (min(page.rowsperstrip, page.imagelength), *page.chunks[1:])
     )
-    return int(math.prod((rows, *others)) * np.dtype(series.dtype).itemsize)
+    size = math.prod((rows, *others)) * np.dtype(series.dtype).itemsize
+    return _Pieces(int(size), math.prod(page.chunked), len(page.dataoffsets))
 
 
 def _open(
     path: Path,
     number: int,
     mapping: dict[str, Any] | None,
-    pieces: list[int],
+    pieces: list[_Pieces],
     samples: list[Samples],
     level: int,
 ) -> Any:
@@ -122,11 +130,17 @@ def _open(
     return Converted(array, found.axis, found.convert, found.shape, found.dtype)
 
 
-def _stored(path: Path, number: int, mapping: dict[str, Any] | None, piece: int, level: int) -> Any:
+def _stored(path: Path, number: int, mapping: dict[str, Any] | None, pieces: _Pieces, level: int) -> Any:
     """Open pixels as they are: mapped into memory if they can be, else as a Zarr that decodes parts."""
     if level == 0 and mapping is not None:
         return np.memmap(path, mode="r", **mapping)
-    if piece > LARGEST_PIECE:
+    if pieces.told > pieces.placed:
+        # Each would be filled with 0, however many there are.
+        raise ImageError(
+            f"{path} is said to have {pieces.told:,} strips or tiles, but tells where {pieces.placed:,} "
+            "are: replace it, it is damaged"
+        )
+    if pieces.size > LARGEST_PIECE:
         raise ImageError(
             f"{path} is stored in strips or tiles that do not fit into memory: save it in smaller ones"
         )

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import math
+import re
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from napari_sam2_automask.errors import ImageError
 from napari_sam2_automask.files.axis_names import axis_letters
@@ -48,6 +48,15 @@ def missing_chunks(array: Any) -> int:
     They read as its fill value.
     """
     folder = Path(array.store.root) / array.path
-    stored = {file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file()}
     grid = [-(-n // step) for n, step in zip(array.shape, array.shards or array.chunks, strict=True)]
-    return sum(array.metadata.encode_chunk_key(place) not in stored for place in np.ndindex(*grid))
+    # The files are gone through, of which there are so many, not the grid, of which anything can be said.
+    stored = {file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file()}
+    return int(math.prod(grid)) - sum(_is_chunk(key, array.metadata, grid) for key in stored)
+
+
+def _is_chunk(key: str, metadata: Any, grid: list[int]) -> bool:
+    """Tell whether a file is called like a chunk of a grid."""
+    place = tuple(int(digits) for digits in re.findall(r"\d{1,18}", key))
+    if len(place) != len(grid) or any(n >= most for n, most in zip(place, grid, strict=True)):
+        return False
+    return bool(metadata.encode_chunk_key(place) == key)

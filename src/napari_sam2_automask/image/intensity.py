@@ -74,5 +74,8 @@ def _mean(samples: NDArray[Any]) -> float:
     if samples.dtype.kind == "f":
         samples = samples[np.isfinite(samples)]
     # What `mean` does; its checks take longer than most objects.
-    total = np.add.reduce(samples, axis=None, dtype=np.float64)
+    with np.errstate(over="ignore"):
+        total = np.add.reduce(samples, axis=None, dtype=np.float64)
+    if not np.isfinite(total):  # each is a float, but not their sum
+        return float(np.add.reduce(samples / samples.size, axis=None, dtype=np.float64))
     return float(total / samples.size) if samples.size else float("nan")

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, TypeAlias
 
 from napari_sam2_automask.errors import SettingsError
+from napari_sam2_automask.settings.numbers import INDEX, shown, whole_number
 
 __all__ = ["POSITIONS", "Channel", "Pick", "parse_channel", "parse_planes"]
 
@@ -38,6 +39,11 @@ class Pick:
         Which image of a TIFF with several.
     level : int
         Which level of a pyramid; 0 is full resolution.
+
+    Raises
+    ------
+    SettingsError
+        If a value is none of these.
     """
 
     plane: int | None = None
@@ -47,6 +53,21 @@ class Pick:
     series: int | None = None
     level: int = 0
     over: str = ""
+
+    def __post_init__(self) -> None:
+        for name in ("plane", "series", "level", "channel"):
+            value = getattr(self, name)
+            if value is not None and not (name == "channel" and isinstance(value, str)):
+                object.__setattr__(self, name, INDEX.check(value, name))
+        for name, known in (("project", ("max", "mean")), ("channel", ("mix", "pool"))):
+            value = getattr(self, name)
+            counted = name == "channel" and isinstance(value, int)
+            if not (value is None or counted or (isinstance(value, str) and value in known)):
+                raise SettingsError(f"{name} is {shown(value)}: use {' or '.join(map(repr, known))}")
+        if not isinstance(self.axes, str):
+            raise SettingsError(f"axes are {shown(self.axes)}: give one letter for each")
+        if not isinstance(self.over, str) or len(self.over) > 1:
+            raise SettingsError(f"over is {shown(self.over)}: give the letter of an axis")
 
     @property
     def suffix(self) -> str:
@@ -83,24 +104,14 @@ class Pick:
         SettingsError
             If it holds something else.
         """
-        wrong = SettingsError(
-            f"what the record says of the file's planes is damaged ({data!r}): use one that was not edited"
-        )
+        told = "what the record says of the file's planes is damaged"
         if not isinstance(data, Mapping):
-            raise wrong
-        numbers = {name: data.get(name) for name in ("plane", "series", "level")}
-        project, channel, axes = data.get("project"), data.get("channel"), data.get("axes", "")
-        over = data.get("over", "")
-        whole = all(value is None or _is_place(value) for value in numbers.values())
-        known = project in (None, "max", "mean") and (channel in (None, "mix", "pool") or _is_place(channel))
-        if not (whole and known and isinstance(axes, str) and isinstance(over, str) and len(over) < 2):
-            raise wrong
-        level = numbers.pop("level") or 0
-        return cls(project=project, channel=channel, axes=axes, level=level, over=over, **numbers)
-
-
-def _is_place(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 2**53
+            raise SettingsError(f"{told} ({shown(data)}): use one that was not edited")
+        known = {one.name: data[one.name] for one in fields(cls) if data.get(one.name) is not None}
+        try:
+            return cls(**known)
+        except SettingsError as error:
+            raise SettingsError(f"{told} ({error}): use one that was not edited") from error
 
 
 def parse_channel(text: str | None) -> Channel | None:
@@ -113,9 +124,10 @@ def parse_channel(text: str | None) -> Channel | None:
     """
     if text is None or text == "mix" or text == "pool":
         return text  # type: ignore[return-value]
-    if not text.isdecimal():
-        raise SettingsError(f"--channel is {text!r}: give a number from 0, mix or pool")
-    return int(text)
+    number = whole_number(text)
+    if number is None:
+        raise SettingsError(f"--channel is {shown(text)}: give a number from 0, mix or pool")
+    return number
 
 
 def parse_planes(text: str, count: int) -> list[int]:
@@ -129,9 +141,10 @@ def parse_planes(text: str, count: int) -> list[int]:
     if text == "all":
         return list(range(count))
     first, colon, last = text.partition(":")
-    if not colon or not all(part == "" or part.isdecimal() for part in (first, last)):
-        raise SettingsError(f"--planes is {text!r}: give all, or A:B from A up to, not including, B")
-    found = list(range(count))[int(first or 0) : int(last) if last else None]
-    if not found or (last and int(last) > count):
+    start, stop = whole_number(first or "0"), whole_number(last or str(count))
+    if not colon or start is None or stop is None:
+        raise SettingsError(f"--planes is {shown(text)}: give all, or A:B from A up to, not including, B")
+    found = list(range(start, min(stop, count)))
+    if not found or stop > count:
         raise SettingsError(f"--planes {text} is not within the {count} planes there are (0:{count})")
     return found

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_sam2_automask.errors import ImageError
+from napari_sam2_automask.errors import ImageError, SettingsError
 from napari_sam2_automask.image.intensity import unmasked
+from napari_sam2_automask.settings.numbers import INTENSITY, PERCENTILE, Bound, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -21,6 +23,8 @@ __all__ = ["contrast_of_planes", "contrast_range", "image_hash", "is_rgb", "to_m
 _BLOCK_VALUES = 1 << 22
 # Percentiles are taken from at most about this many values, evenly spread over the image.
 _SAMPLE_VALUES = 1 << 22
+# Bytes of the widest numbers that are computed with.
+_DOUBLE = 8
 # Planes from which the contrast of a whole stack is taken.
 _SAMPLED_PLANES = 16
 
@@ -134,8 +138,8 @@ def contrast_range(
         If no value is finite, or limits or percentiles are not an increasing pair of finite numbers.
     """
     if contrast_limits is not None:
-        return _increasing_pair(contrast_limits, "contrast_limits", -np.inf, np.inf)
-    low, high = _increasing_pair(percentiles, "percentiles", 0.0, 100.0)
+        return _increasing_pair(contrast_limits, "contrast_limits", INTENSITY)
+    low, high = _increasing_pair(percentiles, "percentiles", PERCENTILE)
     array = _as_numeric(array)
     sample = _spread_sample(array).astype(np.float64)
     sample = sample[np.isfinite(sample)]
@@ -144,8 +148,8 @@ def contrast_range(
         sample = array[np.isfinite(array)].astype(np.float64)
     if sample.size == 0:
         raise ImageError("the image has no finite value (all NaN or infinite): choose another image or plane")
-    # Halved meanwhile, because the difference of the largest floats is not finite.
-    black, white = 2 * np.percentile(sample / 2, (low, high))
+    scale = _scale_of(float(np.abs(sample).max()))
+    black, white = np.percentile(sample * scale, (low, high)) / scale
     if black == white:
         black, white = _finite_extremes(array)
     return float(black), float(white)
@@ -199,17 +203,20 @@ def _as_numeric(plane: Any) -> NDArray[Any]:
         raise ImageError(f"the image is complex ({array.dtype}): pass its magnitude, np.abs(image), instead")
     if array.dtype.kind not in "buif":
         raise ImageError(f"the image's dtype {array.dtype} holds no intensities: pass an array of numbers")
+    if array.dtype.itemsize > _DOUBLE:
+        with np.errstate(over="ignore"):
+            return array.astype(np.float64)
     return array
 
 
-def _increasing_pair(pair: Any, name: str, minimum: float, maximum: float) -> tuple[float, float]:
+def _increasing_pair(pair: Any, name: str, bound: Bound) -> tuple[float, float]:
     try:
-        low, high = (float(value) for value in pair)
-    except (TypeError, ValueError) as error:
-        raise ImageError(f"{name} must be two numbers, but is {pair!r}: give (low, high)") from error
-    if not (np.isfinite([low, high]).all() and minimum <= low < high <= maximum):
-        allowed = "" if np.isinf(minimum) else f" from {minimum:g} to {maximum:g}"
-        raise ImageError(f"{name} must be two increasing numbers{allowed}, but is {pair!r}: give (low, high)")
+        low, high = bound.check_all(pair, name, 2)
+        rising = low < high
+    except SettingsError as error:
+        raise ImageError(f"{name} must be two numbers, but is {shown(pair)}: give (low, high)") from error
+    if not rising:
+        raise ImageError(f"{name} must be two increasing numbers, but is {shown(pair)}: give (low, high)")
     return low, high
 
 
@@ -217,6 +224,14 @@ def _spread_sample(array: NDArray[Any], values: int = _SAMPLE_VALUES) -> NDArray
     """Return the values of evenly spread rows and columns, all of them for an image of ordinary size."""
     step = int(np.ceil(np.sqrt(max(1.0, array.size / values))))
     return array[::step, ::step].ravel()
+
+
+def _scale_of(largest: float) -> float:
+    """Return the power of two that brings numbers near 1, so that differences and halves of them exist.
+
+    The difference of the largest floats is not finite, and half of the smallest is 0.
+    """
+    return 2.0 ** -min(max(math.frexp(largest)[1], -1000), 1000)
 
 
 def _finite_extremes(array: NDArray[Any]) -> tuple[float, float]:
@@ -243,13 +258,15 @@ def _stretch(array: NDArray[Any], limits: tuple[float, float]) -> NDArray[np.uin
     out = np.zeros(array.shape, dtype=np.uint8)
     if black == white:
         return out
+    scale = _scale_of(max(abs(black), abs(white)))
     start = 0
     for rows in _row_blocks(array):
-        # Halved first, because white - black of the largest floats is not finite.
-        values = rows.astype(np.float64) / 2
-        values -= black / 2
-        values /= white / 2 - black / 2
         finite = np.isfinite(rows) if rows.dtype.kind == "f" else True
+        values = rows.astype(np.float64)
+        with np.errstate(over="ignore"):  # far beyond white is white
+            values *= scale
+            values -= black * scale
+            values /= white * scale - black * scale
         np.clip(values, 0.0, 1.0, out=values)
         values *= 255.0
         values += 0.5

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -14,14 +15,17 @@ from typing import TYPE_CHECKING, Any, Literal
 from filelock import FileLock, Timeout
 
 from napari_sam2_automask.disk.atomic import write_one
-from napari_sam2_automask.errors import AutomaskError, OutputError
+from napari_sam2_automask.errors import AutomaskError, OutputError, SettingsError
 from napari_sam2_automask.large.output.omezarr import RECORD
 from napari_sam2_automask.large.output.publish import check_output
 from napari_sam2_automask.large.output.run_folder import Results, is_run_folder, read_note, run_folder
 from napari_sam2_automask.large.spec import LargeSpec
 from napari_sam2_automask.progress import Cancelled, Progress
+from napari_sam2_automask.settings.numbers import COUNT
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from napari_sam2_automask.large.run import LargeResult
 
 __all__ = ["Status", "main", "resume", "start", "status", "stop"]
@@ -118,11 +122,11 @@ def status(output: Path) -> Status:
     folder = run_folder(output)
     is_run = is_run_folder(folder)
     note = _noted(folder) if is_run else {}
-    counted = {name: note[name] for name in ("stage", "done", "total") if name in note}
+    counted = _counted(note)
     if is_run and _locked(folder):
         return Status("running", **counted)
     if note.get("error"):
-        return Status("failed", message=note["error"], **counted)
+        return Status("failed", message=str(note["error"]), **counted)
     if output.exists():
         failed = len(Results(folder).failures()) if is_run else 0
         told = [_objects(output), f"{failed} tiles were set aside" if failed else ""]
@@ -177,12 +181,21 @@ def _noted(folder: Path) -> dict[str, Any]:
     return note if isinstance(note, dict) else {}
 
 
+def _counted(note: Mapping[str, Any]) -> dict[str, Any]:
+    """Return how far a run is, as it noted; what is no such note is left out."""
+    known: dict[str, Any] = {"stage": note["stage"]} if isinstance(note.get("stage"), str) else {}
+    for name in ("done", "total"):
+        with contextlib.suppress(SettingsError):
+            known[name] = COUNT.check(note.get(name), name)
+    return known
+
+
 def _objects(output: Path) -> str:
     """Say how many objects a finished output holds; nothing if it does not tell."""
     # Its attributes are JSON: zarr would be imported for every look.
     try:
         attributes = read_note(output / "zarr.json")["attributes"]
-        count = int(attributes[RECORD]["objects"])
+        count = COUNT.check(attributes[RECORD]["objects"], "objects")
     except (OSError, ValueError, KeyError, TypeError):
         return ""
     return f"{count:,} object{'' if count == 1 else 's'}"

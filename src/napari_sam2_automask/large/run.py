@@ -32,6 +32,7 @@ from napari_sam2_automask.large.tiles.grid import Grid
 from napari_sam2_automask.large.tiles.seam_rule import Plan, make_plan
 from napari_sam2_automask.large.tiles.seams import SEAM_FIELDS, TILE_FIELDS
 from napari_sam2_automask.progress import Progress, ProgressCallback, no_progress
+from napari_sam2_automask.settings.numbers import BLOCK, LENGTH, PLACE
 from napari_sam2_automask.workers.executor import Executor, Serial
 
 if TYPE_CHECKING:
@@ -115,8 +116,12 @@ def segment_large(
         full.
     ImageError
         If the image cannot be read.
+    SettingsError
+        If a number lies outside of its range.
     """
     output = Path(output).absolute()
+    spacing, origin = LENGTH.check_all(spacing, "spacing", 3), PLACE.check_all(origin, "origin", 3)
+    block = BLOCK.check(block, "block")
     check_output(output)
     grid = Grid(source.shape, tile, overlap, source.planes, shifted, window)
     planes = PlaneAxes.of(source.plane_axes, axis)

@@ -4,21 +4,62 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
 from napari_sam2_automask.errors import SettingsError
 from napari_sam2_automask.progress import ProgressCallback, no_progress
 from napari_sam2_automask.settings.amg import ALL_LEVELS, AmgSettings
+from napari_sam2_automask.settings.numbers import (
+    COUNT,
+    INDEX,
+    INTENSITY,
+    LENGTH,
+    PLACE,
+    THREADS,
+    TILE,
+    WORKERS,
+    plain,
+    shown,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from napari_sam2_automask.large.run import LargeResult
     from napari_sam2_automask.large.source.source import FileSource
 
 __all__ = ["LargeSpec"]
+
+_NUMBERS = {
+    "channel": INDEX, "level": INDEX, "series": INDEX, "tile": TILE, "overlap": COUNT, "workers": WORKERS,
+    "threads": THREADS,
+}  # fmt: skip
+_ROWS = {"contrast_limits": (INTENSITY, 2), "spacing": (LENGTH, 3), "origin": (PLACE, 3)}
+# Unknown names that a message tells.
+_TOLD = 5
+_SWITCHES = ("allow_missing", "gpus", "keep_tiles")
+_MAY_BE_NONE = ("series", "unit", "contrast_limits")
+
+
+def _checked(name: str, value: Any) -> Any:
+    """Return a value of a run in its own type; a SettingsError says why it cannot be."""
+    if name == "settings" or (value is None and name in _MAY_BE_NONE):
+        return value
+    if name in _NUMBERS:
+        return _NUMBERS[name].check(value, name)
+    if name in _ROWS:
+        bound, count = _ROWS[name]
+        return bound.check_all(value, name, count)
+    if isinstance(value, PurePath):
+        return str(value)
+    kind = bool if name in _SWITCHES else str
+    if not isinstance(plain(value), kind):
+        allowed = "true or false" if kind is bool else "text"
+        raise SettingsError(f"{name} must be {allowed}, but is {shown(value)}: choose such a value")
+    if name == "axis" and value not in ("z", "t"):
+        raise SettingsError(f"axis is {shown(value)}: use 'z' or 't'")
+    return plain(value)
 
 
 @dataclass(frozen=True)
@@ -77,7 +118,8 @@ class LargeSpec:
     Raises
     ------
     SettingsError
-        If the settings ask for all levels: one label image is written.
+        If a value is of another type or lies outside of its range, or the settings ask for all levels: one
+        label image is written.
     """
 
     image: str
@@ -108,6 +150,8 @@ class LargeSpec:
     series: int | None = None
 
     def __post_init__(self) -> None:
+        for item in dataclasses.fields(self):
+            object.__setattr__(self, item.name, _checked(item.name, getattr(self, item.name)))
         if self.settings.overlap == ALL_LEVELS:
             raise SettingsError(
                 f"overlap={ALL_LEVELS} gives several label images, a large run writes one: choose "
@@ -129,15 +173,21 @@ class LargeSpec:
         SettingsError
             If a name is unknown or missing, or a setting is out of its range.
         """
+        if not isinstance(values, Mapping):
+            raise SettingsError(f"this does not describe a run over a large image, but is {shown(values)}")
         known = {f.name for f in dataclasses.fields(cls)}
-        unknown, missing = sorted(set(values) - known), sorted({"image", "output", "settings"} - set(values))
+        unknown, missing = (
+            sorted(set(map(str, values)) - known),
+            sorted({"image", "output", "settings"} - set(values)),
+        )
         if unknown or missing:
-            wrong = f"unknown: {', '.join(unknown)}" if unknown else f"missing: {', '.join(missing)}"
+            wrong = (
+                f"unknown: {', '.join(map(shown, unknown[:_TOLD]))}"
+                if unknown
+                else f"missing: {', '.join(missing)}"
+            )
             raise SettingsError(f"this does not describe a run over a large image ({wrong})")
-        tuples = {
-            k: tuple(values[k]) for k in ("spacing", "origin", "contrast_limits") if values.get(k) is not None
-        }
-        return cls(**(dict(values) | tuples | {"settings": AmgSettings.from_json(values["settings"])}))
+        return cls(**(dict(values) | {"settings": AmgSettings.from_json(values["settings"])}))
 
     def run(self, progress: ProgressCallback = no_progress) -> LargeResult:
         """Do it; see `segment_large` for what is raised and what can be picked up again.

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializ
 from napari_sam2_automask.image.pick import Pick
 from napari_sam2_automask.image.region import Region
 from napari_sam2_automask.settings.amg import AmgSettings
+from napari_sam2_automask.settings.numbers import COUNT, LENGTH, SCORE
 
 __all__ = [
     "Channel",
@@ -38,10 +39,15 @@ def _known_dtype(name: str) -> str:
 
 
 # True is no number and "8" is none, as in the settings; neither are NaN and infinity.
-Count: TypeAlias = Annotated[int, Field(strict=True, ge=0, le=2**53)]
-Difference: TypeAlias = Annotated[int, Field(strict=True, ge=-(2**53), le=2**53)]
+Count: TypeAlias = Annotated[int, Field(strict=True, ge=0, le=COUNT.maximum)]
+Difference: TypeAlias = Annotated[int, Field(strict=True, ge=-COUNT.maximum, le=COUNT.maximum)]
 Number: TypeAlias = Annotated[float, Field(strict=True, allow_inf_nan=False)]
-Length: TypeAlias = Annotated[float, Field(strict=True, allow_inf_nan=False, gt=0)]
+Length: TypeAlias = Annotated[
+    float, Field(strict=True), AfterValidator(lambda length: LENGTH.check(length, "a length"))
+]
+Share: TypeAlias = Annotated[float, Field(strict=True, ge=SCORE.minimum, le=SCORE.maximum)]
+Gamma: TypeAlias = Annotated[float, Field(strict=True, gt=0, le=100)]
+Colour: TypeAlias = Annotated[tuple[Share, ...], Field(min_length=3, max_length=4)]
 Text: TypeAlias = Annotated[str, Field(strict=True)]
 Limits: TypeAlias = tuple[Number, Number]
 DataType: TypeAlias = Annotated[str, Field(strict=True), AfterValidator(_known_dtype)]
@@ -142,9 +148,9 @@ class Channel(Entry):
     sha256: Text
     dtype: DataType
     contrast_limits: Limits | None
-    colours: tuple[tuple[Number, ...], ...] | None = None
-    gamma: Number = 1.0
-    opacity: Number = 1.0
+    colours: tuple[Colour, ...] | None = Field(None, min_length=1)
+    gamma: Gamma = 1.0
+    opacity: Share = 1.0
     blending: Text = "additive"
 
 

@@ -24,6 +24,7 @@ from napari_sam2_automask.record.entries import (
     Text,
     Viewer,
 )
+from napari_sam2_automask.settings.numbers import THREADS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -85,7 +86,7 @@ class Record(Entry):
     contrast_limits: Limits | None = None
     floor: Limits | None = None
     proposal: SettingsOfRun | None = None
-    threads: Count | None = Field(None, ge=1, le=4096)
+    threads: Count | None = Field(None, ge=1, le=THREADS.maximum)
     file: File | None = None
     pick: Taken | None = None
     viewer: Viewer | None = None

@@ -12,13 +12,15 @@ from napari_sam2_automask.settings.amg import AmgSettings
 __all__ = ["settings_from"]
 
 
-def settings_from(data: Any) -> AmgSettings:
+def settings_from(data: Any, name: str = "this") -> AmgSettings:
     """Read settings from a record or from a plain dictionary of settings.
 
     Parameters
     ----------
     data : mapping
         What `make_record` or `AmgSettings.to_json` gave, after a round trip through JSON if need be.
+    name : str
+        What to call it in messages, such as its path.
 
     Raises
     ------
@@ -27,6 +29,11 @@ def settings_from(data: Any) -> AmgSettings:
     """
     if not isinstance(data, Mapping):
         raise SettingsError(
-            "this holds no settings: give a record or a JSON object of parameter names and values"
+            f"{name} holds no settings: give a record or a JSON object of parameter names and values"
         )
-    return Record.of(data).settings if data.get("format") == RECORD_FORMAT else AmgSettings.from_json(data)
+    if data.get("format") == RECORD_FORMAT:
+        return Record.of(data, name).settings
+    try:
+        return AmgSettings.from_json(data)
+    except SettingsError as error:
+        raise SettingsError(f"{name}: {error}") from error

@@ -153,7 +153,7 @@ def _segment(
         contrast_limits=record.contrast_limits,
         progress=progress,
         proposal=record.proposal or record.settings,
-        floor=None if record.floor is None else Floor(*record.floor),
+        floor=Floor.given(record.floor),
         preset=record.preset,
         file={"name": source.name, "sha256": file_hash(source), "path": str(source.absolute())},
         pick=None if record.pick is None else record.pick.to_json(),

@@ -7,7 +7,7 @@ all made from :class:`AmgSettings` and the :class:`FieldInfo` of its fields.
 from __future__ import annotations
 
 import dataclasses
-import typing
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Literal, TypeAlias, get_type_hints
@@ -15,9 +15,7 @@ from typing import Any, Literal, TypeAlias, get_type_hints
 from napari_sam2_automask.errors import SettingsError
 from napari_sam2_automask.settings.fields import FieldInfo, PointGrids, area, field_info, fraction, param
 from napari_sam2_automask.settings.meta_parameters import MetaSettings, OutputMode
-
-if typing.TYPE_CHECKING:
-    from collections.abc import Mapping
+from napari_sam2_automask.settings.numbers import shown
 
 __all__ = [
     "ALL_LEVELS", "AmgSettings", "FieldInfo", "Nested", "OutputMode", "Overlap", "PointGrids", "Renderings",
@@ -248,6 +246,8 @@ class AmgSettings(MetaSettings):
         SettingsError
             If a name is unknown or a value out of range.
         """
+        if not isinstance(data, Mapping):
+            raise SettingsError(f"settings are names with values, but these are {shown(data)}: give such")
         refuse_unknown(data)
         return cls(**data)
 
@@ -295,6 +295,8 @@ _GRID = {
     "points_per_side", "point_grids", "crop_n_layers", "crop_overlap_ratio", "crop_n_points_downscale_factor",
 }  # fmt: skip
 _FIT = {"fit_objects", "object_diameter"}
+# Unknown names that a message tells.
+_TOLD = 5
 
 
 def _swapped(settings: AmgSettings, low: str, high: str) -> SettingsError:
@@ -302,11 +304,10 @@ def _swapped(settings: AmgSettings, low: str, high: str) -> SettingsError:
     return SettingsError(f"{high}={most} is less than {low}={least}: swap them")
 
 
-def refuse_unknown(names: Mapping[str, Any]) -> None:
-    """Raise a SettingsError that names the parameters which do not exist and those which do."""
+def refuse_unknown(names: Iterable[Any]) -> None:
+    """Raise a SettingsError that names parameters which do not exist, the first few, and those which do."""
     known = [info.name for info in AmgSettings.fields()]
-    unknown = [name for name in names if name not in known]
+    unknown = [name for name in names if not isinstance(name, str) or name not in known]
     if unknown:
-        raise SettingsError(
-            f"no parameter named {', '.join(map(repr, unknown))}: choose from {', '.join(known)}"
-        )
+        told = ", ".join(map(shown, unknown[:_TOLD])) + (" and others" if len(unknown) > _TOLD else "")
+        raise SettingsError(f"no parameter named {told}: choose from {', '.join(known)}")

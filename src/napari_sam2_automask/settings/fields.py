@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 import types
 import typing
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias, get_args, get_origin
 
 from napari_sam2_automask.errors import SettingsError
+from napari_sam2_automask.settings.numbers import MOST_POINTS, SCORE, Bound, plain, shown
+
+if typing.TYPE_CHECKING:
+    from collections.abc import Sequence
 
 __all__ = ["GROUPS", "FieldInfo", "PointGrids", "area", "field_info", "fraction", "param"]
 
@@ -68,13 +71,24 @@ class FieldInfo:
     power: int = 0
 
     @property
+    def bound(self) -> Bound:
+        """What its numbers may be.
+
+        Raises
+        ------
+        TypeError
+            If it is no number.
+        """
+        if self.minimum is None or self.maximum is None:
+            raise TypeError(f"{self.name} is no number")
+        return Bound(self.kind, self.minimum, self.maximum, self.unit)
+
+    @property
     def range_text(self) -> str:
         """The allowed values in words, for tooltips, option help and error messages."""
         if self.choices:
             return "one of " + ", ".join(self.choices)
-        if self.minimum is None or self.maximum is None:
-            return ""
-        return f"{self.minimum:g} to {self.maximum:g}" + (f" {self.unit}" if self.unit else "")
+        return "" if self.minimum is None else self.bound.text
 
     def check(self, value: Any) -> Any:
         """Return `value` in the field's own type, or say why it cannot be.
@@ -87,46 +101,56 @@ class FieldInfo:
         if value is None and self.optional:
             return None
         if self.kind is bool:
-            if isinstance(value, bool):
-                return value
+            if isinstance(plain(value), bool):
+                return plain(value)
             raise self._error(value, "true or false")
         if self.kind is str:
-            if value in self.choices:
-                return value
+            chosen = plain(value)
+            if isinstance(chosen, str) and chosen in self.choices:
+                return chosen
             raise self._error(value, self.range_text)
         if self.kind is tuple:
             return _check_point_grids(value)
-        return self._check_number(value)
-
-    def _check_number(self, value: Any) -> int | float:
-        # NumPy scalars and 8.0 for an integer are fine; True, "8" and 8.5 for an integer are not.
-        number = value.item() if hasattr(value, "item") else value
-        if isinstance(number, bool) or not isinstance(number, int | float) or not math.isfinite(number):
-            raise self._error(value, self.range_text)
-        if self.kind is int and number != int(number):
-            raise self._error(value, f"a whole number, {self.range_text}")
-        assert self.minimum is not None and self.maximum is not None
-        if not self.minimum <= number <= self.maximum:
-            raise self._error(value, self.range_text)
-        return int(number) if self.kind is int else float(number)
+        return self.bound.check(value, self.name)
 
     def _error(self, value: Any, allowed: str) -> SettingsError:
-        return SettingsError(f"{self.name} must be {allowed}, but is {value!r}: choose a value in that range")
+        return SettingsError(
+            f"{self.name} must be {allowed}, but is {shown(value)}: choose a value in that range"
+        )
 
 
 def _check_point_grids(value: Any) -> PointGrids:
     """Turn nested sequences or arrays into :data:`PointGrids`, one (N, 2) grid for each crop layer."""
     wrong = "point_grids must hold one list of (x, y) points for each crop layer, in fractions from 0 to 1"
-    try:
-        grids = tuple(tuple((float(x), float(y)) for x, y in grid) for grid in value)
-    except (TypeError, ValueError) as error:
-        raise SettingsError(f"{wrong}, but is {str(value)[:60]!r}") from error
+    grids: list[tuple[tuple[float, float], ...]] = []
+    left = MOST_POINTS
+    for grid in _listed(value, MOST_POINTS, wrong, value):
+        points = _listed(grid, left, wrong, value)
+        left -= len(points)
+        grids.append(tuple(_point(point, wrong, value) for point in points))
     if not grids or not all(grids):
         raise SettingsError(f"{wrong}, but holds an empty grid: give every crop layer at least one point")
-    for x, y in (point for grid in grids for point in grid):
-        if not (0 <= x <= 1 and 0 <= y <= 1):
-            raise SettingsError(f"{wrong}, but holds ({x:g}, {y:g})")
-    return grids
+    return tuple(grids)
+
+
+def _listed(value: Any, most: int, wrong: str, whole: Any) -> Sequence[Any]:
+    """Return what a list, a tuple or an array holds; none may be longer than there may be points."""
+    found = value.tolist() if getattr(value, "ndim", 0) and hasattr(value, "tolist") else value
+    if not isinstance(found, list | tuple):
+        raise SettingsError(f"{wrong}, but is {shown(whole)}")
+    if len(found) > most:
+        raise SettingsError(f"{wrong}, but holds more than {MOST_POINTS:,} points: give fewer")
+    return found
+
+
+def _point(value: Any, wrong: str, whole: Any) -> tuple[float, float]:
+    pair = _listed(value, MOST_POINTS, wrong, whole)
+    if len(pair) != 2:
+        raise SettingsError(f"{wrong}, but holds {shown(value)}")
+    try:
+        return SCORE.check(pair[0], "x"), SCORE.check(pair[1], "y")
+    except SettingsError as error:
+        raise SettingsError(f"{wrong}, but holds {shown(tuple(pair))}") from error
 
 
 def param(default: Any, title: str, text: str, group: str, **info: Any) -> Any:

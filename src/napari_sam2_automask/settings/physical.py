@@ -63,7 +63,8 @@ def read_values(changes: Mapping[str, Any]) -> dict[str, Any]:
         If a text cannot be read.
     """
     read = dict(changes)
-    if read.get("object_diameter") == AUTO:
+    diameter = read.get("object_diameter")
+    if isinstance(diameter, str) and diameter == AUTO:
         read |= {"object_diameter": 0.0, "fit_objects": True}
     for info in AmgSettings.fields():
         text = read.get(info.name)

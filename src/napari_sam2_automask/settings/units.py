@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from napari_sam2_automask.errors import SettingsError
+from napari_sam2_automask.settings.numbers import EXTENT, LENGTH, shown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,6 +38,8 @@ _DIGITS = 4
 
 def known_unit(name: str) -> str | None:
     """Return the short name of a unit of length in any spelling, None if it is not known."""
+    if not isinstance(name, str):  # files and callers hold whatever they hold
+        return None
     plain = _MICRO.sub("u", name.strip().lower()).replace("metre", "meter")
     # "ms" is none.
     return _SHORT.get(plain) or (_SHORT.get(plain.removesuffix("s")) if len(plain) > 2 else None)
@@ -52,7 +55,7 @@ def short_unit(name: str) -> str:
     """
     found = known_unit(name)
     if found is None:
-        raise SettingsError(f"unknown unit {name!r}: choose from {', '.join(UNITS)}")
+        raise SettingsError(f"unknown unit {shown(name)}: choose from {', '.join(UNITS)}")
     return found
 
 
@@ -109,19 +112,20 @@ class Pixel:
     unit: str = "um"
 
     def __post_init__(self) -> None:
-        if not (0 < self.height < math.inf and 0 < self.width < math.inf):
-            raise SettingsError(
-                f"a pixel of {self.height:g} x {self.width:g} is none: give two positive numbers"
-            )
+        for name in ("height", "width"):
+            side = LENGTH.check(getattr(self, name), f"the {name} of a pixel")
+            object.__setattr__(self, name, side)
         object.__setattr__(self, "unit", short_unit(self.unit))
 
     @classmethod
     def known(cls, size: tuple[float, float] | None, unit: str | None) -> Pixel | None:
         """Return the pixel of a file or a layer; None where its size in a unit of length is not known."""
-        short = known_unit(unit or "")
-        if size is None or short is None or not (0 < size[0] < math.inf and 0 < size[1] < math.inf):
+        if size is None or known_unit(unit or "") is None:
             return None
-        return cls(float(size[0]), float(size[1]), short)
+        try:
+            return cls(*size, str(unit))
+        except SettingsError:
+            return None
 
     def size(self, power: int) -> float:
         """Return its area in the unit squared (`power` 2), or its side: the geometric mean (`power` 1)."""
@@ -183,24 +187,23 @@ class Quantity:
         """
         example = "20 um2 or 500 (pixels)" if power == 2 else "8 um or 30 (pixels)"
         found = _WRITTEN.fullmatch(text)
+        told = f"{name} is {shown(text)}"
         try:
-            value = float(found[1]) if found else math.nan
-        except ValueError:
-            value = math.nan
-        if found is None or not math.isfinite(value) or value < 0:
-            raise SettingsError(f"{name} is {text!r}: give a number, with or without a unit, as {example}")
+            value = EXTENT.check(float(found[1]), name) if found else None
+        except ValueError:  # no number, or none that a length or an area can have
+            value = None
+        if found is None or value is None:
+            raise SettingsError(f"{told}: give a number, with or without a unit, as {example}")
         unit, squared = found[2], bool(found[3])
         if unit.lower() in ("", *_PIXELS):
             if squared and (power == 1 or not unit):
-                raise SettingsError(f"{name} is {text!r}: write it as {example}")
+                raise SettingsError(f"{told}: write it as {example}")
             return cls(value, "", power)
         if known_unit(unit) is None:
-            raise SettingsError(
-                f"{name} is {text!r}, whose unit is not known: choose from {', '.join(UNITS)} and px"
-            )
+            raise SettingsError(f"{told}, whose unit is not known: choose from {', '.join(UNITS)} and px")
         if squared != (power == 2):
             kind = "an area" if power == 2 else "a length"
-            raise SettingsError(f"{name} is {kind}, but {text!r} is none: write it as {example}")
+            raise SettingsError(f"{name} is {kind}, but {shown(text)} is none: write it as {example}")
         return cls(value, short_unit(unit), power)
 
     def in_pixels(self, pixel: Pixel | None, name: str) -> float:

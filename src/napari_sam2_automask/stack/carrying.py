@@ -10,6 +10,7 @@ import numpy as np
 
 from napari_sam2_automask.errors import SettingsError
 from napari_sam2_automask.progress import Progress, ProgressCallback
+from napari_sam2_automask.settings.numbers import INDEX, PATIENCE, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -43,12 +44,15 @@ class Propagation:
     give_up: int = 2
 
     def __post_init__(self) -> None:
-        if isinstance(self.start, str) and self.start not in ("first", "middle", "last"):
-            raise SettingsError(f"start is {self.start!r}: use first, middle, last or a plane's number")
-        if self.new_every < 0 or self.give_up < 0:
-            raise SettingsError(
-                f"new_every is {self.new_every} and give_up {self.give_up}: use 0 or more planes"
-            )
+        if isinstance(self.start, str):
+            if self.start not in ("first", "middle", "last"):
+                raise SettingsError(
+                    f"start is {shown(self.start)}: use first, middle, last or a plane's number"
+                )
+        else:
+            object.__setattr__(self, "start", INDEX.check(self.start, "start"))
+        for name in ("new_every", "give_up"):
+            object.__setattr__(self, name, PATIENCE.check(getattr(self, name), name))
 
     def plane_of(self, planes: int) -> int:
         """Return the number of the plane to start on, of so many.

@@ -9,6 +9,7 @@ import numpy as np
 
 from napari_sam2_automask.errors import ImageError, SettingsError
 from napari_sam2_automask.geometry.overlaps import Regions, regions
+from napari_sam2_automask.settings.numbers import COST, LENGTH, PATIENCE, SCORE, shown
 from napari_sam2_automask.settings.units import in_micrometres
 from napari_sam2_automask.stack.assignment import Edges, assign, candidate_edges, drifts
 from napari_sam2_automask.stack.splits_and_merges import Event, find_events
@@ -156,17 +157,13 @@ def _check(
     axis: str, max_gap: int, min_iou: float, gap_cost: float, spacing: tuple[float, float, float] | None
 ) -> None:
     if axis not in ("z", "t"):
-        raise SettingsError(f"axis is {axis!r}; use 'z' or 't'")
-    if max_gap < 0:
-        raise SettingsError(f"max_gap is {max_gap}; use 0 or more planes")
-    if not 0 <= min_iou < 1:
-        raise SettingsError(f"min_iou is {min_iou}; use 0 or more, below 1")
-    if gap_cost < 0:
-        raise SettingsError(f"gap_cost is {gap_cost}; use 0 or more")
-    if spacing is not None and (len(spacing) != 3 or not all(np.isfinite(s) and s > 0 for s in spacing)):
-        raise SettingsError(
-            f"spacing is {spacing}; use three positive numbers: between planes, height and width"
-        )
+        raise SettingsError(f"axis is {shown(axis)}: use 'z' or 't'")
+    PATIENCE.check(max_gap, "max_gap")
+    if SCORE.check(min_iou, "min_iou") == 1:
+        raise SettingsError("min_iou is 1, which links nothing that moved: use 0 or more, below 1")
+    COST.check(gap_cost, "gap_cost")
+    if spacing is not None:
+        LENGTH.check_all(spacing, "spacing", 3)
 
 
 def _planes(labels: ArrayLike | Sequence[ArrayLike]) -> list[Regions]:

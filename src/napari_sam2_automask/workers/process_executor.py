@@ -7,7 +7,8 @@ from queue import SimpleQueue
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Self
 
-from napari_sam2_automask.errors import AutomaskError, SettingsError
+from napari_sam2_automask.errors import AutomaskError
+from napari_sam2_automask.settings.numbers import WORKERS
 from napari_sam2_automask.workers.executor import Outcome, Tries, Try
 from napari_sam2_automask.workers.piped_process import pack_work
 from napari_sam2_automask.workers.piped_worker import LEAVE, Died, Run, Worker
@@ -39,12 +40,11 @@ class ProcessExecutor:
     Raises
     ------
     SettingsError
-        If `workers` is less than 1.
+        If `workers` is out of its range.
     """
 
     def __init__(self, workers: int) -> None:
-        if workers < 1:
-            raise SettingsError(f"workers is {workers}; use 1 or more")
+        workers = WORKERS.check(workers, "workers")
         threads = threads_for(workers)
         self._workers = [Worker(threads) for _ in range(workers)]
         self._idle: SimpleQueue[Worker] = SimpleQueue()

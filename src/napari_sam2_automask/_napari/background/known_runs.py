@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from napari_sam2_automask.settings.numbers import COUNT, INDEX
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -47,9 +49,9 @@ class KnownRun:
         return cls(
             str(values["output"]),
             str(values["image"]),
-            tuple(int(n) for n in values["shape"]),
+            tuple(COUNT.check(n, "shape") for n in values["shape"]),
             dict(values["transform"]),
-            int(values.get("level", 0)),
+            INDEX.check(values.get("level", 0), "level"),
         )
 
 
@@ -81,7 +83,7 @@ class KnownRuns:
         for one in values if isinstance(values, list) else []:
             try:
                 runs.append(KnownRun.from_json(one))
-            except (TypeError, KeyError, ValueError):
+            except (TypeError, LookupError, ValueError, AttributeError):
                 continue
         return runs
 

@@ -20,6 +20,7 @@ from napari_sam2_automask.disk.own_files import is_link, remove_own
 from napari_sam2_automask.errors import OutputError
 from napari_sam2_automask.large.output.checked import pack, read_checked, unpack, write_checked
 from napari_sam2_automask.large.output.omezarr import OWN as OWN_LABELS
+from napari_sam2_automask.settings.numbers import shown, whole_number
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -84,7 +85,9 @@ class Results:
         """Return what is known of the tiles set aside, by tile."""
         found = {}
         for path in sorted((self.folder / "failed").glob("*.json")):
-            found[int(path.stem)] = read_note(path)
+            number = whole_number(path.stem)
+            if number is not None:
+                found[number] = read_note(path)
         return found
 
     def set_aside(self, index: int, what: Mapping[str, Any]) -> None:
@@ -151,7 +154,7 @@ class RunStore(Results):
             changed = differences(before["identity"], self.identity)
             if changed:
                 raise OutputError(
-                    f"{self.folder} holds tiles of another run, started {before['started']}: "
+                    f"{self.folder} holds tiles of another run, started {shown(before['started'])}: "
                     f"{'; '.join(changed)}. Choose another output, or delete that folder to start over"
                 )
         else:
@@ -286,5 +289,5 @@ def _owner(folder: Path) -> str:
     try:
         owner = read_note(folder / "owner.json")
         return f"process {owner['pid']} on {owner['host']}, since {owner['since']}"
-    except (OutputError, KeyError):
+    except (OutputError, LookupError, TypeError):
         return "process unknown"

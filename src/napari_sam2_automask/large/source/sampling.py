@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -52,8 +53,11 @@ def contrast_of(source: Source, percentiles: tuple[float, float] = (0.5, 99.5)) 
                 box = Box(int(y), int(x), min(height, int(y) + _SIDE), min(width, int(x) + _SIDE))
                 samples.append(source.read(int(plane), box).ravel())
     black, white = contrast_range(np.concatenate(samples)[None], None, percentiles)
-    # Of one intensity, which is shown as black then.
-    return (black, white) if black < white else (black, black + max(1.0, abs(black) * 1e-9))
+    if black < white:
+        return black, white
+    # Of one intensity, which is shown as black then; nothing is above the largest float, which is white.
+    step = max(1.0, abs(black) * 1e-9)
+    return (black, black + step) if math.isfinite(black + step) else (black - step, black)
 
 
 def diameter_of(

@@ -11,6 +11,7 @@ import numpy as np
 
 from napari_sam2_automask.errors import SettingsError
 from napari_sam2_automask.geometry.spans import ALMOST, Span, spans
+from napari_sam2_automask.settings.numbers import COUNT, TILE, Bound
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -136,10 +137,9 @@ class Grid:
     def __post_init__(self) -> None:
         if min(*self.shape, self.planes) < 1:
             raise SettingsError(f"there is nothing to tile in {self.planes} planes of {self.shape} pixels")
-        if self.tile < 16:
-            raise SettingsError(f"tile is {self.tile}; use 16 pixels or more")
-        if not 2 <= self.overlap <= self.tile // 2:
-            raise SettingsError(f"overlap is {self.overlap}; use 2 to {self.tile // 2} (half a tile)")
+        TILE.check(self.tile, "tile")
+        Bound(int, 2, self.tile // 2, "pixels, half a tile").check(self.overlap, "overlap")
+        COUNT.check(self.window, "window")
         if self.window and not self.overlap < self.window <= ALMOST * self.tile:
             raise SettingsError(
                 f"the windows of a tile are {self.window} pixels wide; use more than the overlap "

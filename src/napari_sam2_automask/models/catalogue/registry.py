@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 from platformdirs import user_cache_dir
 
 from napari_sam2_automask.errors import ModelError
+from napari_sam2_automask.settings.numbers import shown
 
 if TYPE_CHECKING:
     from napari_sam2_automask.models.networks.model import Family
@@ -134,8 +135,11 @@ class ModelEntry:
     def _in_hub_cache(self) -> list[Path]:
         # The layout of the cache is documented. Looking by hand spares the import of huggingface_hub, and
         # any revision will do, because the sha256 decides.
-        folder = _hub_cache() / f"models--{self.repo.replace('/', '--')}" / "snapshots"
-        return sorted(folder.glob(f"*/{self.file_name}"))
+        try:
+            folder = _hub_cache() / f"models--{self.repo.replace('/', '--')}" / "snapshots"
+            return sorted(folder.glob(f"*/{self.file_name}"))
+        except (OSError, ModelError):  # a name too long, a home that nobody has: then there is no such cache
+            return []
 
 
 def _official(
@@ -233,8 +237,8 @@ def find_entry(name: str) -> ModelEntry:
 
 def home_folder() -> Path:
     """Return the folder of everything that this project stores: `SAM2_AUTOMASK_HOME`, else a cache folder."""
-    chosen = os.environ.get(HOME_VARIABLE)
-    return Path(chosen or user_cache_dir("napari-sam2-automask", appauthor=False)).expanduser().absolute()
+    own = user_cache_dir("napari-sam2-automask", appauthor=False)
+    return _folder_in(HOME_VARIABLE, own).absolute()
 
 
 def model_folder() -> Path:
@@ -243,10 +247,25 @@ def model_folder() -> Path:
 
 
 def _hub_cache() -> Path:
-    cache = os.environ.get("HF_HUB_CACHE")
-    if cache:
-        return Path(cache).expanduser()
-    home = os.environ.get("HF_HOME")
-    if home:
-        return Path(home).expanduser() / "hub"
-    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "huggingface" / "hub"
+    if os.environ.get("HF_HUB_CACHE"):
+        return _folder_in("HF_HUB_CACHE")
+    if os.environ.get("HF_HOME"):
+        return _folder_in("HF_HOME") / "hub"
+    return _folder_in("XDG_CACHE_HOME", "~/.cache") / "huggingface" / "hub"
+
+
+def _folder_in(variable: str, otherwise: str = "") -> Path:
+    """Return the folder that an environment variable names, or another where it names none.
+
+    Raises
+    ------
+    ModelError
+        If it begins with the home of a user who does not exist.
+    """
+    try:
+        return Path(os.environ.get(variable) or otherwise).expanduser()
+    except RuntimeError as error:
+        raise ModelError(
+            f"The environment variable {variable} is {shown(os.environ.get(variable))}, and there is no such "
+            "home folder. Give a whole path."
+        ) from error
