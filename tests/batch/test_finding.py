@@ -176,6 +176,11 @@ def test_names_that_no_file_can_have(tmp_path):
     assert all("\0" not in why for why in useless.values())
 
 
+@pytest.mark.parametrize("name", ["n" * 5000, "a/" * 3000, "a\0b"])
+def test_what_no_file_can_be_called_is_no_result(tmp_path, name):
+    assert not is_own_result(tmp_path / name)
+
+
 def test_wells_that_were_not_copied_do_not_stop_a_plate(tmp_path, spotted):
     path = tmp_path / "plate.zarr"
     plate = zarr.open_group(path, mode="w", zarr_format=3)

@@ -39,19 +39,20 @@ def is_own_result(path: Path) -> bool:
     What cannot be read is none.
     """
     name = path.name.lower()
-    if path.is_dir():
-        return name.endswith(("_labels.ome.zarr", ".labels.ome.zarr", "_labels.zarr")) or _holds_labels(path)
-    if not path.is_file():
-        return False  # to open a pipe may take for ever
-    if name.endswith((".labels.tif", ".levels.tif")):
-        return True
     try:
+        if path.is_dir():
+            own = "_labels.ome.zarr", ".labels.ome.zarr", "_labels.zarr"
+            return name.endswith(own) or _holds_labels(path)
+        if not path.is_file():
+            return False  # to open a pipe may take for ever
+        if name.endswith((".labels.tif", ".levels.tif")):
+            return True
         with path.open("rb") as file:
             start = file.read(1024)
         if start.startswith(TIFF_MARKS):
             return _is_own_tiff(path)
         return name.endswith(".png") and (f"tEXtSoftware\0{SOFTWARE}".encode() in start or _is_sheet(path))
-    except OSError:
+    except (OSError, ValueError):  # a name may be longer than a file's can be
         return False
 
 
