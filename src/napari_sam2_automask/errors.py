@@ -9,6 +9,7 @@ __all__ = [
     "MemoryBudgetError",
     "MendError",
     "ModelError",
+    "NewRunError",
     "OutputError",
     "OutputNameError",
     "SettingsError",
@@ -53,6 +54,20 @@ class CandidatesError(AutomaskError, ValueError):
 
 class MendError(AutomaskError, ValueError):
     """A correction by hand cannot be done; nothing has changed."""
+
+
+class NewRunError(CandidatesError):
+    """Settings ask for what only another run of the model can answer.
+
+    Attributes
+    ----------
+    fields : tuple of str
+        The settings that do, by their names in `AmgSettings`.
+    """
+
+    def __init__(self, message: str, *fields: str) -> None:
+        super().__init__(message)
+        self.fields = fields
 
 
 class MemoryBudgetError(AutomaskError):

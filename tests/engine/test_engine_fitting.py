@@ -9,13 +9,8 @@ from skimage.measure import regionprops
 from napari_sam2_automask import AmgSettings, load_model, segment
 from napari_sam2_automask.candidates.file import load_candidates, save_candidates
 from napari_sam2_automask.engine import propose
-from napari_sam2_automask.engine.points.fitting import (
-    AIM,
-    SMALLEST,
-    diameter_of_candidates,
-    plain_tiles,
-    tiles,
-)
+from napari_sam2_automask.engine.points.fitted_grid import AIM, SMALLEST, counts, plain_tiles, tiles
+from napari_sam2_automask.engine.points.fitting import diameter_of_candidates
 from napari_sam2_automask.errors import CandidatesError, SettingsError
 from napari_sam2_automask.evaluation.score import Match, match
 from napari_sam2_automask.image.view import to_model_view
@@ -211,3 +206,10 @@ def test_other_models_take_the_diameter_from_a_first_pass(bundled):
     areas = [region.area for region in regionprops(sample.truth())]
     expected = 2 * np.sqrt(np.median(areas) / np.pi)
     assert diameter_of_candidates(first) == pytest.approx(expected, rel=0.3)
+
+
+@pytest.mark.parametrize("shape", [(120, 160), (1000, 1000), (200, 2000)])
+@pytest.mark.parametrize("diameter", [5.0, 21.0, 300.0])
+def test_counts_are_those_of_the_tiles(shape, diameter):
+    found = tiles(shape, diameter, 3)
+    assert counts(shape, diameter, 3) == (len(found), sum(len(crop.points) for crop in found))

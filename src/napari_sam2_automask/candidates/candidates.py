@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_sam2_automask.candidates.logit_windows import LogitWindows
-from napari_sam2_automask.errors import CandidatesError
+from napari_sam2_automask.errors import NewRunError
 from napari_sam2_automask.geometry.bilinear import Axis, resize_window
 from napari_sam2_automask.geometry.placed import tight
 from napari_sam2_automask.settings.numbers import SCORE
@@ -195,15 +195,16 @@ class Candidates:
 
         Raises
         ------
-        CandidatesError
+        NewRunError
             If `threshold` is lower than the logits that were stored.
         """
         own = self.settings.mask_threshold
         level = own if threshold is None else threshold
         if level < self.windows.lowest:
-            raise CandidatesError(
+            raise NewRunError(
                 f"masks at threshold {level:g} need logits that were not stored (above "
-                f"{self.windows.lowest:g} only): propose again with mask_threshold={level:g}"
+                f"{self.windows.lowest:g} only): propose again with mask_threshold={level:g}",
+                "mask_threshold",
             )
         if level != own:
             y, x, logits = self.logits(i)

@@ -9,7 +9,7 @@ import numpy as np
 
 from napari_sam2_automask.candidates.overlap_pairs import Pairs, make_pairs
 from napari_sam2_automask.candidates.thresholds import Ladder, make_ladder
-from napari_sam2_automask.errors import CandidatesError
+from napari_sam2_automask.errors import NewRunError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -77,7 +77,7 @@ class Lookups:
 
         Raises
         ------
-        CandidatesError
+        NewRunError
             If they need logits that were not stored.
         """
         candidates = self._alive()
@@ -88,10 +88,11 @@ class Lookups:
             return Measures(candidates.area, candidates.boxes, candidates.stability_score)
         lowest = candidates.windows.lowest
         if threshold - offset < lowest - 1e-6:
-            raise CandidatesError(
+            raise NewRunError(
                 f"mask_threshold={threshold:g} with stability_score_offset={offset:g} needs logits down to "
                 f"{threshold - offset:g}, but these candidates were kept down to {lowest:g}: "
-                "raise the first, lower the second, or propose again"
+                "raise the first, lower the second, or propose again",
+                "stability_score_offset" if same_threshold else "mask_threshold",
             )
         stability = self.ladder.stability(threshold, offset)
         if same_threshold:

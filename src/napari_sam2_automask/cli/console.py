@@ -25,7 +25,13 @@ __all__ = ["ERR", "OUT", "ByteProgress", "WorkProgress", "complain", "plain", "s
 OUT = Console()
 ERR = Console(stderr=True)
 
-_STAGES = {"encoder": "reading the image", "points": "points", "select": "selecting", "paint": "painting"}
+_STAGES = {
+    "fit": "looking how large objects are",
+    "encoder": "reading the image",
+    "points": "points",
+    "select": "selecting",
+    "paint": "painting",
+}
 
 
 def say(text: str) -> None:

@@ -132,7 +132,10 @@ class Proposal:
         features = self._features(crop)
         points = object_points(crop.points, crop, features) if self._settings.fitted else crop.points
         self._background += len(crop.points) - len(points)
-        self._advance(len(crop.points) - len(points))
+        before, self._done = self._done, self._done + len(crop.points) - len(points)
+        # What is left out takes no time: it is told in step with what is asked, so that counts run with time.
+        share = len(crop.points) / max(1, len(points))
+        self._tell(before)
         size, cores = self._batch, self._cores
         start = 0
         with self._pace.asking(len(points)):
@@ -142,7 +145,8 @@ class Proposal:
                         self._found += answer.found
                         self._store.extend(answer.store)
                         start += answer.asked
-                        self._advance(answer.asked)
+                        self._done += answer.asked
+                        self._tell(before + round(share * start))
                 except Exception as error:
                     if not is_out_of_memory(error):
                         raise
@@ -153,6 +157,7 @@ class Proposal:
                         size, cores = self._batch, self._cores
                     else:
                         size, cores = max(1, size // 2), 1
+        self._tell(before + len(crop.points))
 
     def _answers(
         self, crop: Crop, features: Features, points: NDArray[np.float32], size: int, cores: int
@@ -212,6 +217,5 @@ class Proposal:
         device: torch.device = self._network.device
         return device
 
-    def _advance(self, prompts: int) -> None:
-        self._done += prompts
-        self._reporter.report(Progress("points", self._done, self._total))
+    def _tell(self, done: int) -> None:
+        self._reporter.report(Progress("points", done, self._total))

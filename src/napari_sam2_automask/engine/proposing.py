@@ -8,16 +8,12 @@ import numpy as np
 import torch
 
 from napari_sam2_automask.engine.encoder.cache import features_cache
-from napari_sam2_automask.engine.points.fitting import (
-    diameter_of_candidates,
-    diameter_of_dense,
-    plain_tiles,
-    tiles,
-)
+from napari_sam2_automask.engine.points.fitted_grid import plain_tiles, tiles
+from napari_sam2_automask.engine.points.fitting import diameter_of_candidates, diameter_of_dense
 from napari_sam2_automask.engine.points.grid import Crop, iter_crops
 from napari_sam2_automask.engine.proposal_run import Proposal
 from napari_sam2_automask.errors import ImageError
-from napari_sam2_automask.progress import Cancelled, ProgressCallback, no_progress
+from napari_sam2_automask.progress import Cancelled, Progress, ProgressCallback, no_progress
 from napari_sam2_automask.settings.amg import AmgSettings
 
 if TYPE_CHECKING:
@@ -125,7 +121,11 @@ def _fitted(view: NDArray[np.uint8], settings: AmgSettings, diameter: float) -> 
 def _estimate(view: NDArray[np.uint8], model: Model, progress: ProgressCallback) -> float:
     """Estimate the diameter of typical objects in pixels; 0 if none is seen."""
     shape = view.shape[0], view.shape[1]
-    first = Proposal(view, _FIRST_PASS, model, progress, None, plain_tiles(shape, _FIRST_PASS))
+
+    def look(_: Progress) -> None:  # counts of its own would run ahead of those of what was asked for
+        progress(Progress("fit", 0, 1))
+
+    first = Proposal(view, _FIRST_PASS, model, look, None, plain_tiles(shape, _FIRST_PASS))
     try:
         if hasattr(model.network.image_encoder.trunk, "dense"):
             return diameter_of_dense(shape, first.look, model.image_size)

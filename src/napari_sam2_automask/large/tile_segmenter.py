@@ -81,7 +81,7 @@ class ModelSegmenter:
 
     def load(self) -> SegmentTile:
         """Load the model and return the function that segments a tile."""
-        from napari_sam2_automask.engine.points.fitting import crops
+        from napari_sam2_automask.engine.points.fitted_grid import crops
         from napari_sam2_automask.image.picture import LoadedImage
         from napari_sam2_automask.pipeline import choose_and_paint, propose_views
 

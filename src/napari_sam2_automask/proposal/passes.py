@@ -101,10 +101,14 @@ def propose_view(
         raise
     pooled = within_memory(pool(found), settings)
     try:
+        told.tell(Progress("select", 0, 1))
         if settings.likeness > 0:  # then the choice, which merging leaves as it is, depends on the brightness
             pooled = with_brightness(pooled, view, told.tick)
         if pooled.floor != Floor.of(settings):
-            pooled = merge_near_duplicates(pooled, settings, told.tick)
+            whole = len(pooled)
+            pooled = merge_near_duplicates(
+                pooled, settings, told.tick, lambda k: told.report(Progress("select", k, whole))
+            )
         return with_brightness(pooled, view, told.tick)
     except Cancelled as cancelled:
         cancelled.candidates = pooled
@@ -121,7 +125,7 @@ def _ask_gaps(
 ) -> Candidates:
     """Ask the model again where no mask lies, at denser points; return what is new there."""
     from napari_sam2_automask import engine
-    from napari_sam2_automask.engine.points.fitting import tile
+    from napari_sam2_automask.engine.points.fitted_grid import tile
     from napari_sam2_automask.engine.points.grid import Crop
 
     found = pool(first)
@@ -141,11 +145,11 @@ def _ask_gaps(
     # With an object size, models that can tell leave out points where there is nothing near.
     size = settings.object_diameter or found.object_diameter or max(1.0, typical_diameter(masks))
     fitted = settings.replace(object_diameter=size)
-    before = found.prompts[1]
+    before = {"points": found.prompts[1], "encoder": len(boxes)}
 
     def report(p: Progress) -> None:
-        done, total = (p.done + before, p.total + before) if p.stage == "points" else (p.done, p.total)
-        told.tell(Progress(p.stage, done, total))
+        already = before.get(p.stage, 0)
+        told.tell(Progress(p.stage, p.done + already, p.total + already))
 
     try:
         again = engine.propose(view, fitted, model, progress=report, floor=floor, crops=crops)

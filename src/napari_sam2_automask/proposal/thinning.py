@@ -19,6 +19,7 @@ threshold at which the order of the two stabilities changes, or where it is more
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -49,7 +50,10 @@ _SAMPLES = 1024
 
 
 def merge_near_duplicates(
-    candidates: Candidates, settings: AmgSettings, tick: Callable[[], None] | None = None
+    candidates: Candidates,
+    settings: AmgSettings,
+    tick: Callable[[], None] | None = None,
+    count: Callable[[int], None] | None = None,
 ) -> Candidates:
     """Drop candidates that another one stands for.
 
@@ -61,6 +65,8 @@ def merge_near_duplicates(
         The settings of the run, at which the choice stays the same.
     tick : callable, optional
         Called often; may raise to stop.
+    count : callable, optional
+        Told how many candidates have been looked at; may raise to stop.
 
     Returns
     -------
@@ -71,9 +77,12 @@ def merge_near_duplicates(
         return candidates
     keep = _decisive(candidates, settings, tick)
     dropped = np.zeros(len(candidates), bool)
+    done = 0
     for crop in np.unique(candidates.crop_index):
         rows = np.flatnonzero(candidates.crop_index == crop)
-        dropped[rows] = _duplicates(candidates, rows, keep[rows], tick)
+        told = None if count is None else partial(_add, count, done)
+        dropped[rows] = _duplicates(candidates, rows, keep[rows], told)
+        done += len(rows)
     return _without(candidates, dropped, NEAR_DUPLICATES)
 
 
@@ -110,7 +119,7 @@ def _duplicates(
     candidates: Candidates,
     rows: NDArray[np.intp],
     keep: NDArray[np.bool_],
-    tick: Callable[[], None] | None,
+    count: Callable[[int], None] | None,
 ) -> NDArray[np.bool_]:
     """Return which candidates of one crop, best first, a better one stands for, (K,) bool."""
     boxes = candidates.boxes[rows]
@@ -124,8 +133,8 @@ def _duplicates(
     for k in range(len(rows)):
         if dropped[k]:
             continue
-        if tick is not None:
-            tick()
+        if count is not None:
+            count(k)
         rest = k + 1 + np.flatnonzero(open_[k + 1 :])
         if edge[k]:
             rest = rest[edge[rest]]
@@ -138,6 +147,10 @@ def _duplicates(
             if masks.iou(int(rows[k]), int(rows[other])) >= NEAR:
                 dropped[other], open_[other] = True, False
     return dropped
+
+
+def _add(count: Callable[[int], None], before: int, done: int) -> None:
+    count(before + done)
 
 
 class _Masks:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from napari_sam2_automask.candidates.lookups import lookups
-from napari_sam2_automask.errors import CandidatesError
+from napari_sam2_automask.errors import CandidatesError, NewRunError
 from napari_sam2_automask.selection.box_nms import suppress, suppression_order
 from napari_sam2_automask.selection.likeness import counted_quality
 from napari_sam2_automask.selection.nesting import level_cut, merge_duplicates, parents
@@ -127,12 +127,13 @@ def choose(
 
 
 def check_settings(candidates: Candidates, settings: AmgSettings) -> None:
-    """Raise a CandidatesError if the candidates cannot answer for the settings, and say what to do."""
-    for name in _PROPOSAL_ONLY:
-        if getattr(settings, name) != getattr(candidates.settings, name):
-            raise CandidatesError(
-                f"{name} differs from the proposal that found these candidates: propose again"
-            )
+    """Raise a NewRunError if the candidates cannot answer for the settings, and say what to do."""
+    own = candidates.settings
+    differ = [name for name in _PROPOSAL_ONLY if getattr(settings, name) != getattr(own, name)]
+    if differ:
+        raise NewRunError(
+            f"{differ[0]} differs from the proposal that found these candidates: propose again", *differ
+        )
     for name, wanted, lowest in zip(
         ("pred_iou_thresh", "stability_score_thresh"),
         settings.lowest_scores,
@@ -145,9 +146,10 @@ def check_settings(candidates: Candidates, settings: AmgSettings) -> None:
             shown += (
                 f" less the leniency of {settings.gap_leniency:g} in gaps" if settings.gap_leniency else ""
             )
-            raise CandidatesError(
+            raise NewRunError(
                 f"{shown} is below {lowest:g}, the lowest that these candidates were kept for: raise it to "
-                f"{lowest:g} or propose again with a lower floor"
+                f"{lowest:g} or propose again with a lower floor",
+                name,
             )
 
 

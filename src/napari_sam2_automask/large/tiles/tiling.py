@@ -54,7 +54,7 @@ def tiling_for(settings: AmgSettings, tile: int, overlap: int = 0) -> Tiling:
     Tiling
         Without windows where a tile shows typical objects large enough, or nothing is known of them.
     """
-    from napari_sam2_automask.engine.points.fitting import window
+    from napari_sam2_automask.engine.points.fitted_grid import window
 
     wanted, shared = window(tile, settings.object_diameter) if settings.object_diameter else (tile, 0.0)
     strip = max(overlap, math.ceil(shared))
