@@ -106,7 +106,7 @@ def test_a_run_is_stopped_picked_up_by_another_widget_and_opened(
     widget.shut_down()
     viewer = make_napari_viewer()
     again = dock(viewer, store=Store(tmp_path / "settings" / "choices.json"))
-    assert "(1)" in again.background.text()
+    assert "(1 run)" in again.background.text()
     panel = unfold(again)
     row = until(qtbot, panel, "stopped")
     row.resume.click()

@@ -141,7 +141,7 @@ def test_a_screenshot_of_the_window(make_napari_viewer, qtbot, segmenter, tmp_pa
     picture = viewer.screenshot(str(folder / "widget.png"), canvas_only=False, flash=False)
     assert picture.shape[0] >= 700
     # All of the widget's parts are there, and nothing is cut off at the side.
-    for part in (widget.images, widget.models, widget.presets, widget.run_panel, widget.copies.command):
+    for part in (widget.choices, widget.live, widget.images.more, widget.parameters, widget.run_panel):
         assert part.isVisible()
     viewport = widget._scroll.viewport()
-    assert widget._choices.width() <= viewport.width()
+    assert widget._scroll.widget().width() <= viewport.width()

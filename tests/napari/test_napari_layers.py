@@ -101,9 +101,9 @@ def test_a_range_of_planes(make_napari_viewer, qtbot, watcher):
     viewer.add_image(STACK, name="stack")
     widget = dock(viewer, watcher)
     choice = widget.images.planes
-    assert not choice.first.isVisibleTo(widget)
+    assert not choice.first.isVisibleTo(choice)
     choice.combo.setCurrentIndex(choice.combo.findData("range"))
-    assert choice.first.isVisibleTo(widget)
+    assert choice.first.isVisibleTo(choice)
     choice.first.setValue(1)
     choice.last.setValue(3)
     assert "3 planes" in widget.presets.cost.text()

@@ -82,7 +82,7 @@ def test_levels_follow_when_the_sliders_rest(levels, qtbot):
     record = result.metadata[RECORD_KEY]
     assert record["objects"] == len(painted.table)
     assert record["removed"] == painted.record["removed"]
-    assert widget.live.count.text().startswith(f"{len(painted.table)} objects of ")
+    assert widget.live.count.text().startswith(f"{len(painted.table)} object")
     # Less of a threshold than in the run brings levels back.
     with qtbot.waitSignal(widget.following.told, timeout=WAIT):
         move(qtbot, widget, "min_area", 0)

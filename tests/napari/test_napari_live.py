@@ -45,7 +45,7 @@ def test_labels_follow_every_slider(live, qtbot):
         move(qtbot, widget, name, value)
         np.testing.assert_array_equal(layer.data, expected(widget))
     assert (layer.data != before).any()
-    assert widget.live.count.text().startswith(f"{len(np.unique(layer.data)) - 1} objects of ")
+    assert widget.live.count.text().startswith(f"{len(np.unique(layer.data)) - 1} object")
     assert "predicted IoU" in widget.live.removed.text()
     assert not widget.running
 
@@ -64,7 +64,7 @@ def test_features_and_record_follow(live, qtbot):
     assert record["settings"]["pred_iou_thresh"] == 0.85
     assert record["objects"] == len(painted.table)
     assert record["removed"] == painted.record["removed"]
-    assert widget.live.count.text().startswith(f"{len(painted.table)} objects of ")
+    assert widget.live.count.text().startswith(f"{len(painted.table)} object")
 
 
 def test_a_painted_object_has_a_row_without_scores(live, qtbot):
@@ -102,7 +102,7 @@ def test_below_the_floor_a_run_is_offered_and_the_layer_stays(live, qtbot):
     widget, layer = live
     before = layer.data.copy()
     widget.form.widgets["pred_iou_thresh"].value = 0.2
-    qtbot.waitUntil(lambda: "propose again" in widget.live.message.text(), timeout=5000)
+    qtbot.waitUntil(lambda: "needs another run" in widget.live.message.text(), timeout=5000)
     assert not widget.live.again.isHidden()
     np.testing.assert_array_equal(layer.data, before)
     widget.form.widgets["pred_iou_thresh"].value = 0.6

@@ -31,7 +31,7 @@ def watcher():
 
 def choose(widget, level):
     combo = widget.images.level_choice
-    assert combo.isVisibleTo(widget)
+    assert combo.isVisibleTo(widget.images.more.content())
     combo.setCurrentIndex(level)
     combo.activated.emit(level)
 
@@ -80,7 +80,7 @@ def test_the_size_of_pixels_is_kept_for_other_images(make_napari_viewer, qtbot, 
     viewer.add_image(LEVELS, multiscale=True, name="of no unit")
     assert widget.images.level_choice.currentIndex() == 1, "the same factor"
     viewer.add_image(PIXELS, name="one level")
-    assert not widget.images.level_choice.isVisibleTo(widget)
+    assert not widget.images.level_choice.isVisibleTo(widget.images.more.content())
     run(qtbot, widget)
     viewer.layers.selection.active = viewer.layers[0]
     viewer.layers.selection = set(viewer.layers[:2])

@@ -320,23 +320,23 @@ def test_presets_custom_and_back(viewer, segmenter):
     viewer.add_image(IMAGE)
     widget = dock(viewer, segmenter)
     presets = widget.presets
-    presets.combo.setCurrentIndex(presets.combo.findData("fine"))
-    presets.combo.activated.emit(presets.combo.currentIndex())
+    presets.buttons["fine"].click()
     fine = PRESETS["fine"].for_model("bundled")
     assert widget.form.settings == fine
-    assert "size of the objects" in presets.cost.text()
-    assert presets.purpose.text() == PRESETS["fine"].purpose
+    assert "size of the objects" in presets.cost.toolTip()
+    assert presets.buttons["fine"].toolTip() == PRESETS["fine"].purpose
+    assert presets.buttons["fine"].isChecked() and presets.state.isHidden()
     widget.form.widgets["pred_iou_thresh"].value = 0.11
-    assert presets.combo.currentText() == "custom (from fine)"
+    assert presets.state.text() == "custom (from Fine)"
     assert not presets.reset.isHidden()
     presets.reset.click()
-    assert presets.combo.currentText() == "Fine"
+    assert presets.told == "Fine"
     assert widget.form.settings == fine
     assert presets.reset.isHidden()
     # Back by hand is back as well.
     widget.form.widgets["pred_iou_thresh"].value = 0.11
     widget.form.widgets["pred_iou_thresh"].value = fine.pred_iou_thresh
-    assert presets.combo.currentText() == "Fine"
+    assert presets.told == "Fine"
 
 
 def test_every_preset_is_shown_as_it_is(viewer, segmenter):
@@ -360,7 +360,7 @@ def test_choices_persist(make_napari_viewer_proxy, tmp_path, segmenter):
     first.shut_down()
     second = dock(viewer, segmenter, Store(path))
     assert second.form.settings == first.form.settings
-    assert second.presets.combo.currentText() == "custom (from coarse)"
+    assert second.presets.state.text() == "custom (from Coarse)"
     assert (second.models.model, second.models.device, second.images.contrast) == (
         "sam2.1-tiny",
         "cpu",

@@ -7,19 +7,24 @@ from typing import TYPE_CHECKING, Any
 
 from napari.utils.notifications import show_warning
 from qtpy.QtCore import Qt
+from qtpy.QtGui import QKeySequence, QShortcut  # type: ignore[attr-defined]  # its stubs leave it out
 from qtpy.QtWidgets import QApplication, QScrollArea, QVBoxLayout, QWidget
-from superqt import QCollapsible
 
 from napari_sam2_automask._napari.background.fold import BackgroundFold, large_hint
 from napari_sam2_automask._napari.closing import WindowWatch, let_go
+from napari_sam2_automask._napari.common.fold import Fold
 from napari_sam2_automask._napari.common.memory import Store, default_store
+from napari_sam2_automask._napari.common.plain_words import plain
+from napari_sam2_automask._napari.image.contrast_hint import ContrastHint
 from napari_sam2_automask._napari.image.panel import ImagePanel
 from napari_sam2_automask._napari.layers.point_grid import grid_from_points, in_whole_image
 from napari_sam2_automask._napari.live.follow_settings import Following
 from napari_sam2_automask._napari.live.go_to_object import go_to_selected
+from napari_sam2_automask._napari.live.outlines import Outlines
 from napari_sam2_automask._napari.live.panel import LivePanel
+from napari_sam2_automask._napari.live.why_missing import count_words
 from napari_sam2_automask._napari.remembered_choices import Remembered
-from napari_sam2_automask._napari.run.costs import cost_text
+from napari_sam2_automask._napari.run.costs import cost_of
 from napari_sam2_automask._napari.run.engine_segmenter import engine_segmenter
 from napari_sam2_automask._napari.run.panel import RunPanel
 from napari_sam2_automask._napari.run.queue import RunQueue
@@ -42,11 +47,12 @@ if TYPE_CHECKING:
     from napari_sam2_automask._napari.run.controller import Finished
     from napari_sam2_automask._napari.run.outcome import Outcome, Segmenter
     from napari_sam2_automask.settings.amg import AmgSettings, PointGrids
+    from napari_sam2_automask.settings.units import Pixel
 
 __all__ = ["AutomaskWidget"]
 
-#: Pixels of room beside the choices: napari's style widens them a little after they were first measured.
-SIDE_MARGIN = 8
+#: Least width of the choices in pixels: the dock is then as wide as napari's own.
+LEAST_WIDTH = 270
 
 
 class AutomaskWidget(QWidget):
@@ -69,16 +75,25 @@ class AutomaskWidget(QWidget):
         self._viewer = napari_viewer
         self._store = default_store() if store is None else store
         self._watch = WindowWatch(self)
+        self._in_view = False
+        self._widths: dict[str, float] = {}
         self.images = ImagePanel(napari_viewer)
         self.models = ModelChoice()
         self.presets = PresetChoice()
         self.form = SettingsForm(self._points_from_layer)
-        self.pixel = LayerPixel(napari_viewer, self.images, self.form.show_pixel)
         self.live = LivePanel()
+        self.pixel = LayerPixel(napari_viewer, self.images, self._show_pixel)
         self.following = Following(napari_viewer, self.live)
         self.tuning = TunePanel(napari_viewer, self.live)
         self.preset_files = PresetFiles(lambda: self.form.settings)
-        self.parameters = QCollapsible("All parameters", expandedIcon="▾", collapsedIcon="▸")
+        self.parameters = Fold("All parameters", "Everything that Meta's generator can be told, and more.")
+        self.choices = Fold("Image, model, detail", "What is segmented, and by what.")
+        self.learn = Fold("Learn from these", "Settings found from a few objects that you picked or painted.")
+        self.script = Fold(
+            "In a script", "The same run without the window, in Python or on the command line."
+        )
+        self.contrast = ContrastHint(self.images)
+        self.outlines = Outlines(napari_viewer, self)
         self.run_panel = RunPanel()
         self.background = BackgroundFold(
             napari_viewer, self._store, partial(self.request, any_size=True), lambda: self.images.layer
@@ -104,53 +119,74 @@ class AutomaskWidget(QWidget):
         self._lay_out()
         self.remembered.restore()
         self._connect()
-        self._show_costs()
+        self._make_room(False)
 
     # -- construction
 
     def _lay_out(self) -> None:
-        for folded, left in ((self.parameters, 0), (self.parameters.content(), 4)):
-            if (its_layout := folded.layout()) is not None:
-                its_layout.setContentsMargins(left, left, 0, 0)
-        self.parameters.addWidget(self.preset_files)
-        self.parameters.addWidget(self.form.native)
+        self.script.addWidget(self.copies)
+        self.learn.addWidget(self.tuning)
+        self._fill(self.choices, self.images, self.models, self.presets)
+        self._fill(
+            self.parameters,
+            self.preset_files,
+            self.presets.defaults,
+            self.models.device_row,
+            self.form.native,
+        )
         inner = QWidget()
-        choices = QVBoxLayout(inner)
-        choices.setContentsMargins(0, 0, 10, 0)
-        choices.setSpacing(10)
-        for part in (self.images, self.models, self.presets, self.live, self.tuning, self.parameters):
-            choices.addWidget(part)
-        choices.addWidget(self.background)
-        choices.addStretch(1)
+        parts = QVBoxLayout(inner)
+        parts.setContentsMargins(0, 0, 4, 0)
+        parts.setSpacing(6)
+        in_order: list[QWidget] = [self.choices, self.contrast, self.live, self.learn]
+        for part in (*in_order, self.images.more, self.parameters, self.background, self.script):
+            parts.addWidget(part)
+        parts.addStretch(1)
         self._wheel_guard = ignore_stray_wheel(inner)
         scroll = QScrollArea()
         scroll.setWidget(inner)
         scroll.setWidgetResizable(True)
         scroll.setFrameShape(QScrollArea.Shape.NoFrame)
         scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        scroll.setMinimumWidth(LEAST_WIDTH)
         layout = QVBoxLayout(self)
-        layout.setSpacing(8)
+        layout.setContentsMargins(6, 6, 6, 6)
+        layout.setSpacing(6)
         layout.addWidget(scroll, 1)
         layout.addWidget(self.run_panel)
-        layout.addWidget(self.copies)
-        self._scroll, self._choices = scroll, inner
+        self._scroll = scroll
+
+    @staticmethod
+    def _fill(fold: Fold, *parts: QWidget) -> None:
+        for part in parts:
+            fold.addWidget(part)
 
     def _connect(self) -> None:
         self.images.changed.connect(self._show_costs)
         self.images.changed.connect(self.background.show_image)
         self.images.view_wanted.connect(self.session.show_model_view)
         self.session.wanted.connect(self.run)
+        self.run_panel.view_pressed.connect(self.run_in_view)
+        for keys in ("Ctrl+Return", "Ctrl+Enter"):
+            QShortcut(QKeySequence(keys), self).activated.connect(self.run)
         self.session.ended.connect(self._on_ended)
         self.session.placed.connect(self._on_placed)
         for part in (self.live, self.tuning, self.preset_files):
             part.settings_wanted.connect(self._show_settings)
         self.live.run_wanted.connect(self.run)
         self.following.told.connect(self._say_count)
+        self.following.lost.connect(self._on_lost)
+        self.live.begun.connect(partial(self._make_room, True))
+        self.live.ended.connect(partial(self._make_room, False))
+        self.live.begun.connect(self._outline)
+        self.live.drawn.connect(self._outline)
+        self.live.ended.connect(self.outlines.clear)
         self.models.changed.connect(self._on_model)
         self.presets.chosen.connect(self._load_preset)
         self.form.changed.connect(self._on_settings)
         self.form.refused.connect(show_warning)
         self.parameters.toggled.connect(lambda _: self.remembered.save_soon())
+        self.choices.toggled.connect(lambda _: self._show_costs())
         self.copies.copied.connect(self.run_panel.status.setText)
         self._watch.closed.connect(self.shut_down)
         # Destroyed in the middle of a run: these must not need this object, which is already gone.
@@ -160,6 +196,22 @@ class AutomaskWidget(QWidget):
             application.aboutToQuit.connect(self.shut_down)
 
     # -- choices
+
+    def _outline(self) -> None:
+        """Draw around what is locked."""
+        follower = self.live.live_layer
+        if follower is not None:
+            self.outlines.show(follower.layer, follower.locked)
+
+    def _make_room(self, result: bool) -> None:
+        """Fold the choices to a line while there is a result, which is what matters then."""
+        self.learn.setVisible(result)
+        self.choices.toggleButton().setVisible(result)
+        if result:
+            self.choices.collapse(animate=False)
+        else:
+            self.choices.expand(animate=False)
+        self._show_costs()
 
     def _on_model(self) -> None:
         if not self.presets.custom:  # presets have settings of their own for some models
@@ -182,33 +234,46 @@ class AutomaskWidget(QWidget):
         self._show_costs()
 
     def _show_costs(self) -> None:
-        planes, pictures = self.images.plane_count, self.images.picture_count
-        text = cost_text(
+        layer, shape = self.images.layer, self.images.plane_shape
+        cost = cost_of(
             in_whole_image(self.form.settings),
             self.models.model,
             self.models.device,
-            planes,
             self._store,
-            pictures,
+            shape,
+            planes=self.images.plane_count,
+            pictures=self.images.picture_count,
+            width=0.0 if layer is None else self._widths.get(str(layer.unique_id), 0.0),
         )
-        self.presets.cost.setText(text)
+        self.presets.cost.setText(f"{cost.text[:1].upper()}{cost.text[1:]}")
+        self.presets.cost.setToolTip(cost.details)
         self.run_panel.offer(len(self.images.selected()))
-        self.run_panel.suggest(large_hint(*self.images.plane_shape))
+        self.run_panel.suggest(large_hint(*shape) or cost.hint)
+        self.parameters.tell(self.presets.told.lower())
+        name = "No image" if layer is None else layer.name
+        self.choices.setText(f"{name} - {self.presets.told}, {self.models.model.rsplit('/', 1)[-1]}")
         self.remembered.save_soon()
+
+    def _show_pixel(self, pixel: Pixel | None) -> None:
+        self.form.show_pixel(pixel)
+        self.live.sliders.show_pixel(pixel)
 
     def _points_from_layer(self) -> PointGrids | None:
         try:
             return grid_from_points(self._viewer, self.images.layer)
         except AutomaskError as error:
-            show_warning(str(error))
+            show_warning(plain(error))
             return None
 
     # -- running
 
-    def request(self, image: Image | None = None, *, any_size: bool = False) -> Request:
+    def request(
+        self, image: Image | None = None, *, any_size: bool = False, in_view: bool = False
+    ) -> Request:
         """Return what Run would do now with an image, the chosen one if left out.
 
-        With `any_size`, of an image too large for Run as well: for a run in the background.
+        With `any_size`, of an image too large for Run as well: for a run in the background. With `in_view`,
+        of what the viewer shows, whatever is chosen as the place to look.
 
         Raises
         ------
@@ -225,7 +290,7 @@ class AutomaskWidget(QWidget):
             device=self.models.device,
             contrast=self.images.contrast,
             indices=self.images.planes.indices(source) if source.other_axes else (source.index,),
-            region=self.images.region(source, image),
+            region=self.images.region(source, image, in_view=in_view),
             link=self.images.link if len(source.other_axes) == 1 else "",
         )
         _ = request.asked  # says here if none of a person's own points lies there
@@ -235,6 +300,14 @@ class AutomaskWidget(QWidget):
         """Start a run, as the button does: of all images selected in the layer list, if there are several."""
         images = self.images.selected()
         self.queue.start(images if len(images) > 1 else [None])
+
+    def run_in_view(self) -> None:
+        """Start a run of what the viewer shows of the chosen image now, as the button does."""
+        self._in_view = True
+        try:
+            self.queue.start([None])
+        finally:
+            self._in_view = False
 
     def cancel(self) -> None:
         """Stop the run and keep what it found, as the button does; images that wait are not run."""
@@ -250,6 +323,7 @@ class AutomaskWidget(QWidget):
         """Cancel what is running and let go of the viewer; the widget is of no use afterwards."""
         self.remembered.save_if_pending()
         self.following.close()
+        self.outlines.close()
         self.queue.clear()
         self.background.close_down()
         self.session.close()
@@ -257,11 +331,14 @@ class AutomaskWidget(QWidget):
 
     def _on_placed(self, finished: Finished, outcome: Outcome, layer: Labels) -> None:
         go_to_selected(self._viewer, layer)
+        width = outcome.record.get("object_diameter")
+        if width:
+            self._widths[str(finished.image.unique_id)] = float(width)
         self.following.begin(finished, outcome, layer)
         self.live.follow(self.form.settings)  # they may have been changed during the run
 
     def _request_and_image(self, image: Image | None) -> tuple[Request, Image]:
-        request = self.request(image)
+        request = self.request(image, in_view=self._in_view)
         image = image or self.images.layer
         assert image is not None
         return request, image
@@ -270,6 +347,8 @@ class AutomaskWidget(QWidget):
         return [
             self.images.layer_choice.connections,
             self.images.where.connections,
+            self.contrast.connections,
+            self.following.connections,
             self.tuning.connections,
             self.pixel.connections,
         ]
@@ -277,8 +356,11 @@ class AutomaskWidget(QWidget):
     def _say_count(self) -> None:
         follower = self.live.live_layer
         if follower is not None and not self.running:
-            count = len(follower.objects)
-            self.run_panel.status.setText(f"{count:,} object{'' if count == 1 else 's'} with these settings.")
+            self.run_panel.status.setText(f"{count_words(len(follower.objects), 0)} with these settings.")
+
+    def _on_lost(self) -> None:
+        if not self.running:  # what was said of the result goes with it
+            self.run_panel.status.setText("Ready")
 
     def _on_ended(self) -> None:
         self.models.refresh()  # the run may have downloaded one
@@ -287,17 +369,8 @@ class AutomaskWidget(QWidget):
     # -- leaving
 
     def showEvent(self, event: QShowEvent | None) -> None:
-        """Take the width that the choices need; watch the main window, whose closing ends a run."""
+        """Watch the main window, whose closing ends a run."""
         super().showEvent(event)
-        # Known only now: napari's style is applied with the first show.
-        bar = self._scroll.verticalScrollBar()
-        self._scroll.setMinimumWidth(
-            self._choices.minimumSizeHint().width()
-            + (bar.sizeHint().width() if bar is not None else 0)
-            # The scroll area's own frame stands on both sides of what it shows.
-            + 2 * self._scroll.frameWidth()
-            + SIDE_MARGIN
-        )
         self._watch.watch(self)
 
     def hideEvent(self, event: QHideEvent | None) -> None:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from superqt import QCollapsible
-
 from napari_sam2_automask._napari.background.known_runs import KnownRuns
+from napari_sam2_automask._napari.common.fold import Fold
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,13 +29,13 @@ def large_hint(rows: int, columns: int) -> str:
     if max(rows, columns) <= LARGE_SIDE:
         return ""
     return (
-        f"{rows:,} x {columns:,} pixels: with more than {LARGE_SIDE:,} on a side, better use {TITLE!r} "
-        "above. It takes less memory, and goes on when napari is closed."
+        f"{rows:,} x {columns:,} pixels: with more than {LARGE_SIDE:,} on a side, better use {TITLE!r}. "
+        "It takes less memory, and goes on when napari is closed."
     )
 
 
-class BackgroundFold(QCollapsible):
-    """A collapsible section; its title counts the runs that are remembered.
+class BackgroundFold(Fold):
+    """A collapsible section that counts the runs that are remembered.
 
     Parameters
     ----------
@@ -58,13 +57,14 @@ class BackgroundFold(QCollapsible):
         layer: Callable[[], Image | None],
     ) -> None:
         known = KnownRuns(store)
+        super().__init__(
+            TITLE,
+            "For images beyond some 8,192 pixels on a side, and for runs that go on when napari is closed.",
+        )
         count = len(known.all())
-        super().__init__(TITLE + (f" ({count})" if count else ""), expandedIcon="▾", collapsedIcon="▸")
+        self.tell(f"{count} run{'' if count == 1 else 's'}" if count else "")
         self._arguments = viewer, known, request, layer
         self._panel: BackgroundPanel | None = None
-        for folded, left in ((self, 0), (self.content(), 4)):
-            if (its_layout := folded.layout()) is not None:
-                its_layout.setContentsMargins(left, left, 0, 0)
         self.toggled.connect(self._on_toggled)
 
     @property

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 # qtpy gives it this name for every binding; only its stubs do not say so.
 from qtpy.QtCore import Signal  # type: ignore[attr-defined]
-from qtpy.QtWidgets import QAbstractButton, QFormLayout, QLabel, QWidget
+from qtpy.QtWidgets import QAbstractButton, QFormLayout, QLabel, QSizePolicy, QWidget
 
-__all__ = ["Signal", "choice_form", "choice_label", "roomy"]
+__all__ = ["Signal", "choice_form", "choice_label", "roomy", "small"]
 
 #: Width of the names of choices in pixels, the same in all parts so that they line up.
-LABEL_WIDTH = 68
+LABEL_WIDTH = 66
 
 
 def choice_form(parent: QWidget | None = None) -> QFormLayout:
@@ -29,7 +29,14 @@ def choice_label(text: str) -> QLabel:
     return label
 
 
+def small(label: QLabel) -> QLabel:
+    """Have a label wrap its text, and never widen the dock."""
+    label.setWordWrap(True)
+    label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
+    return label
+
+
 def roomy(*buttons: QAbstractButton) -> None:
     """Give buttons that stand beside something some room around their text; napari's style gives none."""
     for button in buttons:
-        button.setMinimumWidth(button.fontMetrics().horizontalAdvance(button.text()) + 24)
+        button.setMinimumWidth(button.fontMetrics().horizontalAdvance(button.text()) + 18)

@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING, Any
 from napari.layers import Image as ImageLayer
 from qtpy.QtWidgets import QComboBox, QHBoxLayout, QPushButton, QSizePolicy, QWidget
 
+from napari_sam2_automask._napari.common.fold import Fold
 from napari_sam2_automask._napari.common.layout import Signal, choice_form, choice_label, roomy
 from napari_sam2_automask._napari.image.channel_choice import ChannelChoice
 from napari_sam2_automask._napari.image.level_choice import LevelChoice
 from napari_sam2_automask._napari.image.plane_choice import PlaneChoice
 from napari_sam2_automask._napari.image.where_choice import WhereChoice
-from napari_sam2_automask._napari.layers.layer_choice import LayerChoice, unwrapped
+from napari_sam2_automask._napari.layers.layer_choice import LayerChoice, is_own_view, unwrapped
 from napari_sam2_automask._napari.layers.place import level_data
 from napari_sam2_automask._napari.layers.reduce_axes import project
+from napari_sam2_automask._napari.layers.region import region_in_view
 from napari_sam2_automask._napari.layers.snapshot import POSITIONS, ImageSource, plane_count, take_source
 from napari_sam2_automask.errors import ImageError
 
@@ -36,6 +38,8 @@ class ImagePanel(QWidget):
         Another image, contrast or choice of planes.
     view_wanted : Qt signal
         A person wants to see what the model sees.
+    more : Fold
+        The choices but for the image itself; stands elsewhere.
     """
 
     changed = Signal()
@@ -61,6 +65,7 @@ class ImagePanel(QWidget):
         roomy(self.view_button)
         self.planes = PlaneChoice()
         self.link_combo = QComboBox()
+        self.link_combo.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self.link_combo.addItem("Each plane by itself", "")
         self.link_combo.addItem("Link along z: one number per body", "z")
         self.link_combo.addItem("Link in time: one number per track", "t")
@@ -68,30 +73,49 @@ class ImagePanel(QWidget):
             "Give each object one number through all planes. In time, a Tracks layer is added as well."
         )
         self.where = WhereChoice(viewer)
-        contrast = QHBoxLayout()
-        contrast.addWidget(self.contrast_combo, 1)
-        contrast.addWidget(self.view_button)
         self._planes_label, self._link_label = choice_label("Planes"), choice_label("Objects")
         self._channels_label, self._level_label = choice_label("Channels"), choice_label("Level")
-        form = choice_form(self)
-        form.addRow(choice_label("Image"), self.layer_choice)
-        form.addRow(self._level_label, self.level_choice)
-        form.addRow(self._channels_label, self.channels)
-        form.addRow(choice_label("Contrast"), contrast)
-        form.addRow(choice_label("Where"), self.where)
-        form.addRow(self._planes_label, self.planes)
-        form.addRow(self._link_label, self.link_combo)
+        self.more = Fold("Planes, channels, region", "Which part of the image the model sees, and how.")
+        self._lay_out()
         self.layer_choice.changed.connect(self._on_layer)
         self.layer_choice.eye.connect(self._on_eye)
         self.channels.activated.connect(self._on_layer)
         self.level_choice.activated.connect(self._on_level)
         self.contrast_combo.activated.connect(self._emit)
         self.planes.changed.connect(self._on_planes)
+        self.where.currentIndexChanged.connect(self._tell)
+        self.changed.connect(self._tell)
         self.view_button.clicked.connect(self.view_wanted)
         selection = viewer.layers.selection.events.changed
         selection.connect(self._emit)
         self.layer_choice.connections.append((selection, self._emit))
+        self._plane_total = 1
         self._on_layer()
+
+    def _lay_out(self) -> None:
+        contrast = QHBoxLayout()
+        contrast.addWidget(self.contrast_combo, 1)
+        contrast.addWidget(self.view_button)
+        choice_form(self).addRow(choice_label("Image"), self.layer_choice)
+        folded = QWidget()
+        self.more.addWidget(folded)
+        form = choice_form(folded)
+        form.addRow(self._planes_label, self.planes)
+        form.addRow(self._link_label, self.link_combo)
+        form.addRow(self._channels_label, self.channels)
+        form.addRow(self._level_label, self.level_choice)
+        form.addRow(choice_label("Contrast"), contrast)
+        form.addRow(choice_label("Where"), self.where)
+        for name, part in (
+            ("Image", self.layer_choice.combo),
+            ("Planes", self.planes.combo),
+            ("Objects", self.link_combo),
+            ("Channels", self.channels),
+            ("Level", self.level_choice),
+            ("Contrast", self.contrast_combo),
+            ("Where", self.where),
+        ):
+            part.setAccessibleName(name)
 
     @property
     def layer(self) -> Image | None:
@@ -138,10 +162,14 @@ class ImagePanel(QWidget):
         """``"z"`` or ``"t"`` if the objects of all planes are to be linked, else empty."""
         return str(self.link_combo.currentData()) if self._can_link() else ""
 
-    def region(self, source: ImageSource, layer: Image | None = None) -> Region | None:
-        """Return where to look; raises `ImageError` if that holds nothing of the image."""
+    def region(
+        self, source: ImageSource, layer: Image | None = None, *, in_view: bool = False
+    ) -> Region | None:
+        """Return where to look, or what the viewer shows; `ImageError` if that holds nothing of the image."""
         layer = layer or self.layer
-        return None if layer is None else self.where.region(layer, source)
+        if layer is None:
+            return None
+        return region_in_view(layer, source) if in_view else self.where.region(layer, source)
 
     def selected(self) -> list[Image]:
         """Return the images that Run segments: all that are selected in the list, else the chosen one.
@@ -154,9 +182,14 @@ class ImagePanel(QWidget):
         if self.channels.how:
             return [chosen]
         layers = [unwrapped(layer) for layer in self._viewer.layers if layer in self._viewer.layers.selection]
-        images = [layer for layer in layers if isinstance(layer, ImageLayer)]
+        images = [layer for layer in layers if isinstance(layer, ImageLayer) and not is_own_view(layer)]
         pinned = self.layer_choice.pin.isChecked()
         return images if len(images) > 1 and chosen in images and not pinned else [chosen]
+
+    def take_percentiles(self) -> None:
+        """Choose percentiles as contrast, as a person does."""
+        self.restore("percentiles")
+        self.changed.emit()
 
     def restore(self, contrast: str) -> None:
         """Show a remembered choice."""
@@ -203,12 +236,29 @@ class ImagePanel(QWidget):
         self.level_choice.setVisible(self.level_choice.count() > 1)
         self._level_label.setVisible(self.level_choice.count() > 1)
         planes = 1 if layer is None else plane_count(layer, self.channels.axis, self.level)
+        self._plane_total = planes
         self.planes.offer(planes)
         self.planes.setVisible(planes > 1)
         self._planes_label.setVisible(planes > 1)
         self._offer_contrast(planes > 1)
         self._show_link()
         self.changed.emit()
+
+    def _tell(self, *_: Any) -> None:
+        """Say beside the title of the fold what is chosen there, where it is not what it is at first."""
+        told = [
+            combo.currentText()
+            for combo, always in (
+                (self.planes.combo, self._plane_total > 1),
+                (self.link_combo, self._can_link() and self.link_combo.currentIndex() > 0),
+                (self.channels, self.channels.currentIndex() > 0),
+                (self.level_choice, self.level > 0),
+                (self.contrast_combo, self.contrast_combo.currentIndex() > 0),
+                (self.where, self.where.currentIndex() > 0),
+            )
+            if always
+        ]
+        self.more.tell(", ".join(told).lower() if told else "all")
 
     def _on_level(self, *_: Any) -> None:
         self.level_choice.take_chosen()

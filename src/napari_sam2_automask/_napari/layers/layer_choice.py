@@ -12,12 +12,20 @@ from napari_sam2_automask._napari.common.layout import Signal, roomy
 if TYPE_CHECKING:
     from napari.viewer import Viewer
 
-__all__ = ["LayerChoice", "unwrapped"]
+__all__ = ["VIEW_KEY", "LayerChoice", "is_own_view", "unwrapped"]
+
+#: In the metadata of a layer that shows what the model sees: it is nothing to segment unless it is chosen.
+VIEW_KEY = "sam2_automask_view"
 
 
 def unwrapped(layer: Any) -> Any:
     """Return the layer behind the proxy that napari gives to plugins; comparisons by identity need it."""
     return getattr(layer, "__wrapped__", layer)
+
+
+def is_own_view(layer: Any) -> bool:
+    """Tell whether a layer is one that shows what the model sees."""
+    return VIEW_KEY in layer.metadata
 
 
 class LayerChoice(QWidget):
@@ -97,7 +105,8 @@ class LayerChoice(QWidget):
         self.combo.clear()
         self.combo.addItems([layer.name for layer in images])
         position = self._position(chosen)
-        self.combo.setCurrentIndex(max(position, 0) if images else -1)
+        first = next((i for i, layer in enumerate(images) if not is_own_view(layer)), -1)
+        self.combo.setCurrentIndex(position if position >= 0 else first)
         self.combo.blockSignals(False)
         if position < 0:
             self.pin.setChecked(False)  # the pinned layer is gone
@@ -118,9 +127,10 @@ class LayerChoice(QWidget):
         self.eye.emit()
 
     def _follow(self, event: Any = None) -> None:
-        if self.pin.isChecked():
+        active = self._viewer.layers.selection.active
+        if self.pin.isChecked() or (active is not None and is_own_view(active)):
             return
-        position = self._position(self._viewer.layers.selection.active)
+        position = self._position(active)
         # Another kind of layer, such as the labels of the last run, leaves the choice as it is.
         if position >= 0 and position != self.combo.currentIndex():
             self.combo.setCurrentIndex(position)

@@ -57,15 +57,22 @@ class Following(QObject):
         The layers of its levels, if all levels are kept.
     finished : Finished or None
         The run that is followed.
+    connections : list of (event emitter, callback)
+        What to disconnect when the widget goes.
     told : Qt signal
         Features and record of the layer fit what it shows.
+    lost : Qt signal
+        The layer was removed from the viewer, and nothing is followed any more.
     """
 
-    told = Signal()
+    told, lost = Signal(), Signal()
 
     def __init__(self, viewer: Viewer, panel: LivePanel) -> None:
         super().__init__(panel)
-        self._panel = panel
+        self._viewer, self._panel = viewer, panel
+        self.connections: list[tuple[Any, Any]] = [(viewer.layers.events.removed, self._on_removed)]
+        for event, callback in self.connections:
+            event.connect(callback)
         self.levels = LevelLayers(viewer, self)
         self.finished: Finished | None = None
         self._making: list[_Making] = []
@@ -98,6 +105,13 @@ class Following(QObject):
         self._timer.stop()
         self._making.clear()
         self.levels.stop()
+
+    def _on_removed(self, event: Any = None) -> None:
+        """End with the layer: what shows about a result goes when the result does."""
+        follower = self._panel.live_layer
+        if follower is not None and follower.layer not in self._viewer.layers:
+            self.end()
+            self.lost.emit()
 
     def _give_up(self) -> None:
         """Let go of tables that no longer fit what shows."""

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import QObject
 
 from napari_sam2_automask._napari.common.layout import Signal
-from napari_sam2_automask.errors import CandidatesError
+from napari_sam2_automask._napari.common.plain_words import why_run
+from napari_sam2_automask.errors import NewRunError
 
 if TYPE_CHECKING:
     from napari_sam2_automask._napari.live.live_layer import Answer, LiveLayer
@@ -78,9 +79,9 @@ class LiveWork(QObject):
         self._working = None
         try:
             put = layer.put(work.result())
-        except CandidatesError as error:
+        except NewRunError as error:
             self._next()
-            self.refused.emit(settings, str(error))
+            self.refused.emit(settings, why_run(error))
             return
         if not put and self._wanted is None:
             self._wanted = settings

@@ -1,15 +1,17 @@
-"""What shows under the preset after a run: how the settings select, while they are moved."""
+"""What shows first after a run: how many objects there are, and the sliders that select them."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
-from napari_sam2_automask._napari.common.histogram import Histogram
-from napari_sam2_automask._napari.common.layout import Signal
+from napari_sam2_automask._napari.common.fold import Fold
+from napari_sam2_automask._napari.common.layout import Signal, roomy
 from napari_sam2_automask._napari.live.live_work import LiveWork
+from napari_sam2_automask._napari.live.sliders import Sliders
+from napari_sam2_automask._napari.live.why_missing import count_words, why_missing
 from napari_sam2_automask.settings.amg import ALL_LEVELS
 
 if TYPE_CHECKING:
@@ -21,12 +23,11 @@ __all__ = ["LivePanel"]
 #: Milliseconds without a change after which features follow, and how many settings undo remembers.
 SETTLED = 300
 REMEMBERED = 100
-BEFORE = "Before (as it ran)"
 LEVELS_WAIT = "The layers of the levels follow when the sliders rest."
 
 
 class LivePanel(QWidget):
-    """Histograms, counts, before and after, undo; hidden until a run has left candidates.
+    """The count, the sliders, before and after, undo; hidden until a run has left candidates.
 
     Attributes
     ----------
@@ -38,12 +39,14 @@ class LivePanel(QWidget):
         Emits the settings shown when nothing has changed for a while.
     begun, ended : Qt signals
         A layer follows from now on, or none any more.
+    drawn : Qt signal
+        The layer shows something else.
     """
 
     settings_wanted = Signal(object)
     run_wanted = Signal()
     settled = Signal(object)
-    begun, ended = Signal(), Signal()
+    begun, ended, drawn = Signal(), Signal(), Signal()
 
     def __init__(self) -> None:
         super().__init__()
@@ -52,12 +55,13 @@ class LivePanel(QWidget):
         self._ran: AmgSettings | None = None
         self._shown: AmgSettings | None = None
         self._pending: AmgSettings | None = None
+        self._asked: AmgSettings | None = None
         self.count, self.removed, self.message = QLabel(), QLabel(), QLabel()
-        self.quality = Histogram("Predicted IoU")
-        self.stability = Histogram("Stability")
-        self.before = QPushButton(BEFORE)
+        self.sliders = Sliders()
+        self.missing = Fold("Why are some missing?", "What each filter removed.")
+        self.before = QPushButton("Before")
         self.undo = QPushButton("Undo")
-        self.again = QPushButton("Run with these")
+        self.again = QPushButton("Run again")
         self._lay_out()
         self._work = LiveWork(self)
         self._work.shown.connect(self._on_shown)
@@ -69,6 +73,7 @@ class LivePanel(QWidget):
             timer.timeout.connect(then)
         self.before.setCheckable(True)
         self.before.toggled.connect(self._compare)
+        self.sliders.wanted.connect(self._on_slider)
         self.undo.clicked.connect(self._undo)
         self.again.clicked.connect(self.run_wanted)
         self.setVisible(False)
@@ -91,7 +96,7 @@ class LivePanel(QWidget):
     def begin(self, layer: LiveLayer, settings: AmgSettings) -> None:
         """Follow a layer from the settings of its run on."""
         self.end()
-        self._layer, self._ran, self._shown = layer, settings, settings
+        self._layer, self._ran, self._shown, self._asked = layer, settings, settings, settings
         self._history = [settings]
         self._work.begin(layer)
         self._say(None, settings)
@@ -111,28 +116,30 @@ class LivePanel(QWidget):
     def follow(self, settings: AmgSettings) -> None:
         """Show other settings soon; of several that come at once the last counts."""
         if self._layer is not None:
-            self._pending = settings
+            self._pending = self._asked = settings
             self._next.start()
 
     def _lay_out(self) -> None:
         for label in (self.removed, self.message):
             label.setWordWrap(True)
-            label.setStyleSheet("font-size: 11px;")
+        self.missing.addWidget(self.removed)
         self.count.setStyleSheet("font-weight: bold;")
-        self.before.setToolTip("Press for the settings of the run, press again for yours.")
+        self.before.setToolTip("Press for the result as it ran, press again for yours.")
         self.undo.setToolTip("Go back to the settings before the last change.")
-        self.again.setToolTip("The stored candidates cannot answer for these settings; run the model again.")
+        self.again.setToolTip("What is stored of this run cannot answer for these settings: ask the model.")
+        roomy(self.before, self.undo)
         self.again.setVisible(False)
         self.message.setVisible(False)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
-        for part in (self.count, self.removed, self.quality, self.stability, self.message, self.again):
-            layout.addWidget(part)
-        buttons = QHBoxLayout()
+        head = QHBoxLayout()
+        head.addWidget(self.count, 1)
         for button in (self.before, self.undo):
-            buttons.addWidget(button)
-        layout.addLayout(buttons)
+            head.addWidget(button)
+        layout.addLayout(head)
+        for part in (self.message, self.again, self.sliders, self.missing):
+            layout.addWidget(part)
 
     def _update(self) -> None:
         settings, self._pending = self._pending, None
@@ -171,16 +178,22 @@ class LivePanel(QWidget):
         assert self._layer is not None
         objects = self._layer.objects
         locked = len(self._layer.locked)
-        shown = f"{len(objects)} objects of {len(self._layer.candidates)} candidates"
-        self.count.setText(shown + (f", {locked} of them locked" if locked else ""))
-        parts = [f"{name} {count:,}" for name, count in self._layer.removed.items() if count > 0]
-        self.removed.setText("Removed: " + ", ".join(parts) if parts else "")
+        self.count.setText(count_words(len(objects), locked))
+        self.count.setToolTip(f"Chosen from {len(self._layer.candidates):,} masks that the run has left.")
+        self.removed.setText(why_missing(self._layer.removed))
         if with_histograms:
-            self.quality.show_counts(*self._layer.live.histogram("predicted_iou", settings))
-            self.stability.show_counts(*self._layer.live.histogram("stability_score", settings))
-        self.quality.show_threshold(settings.pred_iou_thresh)
-        self.stability.show_threshold(settings.stability_score_thresh)
+            self.sliders.show_candidates(self._layer.live, settings)
+        self.sliders.show_settings(settings)
         self.undo.setEnabled(len(self._history) > 1)
+        self.drawn.emit()
+
+    def _on_slider(self, changes: dict[str, Any]) -> None:
+        if self._asked is not None:
+            self.before.blockSignals(True)  # who moves a slider goes on from what shows
+            self.before.setChecked(False)
+            self.before.setText("Before")
+            self.before.blockSignals(False)
+            self.settings_wanted.emit(self._asked.adjusted(**changes))
 
     def _settle(self) -> None:
         if self._layer is not None and self._shown is not None:
@@ -188,7 +201,7 @@ class LivePanel(QWidget):
 
     def _compare(self, before: bool) -> None:
         wanted = self._ran if before else self._history[-1]
-        self.before.setText("Back to mine" if before else BEFORE)
+        self.before.setText("Mine" if before else "Before")
         self.settings_wanted.emit(wanted)
 
     def _undo(self) -> None:

@@ -13,7 +13,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from napari_sam2_automask._napari.common.garbage import CollectionsWait
-from napari_sam2_automask._napari.run.progress_words import Tracker, TrackerState
+from napari_sam2_automask._napari.common.plain_words import plain
+from napari_sam2_automask._napari.run.progress_words import Tracker, TrackerState, after_points
 from napari_sam2_automask._napari.run.run_request import run_request
 from napari_sam2_automask.errors import AutomaskError
 from napari_sam2_automask.progress import Cancelled
@@ -154,7 +155,8 @@ class Controller:
 def _work(
     request: Request, segmenter: Segmenter, announce: Callable[[Tracker], None], progress: ProgressCallback
 ) -> Outcome:
-    tracker = Tracker(progress)
+    box = request.region.box if request.region is not None else (0, 0, *request.source.plane_shape)
+    tracker = Tracker(progress, after=after_points((box[2] - box[0]) * (box[3] - box[1])))
     announce(tracker)
     return run_request(request, segmenter, tracker)
 
@@ -162,7 +164,7 @@ def _work(
 def explain(error: BaseException) -> str:
     """Return one line that says what went wrong and what to do."""
     if isinstance(error, AutomaskError):
-        return str(error)
+        return plain(error)
     text = " ".join(str(error).split())
     if isinstance(error, MemoryError) or any(words in text.lower() for words in OUT_OF_MEMORY):
         return "Not enough memory: choose fewer points per batch or crop layers, or a smaller model."

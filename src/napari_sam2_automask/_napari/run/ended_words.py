@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from napari_sam2_automask._napari.common.plain_words import plain
 from napari_sam2_automask._napari.run.progress_words import duration
 from napari_sam2_automask.candidates.candidates import left_out_text
 from napari_sam2_automask.settings.amg import ALL_LEVELS
@@ -34,7 +35,7 @@ def finished_text(finished: Finished, *, image_present: bool = True) -> str:
     device = f" on {outcome.device}" if outcome.device else ""
     levels = _levels_text(finished.request.settings.overlap, live=outcome.live is not None)
     left_out = left_out_text(outcome.removed)
-    left_out = f" {left_out}." if left_out else ""
+    left_out = f" {plain(left_out)}." if left_out else ""
     fitted = _fit_text(finished, outcome.record)
     return f"{objects} in {duration(outcome.seconds)}{device}.{fitted}{levels}{left_out}" + gone
 

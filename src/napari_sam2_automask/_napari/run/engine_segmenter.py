@@ -53,7 +53,7 @@ class EngineSegmenter:
                     raise
                 candidates, complete = _as_in_form(cancelled.candidates, request), False
             if complete:
-                progress(Progress("select", 0, 1))
+                progress(Progress("paint", 0, 1))
             result = _choose_and_paint(candidates, plane, request, self._load(request, progress), complete)
             if result.live is not None:
                 result.live.again = lambda settings, report: self._propose(

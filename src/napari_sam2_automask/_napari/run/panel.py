@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from napari.utils import progress as napari_progress
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
-from napari_sam2_automask._napari.common.layout import Signal
+from napari_sam2_automask._napari.common.layout import Signal, small
 from napari_sam2_automask._napari.run.progress_words import duration
 
 if TYPE_CHECKING:
@@ -17,21 +17,27 @@ __all__ = ["RunPanel"]
 
 
 class RunPanel(QWidget):
-    """One button that is Run and, while running, Cancel; a progress bar; one line of status.
+    """A button that is Run and, while running, Cancel; one that runs on what shows; a bar; a line of status.
 
     Attributes
     ----------
     pressed : Qt signal
         The button was pressed.
+    view_pressed : Qt signal
+        A run of what the viewer shows now is wanted.
     """
 
-    pressed = Signal()
+    pressed, view_pressed = Signal(), Signal()
 
     def __init__(self) -> None:
         super().__init__()
         self.button = QPushButton("Run")
         self.button.setMinimumHeight(30)
         self.button.setStyleSheet("font-weight: bold;")
+        self.view = QPushButton("This view")
+        self.view.setMinimumHeight(30)
+        self.view.setToolTip("Try these settings on what the viewer shows now: quicker than the whole image.")
+        self.button.setAccessibleName("Run")
         self.bar = QProgressBar()
         self.bar.setFormat("%p %")
         size = self.bar.sizePolicy()
@@ -41,23 +47,28 @@ class RunPanel(QWidget):
         self.status = QLabel("Ready")
         self.status.setWordWrap(True)
         self.status.setMinimumHeight(self.status.fontMetrics().lineSpacing() * 2)
-        self.status.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.MinimumExpanding)
-        self.hint = QLabel()
-        self.hint.setWordWrap(True)
+        self.status.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
+        self.hint = small(QLabel())
         self.hint.setVisible(False)
         row = QHBoxLayout()
         row.addWidget(self.bar, 1)
         row.addWidget(self.time_left)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(4)
+        # The buttons are at the very bottom, so that no text that wraps ever moves them.
+        buttons = QHBoxLayout()
+        buttons.addWidget(self.button, 2)
+        buttons.addWidget(self.view, 1)
         layout.addWidget(self.hint)
-        layout.addWidget(self.button)
         layout.addWidget(self.status)
         layout.addLayout(row)
+        layout.addLayout(buttons)
         self._activity: napari_progress | None = None
         self._offer, self._idle = "Run", True
         self._shown: tuple[int, int, str] | None = None
         self.button.clicked.connect(self.pressed)
+        self.view.clicked.connect(self.view_pressed)
         self.show_idle("Ready")
 
     def show_idle(self, status: str) -> None:
@@ -65,7 +76,8 @@ class RunPanel(QWidget):
         self._idle = True
         self.button.setText(self._offer)
         self.button.setEnabled(True)
-        self.button.setToolTip("Segment the image with these settings.")
+        self.button.setToolTip("Segment the image with these settings (Ctrl+Enter).")
+        self.view.setEnabled(True)
         self.bar.setVisible(False)
         self.time_left.clear()
         self.status.setText(status)
@@ -86,6 +98,7 @@ class RunPanel(QWidget):
         """Offer Cancel, with an empty progress bar here and in napari's activity dock."""
         self._idle = False
         self.button.setText("Cancel")
+        self.view.setEnabled(False)
         self.button.setToolTip("Stop, and keep the objects found so far.")
         # Never 0 of 0: that is drawn as an endless animation, and where OpenGL is done in software each frame
         # of it costs as much as the run.

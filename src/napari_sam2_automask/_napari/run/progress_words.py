@@ -11,7 +11,23 @@ if TYPE_CHECKING:
 
     from napari_sam2_automask.progress import Progress, ProgressCallback
 
-__all__ = ["Tracker", "TrackerState", "duration"]
+__all__ = ["Tracker", "TrackerState", "after_points", "duration"]
+
+#: How long filtering and painting take, as a multiple of the time that points take: of a million pixels, at
+#: least and at most; and what follows the filtering, as a multiple of that.
+AFTER, LEAST, MOST, REST = 0.35, 0.1, 1.0, 0.4
+#: Share of the points of which the pace tells nothing yet.
+FIRST = 0.02
+#: Seconds up to which a run is so short that nobody wants to know how long it will still take.
+SHORT = 5.0
+#: The stages of a run of which it is known how much there is.
+COUNTED = ("points", "encoder", "fit", "select")
+WORDS = {
+    "load": "Loading model",
+    "fit": "Looking how large objects are",
+    "select": "Filtering masks",
+    "paint": "Painting labels",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +53,17 @@ class TrackerState:
 class Tracker:
     """Follows the progress of one run, on the thread of that run; `state` may be read from any thread.
 
+    Time and not points is what the bar of a long run shows: a pass of the encoder can weigh as much as a
+    thousand points, and filtering what was found follows.
+
     Parameters
     ----------
     forward : callable
         Gets every report on; may raise to cancel.
     clock : callable
         Returns seconds.
+    after : float
+        How long filtering and painting take, as a multiple of the time that points take.
 
     Attributes
     ----------
@@ -52,13 +73,23 @@ class Tracker:
         Seconds spent in each stage so far.
     """
 
-    def __init__(self, forward: ProgressCallback, clock: Callable[[], float] = time.perf_counter) -> None:
+    def __init__(
+        self,
+        forward: ProgressCallback,
+        clock: Callable[[], float] = time.perf_counter,
+        *,
+        after: float = LEAST,
+    ) -> None:
         self._forward = forward
         self._clock = clock
         self._last = clock()
         self._stage = ""
-        self._points = (0, 0)
-        self._passes = (0, 0)
+        self._after = after
+        self._counts = dict.fromkeys(COUNTED, (0, 0))
+        self._before: dict[str, float] = {}
+        self._filtered_before = self._painted_before = 0.0
+        self._share = 0.0
+        self._long = False
         self.state = TrackerState("Starting")
         self.spent: dict[str, float] = {}
 
@@ -69,40 +100,87 @@ class Tracker:
         if self._stage:
             self.spent[self._stage] = self.spent.get(self._stage, 0.0) + now - self._last
         self._last, self._stage = now, progress.stage
+        if progress.stage in COUNTED:
+            counts = progress.done, progress.total
+            if self._counts[progress.stage] != counts:
+                self._before[progress.stage] = self.spent.get(progress.stage, 0.0)
+            self._counts[progress.stage] = counts
+        if progress.stage == "points":  # what is filtered from now on is of the last plane
+            self._filtered_before = self.spent.get("select", 0.0)
+            self._painted_before = self.spent.get("paint", 0.0)
         self.state = self._describe(progress)
         self._forward(progress)
 
-    @property
-    def points(self) -> tuple[int, int]:
-        """Point prompts done and in all."""
-        return self._points
-
     def _describe(self, progress: Progress) -> TrackerState:
         stage, done, total = progress.stage, progress.done, progress.total
-        if stage == "points":
-            self._points = (done, total)
-            return TrackerState(f"{done:,} of {total:,} points", done, total, self._left())
-        if stage == "encoder":
-            self._passes = (done + 1, total)
-            # Between crops the points done stay on show: a bar that jumps back helps nobody.
-            count = f" {min(done + 1, total)} of {total}" if total > 1 else ""
-            return TrackerState(f"Encoding image{count}", *self._points, self._left())
         if stage == "download":  # also while a file at hand is checked
             text = f"Getting model, {done / 1e6:,.0f} of {total / 1e6:,.0f} MB"
-            rate = self.spent.get("download", 0.0) / done if done else None
-            return TrackerState(text, done, total, None if rate is None else rate * (total - done))
-        words = {"load": "Loading model", "select": "Filtering masks", "paint": "Painting labels"}
-        return TrackerState(words.get(stage, stage.capitalize()), *self._points)
+            whole = self.spent.get("download", 0.0) / done * total if done else 0.0
+            if whole > SHORT:
+                return TrackerState(text, done, total, whole * (total - done) / total)
+            return TrackerState(text)  # of a file at hand: a moment, and no part of the run
+        if stage == "points":
+            text = f"{done:,} of {total:,} points"
+        elif stage == "encoder":
+            text = "Encoding image" + (f" {min(done + 1, total)} of {total}" if total > 1 else "")
+        else:
+            text = WORDS.get(stage, stage.capitalize())
+        left = self._left()
+        asked, points = self._counts["points"]
+        share = asked / max(1, points)
+        if left is not None:
+            worked = self._worked()
+            self._long = self._long or worked + left > SHORT
+            if self._long:
+                share = worked / (worked + left)
+        # A bar that goes back helps nobody.
+        self._share = max(self._share, share)
+        return TrackerState(text, round(self._share * points), points, left if self._long else None)
+
+    def _worked(self) -> float:
+        """Return the seconds spent on what is counted or follows from it."""
+        return sum(seconds for stage, seconds in self.spent.items() if stage not in ("load", "download"))
 
     def _left(self) -> float | None:
-        """Estimate what is left of points and of encoder passes, each from its own pace so far."""
-        (done, total), (passed, passes) = self._points, self._passes
-        if done <= 0:
+        """Estimate what is left of points and of encoder passes, each from its own pace so far, and after."""
+        done, total = self._counts["points"]
+        if done <= FIRST * total:
             return None
-        left = self.spent.get("points", 0.0) * (total - done) / done
-        if passed:
-            left += self.spent.get("encoder", 0.0) * max(0, passes - passed) / passed
-        return left
+        asking = self.spent.get("points", 0.0) * total / done
+        left = asking * (total - done) / total
+        left += self._passes_left("encoder") + self._passes_left("fit")
+        return left + self._after_left(asking, done / total)
+
+    def _after_left(self, asking: float, share: float) -> float:
+        """Estimate what is left of filtering and painting, with a share of all points asked."""
+        filtered, painted = (self.spent.get(stage, 0.0) for stage in ("select", "paint"))
+        whole = max(self._after * asking, (filtered + painted) / share)  # of all planes
+        left = whole - filtered - painted
+        if share < 1:
+            return left
+        done, total = self._counts["select"]
+        filtered -= self._filtered_before
+        painted -= self._painted_before
+        if self._stage == "select" and done > FIRST * total:
+            left = filtered * (total / done * (1 + REST) - 1)
+        elif self._stage == "paint":
+            left = filtered * REST - painted
+        # Where it takes longer than expected, nobody knows how much longer.
+        return max(left, (filtered + painted) / 16)
+
+    def _passes_left(self, stage: str) -> float:
+        """Estimate the seconds left of a stage of which each report tells that one more has begun."""
+        begun, total = self._counts[stage]
+        spent, before = self.spent.get(stage, 0.0), self._before.get(stage, 0.0)
+        if self._stage != stage:  # the one that has begun is finished
+            return spent / (begun + 1) * max(0, total - begun - 1)
+        each = before / begun if begun else 0.0
+        return each * (total - begun) - min(spent - before, each)
+
+
+def after_points(pixels: int) -> float:
+    """Return how long filtering and painting take in a picture, as a multiple of what its points take."""
+    return min(max(AFTER * pixels / 1e6, LEAST), MOST)
 
 
 def duration(seconds: float) -> str:
@@ -113,5 +191,5 @@ def duration(seconds: float) -> str:
     if whole < 60:
         return f"{whole} s"
     if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
+        return f"{whole // 60} min {whole % 60} s".replace(" min 0 s", " min")
     return f"{whole // 3600} h {whole % 3600 // 60} min"

@@ -113,12 +113,12 @@ def _check_there(path: str | None, plane: NDArray[Any]) -> None:
 
 
 def _over_planes(progress: ProgressCallback, number: int, planes: int) -> ProgressCallback:
-    """Count point prompts and encoder passes over all planes; other stages pass as they are."""
+    """Count point prompts and passes over all planes; other stages pass as they are."""
     if planes == 1:
         return progress
 
     def report(state: Progress) -> None:
-        if state.stage in ("points", "encoder"):
+        if state.stage in ("points", "encoder", "fit"):
             state = replace(state, done=state.done + number * state.total, total=state.total * planes)
         progress(state)
 

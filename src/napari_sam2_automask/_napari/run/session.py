@@ -11,8 +11,10 @@ from qtpy.QtCore import QObject, QTimer
 
 from napari_sam2_automask._napari.common.inference_thread import inference_thread
 from napari_sam2_automask._napari.common.layout import Signal
+from napari_sam2_automask._napari.layers.layer_choice import VIEW_KEY
 from napari_sam2_automask._napari.run.controller import Controller, explain
 from napari_sam2_automask._napari.run.costs import remember_rates
+from napari_sam2_automask._napari.run.earlier_results import EarlierResults
 from napari_sam2_automask._napari.run.ended_words import finished_text
 from napari_sam2_automask._napari.run.place_result import (
     find_previous,
@@ -96,6 +98,8 @@ class RunSession(QObject):
         self._then = QTimer(self)
         self._then.setSingleShot(True)
         self._then.timeout.connect(self._end)
+        self._earlier = EarlierResults(viewer, self)
+        self._earlier.hidden.connect(self._say_hidden)
         panel.pressed.connect(self._on_button)
 
     @property
@@ -152,6 +156,7 @@ class RunSession(QObject):
         self._then.stop()
         self._ending = None
         self._draw(True)
+        self._earlier.close()
         self._panel.close_activity()
         if self._view is not None:
             self._view[0].cancel()
@@ -209,11 +214,21 @@ class RunSession(QObject):
             self._fail(finished.error)
         else:
             if layer is not None:
+                self._earlier.cover(layer, finished)
                 self.placed.emit(finished, outcome, layer)
             if outcome is not None and outcome.complete:
                 planes = len(request.indices) * request.pictures
+                box = request.region and request.region.box
+                rows, columns = (box[2] - box[0], box[3] - box[1]) if box else request.source.plane_shape
                 remember_rates(
-                    request.settings, request.model, request.device, finished.spent, planes, self._store
+                    request.settings,
+                    request.model,
+                    request.device,
+                    finished.spent,
+                    planes,
+                    self._store,
+                    shape=(rows, columns),
+                    width=float(outcome.record.get("object_diameter") or 0.0),
                 )
             text = finished_text(finished, image_present=finished.image in self._viewer.layers)
             self._panel.show_idle(text)
@@ -222,6 +237,11 @@ class RunSession(QObject):
         self._ending, self.last = None, finished
         self.controller.end()
         self.ended.emit()
+
+    def _say_hidden(self, count: int) -> None:
+        if not self.running:
+            hidden = "the earlier result" if count == 1 else f"{count} earlier results"
+            self.say(f"{self._panel.status.text()} Hidden: {hidden}.")
 
     def _draw(self, enabled: bool) -> None:
         """Let the window draw itself, or not for now."""
@@ -239,8 +259,14 @@ class RunSession(QObject):
             self._fail(explain(error))
             return
         place = request.source.plane_transform(request.indices[0])
+        selection = self._viewer.layers.selection
+        before = set(selection)
         for name, view in views:
-            self._viewer.add_image(view, name=f"{name} - model view", rgb=True, **place)
+            title = f"{name} - model view"
+            self._viewer.add_image(view, name=title, rgb=True, metadata={VIEW_KEY: True}, **place)
+        # Something to look at: whoever works on a layer goes on with it.
+        selection.clear()
+        selection.update(before)
 
     def _fail(self, message: str) -> None:
         self._panel.show_idle(message)

@@ -8,6 +8,7 @@ from napari.utils.notifications import show_warning
 from qtpy.QtWidgets import QApplication, QHBoxLayout, QPushButton, QWidget
 
 from napari_sam2_automask._napari.common.layout import Signal
+from napari_sam2_automask._napari.common.plain_words import plain
 from napari_sam2_automask._napari.script.run_lines import as_command, as_python
 from napari_sam2_automask.errors import AutomaskError
 
@@ -58,7 +59,7 @@ class CopyRow(QWidget):
         try:
             text = write(self._request())
         except AutomaskError as error:
-            show_warning(str(error))
+            show_warning(plain(error))
             return
         clipboard = QApplication.clipboard()
         if clipboard is not None:

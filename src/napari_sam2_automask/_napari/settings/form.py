@@ -7,8 +7,18 @@ from typing import TYPE_CHECKING, Any, cast
 from magicgui.widgets import create_widget
 from psygnal import Signal
 from qtpy.QtCore import QEvent, QObject, Qt
-from qtpy.QtWidgets import QAbstractSpinBox, QComboBox, QFormLayout, QLabel, QSlider, QVBoxLayout, QWidget
+from qtpy.QtWidgets import (
+    QAbstractSpinBox,
+    QComboBox,
+    QFormLayout,
+    QLabel,
+    QSizePolicy,
+    QSlider,
+    QVBoxLayout,
+    QWidget,
+)
 
+from napari_sam2_automask._napari.common.plain_words import plain
 from napari_sam2_automask._napari.settings.grid_edit import PointGridEdit
 from napari_sam2_automask._napari.settings.length_box import Measure
 from napari_sam2_automask.errors import SettingsError
@@ -28,7 +38,7 @@ __all__ = ["SettingsForm", "ignore_stray_wheel"]
 #: Digits kept of what a slider says; its integer steps would otherwise give 0.6999.
 DIGITS = 4
 #: Width of the titles in pixels, the same in all groups so that the columns line up.
-LABEL_WIDTH = 178
+LABEL_WIDTH = 118
 
 
 class SettingsForm:
@@ -105,7 +115,7 @@ class SettingsForm:
         heading.setStyleSheet("font-weight: bold; margin-top: 4px;")
         layout.addWidget(heading)
         form = QFormLayout()
-        form.setContentsMargins(8, 0, 0, 0)
+        form.setContentsMargins(2, 0, 0, 0)
         form.setHorizontalSpacing(8)
         form.setVerticalSpacing(3)
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
@@ -118,7 +128,12 @@ class SettingsForm:
             told = not info.unit or info.unit.rstrip("s") in info.title.lower()
             label = QLabel(info.title if told else f"{info.title} ({info.unit})")
             label.setToolTip(tooltip(info))
-            label.setMinimumWidth(LABEL_WIDTH)
+            label.setWordWrap(True)
+            label.setFixedWidth(LABEL_WIDTH)
+            widget.native.setAccessibleName(info.title)
+            widget.native.setSizePolicy(
+                QSizePolicy.Policy.Ignored, widget.native.sizePolicy().verticalPolicy()
+            )
             widget.native.setToolTip(tooltip(info))
             form.addRow(label, self._row(info, widget))
         layout.addLayout(form)
@@ -140,7 +155,7 @@ class SettingsForm:
             settings = self._settings.adjusted(**self._changes(info.name, value))
         except SettingsError as error:
             self.show(self._settings)
-            self.refused.emit(str(error))
+            self.refused.emit(plain(error))
             return
         if settings != self._settings:
             self.show(settings)

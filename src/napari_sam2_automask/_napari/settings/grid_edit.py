@@ -28,8 +28,10 @@ class PointGridEdit(ValuedContainerWidget[Any]):
         self._grids: PointGrids | None = None
         self._pick = pick
         self._count = Label(value="none")
-        self._take = PushButton(text="From Points layer")
+        self._take = PushButton(text="From Points")
+        self._take.tooltip = "Ask the model at the points of the active Points layer, or of the topmost one."
         self._clear = PushButton(text="Clear")
+        self._clear.tooltip = "Use the grid again."
         super().__init__(widgets=[self._count, self._take, self._clear], labels=False, layout="horizontal")
         self.margins = (0, 0, 0, 0)
         self._take.changed.connect(self._on_take)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtWidgets import QAbstractSpinBox, QDoubleSpinBox, QHBoxLayout, QWidget
+from qtpy.QtWidgets import QAbstractSpinBox, QDoubleSpinBox, QVBoxLayout, QWidget
 
 from napari_sam2_automask._napari.layers.layer_choice import unwrapped
 from napari_sam2_automask._napari.layers.place import pixel_of
@@ -55,11 +55,12 @@ class Measure(QWidget):
         self.box.setButtonSymbols(QAbstractSpinBox.ButtonSymbols.NoButtons)
         self.box.setKeyboardTracking(False)
         self.box.setMinimumWidth(BOX_WIDTH)
-        row = QHBoxLayout(self)
-        row.setContentsMargins(0, 0, 0, 0)
-        row.setSpacing(4)
-        row.addWidget(pixels.native, 1)
-        row.addWidget(self.box, 1)
+        self.box.setAccessibleName(f"{info.title}, in the unit of the image")
+        column = QVBoxLayout(self)  # one above the other: side by side they need more than the dock has
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(2)
+        column.addWidget(pixels.native)
+        column.addWidget(self.box)
         pixels.changed.connect(self._refresh)
         self.box.valueChanged.connect(self._on_typed)
         self.show_pixel(None)

@@ -25,7 +25,15 @@ FILE_ITEM = "From a file ..."
 
 
 class ModelChoice(QWidget):
-    """Combo boxes of models and devices."""
+    """A combo box of models, and one of devices that stands elsewhere.
+
+    Attributes
+    ----------
+    combo, device_combo : QComboBox
+        The models, and the devices.
+    device_row : QWidget
+        The choice of the device with its name.
+    """
 
     changed = Signal()
 
@@ -37,12 +45,16 @@ class ModelChoice(QWidget):
         self.combo = QComboBox()
         self.combo.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self.device_combo = QComboBox()
+        self.device_combo.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self.combo.setAccessibleName("Model")
+        self.device_combo.setAccessibleName("Device")
         self.device_combo.setToolTip("Where the model runs. Automatic takes a GPU where there is one.")
         for name, title in DEVICES.items():
             self.device_combo.addItem(title, name)
         form = choice_form(self)
         form.addRow(choice_label("Model"), self.combo)
-        form.addRow(choice_label("Device"), self.device_combo)
+        self.device_row = QWidget()
+        choice_form(self.device_row).addRow(choice_label("Device"), self.device_combo)
         self.refresh()
         self.combo.activated.connect(self._on_chosen)
         self.device_combo.activated.connect(lambda _: self.changed.emit())

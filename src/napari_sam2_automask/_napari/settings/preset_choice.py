@@ -1,20 +1,31 @@
-"""The choice of the preset: what it is for, what it costs, and the way back to it."""
+"""The choice of detail: presets side by side, what the chosen one costs, and the way back to it."""
 
 from __future__ import annotations
 
-from qtpy.QtWidgets import QComboBox, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QButtonGroup, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
-from napari_sam2_automask._napari.common.layout import Signal, choice_form, choice_label
+from napari_sam2_automask._napari.common.layout import Signal, choice_form, choice_label, small
 from napari_sam2_automask.settings.presets import PRESETS, Preset
 
 __all__ = ["PresetChoice"]
 
+#: The preset that stands apart: for comparing with published results, not for finding objects.
+APART = "sam2-defaults"
+
 
 class PresetChoice(QWidget):
-    """A combo box of presets; shows ``custom (from fine)`` once a setting was changed by hand.
+    """Buttons of presets; says *custom (from Fine)* once a setting was changed by hand.
 
     Attributes
     ----------
+    buttons : dict of str to QPushButton
+        By the name of the preset.
+    defaults : QPushButton
+        The button of SAM 2's own defaults; stands elsewhere.
+    state : QLabel
+        The preset chosen, or what custom settings were made from.
+    cost : QLabel
+        What a run costs.
     chosen : Qt signal
         A person chose a preset, or asked for it back.
     """
@@ -23,64 +34,65 @@ class PresetChoice(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self._custom = False
-        self.combo = QComboBox()
-        self.combo.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
-        for preset in PRESETS.values():
-            self.combo.addItem(preset.title, preset.name)
+        self._custom, self._name = False, "balanced"
+        self.buttons = {name: QPushButton(preset.title) for name, preset in PRESETS.items()}
+        self.defaults = self.buttons[APART]
+        self._group = QButtonGroup(self)
+        row = QHBoxLayout()
+        row.setSpacing(1)
+        for name, button in self.buttons.items():
+            button.setCheckable(True)
+            button.setToolTip(PRESETS[name].purpose)
+            button.setAccessibleName(f"Detail: {PRESETS[name].title}")
+            button.clicked.connect(lambda _, name=name: self.press(name))
+            self._group.addButton(button)
+            if name != APART:
+                button.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+                row.addWidget(button, 1)
         self.reset = QPushButton("Back")
         self.reset.setVisible(False)
+        self.state, self.cost = QLabel(), small(QLabel())
+        told = QHBoxLayout()
+        told.addWidget(self.state, 1)
+        told.addWidget(self.reset)
         form = choice_form()
-        form.addRow(choice_label("Preset"), self.combo)
-        form.addRow("", self.reset)
-        self.purpose, self.cost = _small_label(), _small_label()
+        form.addRow(choice_label("Detail"), row)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
         layout.addLayout(form)
-        layout.addWidget(self.purpose)
+        layout.addLayout(told)
         layout.addWidget(self.cost)
-        self.combo.activated.connect(self._on_activated)
-        self.reset.clicked.connect(self._back)
+        self.reset.clicked.connect(lambda: self.press(self._name))
         self.choose("balanced")
 
     @property
     def preset(self) -> Preset:
         """The preset that is chosen, or that the custom settings were made from."""
-        return PRESETS[self.combo.currentData()]
+        return PRESETS[self._name]
 
     @property
     def custom(self) -> bool:
         """Whether the settings were changed by hand."""
         return self._custom
 
+    @property
+    def told(self) -> str:
+        """What is chosen, in words."""
+        return f"custom (from {self.preset.title})" if self._custom else self.preset.title
+
     def choose(self, name: str, custom: bool = False) -> None:
         """Show a preset, or that the settings are custom and were made from it."""
-        self._custom = custom
-        for i in range(self.combo.count()):
-            self.combo.setItemText(i, PRESETS[self.combo.itemData(i)].title)
-        position = max(0, self.combo.findData(name))
-        self.combo.setCurrentIndex(position)
-        title = self.preset.title
-        if custom:
-            self.combo.setItemText(position, f"custom (from {title.lower() if title.isalpha() else title})")
-        self.combo.setToolTip(self.preset.purpose)
-        self.reset.setText(f"Back to {title}")
-        self.reset.setToolTip(f"Undo all changes to the parameters of {title}.")
+        self._name, self._custom = name if name in PRESETS else self._name, custom
+        self.buttons[self._name].setChecked(True)
+        apart = custom or self._name == APART
+        self.state.setText(self.told)
+        self.state.setVisible(apart)
+        self.reset.setText(f"Back to {self.preset.title}")
+        self.reset.setToolTip(f"Undo all changes to the parameters of {self.preset.title}.")
         self.reset.setVisible(custom)
-        self.purpose.setText(self.preset.purpose)
 
-    def _on_activated(self, index: int) -> None:
-        self.choose(self.combo.itemData(index))
+    def press(self, name: str) -> None:
+        """Choose a preset as a person does."""
+        self.choose(name)
         self.chosen.emit()
-
-    def _back(self) -> None:
-        self.choose(self.preset.name)
-        self.chosen.emit()
-
-
-def _small_label() -> QLabel:
-    label = QLabel()
-    label.setWordWrap(True)
-    label.setStyleSheet("font-size: 11px;")
-    return label

@@ -9,6 +9,7 @@ from napari.utils.notifications import show_error, show_info
 from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QInputDialog, QPushButton, QWidget
 
 from napari_sam2_automask._napari.common.layout import Signal
+from napari_sam2_automask._napari.common.plain_words import plain
 from napari_sam2_automask.errors import AutomaskError
 from napari_sam2_automask.settings.preset_file import load_preset, save_preset
 from napari_sam2_automask.settings.presets import Preset
@@ -42,7 +43,7 @@ class PresetFiles(QWidget):
     def __init__(self, settings: Callable[[], AmgSettings]) -> None:
         super().__init__()
         self._settings = settings
-        self.save, self.load = QPushButton("Save as preset ..."), QPushButton("Load preset ...")
+        self.save, self.load = QPushButton("Save preset ..."), QPushButton("Load preset ...")
         self.save.setToolTip("Save all parameters as a preset of your own, a JSON file that can be shared.")
         self.load.setToolTip("Set all parameters to those of a preset in a file.")
         row = QHBoxLayout(self)
@@ -77,4 +78,4 @@ class PresetFiles(QWidget):
         try:
             act()
         except AutomaskError as error:
-            show_error(str(error))
+            show_error(plain(error))

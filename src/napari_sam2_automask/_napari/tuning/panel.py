@@ -12,6 +12,7 @@ from qtpy.QtWidgets import QComboBox, QHBoxLayout, QLabel, QPushButton, QSizePol
 
 from napari_sam2_automask._napari.common.inference_thread import inference_thread
 from napari_sam2_automask._napari.common.layout import Signal, roomy
+from napari_sam2_automask._napari.common.plain_words import plain
 from napari_sam2_automask._napari.layers.layer_choice import unwrapped
 from napari_sam2_automask._napari.layers.resample import labels_on, places_on
 from napari_sam2_automask._napari.run.controller import explain
@@ -157,7 +158,7 @@ class TunePanel(QWidget):
         try:
             labels, ids = self._given(follower)
         except CandidatesError as error:
-            self.message.setText(str(error))
+            self.message.setText(plain(error))
             return
         work = partial(_search, follower, labels, ids, tuple(follower.rejected), settings)
         self._run = inference_thread().submit(work)
