@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QObject, QTimer
 
+from napari_sam2_automask._napari.common.preferences import LAST_USED, preference
 from napari_sam2_automask.errors import SettingsError
 from napari_sam2_automask.settings.amg import AmgSettings
 
@@ -61,11 +62,11 @@ class Remembered(QObject):
     def restore(self) -> None:
         """Show the choices of the last session; those that do not fit any more are left out."""
         get = self._store.get
-        self._models.choose(get("model", "bundled"), get("device", "auto"))
+        self._models.choose(self._chosen("model", "bundled"), self._chosen("device", "auto"))
         self._images.restore(get("contrast", "layer"))
-        self._presets.choose(get("preset", "balanced"))
+        self._presets.choose(self._chosen("preset", "balanced"))
         settings = self._presets.preset.for_model(self._models.family)
-        if get("custom"):
+        if get("custom") and preference("preset") == LAST_USED:
             try:
                 settings = AmgSettings.from_json(get("custom"))
                 self._presets.choose(self._presets.preset.name, custom=True)
@@ -74,6 +75,11 @@ class Remembered(QObject):
         self._form.show(settings)
         if get("unfolded", False):
             self._parameters.expand(animate=False)
+
+    def _chosen(self, name: str, otherwise: str) -> str:
+        """Return what napari's Preferences say, or else what was used last."""
+        chosen = preference(name)
+        return str(self._store.get(name, otherwise) if chosen == LAST_USED else chosen)
 
     def save_soon(self) -> None:
         """Write the choices down when nothing has changed for a while."""

@@ -15,6 +15,7 @@ from napari_sam2_automask._napari.closing import WindowWatch, let_go
 from napari_sam2_automask._napari.common.fold import Fold
 from napari_sam2_automask._napari.common.memory import Store, default_store
 from napari_sam2_automask._napari.common.plain_words import plain
+from napari_sam2_automask._napari.common.preferences import use_preferences
 from napari_sam2_automask._napari.image.contrast_hint import ContrastHint
 from napari_sam2_automask._napari.image.panel import ImagePanel
 from napari_sam2_automask._napari.layers.point_grid import grid_from_points, in_whole_image
@@ -74,6 +75,7 @@ class AutomaskWidget(QWidget):
         super().__init__()
         self._viewer = napari_viewer
         self._store = default_store() if store is None else store
+        use_preferences()
         self._watch = WindowWatch(self)
         self._in_view = False
         self._widths: dict[str, float] = {}

@@ -7,6 +7,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from napari_sam2_automask._napari.common.inference_thread import torch_threads
+from napari_sam2_automask._napari.common.preferences import preference, use_preferences
 from napari_sam2_automask._napari.common.torch_loading import load_torch, warm_up_drawing
 from napari_sam2_automask._napari.run.outcome import PlaneResult
 from napari_sam2_automask.progress import Cancelled, Progress
@@ -39,9 +40,11 @@ class EngineSegmenter:
         load_torch()
         import torch
 
+        use_preferences()
+        _keep_features()
         if not self._threads_set:
             # Counts for the calling thread only, with OpenMP; so it is set on this one.
-            torch.set_num_threads(torch_threads())
+            torch.set_num_threads(preference("threads") or torch_threads())
             self._threads_set = True
             warm_up_drawing()
         with torch.inference_mode():
@@ -130,6 +133,12 @@ def _choose_and_paint(
         device=str(model.device),
         live=live,
     )
+
+
+def _keep_features() -> None:
+    from napari_sam2_automask.engine.encoder.cache import features_cache
+
+    features_cache.limit = preference("remembered_images") * 1_000_000
 
 
 @cache

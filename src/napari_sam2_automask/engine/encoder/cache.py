@@ -39,11 +39,11 @@ class FeatureCache:
     Parameters
     ----------
     limit : int
-        Bytes kept for each network.
+        Bytes kept for each network; may be changed at any time.
     """
 
     def __init__(self, limit: int = LIMIT) -> None:
-        self._limit = limit
+        self.limit = limit
         self._kept: WeakKeyDictionary[SAM2Base, OrderedDict[bytes, Features]] = WeakKeyDictionary()
         self._lock = Lock()
         self._digests: WeakKeyDictionary[SAM2Base, tuple[_State, bytes]] = WeakKeyDictionary()
@@ -94,7 +94,7 @@ class FeatureCache:
         with self._lock:
             mine[key] = features
             self._grown |= network.device.type == "cpu"
-            while len(mine) > 1 and sum(f.nbytes for f in mine.values()) > self._limit:
+            while len(mine) > 1 and sum(f.nbytes for f in mine.values()) > self.limit:
                 mine.popitem(last=False)
         return features
 

@@ -10,7 +10,12 @@ from filelock import FileLock, Timeout
 
 from napari_sam2_automask.errors import ModelError
 from napari_sam2_automask.models.catalogue.hashing import sha256_of
-from napari_sam2_automask.models.catalogue.registry import HOME_VARIABLE, ModelEntry, find_entry
+from napari_sam2_automask.models.catalogue.registry import (
+    HOME_VARIABLE,
+    OFFLINE_VARIABLE,
+    ModelEntry,
+    find_entry,
+)
 from napari_sam2_automask.models.catalogue.transfer import Report, by_hand, fetch, size_of
 from napari_sam2_automask.progress import ProgressCallback, no_progress
 
@@ -61,6 +66,11 @@ def download(model: str | ModelEntry, progress: ProgressCallback = no_progress) 
     ready = _sound_file(entry, report)
     if ready:
         return ready
+    if os.environ.get(OFFLINE_VARIABLE, "0") not in ("", "0"):
+        raise ModelError(
+            f"{entry.name} is not on this computer, and nothing is to be downloaded (offline in the "
+            f"preferences, or the environment variable {OFFLINE_VARIABLE}). {by_hand(entry)}"
+        )
     with _writing(entry), _locked(entry, report):
         ready = _sound_file(entry, report)  # another process may have fetched it while we waited
         if ready:

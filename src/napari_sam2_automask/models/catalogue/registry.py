@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "HOME_VARIABLE",
+    "OFFLINE_VARIABLE",
     "ModelEntry",
     "ModelState",
     "find_entry",
@@ -28,6 +29,7 @@ __all__ = [
 ModelState: TypeAlias = Literal["bundled", "downloaded", "needs download"]
 
 HOME_VARIABLE = "SAM2_AUTOMASK_HOME"
+OFFLINE_VARIABLE = "SAM2_AUTOMASK_OFFLINE"
 """Environment variable that moves the folder where downloaded models and notes about them lie."""
 
 
