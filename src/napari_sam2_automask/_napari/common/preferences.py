@@ -1,8 +1,8 @@
 """What a person chose in napari's Preferences, or in our own file where napari has no such page.
 
-The manifest declares every preference with its default. From napari 0.9 on they stand under *File > Preferences >
-SAM 2 AutoMask*; before, they can be written by hand into `napari-sam2-automask.json` beside napari's settings, as
-``{"preferences": {"threads": 4}}``.
+The manifest declares every preference with its default. From napari 0.9 on they stand in its window of
+preferences, under this plugin's name; before, they can be written by hand into `napari-sam2-automask.json`
+beside napari's settings, as ``{"preferences": {"threads": 4}}``.
 """
 
 from __future__ import annotations
