@@ -295,3 +295,33 @@ def test_runs_that_are_not_there(tmp_path):
 def test_the_state_of_a_run_is_told(image, tmp_path):
     invoke(image, "--out", tmp_path / "labels.zarr", *SIZES)
     assert "finished" in invoke("status", tmp_path / "labels.zarr", command="runs").output
+
+
+@pytest.mark.parametrize(
+    ("unit", "expected"),
+    [("minute", (120.0, 90.0)), ("second", (2.0, 1.5)), ("parsec", (1.0, 0.0)), (None, (1.0, 0.0))],
+)
+@pytest.mark.parametrize("whole", [False, True])
+def test_the_time_of_the_first_frame_is_carried_over(tmp_path, unit, expected, whole):
+    group = zarr.create_group(tmp_path / "in.zarr")
+    group.create_array("0", data=np.minimum([cells((100, 120), seed=1, large=0)[0]] * 2, 250))
+    axes = [{"name": "t", "type": "time"}, {"name": "y", "type": "space"}, {"name": "x", "type": "space"}]
+    axes[0] |= {"unit": unit} if unit else {}
+    place = [
+        {"type": "scale", "scale": [2.0, 1.0, 1.0]},
+        {"type": "translation", "translation": [1.5, 3.0, 4.0]},
+    ]
+    one = {"path": "0", "coordinateTransformations": place[:1] if whole else place}
+    multiscale = {"axes": axes, "datasets": [one]}
+    if whole:
+        multiscale["coordinateTransformations"] = [
+            {"type": "scale", "scale": [1.0, 1.0, 1.0]},
+            place[1],
+        ]
+    group.attrs["ome"] = {"version": "0.5", "multiscales": [multiscale]}
+    done = invoke(tmp_path / "in.zarr", "--out", tmp_path / "labels.zarr", *SIZES)
+    assert done.exit_code == 0, done.output
+    _, keywords = open_levels(tmp_path / "labels.zarr")
+    step, start = expected
+    assert keywords["axis_labels"] == ("t", "y", "x")
+    assert (keywords["scale"], keywords["translate"]) == ((step, 1.0, 1.0), (start, 3.0, 4.0))

@@ -65,12 +65,12 @@ def save(folder, kind, axes):
 def test_time_and_z_are_axes_of_their_own(tmp_path, kind, axes):
     result = segment_large(
         save(tmp_path, kind, axes), tmp_path / "out.zarr", Cheap(), **SIZES,
-        spacing=(2.0, 0.5, 0.25), unit="micrometer", interval=30.0, origin=(7.0, 5.0, 3.0),
+        spacing=(2.0, 0.5, 0.25), unit="micrometer", interval=30.0, start=12.0, origin=(7.0, 5.0, 3.0),
     )  # fmt: skip
     expected = [name for name in "tz" if name.upper() in axes]
     group = zarr.open_group(result.path, mode="r")
     (multiscale,) = group.attrs["ome"]["multiscales"]
-    told = {"t": ("time", "second", 30.0, 0.0), "z": ("space", "micrometer", 2.0, 7.0),
+    told = {"t": ("time", "second", 30.0, 12.0), "z": ("space", "micrometer", 2.0, 7.0),
             "y": ("space", "micrometer", 0.5, 5.0), "x": ("space", "micrometer", 0.25, 3.0)}  # fmt: skip
     names = [*expected, "y", "x"]
     assert multiscale["axes"] == [

@@ -9,14 +9,18 @@ import pytest
 import tifffile
 import zarr
 from large_images import cells
+from large_run import SIZES, Cheap
 from napari.utils.notifications import notification_manager
 from napari_kit import dock, labels_of
 
 from napari_sam2_automask._napari.background.fold import TITLE
-from napari_sam2_automask._napari.background.known_runs import KEY
+from napari_sam2_automask._napari.background.known_runs import KEY, KnownRun
+from napari_sam2_automask._napari.background.open_result import read_result
 from napari_sam2_automask._napari.background.spec_of_request import checked, default_output, large_spec
 from napari_sam2_automask._napari.common.memory import Store
 from napari_sam2_automask.errors import ImageError
+from napari_sam2_automask.large.run import segment_large
+from napari_sam2_automask.large.source.source import ArraySource
 from napari_sam2_automask.settings.amg import AmgSettings
 
 IMAGE = cells((150, 300), seed=1, large=0)[0]
@@ -316,3 +320,24 @@ def test_it_is_made_when_it_is_unfolded_and_shows_whole(make_napari_viewer, qtbo
     qtbot.waitUntil(lambda: last.height() >= last.minimumSizeHint().height(), timeout=WAIT)
     assert last.geometry().bottom() < fold.panel.height() <= fold.content().height()
     assert all(row.forget.isVisible() for row in fold.panel.rows)
+
+
+@pytest.mark.parametrize(
+    ("axes", "counts"),
+    [("TZ", (2, 3)), ("ZT", (3, 2)), ("Za", (3, 2)), ("aZ", (2, 3)), ("bZTa", (1, 3, 2, 2)),
+     ("ZPTR", (2, 3, 2, 2)), ("ab", (2, 3)), ("Z", (4,)), ("a", (1,)), ("ZcT", (1, 1, 3)), ("", ())],
+)  # fmt: skip
+def test_labels_have_the_axes_of_the_image_in_its_order(make_napari_viewer, tmp_path, axes, counts):
+    image = np.zeros((*counts, 64, 96), np.uint8)
+    corners = {index: (4 + 5 * k % 40, 8 + 3 * k) for k, index in enumerate(np.ndindex(*counts))}
+    for index, (y, x) in corners.items():
+        image[(*index, slice(y, y + 14), slice(x, x + 14))] = 200
+    result = segment_large(ArraySource(image, axes + "YX"), tmp_path / "a.zarr", Cheap(), **SIZES)
+    make_napari_viewer()  # what draws is warmed up
+    run = KnownRun(str(result.path), "a.tif", image.shape, {})
+    layer = read_result(run, {"scale": np.ones(image.ndim)})
+    labels = np.asarray(layer.data[0] if layer.multiscale else layer.data)
+    assert labels.shape == image.shape
+    for index, corner in corners.items():
+        rows, columns = np.nonzero(labels[index])
+        np.testing.assert_allclose((rows.mean(), columns.mean()), np.add(corner, 6.5), atol=1)

@@ -12,7 +12,6 @@ from napari_kit import copied, dock, labels_of, run
 
 from napari_sam2_automask._napari.run.outcome import PlaneResult
 from napari_sam2_automask._napari.run.place_result import RECORD_KEY
-from napari_sam2_automask.errors import ImageError
 
 PLANES = 4
 
@@ -36,8 +35,8 @@ def stack():
     return image
 
 
-def open_on(viewer, link, **how):
-    viewer.add_image(stack(), name="movie", **how)
+def open_on(viewer, link, image=None, **how):
+    viewer.add_image(stack() if image is None else image, name="movie", **how)
     widget = dock(viewer, TwoMovers())
     assert widget.images.link_combo.isHidden()
     widget.images.planes.combo.setCurrentIndex(1)
@@ -117,6 +116,38 @@ def test_positions_are_neither_linked_nor_projected(make_napari_viewer, name):
     assert widget.images.link_combo.isHidden()
     widget.images.link_combo.setCurrentIndex(1)
     assert widget.request().link == ""
-    combo.setCurrentIndex(combo.findData("max"))
-    with pytest.raises(ImageError, match="not projected on each other"):
-        widget.request()
+    assert [combo.itemText(row) for row in range(combo.count())] == [
+        "Current plane", "All 3 planes", "A range of planes",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("link", ["z", "t"])
+@pytest.mark.parametrize(
+    ("names", "shown"),
+    [("tzyx", "tzyx"), ("ztyx", "tyx"), ("ctyx", "tyx"), ("tzcyx", ""), ("czpyx", "zpyx")],
+)
+def test_axes_of_one_position_do_not_matter(make_napari_viewer, qtbot, link, names, shown):
+    long = names.index("t") if "t" in names else names.index("z")
+    image = np.expand_dims(stack(), [axis for axis in range(len(names) - 2) if axis != long])
+    viewer = make_napari_viewer()
+    widget = open_on(viewer, link, image, axis_labels=tuple(names), scale=(3,) * len(names), units="um")
+    assert widget.images.link == link
+    run(qtbot, widget)
+    (labels,) = labels_of(viewer)
+    assert labels.data.shape == image.shape
+    np.testing.assert_array_equal(labels.data > 0, image > 0)
+    for plane, one in zip(labels.data.reshape(stack().shape), stack(), strict=True):
+        assert set(plane[one > 150]) == {np.squeeze(labels.data)[0, 6, 5]}
+    found = [layer for layer in viewer.layers if isinstance(layer, Tracks)]
+    if link == "z":
+        volumes = labels.features.set_index("index")["volume_um3"]
+        for label, volume in volumes.items():
+            assert volume == pytest.approx(np.count_nonzero(labels.data == label) * 27)
+    if link == "z" or not shown:  # more axes than a Tracks layer has
+        assert not found
+        return
+    (tracks,) = found
+    assert tracks.axis_labels == tuple(shown)
+    for row in tracks.data:
+        assert np.squeeze(labels.data)[int(row[1]), round(row[-2]), round(row[-1])] > 0
+    np.testing.assert_allclose(tracks.scale, 3)

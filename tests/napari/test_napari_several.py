@@ -94,8 +94,8 @@ def test_a_projection_lies_where_the_stack_lies(make_napari_viewer, qtbot, watch
     np.testing.assert_allclose(labels.scale, (2, 3))
     np.testing.assert_allclose(labels.translate, (7, 9))
     assert labels.axis_labels == ("y", "x")
-    assert labels.name.startswith(f"deep, {'maximum' if kind == 'max' else 'mean'} - ")
-    assert f"viewer.layers['deep'].data.{kind}((0,))" in line
+    assert labels.name.startswith(f"deep, {'maximum' if kind == 'max' else 'mean'} over z - ")
+    assert f"viewer.layers['deep'].data.{kind}(0)" in line
     assert words[words.index("--project") + 1] == kind
     assert words[2] == "deep.tif"
     source = watcher.requests[0].source

@@ -18,6 +18,7 @@ from napari_sam2_automask._napari.common.plain_words import plain
 from napari_sam2_automask._napari.common.preferences import use_preferences
 from napari_sam2_automask._napari.image.contrast_hint import ContrastHint
 from napari_sam2_automask._napari.image.panel import ImagePanel
+from napari_sam2_automask._napari.layers.plane_axes import linkable
 from napari_sam2_automask._napari.layers.point_grid import grid_from_points, in_whole_image
 from napari_sam2_automask._napari.live.follow_settings import Following
 from napari_sam2_automask._napari.live.go_to_object import go_to_selected
@@ -293,7 +294,7 @@ class AutomaskWidget(QWidget):
             contrast=self.images.contrast,
             indices=self.images.planes.indices(source) if source.other_axes else (source.index,),
             region=self.images.region(source, image, in_view=in_view),
-            link=self.images.link if len(source.other_axes) == 1 else "",
+            link=self.images.link if linkable(source.plane_axes) is not None else "",
         )
         _ = request.asked  # says here if none of a person's own points lies there
         return request

@@ -106,6 +106,7 @@ def large(
     if pixels.pixel_size is not None:
         say(f"level {placed.level} of the pyramid")
     in_pixels = measured(chosen, Pixel.known(placed.spacing[1:], placed.unit))
+    told = scale_in_file(image, planes.series or 0)
     spec = LargeSpec(
         image=str(image),
         output=str(out),
@@ -122,7 +123,8 @@ def large(
         spacing=placed.spacing,
         unit=None if placed.unit is None else long_unit(placed.unit),
         axis=None if planes.along is None else planes.along.letter,
-        interval=scale_in_file(image, planes.series or 0).seconds,
+        interval=told.seconds,
+        start=told.start_seconds,
         origin=placed.origin,
         workers=work.workers,
         scheduler=work.scheduler,

@@ -11,8 +11,10 @@ __all__ = ["AxisScale", "axis_letters"]
 
 _OF_TYPE = {"time": "T", "channel": "C"}
 _OF_NAME = {
-    "time": "T", "timepoint": "T", "timepoints": "T", "channel": "C", "channels": "C", "depth": "Z",
-    "position": "P", "positions": "P",
+    "time": "T", "timepoint": "T", "timepoints": "T", "depth": "Z",
+    "ch": "C", "channel": "C", "channels": "C",
+    "pos": "P", "position": "P", "positions": "P", "field": "P", "fields": "P", "well": "P", "scene": "P",
+    "series": "P",
 }  # fmt: skip
 #: Planes of no known meaning.
 _FREE = "abcdefghij"
@@ -60,6 +62,8 @@ def axis_letters(axes: Sequence[Mapping[str, Any] | str | None]) -> str:
     letters: list[str] = []
     for axis in described:
         letter = _letter(str(axis["name"]).lower(), axis.get("type"))
+        # Wells and fields are both positions.
+        letter = "R" if letter == "P" and "P" in letters else letter
         letters.append("" if letter in letters else letter)
     for letter, place in (("X", -1), ("Y", -2)):
         if letter not in letters and len(letters) >= -place and not letters[place]:

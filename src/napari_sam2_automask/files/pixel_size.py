@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from napari_sam2_automask.files.axis_names import AxisScale
 from napari_sam2_automask.files.kinds import kind_of
 from napari_sam2_automask.files.tiff_scale import scale_in_tiff
 from napari_sam2_automask.files.vendor import vendor_images
@@ -15,8 +16,6 @@ from napari_sam2_automask.settings.units import convert, known_unit
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
-
-    from napari_sam2_automask.files.axis_names import AxisScale
 
 __all__ = ["FileScale", "PixelSize", "pixel_size_of", "scale_in_file", "scale_of_axes"]
 
@@ -50,8 +49,10 @@ class FileScale:
         Where the centre of the first pixel lies along Z, Y and X, in the same unit.
     interval : float or None
         Time between frames.
+    start : float
+        When the first frame was.
     time_unit : str or None
-        Its unit as the file has it.
+        The unit of both as the file has it.
     level : int
         The level of the pyramid of which all this is told.
     """
@@ -60,6 +61,7 @@ class FileScale:
     unit: str | None = None
     origin: tuple[float, float, float] = (0.0, 0.0, 0.0)
     interval: float | None = None
+    start: float = 0.0
     time_unit: str | None = None
     level: int = 0
 
@@ -71,9 +73,18 @@ class FileScale:
     @property
     def seconds(self) -> float | None:
         """The time between frames in seconds, None where it is not known."""
-        unit = (self.time_unit or "").strip().lower()
-        factor = _SECONDS.get(unit, _SECONDS.get(unit.removesuffix("s")))
+        factor = self._seconds_of_unit
         return None if self.interval is None or factor is None else self.interval * factor
+
+    @property
+    def start_seconds(self) -> float:
+        """When the first frame was, in seconds; 0 where that is not known."""
+        return self.start * (self._seconds_of_unit or 0.0)
+
+    @property
+    def _seconds_of_unit(self) -> float | None:
+        unit = (self.time_unit or "").strip().lower()
+        return _SECONDS.get(unit, _SECONDS.get(unit.removesuffix("s")))
 
 
 def pixel_size_of(path: Path, series: int = 0) -> PixelSize | None:
@@ -124,8 +135,12 @@ def scale_in_file(path: Path, series: int = 0, level: int = 0) -> FileScale:
 def scale_of_axes(axes: Mapping[str, AxisScale], level: int = 0) -> FileScale:
     """Return the scale of an image from that of each axis, by its letter, in one unit of length."""
     steps = {axis: step for axis, one in axes.items() if (step := _number(one.step) or 0.0) > 0}
+    time = axes.get("T", AxisScale(None))
     told = FileScale(
-        interval=steps.get("T"), time_unit=str(axes["T"].unit or "") if "T" in axes else None, level=level
+        interval=steps.get("T"),
+        start=_number(time.place) or 0.0,
+        time_unit=str(time.unit or "") if "T" in axes else None,
+        level=level,
     )
     if not {"Y", "X"} <= steps.keys():
         return told

@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeAlias
 from napari_sam2_automask.errors import SettingsError
 from napari_sam2_automask.settings.numbers import INDEX, shown, whole_number
 
-__all__ = ["POSITIONS", "Channel", "Pick", "parse_channel", "parse_planes"]
+__all__ = ["POSITIONS", "Channel", "Pick", "parse_channel", "parse_planes", "projection_title"]
 
 Channel: TypeAlias = int | Literal["mix", "pool"]
 #: Axes of positions (fields, wells): each is a stack of its own; nothing is linked or projected over them.
@@ -83,8 +83,7 @@ class Pick:
     @property
     def projection(self) -> str:
         """What is projected, in words; empty if nothing is."""
-        along = {"Z": "z", "T": "time", "C": "channels", "": "planes"}.get(self.over, f"axis {self.over}")
-        return f"{'maximum' if self.project == 'max' else 'mean'} over {along}" if self.project else ""
+        return projection_title(self.project, self.over) if self.project else ""
 
     @property
     def is_plain(self) -> bool:
@@ -112,6 +111,22 @@ class Pick:
             return cls(**known)
         except SettingsError as error:
             raise SettingsError(f"{told} ({error}): use one that was not edited") from error
+
+
+def projection_title(kind: str, over: str, other: str = "") -> str:
+    """Return what a projection is, in words.
+
+    Parameters
+    ----------
+    kind : {"max", "mean"}
+        What becomes of the values.
+    over : str
+        The letter of the axis that they lie along; empty if it is not known.
+    other : str
+        What to call an axis whose letter does not tell.
+    """
+    along = {"Z": "z", "T": "time", "C": "channels", "": "planes"}.get(over) or other or f"axis {over}"
+    return f"{'maximum' if kind == 'max' else 'mean'} over {along}"
 
 
 def parse_channel(text: str | None) -> Channel | None:

@@ -59,6 +59,7 @@ def segment_large(
     unit: str | None = None,
     axis: str | None = None,
     interval: float | None = None,
+    start: float = 0.0,
     origin: tuple[float, float, float] = (0.0, 0.0, 0.0),
     block: int = 1024,
     keep_tiles: bool = False,
@@ -90,8 +91,8 @@ def segment_large(
     axis : {"z", "t"}, optional
         What the planes are where the source has one axis of them or does not tell. Time and z are axes of
         their own in the labels, see `PlaneAxes`.
-    interval : float, optional
-        Seconds between time points.
+    interval, start : float
+        Seconds between time points, None where they are not known, and up to the first one.
     origin : (float, float, float)
         Where the centre of the first pixel lies, in `unit`: not at 0 for a coarser level of a pyramid.
     block : int
@@ -138,6 +139,7 @@ def segment_large(
             "origin": list(origin),
             "unit": unit,
             "interval": interval,
+            "start": start,
         },
     }
     before = finished(output, identity)
@@ -161,7 +163,7 @@ def segment_large(
             name: AxisScale(*one) for name, *one in zip("zyx", spacing, [unit] * 3, origin, strict=True)
         }
         if interval is not None:
-            scales["t"] = AxisScale(interval, "second")
+            scales["t"] = AxisScale(interval, "second", start)
         pyramid.create(job.labels, plan.number.dtype, scales, record)
         _draw(job, name, work, progress)
         table = table_path(output)

@@ -33,13 +33,13 @@ __all__ = ["LargeSpec"]
 
 _NUMBERS = {
     "channel": INDEX, "level": INDEX, "series": INDEX, "tile": TILE, "overlap": COUNT, "workers": WORKERS,
-    "threads": THREADS,
+    "threads": THREADS, "interval": LENGTH, "start": PLACE,
 }  # fmt: skip
 _ROWS = {"contrast_limits": (INTENSITY, 2), "spacing": (LENGTH, 3), "origin": (PLACE, 3)}
 # Unknown names that a message tells.
 _TOLD = 5
 _SWITCHES = ("allow_missing", "gpus", "keep_tiles")
-_MAY_BE_NONE = ("series", "unit", "contrast_limits")
+_MAY_BE_NONE = ("series", "unit", "contrast_limits", "axis", "interval")
 
 
 def _checked(name: str, value: Any) -> Any:
@@ -94,8 +94,8 @@ class LargeSpec:
         UDUNITS-2 name of the unit of length, such as ``"micrometer"``.
     axis : {"z", "t"}, optional
         What the planes are where the file does not tell, or has one axis of them; see `segment_large`.
-    interval : float, optional
-        Seconds between time points.
+    interval, start : float
+        Seconds between time points, None where they are not known, and up to the first one.
     origin : (float, float, float)
         Where the centre of the first pixel lies, in `unit`; see `segment_large`.
     workers : int
@@ -138,6 +138,7 @@ class LargeSpec:
     unit: str | None = None
     axis: str | None = None
     interval: float | None = None
+    start: float = 0.0
     origin: tuple[float, float, float] = (0.0, 0.0, 0.0)
     workers: int = 1
     scheduler: str = ""
@@ -235,6 +236,7 @@ class LargeSpec:
                 unit=self.unit,
                 axis=self.axis,
                 interval=self.interval,
+                start=self.start,
                 origin=self.origin,
                 keep_tiles=self.keep_tiles,
                 executor=executor,

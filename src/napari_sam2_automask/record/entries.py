@@ -163,7 +163,11 @@ class Channels(Entry):
 
 
 class Viewer(Entry):
-    """How a viewer cut planes out of its layers."""
+    """How a viewer cut planes out of its layers.
+
+    `over` is the axis of `shape` that was projected; records of before projected all but rows, columns and
+    channels.
+    """
 
     layer: Text | None = None
     path: Text | None = None
@@ -171,6 +175,7 @@ class Viewer(Entry):
     shape: Index | None = None
     rows_columns: tuple[Count, Count] | None = None
     projected: Literal["max", "mean"] | None = None
+    over: Count | None = None
     contrast: Text | None = None
     contrast_limits: Limits | None = None
     planes: tuple[Index, ...] | None = None

@@ -36,9 +36,11 @@ class ViewerCut:
     level : int
         The level of multiscale layers.
     planes : tuple of tuple of int
-        The position of each picture along the other axes but that of channels; empty of projections.
+        The position of each picture along the other axes but those of channels and of the projection.
     projected : {"max", "mean"} or None
-        What was taken over the other axes.
+        What was taken of planes.
+    over : int or None
+        The axis that they lie along; None for all the other axes.
     channel_axis : int or None
         The axis of channels, if the layer has one that was taken as such.
     """
@@ -49,6 +51,7 @@ class ViewerCut:
     planes: tuple[tuple[int, ...], ...]
     projected: str | None = None
     channel_axis: int | None = None
+    over: int | None = None
 
     @classmethod
     def of(cls, viewer: Viewer) -> ViewerCut | None:
@@ -56,13 +59,15 @@ class ViewerCut:
         shape, rows_columns = viewer.shape, viewer.rows_columns
         if shape is None or rows_columns is None or viewer.planes is None:
             return None
-        axis = None if viewer.channels is None else viewer.channels.axis
-        if max(*rows_columns, axis or 0) >= len(shape) or rows_columns[0] == rows_columns[1]:
+        axis, over = None if viewer.channels is None else viewer.channels.axis, viewer.over
+        used = [one for one in (*rows_columns, axis, over) if one is not None]
+        if max(used) >= len(shape) or len(set(used)) != len(used):
+            told = f"rows and columns {rows_columns}, channels {axis}, projected {over}"
             raise SettingsError(
-                f"the record is damaged (rows and columns {rows_columns} of an image of {len(shape)} axes): "
-                "use a record that was not edited"
+                f"the record is damaged ({told} of an image of {len(shape)} axes): use a record that was not "
+                "edited"
             )
-        return cls(shape, rows_columns, viewer.level, viewer.planes, viewer.projected, axis)
+        return cls(shape, rows_columns, viewer.level, viewer.planes, viewer.projected, axis, over)
 
     def picture(self, file: Path, number: int) -> NDArray[Any] | None:
         """Return a picture (Y, X), or with colours or channels last; None if the file does not fit.
@@ -79,10 +84,16 @@ class ViewerCut:
             return None
         axes = shown_axes(len(self.shape), *self.rows_columns, self.channel_axis)
         others, counts = [axis for axis in axes if axis not in "YXS"], plane_shape(axes, self.shape)
-        places = list(np.ndindex(*counts)) if self.projected else [self.planes[number]]
-        if len(places[0]) != len(others) or any(np.greater_equal(places[0], counts)):
+        over = [] if not self.projected else others if self.over is None else [axes[self.over]]
+        kept = [axis for axis in others if axis not in over]
+        lengths = dict(zip(others, counts, strict=True))
+        place = dict(zip(kept, self.planes[number], strict=False))
+        if len(self.planes[number]) != len(kept) or any(place[a] >= lengths[a] for a in kept):
             return None
-        pictures = (cut(array, axes, dict(zip(others, place, strict=True))) for place in places)
+        pictures = (
+            cut(array, axes, place | dict(zip(over, along, strict=True)))
+            for along in np.ndindex(*(lengths[axis] for axis in over))
+        )
         return project_planes(pictures, self.projected) if self.projected else next(pictures)
 
     def _open(self, file: Path) -> Any | None:

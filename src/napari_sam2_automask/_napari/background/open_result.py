@@ -68,19 +68,18 @@ def read_result(run: KnownRun, place: Mapping[str, Any]) -> Labels:
         If there are no such labels.
     """
     from napari_sam2_automask.large.output.omezarr import RECORD, open_levels
+    from napari_sam2_automask.large.output.plane_axes import PlaneAxes
     from napari_sam2_automask.large.output.publish import table_path
+    from napari_sam2_automask.large.source.source import counts_of_planes
 
     warm_up_drawing()
     output = Path(run.output)
     levels, keywords = open_levels(output)
     given: list[Any] = levels if keywords["multiscale"] else [levels]
-    names = [*keywords["axis_labels"][:-2]]
-    identity = keywords["metadata"][RECORD].get("identity", {})
-    # OME-Zarr has time first, whatever the image has.
-    own = [axis.lower() for axis in identity.get("image", {}).get("axes", "") if axis.lower() in names]
-    if sorted(own) == sorted(names):
-        order = [names.index(axis) for axis in own]
-        given = [level.transpose((*order, level.ndim - 2, level.ndim - 1)) for level in given]
+    image = keywords["metadata"][RECORD].get("identity", {}).get("image", {})
+    planes = PlaneAxes.of(counts_of_planes(image.get("axes", ""), image.get("shape", ())))
+    if planes.shape == given[0].shape[:-2]:
+        given = [planes.in_own_order(level) for level in given]
     shaped = [level.reshape((*run.shape[:-2], *level.shape[-2:])) for level in given]
     table, features = table_path(output), None
     if table.exists() and table.stat().st_size <= LARGEST_TABLE:

@@ -12,6 +12,7 @@ from napari_sam2_automask._napari.layers.channels_of_layers import (
     from_layers,
     lie_together,
 )
+from napari_sam2_automask._napari.layers.plane_axes import is_named
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -61,12 +62,8 @@ class ChannelChoice(QComboBox):
                 choices.append((f"All visible, {_WORDS['mix']}", (None, "mix")))
                 choices.append((f"Each visible by itself, {_WORDS['pool']}", (None, "pool")))
             for axis in channel_axes(layer):
-                name = layer.axis_labels[axis]
-                name = (
-                    f"Axis {axis}"
-                    if name.lstrip("-").isdigit() or name.startswith("axis")
-                    else f"Axis {name}"
-                )
+                label = layer.axis_labels[axis]
+                name = f"Axis {label if is_named(label) else axis}"
                 choices += [(f"{name}: channels, {words}", (axis, how)) for how, words in _WORDS.items()]
         self.blockSignals(True)
         self.clear()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from napari.layers import Image as ImageLayer
@@ -15,15 +16,17 @@ from napari_sam2_automask._napari.image.plane_choice import PlaneChoice
 from napari_sam2_automask._napari.image.where_choice import WhereChoice
 from napari_sam2_automask._napari.layers.layer_choice import LayerChoice, is_own_view, unwrapped
 from napari_sam2_automask._napari.layers.place import level_data
+from napari_sam2_automask._napari.layers.plane_axes import linkable
 from napari_sam2_automask._napari.layers.reduce_axes import project
 from napari_sam2_automask._napari.layers.region import region_in_view
-from napari_sam2_automask._napari.layers.snapshot import POSITIONS, ImageSource, plane_count, take_source
+from napari_sam2_automask._napari.layers.snapshot import ImageSource, axes_of_layer, take_source
 from napari_sam2_automask.errors import ImageError
 
 if TYPE_CHECKING:
     from napari.layers import Image
     from napari.viewer import Viewer
 
+    from napari_sam2_automask._napari.layers.plane_axes import PlaneAxis
     from napari_sam2_automask.image.region import Region
 
 __all__ = ["ImagePanel"]
@@ -90,6 +93,9 @@ class ImagePanel(QWidget):
         selection.connect(self._emit)
         self.layer_choice.connections.append((selection, self._emit))
         self._plane_total = 1
+        order = viewer.dims.events.order
+        order.connect(self._on_layer)
+        self.layer_choice.connections.append((order, self._on_layer))
         self._on_layer()
 
     def _lay_out(self) -> None:
@@ -219,13 +225,19 @@ class ImagePanel(QWidget):
         level = self.level_choice.level_for(layer)
         source = take_source(layer, tuple(dims.order), tuple(dims.point), level=level, any_size=any_size)
         source = self.channels.apply(source, layer, self._images())
-        wanted = self.planes.kind
-        return project(source, wanted) if source.other_axes and wanted in ("max", "mean") else source
+        planes = self.planes
+        return project(source, planes.kind, planes.over) if source.other_axes and planes.over else source
 
     def _images(self) -> list[Image]:
         """Return the viewer's images, the lowest first."""
         layers = [unwrapped(layer) for layer in self._viewer.layers]
         return [layer for layer in layers if isinstance(layer, ImageLayer)]
+
+    def _plane_axes(self) -> list[PlaneAxis]:
+        """Return the axes that the planes of the chosen image lie along, as the viewer shows it."""
+        if self.layer is None:
+            return []
+        return axes_of_layer(self.layer, self._viewer.dims.order, self.channels.axis, self.level)
 
     def _on_layer(self, *_: Any) -> None:
         layer = self.layer
@@ -235,9 +247,10 @@ class ImagePanel(QWidget):
         self.level_choice.offer(layer)
         self.level_choice.setVisible(self.level_choice.count() > 1)
         self._level_label.setVisible(self.level_choice.count() > 1)
-        planes = 1 if layer is None else plane_count(layer, self.channels.axis, self.level)
+        axes = self._plane_axes()
+        self.planes.offer(axes)
+        planes = math.prod(one.length for one in axes)
         self._plane_total = planes
-        self.planes.offer(planes)
         self.planes.setVisible(planes > 1)
         self._planes_label.setVisible(planes > 1)
         self._offer_contrast(planes > 1)
@@ -282,12 +295,7 @@ class ImagePanel(QWidget):
 
     def _can_link(self) -> bool:
         """Tell whether several planes are wanted and lie along one axis, which is none of positions."""
-        layer = self.layer
-        if layer is None:
-            return False
-        planes = [axis for axis in range(layer.ndim - 2) if axis != self.channels.axis]
-        names = [str(layer.axis_labels[axis]).lower() for axis in planes]
-        return self.planes.count > 1 and len(planes) == 1 and names[0] not in POSITIONS
+        return self.planes.count > 1 and linkable(self._plane_axes()) is not None
 
     def _show_link(self, *_: Any) -> None:
         for part in (self.link_combo, self._link_label):

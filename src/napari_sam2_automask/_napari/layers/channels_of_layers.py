@@ -10,8 +10,8 @@ import numpy as np
 
 from napari_sam2_automask._napari.layers.channels import Channels
 from napari_sam2_automask._napari.layers.place import layer_transform, level_count, level_data
+from napari_sam2_automask._napari.layers.plane_axes import KNOWN, command_letters, letters_of
 from napari_sam2_automask._napari.layers.reduce_axes import reduced
-from napari_sam2_automask._napari.layers.snapshot import POSITIONS
 from napari_sam2_automask.errors import ImageError
 from napari_sam2_automask.image.channels import Look, default_colours
 
@@ -25,18 +25,6 @@ if TYPE_CHECKING:
     from napari_sam2_automask._napari.layers.snapshot import ImageSource
 
 __all__ = ["along_axis", "channel_axes", "from_layers", "lie_together"]
-
-#: What the axis of channels is called, in lower case.
-NAMES = ("c", "ch", "channel", "channels")
-
-
-#: What axes are called that are certainly no channels.
-OTHERS = ("z", "t", "y", "x", "time", "depth", *POSITIONS)
-
-
-#: Letters for axes whose names do not tell; the command line projects along Z.
-_FREE_LETTERS = "ZTPABDEFGHIJKLMNOQRUVW"
-
 
 #: An axis that has no name may hold channels if it is no longer than this.
 MOST_UNNAMED = 8
@@ -69,14 +57,14 @@ def channel_axes(layer: Image) -> list[int]:
     if layer.rgb:
         return []
     shape = level_data(layer).shape
-    names = [str(name).lower() for name in layer.axis_labels]
-    named = [axis for axis, name in enumerate(names) if name in NAMES and shape[axis] > 1]
+    letters = letters_of(tuple(layer.axis_labels))
+    named = [axis for axis, letter in enumerate(letters) if letter == "C" and shape[axis] > 1]
     if named:
         return named[:1]
     return [
         axis
         for axis in range(len(shape) - 2)
-        if 1 < shape[axis] <= MOST_UNNAMED and names[axis] not in OTHERS
+        if 1 < shape[axis] <= MOST_UNNAMED and letters[axis] not in KNOWN + "YX"
     ]
 
 
@@ -165,22 +153,10 @@ def along_axis(source: ImageSource, axis: int, how: How) -> ImageSource:
         tuple(Look(limits, ((0.0, 0.0, 0.0), colour)) for colour in default_colours(count)),
         (f"axis {axis}",),
         axis,
-        _letters(source, axis),
+        command_letters(source.letters, source.rows_columns, axis),
     )
     kept = [own for own in range(len(source.shape)) if own != axis]
     return reduced(source, kept, data=_AxisLast(source.data, axis), channels=channels)
-
-
-def _letters(source: ImageSource, channel_axis: int) -> str:
-    """Return a letter for each axis: those of its name where it tells z or t, others that are free."""
-    rows, columns = sorted(source.rows_columns)
-    letters = {rows: "Y", columns: "X", channel_axis: "C"}
-    named = source.letters
-    others = [axis for axis in range(len(source.shape)) if axis not in letters]
-    letters |= {axis: named[axis] for axis in others if named[axis] in "ZTP"}
-    free = iter(letter for letter in _FREE_LETTERS if letter not in letters.values())
-    letters |= {axis: next(free) for axis in others if axis not in letters}
-    return "".join(letters[axis] for axis in sorted(letters))
 
 
 def _shape(layer: Image) -> tuple[int, ...]:

@@ -39,7 +39,7 @@ class LayerChoice(QWidget):
     Attributes
     ----------
     changed : Qt signal
-        Another image is chosen, or the list is another.
+        Another image is chosen, the list is another, or axes have other names.
     eye : Qt signal
         One of the images was shown or hidden.
     connections : list of (event emitter, callback)
@@ -118,6 +118,7 @@ class LayerChoice(QWidget):
             if layer not in self._layers:
                 for event, callback in (
                     (layer.events.name, self._refresh),
+                    (layer.events.axis_labels, self._refresh),
                     (layer.events.visible, self._on_eye),
                 ):
                     event.connect(callback)

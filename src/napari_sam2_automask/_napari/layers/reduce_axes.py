@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_sam2_automask._napari.layers.snapshot import POSITIONS
+from napari_sam2_automask._napari.layers.plane_axes import Projection, command_letters
 from napari_sam2_automask.errors import ImageError
 from napari_sam2_automask.image.projection import project_planes
 
@@ -20,9 +20,6 @@ if TYPE_CHECKING:
 
 __all__ = ["project", "reduced"]
 
-#: What becomes of a stack that is seen as one picture.
-TITLES = {"max": "maximum", "mean": "mean"}
-
 
 def reduced(source: ImageSource, axes: Sequence[int], **changes: Any) -> ImageSource:
     """Return a source of some of its axes only.
@@ -34,7 +31,7 @@ def reduced(source: ImageSource, axes: Sequence[int], **changes: Any) -> ImageSo
     axes : sequence of int
         The axes to keep, rising; rows and columns are among them.
     **changes
-        Other attributes of the result: `data` of the axes that are kept, at least.
+        Other attributes of the result: `data` of the axes that are kept, if its pixels are needed.
 
     Raises
     ------
@@ -77,44 +74,50 @@ def reduced(source: ImageSource, axes: Sequence[int], **changes: Any) -> ImageSo
     return replace(source, **{**values, **changes})
 
 
-class _Projection:
-    """Computes the picture when it is sliced, one plane at a time, so that lazy stacks stay on disk."""
+class _Projected:
+    """An array without one of its axes, made plane by plane as it is sliced: lazy stacks stay on disk."""
 
-    def __init__(self, source: ImageSource, kind: str) -> None:
-        self._source, self._kind = source, kind
+    def __init__(self, array: Any, axis: int, length: int, kind: str) -> None:
+        self._array, self._axis, self._length, self._kind = array, axis, length, kind
 
-    def __getitem__(self, cut: Any) -> NDArray[Any]:
-        source = self._source
-        planes = (source.oriented(source.plane(index)) for index in source.all_indices())
-        return np.asarray(project_planes(planes, self._kind)[cut])
+    def __getitem__(self, cut: tuple[Any, ...]) -> NDArray[Any]:
+        before, after = cut[: self._axis], cut[self._axis :]
+        planes = (np.asarray(self._array[(*before, k, *after)]) for k in range(self._length))
+        return project_planes(planes, self._kind)
 
 
-def project(source: ImageSource, kind: str) -> ImageSource:
-    """Return the projection of a stack as an image of two axes, where the stack lies.
+def project(source: ImageSource, kind: str, over: str) -> ImageSource:
+    """Return the projection of a stack over one axis as an image of the others, where the stack lies.
 
     Parameters
     ----------
     source : ImageSource
         A stack.
     kind : {"max", "mean"}
-        What becomes of the values along every axis but rows and columns. NaN is left out of a maximum.
+        What becomes of the values along the axis. NaN is left out of a maximum.
+    over : str
+        The `PlaneAxis.key` of the axis.
 
     Raises
     ------
     ImageError
-        If the stack is rotated or sheared out of its planes, so that a picture has no place in it, or its
-        planes are positions, which lie on each other in no picture.
+        If the stack has no such axis, or is rotated or sheared out of the others, so that a picture has no
+        place in it.
     """
-    names = [source.axis_labels[axis] for axis in source.other_axes if source.axis_labels]
-    if positions := [name for name in names if name.lower() in POSITIONS]:
-        raise ImageError(
-            f"axis {positions[0]} of {source.name!r} is of positions, which are not projected on each other: "
-            "choose the current plane or all planes"
-        )
+    found = dict(zip(source.other_axes, source.plane_axes, strict=True))
+    chosen = [axis for axis, one in found.items() if one.key == over]
+    if not chosen:
+        raise ImageError(f"{source.name!r} has no axis {over} to project: choose Planes for this image alone")
+    axis = chosen[0]
+    if source.channels is not None and source.channels.axis is not None:
+        letters = source.channels.letters
+    else:  # names that somebody gave to the axes in the viewer stand in no file
+        letters = command_letters(source.letters, source.rows_columns) + ("S" if source.rgb else "")
+    projection = Projection.of(kind, found[axis], letters)
     return reduced(
         source,
-        sorted(source.rows_columns),
-        name=f"{source.name}, {TITLES[kind]}",
-        data=_Projection(source, kind),
-        projected=(kind, source.other_axes),
+        [own for own in range(len(source.shape)) if own != axis],
+        name=f"{source.name}, {projection.title}",
+        data=_Projected(source.data, axis, source.shape[axis], kind),
+        projected=projection,
     )

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_sam2_automask._napari.layers.place import LayerLevel, level_data, level_of, level_transform, moved
+from napari_sam2_automask._napari.layers.plane_axes import letters_of, plane_axes
 from napari_sam2_automask.errors import ImageError
-from napari_sam2_automask.files.axis_names import axis_letters
 from napari_sam2_automask.image.axes import cut, key_of, shown_axes
 
 if TYPE_CHECKING:
@@ -23,12 +23,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_sam2_automask._napari.layers.channels import Channels
+    from napari_sam2_automask._napari.layers.plane_axes import PlaneAxis, Projection
 
-__all__ = ["POSITIONS", "ImageSource", "plane_count", "take_source"]
-
-
-#: What axes of positions are called, in lower case: objects of one have nothing to do with those of another.
-POSITIONS = ("p", "pos", "position", "positions", "field", "fields", "well", "scene", "series")
+__all__ = ["ImageSource", "axes_of_layer", "take_source"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,8 +58,8 @@ class ImageSource:
         Names of the axes of `shape`.
     path : str or None
         The file that the layer was read from, if any.
-    projected : (str, tuple of int) or None
-        Of a projection: ``"max"`` or ``"mean"``, and the axes of the stack that it was taken over.
+    projected : Projection or None
+        What was projected, if it is a projection.
     layer_axes : tuple of int
         Of an image with fewer axes than its layer: which of the layer's they are; empty if it has them all.
     channels : Channels or None
@@ -85,7 +82,7 @@ class ImageSource:
     unit: str | None = None
     axis_labels: tuple[str, ...] = ()
     path: str | None = None
-    projected: tuple[str, tuple[int, ...]] | None = None
+    projected: Projection | None = None
     layer_axes: tuple[int, ...] = ()
     channels: Channels | None = None
     layer_shape: tuple[int, ...] = ()
@@ -99,7 +96,7 @@ class ImageSource:
     @property
     def layer_name(self) -> str:
         """The name of the layer; that of a projection has more to it."""
-        return self.name.rsplit(", ", 1)[0] if self.projected else self.name
+        return self.name.removesuffix(f", {self.projected.title}") if self.projected else self.name
 
     @property
     def layer_rows_columns(self) -> tuple[int, int]:
@@ -115,10 +112,16 @@ class ImageSource:
     @property
     def letters(self) -> str:
         """One letter for each axis, by its whole name, as `axis_letters` gives them."""
-        # Rows and columns need not be the last ones.
-        names = dict(zip(self.rows_columns, "yx", strict=True))
-        told = enumerate(self.axis_labels or ("",) * len(self.shape))
-        return axis_letters([names.get(axis, str(name) or f"axis {axis}") for axis, name in told])
+        return letters_of(self._names, self.rows_columns)
+
+    @property
+    def plane_axes(self) -> list[PlaneAxis]:
+        """The axes that planes are counted along, with what they mean; their numbers are the layer's."""
+        return plane_axes(self._names, self.shape, self.rows_columns, self.layer_axes)
+
+    @property
+    def _names(self) -> tuple[str, ...]:
+        return self.axis_labels or ("",) * len(self.shape)
 
     @property
     def plane_shape(self) -> tuple[int, int]:
@@ -191,11 +194,37 @@ class ImageSource:
 MAX_PIXELS = 2**28
 
 
-def plane_count(layer: Image, channel_axis: int | None = None, level: int = 0) -> int:
-    """Return how many planes an image layer has; 1 for a 2-D image. An axis of channels does not count."""
-    shape = level_data(layer, level).shape
-    planes = shape[:-3] if layer.rgb else shape[:-2]
-    return math.prod(int(n) for axis, n in enumerate(planes) if axis != channel_axis)
+def axes_of_layer(
+    layer: Image, order: Sequence[int], channel_axis: int | None = None, level: int = 0
+) -> list[PlaneAxis]:
+    """Return the axes that the planes of a layer lie along as the viewer shows it; channels are none.
+
+    Parameters
+    ----------
+    layer : Image
+        The layer.
+    order : sequence of int
+        The viewer's axis order, `viewer.dims.order`.
+    channel_axis : int, optional
+        The layer's axis of channels.
+    level : int
+        The level of a multiscale layer.
+    """
+    if layer.ndim < 2:
+        return []
+    found = plane_axes(
+        tuple(layer.axis_labels),
+        level_data(layer, level).shape[: layer.ndim],
+        _shown(order, layer.ndim),
+    )
+    return [one for one in found if one.axis != channel_axis]
+
+
+def _shown(order: Sequence[int], count: int) -> tuple[int, int]:
+    """Return which axes of a layer of so many are shown as rows and columns: they are the viewer's last."""
+    missing = len(order) - count
+    rows, columns = [axis - missing for axis in order if axis >= missing][-2:]
+    return rows, columns
 
 
 def take_source(
@@ -228,10 +257,7 @@ def take_source(
         raise ImageError(f"{layer.name!r} has {len(shape)} axis: choose an image with rows and columns")
     if math.prod(shape) == 0:
         raise ImageError(f"{layer.name!r} is empty (shape {shape}): choose an image that has pixels")
-    # The layer's axes are the last ones of the viewer's.
-    missing = len(order) - len(shape)
-    own_order = [axis - missing for axis in order if axis >= missing]
-    rows, columns = own_order[-2:]
+    rows, columns = _shown(order, len(shape))
     position = pyramid.at(layer.world_to_data(tuple(point))[-len(shape) :])
     index = tuple(
         int(np.clip(round(float(position[axis])), 0, shape[axis] - 1))

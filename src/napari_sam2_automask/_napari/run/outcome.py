@@ -56,11 +56,12 @@ class PlaneResult:
 
 @dataclass(frozen=True, eq=False)
 class TracksData:
-    """What a Tracks layer takes: coordinates (N, 1 + axes), the graph of parents, features (N,)."""
+    """What a Tracks layer takes: coordinates (N, 1 + axes), graph of parents, features (N,), place."""
 
     data: NDArray[Any]
     graph: dict[int, list[int]]
     features: dict[str, NDArray[Any]]
+    transform: Mapping[str, Any]
 
 
 class Segmenter(Protocol):

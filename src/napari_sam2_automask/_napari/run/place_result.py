@@ -38,6 +38,8 @@ def request_key(request: Request, image: Image) -> str:
         request.region and request.region.key,
         request.link,
     ]
+    if request.source.projected:
+        same += [request.source.projected.title]
     channels = request.source.channels
     if channels is not None:
         same += [channels.how, channels.keys]
@@ -139,7 +141,7 @@ def _place_tracks(viewer: Viewer, request: Request, outcome: Outcome, key: str) 
         features=tracks.features,
         name=f"{layer_name(request)} - tracks",
         metadata={TRACKS_KEY: key},
-        **request.source.transform,
+        **tracks.transform,
     )
 
 

@@ -6,7 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_sam2_automask._napari.layers.plane_axes import is_named
+from napari_sam2_automask._napari.layers.reduce_axes import reduced
 from napari_sam2_automask._napari.run.outcome import TracksData, digest
+from napari_sam2_automask.errors import ImageError
 from napari_sam2_automask.settings.units import short_unit
 from napari_sam2_automask.stack.linked_planes import link_planes
 from napari_sam2_automask.stack.numbering import number_through
@@ -27,6 +30,9 @@ __all__ = ["LinkedPlanes", "axis_name", "linked_planes", "stack_planes"]
 LinkedPlanes = tuple[
     "NDArray[Any]", "pd.DataFrame", "dict[Index, str]", "TracksData | None", "dict[str, Any]"
 ]
+
+#: A Tracks layer has time, and three axes of space at most.
+_MOST_AXES = 4
 
 
 def stack_planes(
@@ -60,13 +66,13 @@ def stack_planes(
 def axis_name(source: ImageSource, axis: int) -> str:
     """Return the column of the table that says on which plane an object lies."""
     name = source.axis_labels[axis] if axis < len(source.axis_labels) else ""
-    return name if name and not name.lstrip("-").isdigit() and not name.startswith("axis") else f"axis_{axis}"
+    return name if is_named(name) else f"axis_{axis}"
 
 
 def linked_planes(
     source: ImageSource, link: str, results: list[PlaneResult], indices: tuple[Index, ...]
 ) -> LinkedPlanes:
-    """Link the labels of planes of a stack with one axis of planes.
+    """Link the labels of planes of a stack with one axis of several planes.
 
     Parameters
     ----------
@@ -88,40 +94,53 @@ def linked_planes(
     digests : dict of plane index to str
         Of each plane written.
     tracks : TracksData or None
-        For time: what a Tracks layer takes.
+        For time: what a Tracks layer takes, if it takes that many axes.
     record : dict
         What was linked, JSON-able.
     """
-    (axis,) = source.other_axes
+    axis = next(axis for axis in source.other_axes if source.shape[axis] > 1)
+    places = source.all_indices()
     spacing, unit = None, "px"
     if source.unit:
         between = abs(float(source.transform["scale"][axis]))
         spacing, unit = (between, *source.pixel_size), short_unit(source.unit)
     nothing = np.zeros_like(results[0].labels)
-    labels = {index[0]: result.labels for index, result in zip(indices, results, strict=True)}
+    labels = {index: result.labels for index, result in zip(indices, results, strict=True)}
     found = link_planes(
-        [labels.get(number, nothing) for number in range(source.plane_count)],
+        [labels.get(place, nothing) for place in places],
         axis="t" if link == "t" else "z",
         spacing=spacing,
         unit=unit,
     )
     data = np.zeros(source.shape, found.labels.dtype)
     digests: dict[Index, str] = {}
-    for number, linked in enumerate(found.labels):
+    for place, linked in zip(places, found.labels, strict=True):
         plane = source.oriented(linked)
-        data[source.slices((number,))] = plane
-        digests[number,] = digest(plane)
+        data[source.slices(place)] = plane
+        digests[place] = digest(plane)
     events = [f"{e.kind} at plane {e.plane}: {e.other} and {e.number}" for e in found.events]
     record = {"along": "time" if link == "t" else "z", "spacing": spacing, "unit": unit, "events": events}
     return data, found.table, digests, _tracks(source, axis, found) if link == "t" else None, record
 
 
-def _tracks(source: ImageSource, axis: int, found: Any) -> TracksData:
-    """Return the tracks in the axes of the stack: napari takes (track, time, y, x) in the layer's order."""
+def _tracks(source: ImageSource, axis: int, found: Any) -> TracksData | None:
+    """Return the tracks in the axes of the stack: napari takes (track, time, y, x) in the layer's order.
+
+    Axes of one position before them are left out, for napari takes the first one for time. None if the
+    others are more than it takes, or have no place of their own.
+    """
+    places = (axis, *source.rows_columns)
+    kept = list(range(min(places), len(source.shape)))
+    try:
+        transform = source.transform if kept[0] == 0 else reduced(source, kept).transform
+    except ImageError:  # turned out of these axes
+        return None
+    if len(kept) > _MOST_AXES:
+        return None
     made = tracks(found)
-    order = [axis, *source.rows_columns]
-    coordinates = np.empty_like(made.data)
+    coordinates = np.zeros((len(made.data), 1 + len(source.shape)), made.data.dtype)
     coordinates[:, 0] = made.data[:, 0]
-    for column, place in enumerate(order, 1):
+    for column, place in enumerate(places, 1):
         coordinates[:, 1 + place] = made.data[:, column]
-    return TracksData(coordinates, made.graph, dict(made.features))
+    coordinates = coordinates[:, [0, *(1 + place for place in kept)]]
+    return TracksData(coordinates, made.graph, dict(made.features), transform)

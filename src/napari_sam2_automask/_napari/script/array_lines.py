@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from napari_sam2_automask.errors import ImageError
 from napari_sam2_automask.image.channels import Look
@@ -33,15 +33,17 @@ def first_plane(request: Request, path: str | None, layer: str, channel: int | N
     """
     source = request.source
     text = _whole(path, layer, source.pyramid is not None, source.level)
-    axis = source.channels.axis if source.channels is not None else None
-    cuts: list[Any] = list(source.slices(request.indices[0])) if source.other_axes else []
-    if axis is not None:
-        cuts = cuts or [slice(None)] * axis
-        cuts.insert(axis, channel)
-    if cuts:
-        text += f"[{', '.join(':' if isinstance(cut, slice) else str(cut) for cut in cuts)}]"
+    own = source.layer_axes or tuple(range(len(source.shape)))
+    cuts = [":"] * len(source.layer_shape or source.shape)
+    for axis, position in zip(source.other_axes, request.indices[0], strict=True):
+        cuts[own[axis]] = str(position)
+    if source.channels is not None and source.channels.axis is not None:
+        cuts[source.channels.axis] = str(channel)
+    # What is stored as Zarr has no projections before it is read.
+    if set(cuts) != {":"} or (source.projected and "open_file(" in text):
+        text += f"[{', '.join(cuts)}]"
     if source.projected:
-        text += f".{source.projected[0]}({source.projected[1]})"
+        text += f".{source.projected.kind}({cuts[: source.projected.axis].count(':')})"
     if source.rows_columns[0] > source.rows_columns[1]:
         text += ".swapaxes(0, 1)"
     if request.region is not None:
@@ -65,7 +67,10 @@ def stack_contrast(request: Request) -> tuple[list[str], str]:
     rows, columns = source.rows_columns
     whole = _whole(source.path, source.layer_name, source.pyramid is not None, source.level)
     shape = (-1, *source.plane_shape)
-    lines = [f"planes = np.moveaxis(np.asarray({whole}), {(rows, columns)}, (-2, -1)).reshape({shape})\n"]
+    whole = f"np.asarray({whole})"
+    if source.projected:
+        whole += f".{source.projected.kind}({source.projected.axis})"
+    lines = [f"planes = np.moveaxis({whole}, {(rows, columns)}, (-2, -1)).reshape({shape})\n"]
     return lines, "contrast_of_planes(planes.__getitem__, len(planes))"
 
 

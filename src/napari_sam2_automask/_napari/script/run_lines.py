@@ -83,8 +83,10 @@ def as_command(request: Request, family: str) -> str:
     if channels is not None:
         words += ["--channel", channels.how, "--axes", channels.letters]
     if source.projected:
-        words += ["--project", source.projected[0]]
-    elif source.other_axes and len(request.indices) > 1:
+        words += ["--project", source.projected.kind]
+        words += ["--axes", source.projected.letters] if channels is None else []
+        words += ["--over", source.projected.letter] if source.projected.letter != "Z" else []
+    if source.other_axes and len(request.indices) > 1:
         words += ["--planes", _range(request)]
         words += ["--link", "time" if request.link == "t" else "z"] if request.link else []
     elif source.other_axes:

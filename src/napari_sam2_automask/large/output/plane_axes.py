@@ -94,6 +94,19 @@ class PlaneAxes:
             found.append(place)
         return found
 
+    def in_own_order(self, labels: Any) -> Any:
+        """Return labels with the axes of planes that the image has, in its order.
+
+        Parameters
+        ----------
+        labels : array of any kind, shape (planes along these axes ..., Y, X)
+            NumPy, dask.
+        """
+        kept = [k for own in self.sources for k in own]
+        split = labels.reshape((*(self.counts[k] for k in kept), *labels.shape[-2:]))
+        order = [kept.index(k) for k in sorted(kept)]
+        return split.transpose((*order, len(kept), len(kept) + 1))
+
     def index(self, plane: int) -> tuple[int, ...]:
         """Return where a plane lies along each axis of the labels."""
         return tuple(int(place) for place in self.places(plane))

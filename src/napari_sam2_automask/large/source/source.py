@@ -19,6 +19,8 @@ from napari_sam2_automask.files.zarr_image import missing_chunks
 from napari_sam2_automask.image.axes import check_axes, cut, guess_axes
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from napari_sam2_automask.large.tiles.grid import Box, Grid
@@ -64,6 +66,11 @@ class Source(Protocol):
         ...
 
 
+def counts_of_planes(axes: str, shape: Sequence[int]) -> dict[str, int]:
+    """Return how many positions an image has along each of its axes of planes, by letter."""
+    return {axis: int(n) for axis, n in zip(axes, shape, strict=True) if axis not in "YXSC"}
+
+
 @dataclass(frozen=True, eq=False)
 class ArraySource:
     """An array of any kind that can be sliced: NumPy, dask, zarr.
@@ -107,8 +114,7 @@ class ArraySource:
     @property
     def plane_axes(self) -> dict[str, int]:
         """How many positions there are along each axis of planes."""
-        lengths = zip(self.axes, self.array.shape, strict=True)
-        return {axis: int(n) for axis, n in lengths if axis not in "YXSC"}
+        return counts_of_planes(self.axes, self.array.shape)
 
     def read(self, plane: int, box: Box) -> NDArray[Any]:
         """Return the pixels of a box, shape (Y, X) or (Y, X, colours)."""
