@@ -6,6 +6,7 @@ from .evaluation.sweeping import sweep as sweep
 from .evaluation.tuning import tune as tune
 from .image.view import to_model_view as to_model_view
 from .large.run import segment_large as segment_large
+from .measures.measuring import measure as measure
 from .mending.mends import Mends as Mends
 from .models.loading import load_model as load_model
 from .painting.labels import paint as paint

@@ -5,6 +5,7 @@ from __future__ import annotations
 __all__ = [
     "AutomaskError",
     "CandidatesError",
+    "FormatError",
     "ImageError",
     "MemoryBudgetError",
     "MendError",
@@ -30,6 +31,10 @@ class SettingsError(AutomaskError, ValueError):
 
 class ImageError(AutomaskError, ValueError):
     """An image cannot be read, or has a shape or data type that cannot be segmented."""
+
+
+class FormatError(AutomaskError, ValueError):
+    """A file format cannot hold what is to be written; nothing has been written."""
 
 
 class ModelError(AutomaskError):

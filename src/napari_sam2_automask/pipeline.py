@@ -16,6 +16,7 @@ from napari_sam2_automask.progress import Cancelled, ProgressCallback, no_progre
 from napari_sam2_automask.proposal.passes import propose_view
 from napari_sam2_automask.record.making import make_record
 from napari_sam2_automask.selection.selecting import select
+from napari_sam2_automask.settings.measure_names import STATISTICS
 from napari_sam2_automask.settings.presets import Preset, resolve_settings
 
 if TYPE_CHECKING:
@@ -150,7 +151,8 @@ def choose_and_paint(
         return paint(masks, record=record)
     measured = None if picture.channels else picture.array
     done = paint(masks, image=measured, pixel_size=picture.pixel_size, unit=picture.unit, record=record)
-    picture.measure(done.table, done.labels if done.levels is None else done.levels)
+    statistics = [name for name in settings.measures if name in STATISTICS]
+    picture.measure(done.table, done.labels if done.levels is None else done.levels, statistics)
     return done
 
 

@@ -23,13 +23,15 @@ from napari_sam2_automask.batch.finding import find_images
 from napari_sam2_automask.batch.planning import Wanted, plan
 from napari_sam2_automask.candidates.candidates import BEYOND_MEMORY
 from napari_sam2_automask.cli import segment_report
-from napari_sam2_automask.errors import ModelError, OutputError
+from napari_sam2_automask.errors import ModelError, OutputError, SettingsError
+from napari_sam2_automask.files.formats import read_cellpose, read_rois
 from napari_sam2_automask.files.reading import read_image
 from napari_sam2_automask.files.results import ResultPaths, write_files, write_results
 from napari_sam2_automask.image.pick import Pick
 from napari_sam2_automask.models.catalogue.identity import sha256_of_model
 from napari_sam2_automask.progress import Cancelled
 from napari_sam2_automask.settings.presets import PRESETS
+from napari_sam2_automask.stack.carrying import Propagation
 
 
 @pytest.fixture
@@ -59,6 +61,46 @@ def test_masks_that_did_not_fit_into_memory_are_told_of(tmp_path, fake):
     (result,) = run([save(tmp_path / "a.tif", 3)], tmp_path / "out")
     assert result.status == "done" and "1,200 masks did not fit into candidate_memory" in result.message
     assert result.message in segment_report._line(result)
+
+
+def test_other_formats_come_with_the_results_or_not_at_all(tmp_path, fake):
+    images = [save(tmp_path / "a.tif", 3)]
+    out = tmp_path / "out"
+    forms = ("imagej", "geojson", "coco-polygons", "yolo", "cellpose")
+    (result,) = run(images, out, also=forms)
+    assert result.status == "done", result.message
+    further = {"a.rois.zip", "a.geojson", "a.polygons.coco.json", "a.yolo.txt", "a_seg.npy"}
+    assert further < set(names(out))
+    labels = tifffile.imread(out / "a.labels.tif")
+    np.testing.assert_array_equal(read_cellpose(out / "a_seg.npy").labels(), labels)
+    assert len(read_rois(out / "a.rois.zip", labels.shape).objects) == result.objects
+    assert find_images([out])[0] == []  # none of them is taken for an image
+    # What is missing is made, and what is there is not done again.
+    assert run(images, out, also=forms)[0].status == "skipped"
+    (out / "a.geojson").unlink()
+    assert run(images, out, also=forms)[0].status == "done" and (out / "a.geojson").exists()
+
+
+def test_a_format_that_cannot_hold_the_result_is_said_and_nothing_is_written(tmp_path, fake):
+    def segment(image, *args, **more):
+        done = fake_segment(image, *args, **more)
+        masks = done.masks
+        holed = [array.copy() for array in masks.arrays]
+        holed[0][1, 1] = False
+        return replace(done, masks=replace(masks, arrays=tuple(holed)))
+
+    fake.setattr(job_task, "segment_loaded", segment)
+    (result,) = run([save(tmp_path / "a.tif", 3)], tmp_path / "out", also=("geojson", "yolo"))
+    assert result.status == "failed"
+    assert "YOLO text cannot hold holes" in result.message and "a.tif" in result.message
+    assert names(tmp_path / "out") == []
+
+
+def test_unknown_formats_and_stacks_that_cannot_be_are_refused():
+    with pytest.raises(SettingsError, match="no format named 'png'"):
+        Wanted(also=("png",))
+    with pytest.raises(SettingsError, match="holds no stack"):
+        Wanted(also=("yolo",), propagate=Propagation())
 
 
 def test_an_image_given_twice_is_done_once(tmp_path):

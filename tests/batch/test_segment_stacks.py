@@ -64,6 +64,26 @@ def test_sections_become_objects_with_a_volume(body, tmp_path):
     assert not (tmp_path / "out" / "body_linked.tracks.csv").exists()
 
 
+def test_bodies_and_tracks_are_measured(body, moving, tmp_path):
+    wanted = ("--measures", "volume, surface_area, extent, perimeter, intensity_min")
+    done = invoke(body, "--out", tmp_path / "o", "--link", "z", *wanted)
+    assert done.exit_code == 0, done.output
+    (row,) = pd.read_csv(tmp_path / "o" / "body_linked.objects.csv").to_dict("records")
+    assert row["volume"] == row["voxels"] and row["volume_um3"] == pytest.approx(row["voxels"] * 0.25)
+    assert 0 < row["extent"] <= 1 and row["surface_area_um2"] > 0 and "perimeter" not in row
+    image, labels = (tifffile.imread(path) for path in (body, tmp_path / "o" / "body_linked.labels.tif"))
+    assert row["intensity_min"] == image[labels == 1].min()
+    done = invoke(moving, "--out", tmp_path / "o", "--link", "time", *wanted)
+    assert done.exit_code == 0, done.output
+    tracks = pd.read_csv(tmp_path / "o" / "moving.ome_linked.tracks.csv")
+    assert "volume" not in tracks
+    for k, job in enumerate(("plane0", "plane1")):
+        frame = pd.read_csv(tmp_path / "o" / f"moving.ome_{job}.table.csv").sort_values("point_x")
+        own = tracks[tracks["t"] == k].sort_values("x")
+        for name in ("perimeter", "extent", "intensity_min"):
+            assert own[name].tolist() == frame[name].tolist()
+
+
 def test_the_size_of_a_voxel_can_be_said(body, tmp_path):
     invoke(body, "--out", tmp_path / "o", "--link", "z", "--spacing", 3, 2, 1, "--unit", "nm")
     table = pd.read_csv(tmp_path / "o" / "body_linked.objects.csv")

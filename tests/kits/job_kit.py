@@ -35,9 +35,9 @@ def fake_segment(image, settings, model, *, name, progress=None, **more):
     return paint(found, image=image.array, record=record)
 
 
-def run(inputs, out, *, overwrite=False, plane=None, load=lambda: None, **kwargs):
+def run(inputs, out, *, overwrite=False, plane=None, also=(), load=lambda: None, **kwargs):
     images, useless = find_images(inputs)
     assert not useless
     of_task = {name: kwargs.pop(name) for name in ("floor", "progress", "started") if name in kwargs}
     task = JobTask(kwargs.pop("settings", PRESETS["balanced"]), load=load, overwrite=overwrite, **of_task)
-    return list(run_all(plan(images, out, Wanted(Pick(plane))).stacks, task, **kwargs))
+    return list(run_all(plan(images, out, Wanted(Pick(plane), also=also)).stacks, task, **kwargs))

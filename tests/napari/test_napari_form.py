@@ -23,6 +23,8 @@ def another_value(info, current):
         return not current
     if info.kind is str:
         return next(choice for choice in info.choices if choice != current)
+    if info.reader is not None:
+        return info.reader(info.example)
     if info.kind is tuple:
         return (((0.25, 0.5), (0.75, 0.5)),)
     moved = current + info.step
@@ -132,3 +134,16 @@ def test_the_wheel_scrolls_past_values(make_napari_viewer_proxy):
         )  # fmt: skip
         QApplication.sendEvent(box, event)
     assert widget.form.settings == before
+
+
+def test_a_list_is_typed_and_what_cannot_be_read_is_refused(make_napari_viewer_proxy):
+    widget = dock(make_napari_viewer_proxy())
+    told = []
+    widget.form.refused.connect(told.append)
+    line = widget.form.widgets["measures"]._line
+    for text in ("solidity, perimeter", "girth"):
+        line.value = text
+        line.native.editingFinished.emit()
+    assert widget.form.settings.measures == ("perimeter", "solidity")
+    assert line.value == "perimeter, solidity"
+    assert len(told) == 1 and "girth" in told[0]

@@ -31,7 +31,7 @@ def candidates():
 
 def both(candidates, image, overlap="small_on_top"):
     """Return the table that `paint` makes, and the one made of the labels and the candidates."""
-    settings = OPEN.replace(overlap=overlap)
+    settings = OPEN.replace(overlap=overlap, measures=("perimeter", "solidity", "intensity_std"))
     physical = {"pixel_size": (0.5, 0.2), "unit": "micrometer"}
     masks = select(candidates, settings)
     painted = paint(masks, image=image, **physical)
@@ -58,6 +58,8 @@ def test_paint_and_sliders_measure_alike(candidates, overlap, kind):
     assert {str(one[name].dtype) for name in WHOLE_NUMBERS} == {"int64"}
     assert {str(one[name].dtype) for name in NUMBERS} == {"float64"}
     assert ("level" in one) == (overlap == "all_levels")
+    assert {"perimeter", "perimeter_um", "solidity"} < set(one)
+    assert ("intensity_std_red" if kind.startswith("rgb") else "intensity_std") in one
 
 
 def test_the_area_of_a_mask_is_that_of_the_one_that_shows():
@@ -202,3 +204,11 @@ def test_images_and_pixel_sizes_that_do_not_fit_are_refused(candidates):
         measure_channels(pd.DataFrame({"index": [1]}), labels, [np.zeros((2, *SHAPE))])
     with pytest.raises(SettingsError, match="pixel_size"):
         object_table(labels, facts, pixel_size=(0, 1))
+
+
+def test_measures_come_after_the_columns_that_were_always_there(candidates):
+    plain = select(candidates, OPEN)
+    before = paint(plain, image=np.ones(SHAPE)).table
+    more = paint(select(candidates, OPEN.replace(measures=("centroid", "circularity"))), image=np.ones(SHAPE))
+    assert list(more.table) == [*before, "centroid_y", "centroid_x", "circularity"]
+    pd.testing.assert_frame_equal(more.table[list(before)], before)

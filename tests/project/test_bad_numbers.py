@@ -100,6 +100,7 @@ SOUND, GRIDS = AmgSettings(), {"points_per_side": None}
 OTHERS = {
     "use_m2m": [1, 0.0, "true", None, np.array([True, False]), NAN, []],
     "overlap": ["", "SMALL_ON_TOP", 1, True, None, ["small_on_top"], np.array(["a", "b"]), {}, b"best_score"],
+    "measures": ["perimeter", ["girth"], [None], [["perimeter"]], {"perimeter"}, 3, None, ["perimeter"] * 99],
     "point_grids": [
         [], [[]], [[[0.5]]], [[[0.5, 0.5, 0.5]]], [[["0.5", 0.5]]], [[[True, 0.5]]], [[[NAN, 0.5]]],
         [[[INF, 0]]], [[[10**400, 0.5]]], [[[-1e-9, 0.5]]], [[[0.5, 1.0000001]]], "[[[0.5, 0.5]]]", 3,

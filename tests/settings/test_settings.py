@@ -24,6 +24,8 @@ def other_value(info: FieldInfo) -> object:
         return not info.default
     if info.choices:
         return next(choice for choice in info.choices if choice != info.default)
+    if info.reader is not None:
+        return info.reader(info.example)
     if info.kind is tuple:
         return (((0.25, 0.75),),)
     return info.minimum if info.default != info.minimum else info.maximum
@@ -58,6 +60,8 @@ def test_every_field_explains_itself(info):
         assert info.minimum <= info.default <= info.maximum
     if info.kind is str:
         assert info.default in info.choices
+    if info.reader is not None:
+        assert info.reader(info.writer(other_value(info))) == other_value(info)
 
 
 @pytest.mark.parametrize("info", FIELDS, ids=lambda info: info.name)
@@ -97,6 +101,9 @@ def test_a_bad_number_names_field_range_and_value(info, side):
         ({"points_per_side": None, "point_grids": [[(0.5, 1.5)]]}, "1.5"),
         ({"points_per_side": None, "point_grids": 3}, "point_grids"),
         ({"points_per_side": None, "point_grids": [[(0.5, 0.5)]], "crop_n_layers": 1}, "needs 2"),
+        ({"measures": "perimeter"}, "list of names"),
+        ({"measures": ["girth"]}, "'girth': choose from .*perimeter"),
+        ({"measures": [3]}, "measures holds 3"),
         ({"points_per_side": 3, "crop_n_layers": 1, "crop_n_points_downscale_factor": 4}, "no point in"),
     ],
 )
@@ -196,3 +203,12 @@ def test_public_names_are_all_there():
     assert callable(package.paint)
     with pytest.raises(AttributeError, match="attribute nothing"):
         _ = package.nothing
+
+
+def test_measures_are_kept_once_and_in_the_order_of_their_columns():
+    from napari_sam2_automask.settings.measure_names import MEASURES, read_measures
+
+    assert AmgSettings(measures=["solidity", "perimeter", "solidity"]).measures == ("perimeter", "solidity")
+    assert read_measures("all") == tuple(MEASURES)
+    assert read_measures(" perimeter ,, perimeter") == ("perimeter",)
+    assert set(read_measures("shape, intensity")) == set(MEASURES)

@@ -28,6 +28,7 @@ from napari_sam2_automask.workers.process import check_stopped, model_of, use_th
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from napari_sam2_automask.files.results import ResultPaths
     from napari_sam2_automask.image.picture import LoadedImage
     from napari_sam2_automask.models import Model
     from napari_sam2_automask.progress import ProgressCallback
@@ -136,7 +137,7 @@ class JobTask:
                     lambda old: self._asked(job, checksum, limits, old),
                     plane=plane,
                 )
-                if there is not None:
+                if there is not None and (there.status == "failed" or _all_there(job.paths)):
                     return there
             image = job.read()
             settings = self._measured(job, image)
@@ -224,6 +225,11 @@ class JobTask:
             fit_text(fitted, Pixel.known(image.pixel_size, image.unit), done.settings.fit_objects),
             job.pick.projection,
         )
+
+
+def _all_there(paths: ResultPaths) -> bool:
+    """Tell whether the further formats are there as well."""
+    return all(path.exists() for _, path in paths.also)
 
 
 def _forget_features() -> None:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import astuple, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from napari_sam2_automask.files.formats.exporting import FORMATS
 from napari_sam2_automask.files.reading import read_image
 from napari_sam2_automask.files.stack_file import stack_of
 from napari_sam2_automask.image.pick import Pick
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from napari_sam2_automask.files.results import ResultPaths
@@ -65,7 +66,7 @@ class Job:
 class LinkPaths:
     """Where the linked objects of a stack go: objects and tracks (CSV), record (JSON), labels (TIFF).
 
-    ``unfinished`` is where a propagation keeps how far it is.
+    ``unfinished`` is where a propagation keeps how far it is, ``also`` further formats, see `FORMATS`.
     """
 
     objects: Path
@@ -73,12 +74,22 @@ class LinkPaths:
     record: Path
     labels: Path
     unfinished: Path
+    also: tuple[tuple[str, Path], ...] = ()
 
     @classmethod
-    def of(cls, folder: Path, stem: str) -> LinkPaths:
-        """Return the paths for the stack called `stem`."""
+    def of(cls, folder: Path, stem: str, also: Iterable[str] = ()) -> LinkPaths:
+        """Return the paths for the stack called `stem`, with those of further formats that hold stacks."""
         names = ("objects.csv", "tracks.csv", "record.json", "labels.tif", "unfinished")
-        return cls(*(folder / f"{stem}_linked.{name}" for name in names))
+        objects, tracks, record, labels, unfinished = (folder / f"{stem}_linked.{name}" for name in names)
+        forms = (form for form in also if FORMATS[form].stacks)
+        further = tuple((form, folder / f"{stem}_linked{FORMATS[form].ending}") for form in forms)
+        return cls(objects, tracks, record, labels, unfinished, further)
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """All paths."""
+        own = (self.objects, self.tracks, self.record, self.labels, self.unfinished)
+        return (*own, *(path for _, path in self.also))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -123,7 +134,7 @@ class StackJob:
     def files(self) -> Iterator[Path]:
         """The files that may be written."""
         if self.link is not None:
-            yield from astuple(self.paths)
+            yield from self.paths.files
         if self.propagate is None:
             for job in self.planes:
-                yield from astuple(job.paths)
+                yield from job.paths.files

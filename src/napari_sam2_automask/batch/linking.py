@@ -50,8 +50,10 @@ def link_stack(stack: StackJob, failed: int, overwrite: bool, progress: Progress
     try:
         records = [Record.read(job.paths.record) for job in stack.planes]
         asked = link_records(stack, records)
-        if not overwrite and (
-            there := existing(paths.labels, paths.record, stack.source, lambda old: _asked(old, asked))
+        if (
+            not overwrite
+            and (there := existing(paths.labels, paths.record, stack.source, lambda old: _asked(old, asked)))
+            and (there.status == "failed" or all(path.exists() for _, path in paths.also))
         ):
             return there
         objects = write_linked(stack, records, _Planes(stack, progress)).objects or 0

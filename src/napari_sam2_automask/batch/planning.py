@@ -9,6 +9,7 @@ from napari_sam2_automask.batch.finding import unique_stems
 from napari_sam2_automask.batch.jobs import Job, LinkPaths, StackJob
 from napari_sam2_automask.disk.regular import Inputs
 from napari_sam2_automask.errors import AutomaskError, ImageError, SettingsError
+from napari_sam2_automask.files.formats.exporting import FORMATS, check_formats
 from napari_sam2_automask.files.opening import count_series, left_out
 from napari_sam2_automask.files.pyramid import level_for
 from napari_sam2_automask.files.results import ResultPaths
@@ -81,6 +82,8 @@ class Wanted:
         Which image of files with several: a number, or ``"all"``.
     one_contrast : bool
         One contrast for all planes of a file.
+    also : tuple of str
+        Further formats to write, see `FORMATS`.
     """
 
     pick: Pick = Pick()
@@ -91,6 +94,13 @@ class Wanted:
     propagate: Propagation | None = None
     series: str | None = None
     one_contrast: bool = False
+    also: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        check_formats(self.also)
+        flat = [form for form in self.also if not FORMATS[form].stacks]
+        if flat and self.propagate is not None:
+            raise SettingsError(f"--also {flat[0]} holds no stack, and --propagate gives one: leave one out")
 
     @property
     def needs_look(self) -> bool:
@@ -144,8 +154,8 @@ def _without_inputs(found: Plan, sources: Sequence[Path]) -> Plan:
 def _one_picture(source: Path, folder: Path, stem: str, wanted: Wanted) -> StackJob:
     name = stem + wanted.pick.suffix
     pixel = None if wanted.size is None else Pixel(*wanted.size[1:])
-    job = Job(source, ResultPaths.of(folder, name), wanted.pick, pixel)
-    return StackJob(source, (job,), LinkPaths.of(folder, name))
+    job = Job(source, ResultPaths.of(folder, name, wanted.also), wanted.pick, pixel)
+    return StackJob(source, (job,), LinkPaths.of(folder, name, wanted.also))
 
 
 def _stacks_of(source: Path, folder: Path, stem: str, series: int | None, wanted: Wanted) -> list[StackJob]:
@@ -161,14 +171,14 @@ def _stacks_of(source: Path, folder: Path, stem: str, series: int | None, wanted
     groups: dict[int | None, list[Job]] = {}
     for one in picks:
         position = stack.position_of(one.plane, pick) if wanted.link is not None else None
-        job = Job(source, ResultPaths.of(folder, stem + one.suffix), one, pixel)
+        job = Job(source, ResultPaths.of(folder, stem + one.suffix, wanted.also), one, pixel)
         groups.setdefault(position, []).append(job)
     whole = stem + replace(pick, plane=None).suffix
     return [
         StackJob(
             source,
             tuple(jobs),
-            LinkPaths.of(folder, whole if position is None else f"{whole}_pos{position}"),
+            LinkPaths.of(folder, whole if position is None else f"{whole}_pos{position}", wanted.also),
             wanted.link,
             _spacing(stack, wanted.link),
             "px" if stack.size is None else stack.size[3],

@@ -107,8 +107,9 @@ def _jobs_of(stack: StackJob) -> Sequence[Job | StackJob]:
 
 def _absolute(job: Job | StackJob) -> Job | StackJob:
     """Return a job for a process that may run in another folder."""
-    named = {field.name: getattr(job.paths, field.name).absolute() for field in fields(job.paths)}
-    paths: Any = type(job.paths)(**named)
+    own = {field.name: getattr(job.paths, field.name) for field in fields(job.paths) if field.name != "also"}
+    also = tuple((form, path.absolute()) for form, path in job.paths.also)
+    paths: Any = type(job.paths)(**{name: path.absolute() for name, path in own.items()}, also=also)
     return replace(job, source=job.source.absolute(), paths=paths)
 
 

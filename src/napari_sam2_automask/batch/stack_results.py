@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
 from napari_sam2_automask.disk.atomic import write_all
 from napari_sam2_automask.disk.json_file import json_bytes
+from napari_sam2_automask.files.formats.exporting import FORMATS
+from napari_sam2_automask.files.formats.outlined import Outlines
 from napari_sam2_automask.files.labels_tiff import size_in_record, write_labels
 from napari_sam2_automask.files.pixel_size import scale_in_file
 from napari_sam2_automask.image.view import image_hash
 from napari_sam2_automask.record.record import Record
 from napari_sam2_automask.settings.along import Along
+from napari_sam2_automask.settings.measure_names import STATISTICS
+from napari_sam2_automask.stack.measured import measure_bodies, measure_frames
 from napari_sam2_automask.stack.numbering import number_through
 from napari_sam2_automask.stack.track_arrays import tracks
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
+
+    import pandas as pd
+    from numpy.typing import NDArray
 
     from napari_sam2_automask.batch.jobs import StackJob
     from napari_sam2_automask.disk.atomic import Content
@@ -42,9 +49,14 @@ def write_objects(stack: StackJob, linked: Linked, record: Record) -> Record:
             "labels_sha256": image_hash(linked.labels),
         }
     )
-    files: dict[Path, Content] = {stack.paths.objects: lambda file: linked.table.to_csv(file, index=False)}
+    table, frames = _measured(stack, linked, record.each_plane[0].settings.measures)
+    files: dict[Path, Content] = {}
+    if stack.paths.also:
+        outlines = Outlines.of_labels(linked.labels, stack.source.name, table, axis)
+        files |= {path: FORMATS[form].content(outlines) for form, path in stack.paths.also}
+    files[stack.paths.objects] = lambda file: table.to_csv(file, index=False)
     if axis == "t":
-        files[stack.paths.tracks] = lambda file: _tracks_csv(file, linked)
+        files[stack.paths.tracks] = lambda file: _tracks_csv(file, linked, frames)
     files[stack.paths.record] = json_bytes(record.to_json())
     size, interval = _scale(stack, record)
     axes = f"{axis.upper()}YX"
@@ -108,11 +120,26 @@ def _scale(stack: StackJob, record: Record) -> tuple[PixelSize | None, float | N
     return (z if stack.link is Along.z else None, y, x, stack.unit), interval
 
 
-def _tracks_csv(file: IO[bytes], linked: Linked) -> None:
+def _measured(
+    stack: StackJob, linked: Linked, measures: Sequence[str]
+) -> tuple[pd.DataFrame, pd.DataFrame | None]:
+    """Return the table of objects, measured as bodies along z, and their measures in each frame of time."""
+
+    def channels(plane: int) -> dict[str, NDArray[Any]]:
+        return stack.planes[plane].read().intensities
+
+    wanted = channels if set(measures) & set(STATISTICS) else None
+    if stack.link is Along.z:
+        return measure_bodies(linked, measures, wanted, stack.spacing, stack.unit), None
+    size = None if stack.spacing is None else stack.spacing[1:]
+    return linked.table, measure_frames(linked, measures, wanted, size, stack.unit)
+
+
+def _tracks_csv(file: IO[bytes], linked: Linked, frames: pd.DataFrame | None) -> None:
     """Write the tracks as napari's Tracks layer takes them, with the tracks that each comes from."""
     import pandas as pd
 
-    found = tracks(linked)
+    found = tracks(linked, frames)
     table = pd.DataFrame(found.data, columns=["track", "t", "y", "x"])
     table[["track", "t"]] = table[["track", "t"]].astype(np.int64)
     for name, values in found.features.items():

@@ -21,6 +21,8 @@ from napari_sam2_automask.settings.along import Along
 from napari_sam2_automask.settings.numbers import whole_number
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from napari_sam2_automask.batch.planning import Wanted
     from napari_sam2_automask.stack.carrying import Propagation
 
@@ -137,8 +139,8 @@ class StackOptions:
         typer.Option(help="Take the percentiles from each plane, or from the stack.", rich_help_panel=STACKS),
     ] = Contrast.plane
 
-    def wanted(self, pixels: PixelOptions) -> "Wanted":
-        """Return what is wanted of each file.
+    def wanted(self, pixels: PixelOptions, also: "Sequence[str]" = ()) -> "Wanted":
+        """Return what is wanted of each file; `also` names further formats.
 
         Raises
         ------
@@ -157,7 +159,9 @@ class StackOptions:
         channel = parse_channel(self.channel)
         pick = Pick(self.plane, project, channel, self.axes or "", over=self._over())
         one_contrast = self.contrast is Contrast.stack
-        return Wanted(pick, self.planes, self.link, size, level, propagation, self.series, one_contrast)
+        return Wanted(
+            pick, self.planes, self.link, size, level, propagation, self.series, one_contrast, tuple(also)
+        )
 
     def _over(self) -> str:
         """Return the letter of the axis to project; empty if none is named."""
@@ -199,6 +203,15 @@ def segment(
     pixels: PixelOptions,
     work: WorkOptions,
     contrast_limits: ContrastLimits = None,
+    also: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FORMAT",
+            help="A format of another program to write as well: imagej (ROI set), geojson (QuPath), "
+            "coco-polygons, yolo, cellpose (_seg.npy). May be given several times.",
+            show_default=False,
+        ),
+    ] = None,
     floor: Annotated[
         tuple[float, float] | None,
         typer.Option(
@@ -225,7 +238,7 @@ def segment(
     Parameters that are not given come from the preset.
     """
     work.check()
-    chosen, wanted = model.choose(parameters), stacks.wanted(pixels)
+    chosen, wanted = model.choose(parameters), stacks.wanted(pixels, also or ())
     from napari_sam2_automask.batch.file_results import check_summary
     from napari_sam2_automask.batch.finding import find_images, skipped_words
     from napari_sam2_automask.batch.job_task import JobTask

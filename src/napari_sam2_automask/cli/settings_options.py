@@ -97,6 +97,8 @@ def _option(info: FieldInfo) -> Any:
     if info.kind is bool:
         name = flag_of(info)
         return Annotated[bool | None, typer.Option(f"{name}/--no-{name[2:]}", help=text, **details)]
+    if info.reader is not None:
+        return Annotated[str | None, typer.Option(flag_of(info), metavar="LIST", help=text, **details)]
     if info.kind is tuple:
         text += " Give the lists themselves, or a JSON file."
         return Annotated[str | None, typer.Option(flag_of(info), help=text, **details)]
@@ -121,6 +123,9 @@ def _number(value: float | None) -> str:
 def _plain(name: str, value: Any) -> Any:
     if isinstance(value, Enum):
         return value.value
+    reader = next(info.reader for info in AmgSettings.fields() if info.name == name)
+    if reader is not None:
+        return reader(value)
     if name != "point_grids":
         return value
     if not value.lstrip().startswith(("[", "(")):

@@ -10,6 +10,7 @@ import typer
 from napari_sam2_automask.cli.console import WorkProgress, complain, say
 from napari_sam2_automask.cli.option_groups import ContrastLimits, ModelOptions, with_groups
 from napari_sam2_automask.errors import SettingsError
+from napari_sam2_automask.settings.amg import AmgSettings
 
 __all__ = ["sweep_command"]
 
@@ -41,8 +42,8 @@ def sweep_command(
     chosen = model.choose({k: v for k, v in parameters.items() if k != parameter})
     name = parameter.replace("-", "_")
     wanted = [part.strip() for part in values.split(",") if part.strip()]
-    if name == "point_grids":
-        raise SettingsError("point_grids cannot be given as a list of values: sweep points_per_side instead")
+    if any(info.name == name and info.kind is tuple for info in AmgSettings.fields()):
+        raise SettingsError(f"{name} cannot be given as a list of values: sweep a number, or points_per_side")
     from napari_sam2_automask.disk.atomic import make_folder, write_all
     from napari_sam2_automask.disk.output_errors import check_targets
     from napari_sam2_automask.evaluation.label_image import label_image

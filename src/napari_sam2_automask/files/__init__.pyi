@@ -1,4 +1,10 @@
 from .coco import CocoObjects as CocoObjects, from_coco as from_coco, to_coco as to_coco
+from .formats.cellpose import read_cellpose as read_cellpose
+from .formats.exporting import export as export
+from .formats.geojson import geojson_of as geojson_of, read_geojson as read_geojson
+from .formats.imagej import read_rois as read_rois
+from .formats.outlined import Outlines as Outlines
+from .formats.yolo import read_yolo as read_yolo
 from .labels_tiff import write_labels as write_labels
 from .opening import count_series as count_series, open_file as open_file
 from .pixel_size import PixelSize as PixelSize, pixel_size_of as pixel_size_of

@@ -45,7 +45,7 @@ def is_own_result(path: Path) -> bool:
             return name.endswith(own) or _holds_labels(path)
         if not path.is_file():
             return False  # to open a pipe may take for ever
-        if name.endswith((".labels.tif", ".levels.tif")):
+        if name.endswith((".labels.tif", ".levels.tif", "_seg.npy")):
             return True
         with path.open("rb") as file:
             start = file.read(1024)

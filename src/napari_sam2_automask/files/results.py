@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from napari_sam2_automask.disk.atomic import write_all
 from napari_sam2_automask.disk.json_file import json_bytes
 from napari_sam2_automask.disk.output_errors import check_name
 from napari_sam2_automask.files.coco import to_coco
+from napari_sam2_automask.files.formats.exporting import FORMATS
+from napari_sam2_automask.files.formats.outlined import Outlines
 from napari_sam2_automask.files.labels_tiff import size_in_record, write_labels
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from napari_sam2_automask.disk.atomic import Content
@@ -34,6 +36,8 @@ class ResultPaths:
         the others are complete.
     levels : Path
         The levels (TIFF), if there are any.
+    also : tuple of (str, Path)
+        Formats of other programs, see `FORMATS`.
     """
 
     table: Path
@@ -41,17 +45,25 @@ class ResultPaths:
     record: Path
     labels: Path
     levels: Path
+    also: tuple[tuple[str, Path], ...] = ()
 
     @classmethod
-    def of(cls, folder: Path, stem: str) -> ResultPaths:
-        """Return the paths for the image called `stem`."""
+    def of(cls, folder: Path, stem: str, also: Iterable[str] = ()) -> ResultPaths:
+        """Return the paths for the image called `stem`, with further formats."""
         return cls(
             table=folder / f"{stem}.table.csv",
             coco=folder / f"{stem}.coco.json",
             record=folder / f"{stem}.record.json",
             labels=folder / f"{stem}.labels.tif",
             levels=folder / f"{stem}.levels.tif",
+            also=tuple((form, folder / f"{stem}{FORMATS[form].ending}") for form in also),
         )
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """All paths."""
+        own = (self.table, self.coco, self.record, self.labels, self.levels)
+        return (*own, *(path for _, path in self.also))
 
     def check(self) -> None:
         """Make sure that the files can have their names.
@@ -61,8 +73,8 @@ class ResultPaths:
         OutputNameError
             If a name is too long, or a folder has it.
         """
-        for field in fields(self):
-            check_name(getattr(self, field.name))
+        for path in self.files:
+            check_name(path)
 
 
 def write_results(
@@ -88,8 +100,13 @@ def write_results(
     ------
     OutputError
         If anything cannot be written; then files that were there before are still there.
+    FormatError
+        If one of the further formats cannot hold what was found; nothing has been written then.
     """
     files = dict(more or {})
+    if paths.also:
+        outlines = Outlines.of_segmentation(segmentation, image_name)
+        files |= {path: FORMATS[form].content(outlines) for form, path in paths.also}
     levels, size = segmentation.levels, size_in_record(segmentation.record)
     if levels is not None:
         files[paths.levels] = lambda file: write_labels(file, levels, "QYX", size)

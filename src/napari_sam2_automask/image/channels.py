@@ -9,7 +9,7 @@ import numpy as np
 
 from napari_sam2_automask.errors import SettingsError
 from napari_sam2_automask.geometry.placed import places_of
-from napari_sam2_automask.image.intensity import mean_intensities
+from napari_sam2_automask.image.intensity import intensity_columns, mean_intensities
 from napari_sam2_automask.image.view import to_model_view
 
 if TYPE_CHECKING:
@@ -163,6 +163,7 @@ def measure_channels(
     labels: NDArray[np.integer[Any]],
     channels: Sequence[NDArray[Any]],
     names: Sequence[str] | None = None,
+    statistics: Sequence[str] = (),
 ) -> None:
     """Add a column of mean intensities for each channel to a table of objects, ``mean_intensity_<name>``.
 
@@ -176,6 +177,8 @@ def measure_channels(
         The intensities as measured; of what is left out of a mean see `mean_intensities`.
     names : sequence of str, optional
         What to call the channels; ``c0``, ``c1`` and so on when left out.
+    statistics : sequence of str
+        Further columns for each channel, see `intensity_columns`.
 
     Raises
     ------
@@ -183,6 +186,10 @@ def measure_channels(
         If a channel has other rows and columns than the labels.
     """
     places = places_of(labels)
-    for k, means in enumerate(mean_intensities(channels, labels, places)):
-        name = f"c{k}" if names is None else names[k]
-        table[f"mean_intensity_{name}"] = table["index"].map(dict(zip(places, means, strict=True)))
+    called = [f"c{k}" for k in range(len(channels))] if names is None else list(names)
+    means = mean_intensities(channels, labels, places)
+    columns = {f"mean_intensity_{name}": found for name, found in zip(called, means, strict=True)}
+    if statistics:
+        columns |= intensity_columns(dict(zip(called, channels, strict=True)), labels, places, statistics)
+    for name, values in columns.items():
+        table[name] = table["index"].map(dict(zip(places, values, strict=True)))

@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_sam2_automask.image.channels import Look, compose, measure_channels, mix
+from napari_sam2_automask.image.intensity import colours_of
 from napari_sam2_automask.image.view import to_model_view
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pandas as pd
     from numpy.typing import NDArray
 
@@ -69,7 +72,16 @@ class LoadedImage:
             for plane, own in zip(planes, every, strict=True)
         ]
 
-    def measure(self, table: pd.DataFrame, labels: NDArray[Any]) -> None:
+    @property
+    def intensities(self) -> dict[str, NDArray[Any]]:
+        """What was measured, (Y, X) each by name: channels, colours, or one without a name."""
+        if self.channels is None:
+            return colours_of(self.array, 2)
+        planes = np.moveaxis(self.array, -1, 0)
+        names = [f"c{k}" for k in range(len(planes))] if self.names is None else self.names
+        return dict(zip(names, planes, strict=True))
+
+    def measure(self, table: pd.DataFrame, labels: NDArray[Any], statistics: Sequence[str] = ()) -> None:
         """Add the mean intensity of each channel, if there are any, to a table of objects.
 
         Parameters
@@ -78,6 +90,9 @@ class LoadedImage:
             From `paint`.
         labels : (Y, X) or (L, Y, X) array
             Where its objects are: the labels, or the levels.
+        statistics : sequence of str
+            Further statistics of each, see `intensity_columns`.
         """
         if self.channels is not None:
-            measure_channels(table, labels, list(np.moveaxis(self.array, -1, 0)), self.names)
+            planes = list(np.moveaxis(self.array, -1, 0))
+            measure_channels(table, labels, planes, self.names, statistics)

@@ -158,6 +158,11 @@ class LargeSpec:
                 f"overlap={ALL_LEVELS} gives several label images, a large run writes one: choose "
                 "another overlap"
             )
+        if self.settings.measures:
+            raise SettingsError(
+                "measures are not taken of a large run, whose objects are added up from blocks: leave them "
+                "out, or segment a smaller image"
+            )
 
     def to_json(self) -> dict[str, Any]:
         """Return JSON-able values, for `from_json`."""

@@ -9,8 +9,10 @@ import numpy as np
 from napari_sam2_automask.candidates.lookups import lookups
 from napari_sam2_automask.errors import SettingsError
 from napari_sam2_automask.geometry.placed import places_of
-from napari_sam2_automask.image.intensity import mean_intensities
+from napari_sam2_automask.image.intensity import colours_of, intensity_columns, mean_intensities
+from napari_sam2_automask.measures.measuring import shape_columns, sides_in_micrometres
 from napari_sam2_automask.painting.levels import Levels
+from napari_sam2_automask.settings.measure_names import STATISTICS
 from napari_sam2_automask.settings.units import in_micrometres
 
 if TYPE_CHECKING:
@@ -42,6 +44,8 @@ class Facts(NamedTuple):
         The x, y of the prompts in image pixels.
     crop_boxes : (K, 4) int array
         ``x0, y0, x1, y1`` of the crops they were found in, end exclusive.
+    measures : tuple of str
+        What is measured of them besides, see `MEASURES`.
     """
 
     ids: NDArray[np.int64]
@@ -50,12 +54,13 @@ class Facts(NamedTuple):
     mask_area: NDArray[np.int64]
     points: NDArray[np.floating[Any]]
     crop_boxes: NDArray[np.integer[Any]]
+    measures: tuple[str, ...] = ()
 
     @classmethod
     def of_masks(cls, masks: Masks) -> Facts:
         """Return what is known of masks."""
         scores = masks.predicted_iou, masks.stability_score
-        return cls(masks.ids, *scores, masks.areas, masks.points, masks.crop_boxes)
+        return cls(masks.ids, *scores, masks.areas, masks.points, masks.crop_boxes, masks.settings.measures)
 
     @classmethod
     def of_candidates(
@@ -75,6 +80,7 @@ class Facts(NamedTuple):
             area,
             candidates.points,
             candidates.crop_boxes[candidates.crop_index],
+            settings.measures,
         )
 
 
@@ -117,6 +123,8 @@ def object_table(
         - ``crop_y0``, ``crop_x0``, ``crop_y1``, ``crop_x1`` (int64): the crop it was found in, ends excluded;
         - ``mean_intensity`` (float64): with `image`, the mean of the samples that are finite and not masked,
           alpha left out; NaN where there is none, see `mean_intensities`;
+        - the measures that the facts ask for (float64), see `napari_sam2_automask.measures.measure`; those of
+          intensity with `image`, for each colour;
         - ``level``, ``parent`` (int64): with levels, where it lies, and the label of the smallest object that
           contains it, 0 for none.
 
@@ -159,6 +167,11 @@ def object_table(
     }
     if image is not None:
         columns["mean_intensity"] = mean_intensities([image], labels, places)[0]
+    sides = sides_in_micrometres(pixel_size, unit, 2)
+    columns |= shape_columns(labels, places, facts.measures, sides)
+    statistics = [name for name in facts.measures if name in STATISTICS]
+    if image is not None and statistics:
+        columns |= intensity_columns(colours_of(image, 2), labels, places, statistics)
     table = pd.DataFrame(columns)
     if isinstance(shown, Levels):
         shown.tell(table)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import astuple, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -113,7 +113,7 @@ def replay(
     source, stem = inputs.source, _stem(path, inputs.source)
     paths = ResultPaths.of(folder, stem)
     stack = None if record.link is None else _stack(record.link, source, folder, stem.removesuffix("_linked"))
-    check_targets(astuple(paths) if stack is None else stack.files, [path, source])
+    check_targets(paths.files if stack is None else stack.files, [path, source])
     make_folder(folder)
     found = load_model_of(record, model, device, progress)
     set_threads(record)

@@ -14,6 +14,7 @@ from typing import Any, Literal, TypeAlias, get_type_hints
 
 from napari_sam2_automask.errors import SettingsError
 from napari_sam2_automask.settings.fields import FieldInfo, PointGrids, area, field_info, fraction, param
+from napari_sam2_automask.settings.measure_names import check_measures, read_measures
 from napari_sam2_automask.settings.meta_parameters import MetaSettings, OutputMode
 from napari_sam2_automask.settings.numbers import shown
 
@@ -57,6 +58,13 @@ class AmgSettings(MetaSettings):
         "better predicted IoU. All levels keeps every mask whole, in a label image for the wholes, one for "
         "what lies in them, and so on; objects in objects are kept then.",
         "output",
+    )  # fmt: skip
+    measures: tuple[str, ...] = param(
+        (), "Measures",
+        "What is measured of each object beside area, scores and mean intensity: names such as perimeter, "
+        "circularity and intensity_std, or shape, intensity and all for several.",
+        "output", checker=check_measures, reader=read_measures, writer=", ".join,
+        example="perimeter, circularity",
     )  # fmt: skip
     min_area: int = area("Smallest object", "Masks with fewer pixels than this are dropped.", "filter")
     max_area: int = area(

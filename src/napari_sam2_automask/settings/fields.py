@@ -12,9 +12,11 @@ from napari_sam2_automask.errors import SettingsError
 from napari_sam2_automask.settings.numbers import MOST_POINTS, SCORE, Bound, plain, shown
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
-__all__ = ["GROUPS", "FieldInfo", "PointGrids", "area", "field_info", "fraction", "param"]
+__all__ = [
+    "GROUPS", "FieldInfo", "PointGrids", "area", "check_point_grids", "field_info", "fraction", "param",
+]  # fmt: skip
 
 #: The groups of parameters in the order in which they are shown, with their headings.
 GROUPS = {
@@ -39,7 +41,7 @@ class FieldInfo:
     name : str
         The field's name in :class:`AmgSettings`, which is also Meta's name for it.
     kind : type
-        ``int``, ``float``, ``bool``, ``str`` (one of `choices`) or ``tuple`` (point grids).
+        ``int``, ``float``, ``bool``, ``str`` (one of `choices`) or ``tuple`` (checked by `checker`).
     optional : bool
         Whether ``None`` is a value.
     default : object
@@ -54,6 +56,11 @@ class FieldInfo:
         The allowed values of a ``str`` field.
     power : int
         1 for a length in pixels and 2 for an area in pixels, which can be told in physical units too; else 0.
+    checker, reader, writer : callable or None
+        Of a ``tuple`` field: returns a value as it is stored or raises a SettingsError; the same for text
+        that a person wrote; and the text of a value. Point grids have no text.
+    example : str
+        Such a text.
     """
 
     name: str
@@ -69,6 +76,10 @@ class FieldInfo:
     step: float | None = None
     choices: tuple[str, ...] = ()
     power: int = 0
+    checker: Callable[[Any], tuple[Any, ...]] | None = None
+    reader: Callable[[str], tuple[Any, ...]] | None = None
+    writer: Callable[[Any], str] | None = None
+    example: str = ""
 
     @property
     def bound(self) -> Bound:
@@ -109,8 +120,8 @@ class FieldInfo:
             if isinstance(chosen, str) and chosen in self.choices:
                 return chosen
             raise self._error(value, self.range_text)
-        if self.kind is tuple:
-            return _check_point_grids(value)
+        if self.checker is not None:
+            return self.checker(value)
         return self.bound.check(value, self.name)
 
     def _error(self, value: Any, allowed: str) -> SettingsError:
@@ -119,7 +130,7 @@ class FieldInfo:
         )
 
 
-def _check_point_grids(value: Any) -> PointGrids:
+def check_point_grids(value: Any) -> PointGrids:
     """Turn nested sequences or arrays into :data:`PointGrids`, one (N, 2) grid for each crop layer."""
     wrong = "point_grids must hold one list of (x, y) points for each crop layer, in fractions from 0 to 1"
     grids: list[tuple[tuple[float, float], ...]] = []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from napari_sam2_automask.settings.fields import PointGrids, fraction, param
+from napari_sam2_automask.settings.fields import PointGrids, check_point_grids, fraction, param
 
 __all__ = ["MetaSettings", "OutputMode"]
 
@@ -83,7 +83,7 @@ class MetaSettings:
         None, "Own point grids",
         "Points to ask instead of a regular grid, one list of (x, y) for each crop layer in fractions of the "
         "crop from 0 to 1. Excludes points per side.",
-        "grid",
+        "grid", checker=check_point_grids,
     )  # fmt: skip
     min_mask_region_area: int = param(
         0, "Smallest region",

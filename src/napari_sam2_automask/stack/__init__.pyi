@@ -1,5 +1,6 @@
 from .carrying import Propagation as Propagation
 from .linked_planes import Linked as Linked, link_planes as link_planes, number_planes as number_planes
+from .measured import measure_bodies as measure_bodies, measure_frames as measure_frames
 from .propagating import propagate_planes as propagate_planes
 from .splits_and_merges import Event as Event, find_events as find_events
 from .track_arrays import TrackData as TrackData, tracks as tracks

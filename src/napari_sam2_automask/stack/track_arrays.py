@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
+    import pandas as pd
     from numpy.typing import NDArray
 
     from napari_sam2_automask.stack.linked_planes import Linked
@@ -26,7 +27,8 @@ class TrackData:
     graph : dict of int to list of int
         For each track that starts at a split or a merge, the tracks it comes from.
     features : dict of str to ndarray of shape (N,)
-        ``object`` (its number in the labels), ``area`` (pixels), aligned with `data`.
+        ``object`` (its number in the labels), ``area`` (pixels) and what else was measured in each plane,
+        aligned with `data`.
     """
 
     data: NDArray[np.float64]
@@ -34,7 +36,7 @@ class TrackData:
     features: dict[str, NDArray[Any]]
 
 
-def tracks(linked: Linked) -> TrackData:
+def tracks(linked: Linked, frames: pd.DataFrame | None = None) -> TrackData:
     """Turn linked objects into tracks.
 
     napari draws a line from the end of a parent track to the start of its child. An object therefore becomes
@@ -45,6 +47,8 @@ def tracks(linked: Linked) -> TrackData:
     ----------
     linked : Linked
         From `link_planes`.
+    frames : DataFrame, optional
+        From `measure_frames`; its columns become features.
 
     Returns
     -------
@@ -63,9 +67,11 @@ def tracks(linked: Linked) -> TrackData:
             starts[rows[0]] = True
     ids = np.cumsum(starts)
     data = np.stack([ids, plane, nodes["y"][order], nodes["x"][order]], axis=1).astype(np.float64)
-    return TrackData(
-        data, _graph(linked, number, plane, ids), {"object": number, "area": nodes["area"][order]}
-    )
+    features = {"object": number, "area": nodes["area"][order]}
+    if frames is not None:
+        seen = frames.set_index(["number", "plane"]).reindex(list(zip(number, plane, strict=True)))
+        features |= {str(name): seen[name].to_numpy() for name in seen}
+    return TrackData(data, _graph(linked, number, plane, ids), features)
 
 
 def _graph(

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     LayerData = tuple[Any, dict[str, Any], str]
 
-__all__ = ["coco_of", "read_coco", "write_coco"]
+__all__ = ["coco_of", "objects_of", "read_coco", "write_coco"]
 
 #: Where a layer's metadata holds the annotations that it was read from.
 COCO_KEY = "sam2_automask_coco"
@@ -89,7 +89,7 @@ def coco_of(data: NDArray[Any], meta: Mapping[str, Any]) -> dict[str, Any]:
     for number, plane in enumerate(planes, 1):
         own = name if len(planes) == 1 else f"{name} plane {number - 1}"
         images.append({"id": number, "file_name": own, "height": plane.shape[0], "width": plane.shape[1]})
-        for label, placed in _objects(plane, masks):
+        for label, placed in objects_of(plane, masks):
             identity = label if len(planes) == 1 else len(annotations) + 1
             annotation = _annotation(identity, number, placed, plane.shape)
             if len(planes) > 1:
@@ -112,7 +112,7 @@ def coco_of(data: NDArray[Any], meta: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _objects(plane: NDArray[Any], masks: whole_masks.WholeMasks | None) -> Iterator[tuple[int, Placed]]:
+def objects_of(plane: NDArray[Any], masks: whole_masks.WholeMasks | None) -> Iterator[tuple[int, Placed]]:
     """Yield label and mask of every object: whole if it is known and was not edited, else its pixels."""
     whole: dict[int, Placed] = {}
     if masks is not None:

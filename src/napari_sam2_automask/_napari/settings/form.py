@@ -21,6 +21,7 @@ from qtpy.QtWidgets import (
 from napari_sam2_automask._napari.common.plain_words import plain
 from napari_sam2_automask._napari.settings.grid_edit import PointGridEdit
 from napari_sam2_automask._napari.settings.length_box import Measure
+from napari_sam2_automask._napari.settings.list_edit import ListEdit
 from napari_sam2_automask.errors import SettingsError
 from napari_sam2_automask.settings.amg import AmgSettings, FieldInfo
 from napari_sam2_automask.settings.fields import GROUPS
@@ -152,6 +153,8 @@ class SettingsForm:
         if info.kind is float:
             value = round(float(value), DIGITS)
         try:
+            if info.reader is not None and isinstance(value, str):
+                value = info.reader(value)
             settings = self._settings.adjusted(**self._changes(info.name, value))
         except SettingsError as error:
             self.show(self._settings)
@@ -179,7 +182,9 @@ class SettingsForm:
 
 def tooltip(info: FieldInfo) -> str:
     """Return the explanation of a parameter: what it does, its range, default and name in code."""
-    default = "none" if info.default is None else f"{info.default:g}" if info.kind is float else info.default
+    default = (
+        "none" if info.default in (None, ()) else f"{info.default:g}" if info.kind is float else info.default
+    )
     parts = [info.help]
     if info.range_text:
         parts.append(f"Range: {info.range_text}.")
@@ -189,6 +194,8 @@ def tooltip(info: FieldInfo) -> str:
 
 def _make_widget(info: FieldInfo, pick_points: Callable[[], PointGrids | None]) -> BaseValueWidget[Any]:
     """Let magicgui make the widget for one field."""
+    if info.writer is not None:
+        return ListEdit(info.writer, f"such as {info.example}")
     if info.kind is tuple:
         return PointGridEdit(pick_points)
     if info.kind is bool:

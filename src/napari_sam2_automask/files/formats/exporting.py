@@ -1,0 +1,113 @@
+"""The formats of other programs by name: what each is called, and what writes it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from napari_sam2_automask.disk.atomic import write_one
+from napari_sam2_automask.disk.json_file import json_bytes
+from napari_sam2_automask.errors import SettingsError
+from napari_sam2_automask.files.formats.cellpose import cellpose_npy
+from napari_sam2_automask.files.formats.coco_polygons import coco_polygons_of
+from napari_sam2_automask.files.formats.geojson import geojson_of
+from napari_sam2_automask.files.formats.imagej import rois_zip
+from napari_sam2_automask.files.formats.outlined import Outlines
+from napari_sam2_automask.files.formats.yolo import yolo_text
+from napari_sam2_automask.painting.segmentation import Segmentation
+from napari_sam2_automask.settings.numbers import shown
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable, Iterable
+
+    import numpy as np
+    import pandas as pd
+    from numpy.typing import NDArray
+
+__all__ = ["FORMATS", "Format", "check_formats", "export"]
+
+
+class Format(NamedTuple):
+    """A format: the words for it, how files end, whether it holds stacks, and what gives the bytes."""
+
+    title: str
+    ending: str
+    stacks: bool
+    content: Callable[[Outlines], bytes]
+
+
+#: By the names that the command line takes.
+FORMATS = {
+    "imagej": Format("ImageJ ROI set", ".rois.zip", True, rois_zip),
+    "geojson": Format("QuPath GeoJSON", ".geojson", True, lambda one: json_bytes(geojson_of(one), None)),
+    "coco-polygons": Format(
+        "COCO JSON with polygons",
+        ".polygons.coco.json",
+        False,
+        lambda one: json_bytes(coco_polygons_of(one), None),
+    ),
+    "yolo": Format("YOLO text", ".yolo.txt", False, yolo_text),
+    "cellpose": Format("Cellpose _seg.npy", "_seg.npy", True, cellpose_npy),
+}
+
+
+def check_formats(names: Iterable[str]) -> tuple[str, ...]:
+    """Return names of formats, each once.
+
+    Raises
+    ------
+    SettingsError
+        If one is unknown.
+    """
+    found = tuple(dict.fromkeys(names))
+    for name in found:
+        if name not in FORMATS:
+            raise SettingsError(f"no format named {shown(name)}: choose from {', '.join(FORMATS)}")
+    return found
+
+
+def export(
+    objects: Segmentation | Outlines | NDArray[np.integer[Any]],
+    path: str | os.PathLike[str],
+    form: str,
+    *,
+    name: str | None = None,
+    table: pd.DataFrame | None = None,
+    axis: str = "z",
+) -> Path:
+    """Write objects in a format of another program.
+
+    Parameters
+    ----------
+    objects : Segmentation, Outlines, or (Y, X) or (P, Y, X) int array
+        A segmentation's whole masks where the format has outlines, else its labels; or a label image.
+    path : path
+        The file; one that exists is replaced.
+    form : str
+        One of `FORMATS`.
+    name : str, optional
+        The image's file name; that of the path when left out.
+    table : DataFrame, optional
+        What was measured of a label image, for formats that hold measures.
+    axis : {"z", "t"}
+        What the planes of a stack are.
+
+    Raises
+    ------
+    FormatError
+        If the format cannot hold the objects; before anything is written.
+    SettingsError
+        If there is no such format.
+    OutputError
+        If the file cannot be written.
+    """
+    path = Path(path)
+    (form,) = check_formats([form])
+    called = name or path.name
+    if isinstance(objects, Segmentation):
+        objects = Outlines.of_segmentation(objects, called)
+    elif not isinstance(objects, Outlines):
+        objects = Outlines.of_labels(objects, called, table, axis)
+    write_one(path, FORMATS[form].content(objects))
+    return path

@@ -1,0 +1,103 @@
+"""Formats of other programs through napari's File menu, as its readers and writers."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+
+import numpy as np
+import pytest
+from napari.layers import Labels
+from napari_kit import live_result
+from npe2 import PluginManager
+
+from napari_sam2_automask import select
+from napari_sam2_automask._napari.contributions import other_formats
+from napari_sam2_automask.errors import FormatError
+from napari_sam2_automask.files import read_rois
+
+PLUGIN = "napari-sam2-automask"
+
+
+@pytest.fixture
+def viewer(make_napari_viewer):
+    """A viewer in which napari finds the plugin's readers and writers."""
+    viewer = make_napari_viewer()
+    PluginManager.instance().discover()
+    return viewer
+
+
+def box_labels():
+    labels = np.zeros((30, 40), np.uint16)
+    labels[3:9, 4:14], labels[12:25, 20:33] = 5, 9
+    return labels
+
+
+@pytest.mark.parametrize("name", ["a.zip", "a.geojson", "a_seg.npy"])
+def test_labels_go_out_and_come_back(viewer, tmp_path, name):
+    labels = box_labels()
+    layer = viewer.add_labels(labels, name="boxes", features={"index": [5, 9], "score": [0.5, 0.25]})
+    path = tmp_path / name
+    assert layer.save(str(path), plugin=PLUGIN) == [str(path)]
+    (back,) = viewer.open(str(path), plugin=PLUGIN)
+    assert isinstance(back, Labels)
+    rows, columns = back.data.shape
+    np.testing.assert_array_equal(back.data, labels[:rows, :columns])
+    assert set(np.unique(back.data)) == {0, 5, 9}
+    if name == "a.geojson":
+        assert back.features[["index", "score"]].to_dict("list") == {"index": [5, 9], "score": [0.5, 0.25]}
+
+
+def test_whole_masks_go_out(viewer, qtbot, tmp_path):
+    widget, layer = live_result(viewer, qtbot)
+    path = tmp_path / "a.zip"
+    layer.save(str(path), plugin=PLUGIN)
+    masks = select(widget.live.live_layer.candidates, widget.form.settings).placed()
+    found = {one.label: one.placed for one in read_rois(path, layer.data.shape).objects}
+    assert found.keys() == masks.keys()
+    for label, placed in masks.items():
+        assert found[label].extent == placed.extent
+        np.testing.assert_array_equal(found[label].mask, placed.mask)
+
+
+def test_every_format_is_offered_and_what_it_cannot_hold_is_said(tmp_path):
+    labels = box_labels()
+    for write in ("imagej", "geojson", "coco_polygons", "yolo", "cellpose"):
+        path = str(tmp_path / write)
+        assert getattr(other_formats, f"write_{write}")(path, labels, {"name": "boxes"}) == [path]
+    labels[5, 6] = 0
+    with pytest.raises(FormatError, match="boxes: YOLO text cannot hold holes"):
+        other_formats.write_yolo(str(tmp_path / "b"), labels, {"name": "boxes"})
+    with pytest.raises(FormatError, match="4 axes"):
+        other_formats.write_geojson(str(tmp_path / "b"), labels[None, None], {})
+    assert not (tmp_path / "b").exists()
+
+
+def test_time_is_told_from_z(tmp_path):
+    stack = np.stack([box_labels(), box_labels()])
+    other_formats.write_geojson(str(tmp_path / "t"), stack, {"axis_labels": ("time", "y", "x")})
+    other_formats.write_geojson(str(tmp_path / "z"), stack, {"axis_labels": ("z", "y", "x")})
+    assert '"z": 0, "t": 1' in (tmp_path / "t").read_text()
+    assert '"z": 1, "t": 0' in (tmp_path / "z").read_text()
+
+
+def test_other_files_of_these_endings_are_left_to_others(tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("a.txt", "nothing")
+    (tmp_path / "b.zip").write_bytes(b"none")
+    (tmp_path / "a.json").write_text("{}")
+    np.save(tmp_path / "a.npy", np.ones(3))
+    for name in ("a.zip", "b.zip", "a.json", "a.npy", "none.json"):
+        assert other_formats.read_outlined(str(tmp_path / name)) is None
+    assert other_formats.read_outlined([]) is None
+
+
+def test_what_is_left_out_is_told(tmp_path, monkeypatch):
+    feature = {"type": "Feature", "geometry": {"type": "Polygon", "coordinates": [[[0, 0], [3, 0], [3, 3]]]}}
+    data = {"type": "FeatureCollection", "features": [feature, {"type": "Feature", "geometry": None}]}
+    (tmp_path / "a.geojson").write_text(json.dumps(data))
+    told = []
+    monkeypatch.setattr(other_formats, "show_warning", told.append)
+    ((labels, attributes, kind),) = other_formats._read(str(tmp_path / "a.geojson"))
+    assert (labels.shape, attributes["name"], kind) == ((3, 3), "a", "labels")
+    assert told == ["a.geojson: left out 1 features without polygons"]
