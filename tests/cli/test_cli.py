@@ -231,7 +231,7 @@ def test_chosen_settings():
     assert custom.name == "custom (from fine)"
     for family in ("bundled", "sam2"):
         expected = PRESETS["fine"].for_model(family)
-        expected = expected.replace(use_m2m=False, crop_n_layers=0, fit_objects=False, object_diameter=0.0)
+        expected = expected.replace(use_m2m=False, crop_n_layers=0, prompts="grid", fit_objects=False)
         assert custom.for_model(family) == expected
 
 

@@ -142,7 +142,10 @@ def test_background_alone_holds_no_objects_of_a_size(bundled):
     result = segment(image, "balanced", bundled)
     assert "object_diameter" not in result.record
     assert len(result.table) < 10
-    assert result.masks.candidates.prompts == (256, 256)
+    assert result.masks.candidates.prompts[0] < 50
+    grid = segment(image, PRESETS["balanced"].for_model("bundled").replace(prompts="grid"), bundled)
+    assert len(grid.table) < 10
+    assert grid.masks.candidates.prompts == (256, 256)
 
 
 @pytest.mark.parametrize("name", sorted(SAMPLES))

@@ -106,7 +106,7 @@ def test_scores_of_a_sweep():
     assert boundary_f(wider, truth) < 0.8
     halves = labels.copy()
     halves[60:90, 25:40] = 9
-    step = Step(BASE, "", halves, 4, 0.1234, True)
+    step = Step(BASE, "", halves, 4, 0.1234, True, 2, 16)
     row = step_rows([step], "points_per_side", truth).iloc[0]
     assert (row["points_per_side"], row["point_prompts"], row["double"], row["unlabelled"]) == (4, 16, 1, 1)
     assert set(step_rows([step], "points_per_side", None)) >= {"objects", "seconds", "encoder_passes"}

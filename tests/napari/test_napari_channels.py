@@ -27,6 +27,7 @@ QUICK = {
     "points_per_side": 4,
     "pred_iou_thresh": 0.0,
     "stability_score_thresh": 0.0,
+    "prompts": "grid",
     "fit_objects": False,
     "renderings": "raw",
     "fill_gaps": False,

@@ -19,6 +19,7 @@ from random_networks import as_model, calibrate, small_network
 from napari_sam2_automask.image.view import to_model_view
 from napari_sam2_automask.record.record import RECORD_VERSION, Record
 from napari_sam2_automask.replay.replaying import replay
+from napari_sam2_automask.settings.amg import AmgSettings
 
 FOLDER = DATA / "records" / "v1"
 NAMES = ("plane", "linked", "viewer")
@@ -37,6 +38,12 @@ def read(name):
     return json.loads((FOLDER / f"{name}.record.json").read_text())
 
 
+def settings_in(record):
+    """Yield the settings that a record and those of its planes hold."""
+    for one in (record, *record.get("planes", [])):
+        yield from (one[key] for key in ("settings", "proposal") if key in one)
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_nothing_that_it_says_is_lost(name):
     written = read(name)
@@ -48,6 +55,10 @@ def test_nothing_that_it_says_is_lost(name):
     del written["format_version"]
     for plane in written.get("planes", []):
         del plane["format_version"]
+    default = json.loads(json.dumps(AmgSettings().to_json()))
+    for now, before in zip(settings_in(again), settings_in(written), strict=True):
+        for added in now.keys() - before.keys():  # settings that there were not
+            assert now.pop(added) == default[added]
     assert json.loads(json.dumps(again)) == written
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import tifffile
-from napari_kit import dock, finish, labels_of
+from napari_kit import QUICK, dock, finish, labels_of
 from typer.testing import CliRunner
 
 from napari_sam2_automask import cli
@@ -37,7 +37,7 @@ def test_labels_and_table_are_those_of_the_viewer(
     few = {"points_per_side": 4, "pred_iou_thresh": 0.3, "stability_score_thresh": 0.0}
     nested = "keep" if overlap == "all_levels" else "choose"
     settings = PRESETS["balanced"].for_model("bundled")
-    widget.form.show(settings.replace(fit_objects=False, overlap=overlap, nested=nested, **few))
+    widget.form.show(settings.replace(**QUICK | few, overlap=overlap, nested=nested))
     widget.models.choose("bundled", "cpu")
     widget.images.where.choose(shapes)
     widget.run()

@@ -160,6 +160,25 @@ def test_who_asks_for_points_or_crops_wants_those_and_not_a_fit():
     assert AmgSettings().adjusted(object_diameter=20).fitted
 
 
+@pytest.mark.parametrize(
+    "change",
+    [{"points_per_side": 8}, {"points_per_side": None, "point_grids": [[(0.5, 0.5)]]}, {"crop_n_layers": 1}],
+)
+def test_who_asks_for_points_or_crops_wants_them_on_a_grid(change):
+    objects = PRESETS["balanced"].for_model("bundled")
+    assert objects.at_objects and not objects.adjusted(**change).at_objects
+    assert not objects.adjusted(**change, fit_objects=True).at_objects
+    assert objects.adjusted(**change, prompts="objects").at_objects
+    for other in ({"object_diameter": 20.0}, {"points_per_diameter": 4}, {"fit_objects": False}):
+        assert objects.adjusted(**other).at_objects
+
+
+def test_metas_defaults_and_presets_of_other_models_ask_on_a_grid():
+    assert PRESETS["sam2-defaults"].for_model("bundled") == AmgSettings()
+    assert AmgSettings().prompts == "grid"
+    assert not any(preset.for_model("sam2").at_objects for preset in PRESETS.values())
+
+
 def test_presets_go_from_coarse_to_fine():
     for family in ("sam2", "bundled"):
         coarse, balanced, fine = (PRESETS[n].for_model(family) for n in ("coarse", "balanced", "fine"))
@@ -167,6 +186,8 @@ def test_presets_go_from_coarse_to_fine():
         assert coarse.pred_iou_thresh >= balanced.pred_iou_thresh >= fine.pred_iou_thresh
         assert coarse.crop_n_layers == 0 and not coarse.fitted
         assert fine.min_mask_region_area > 0
+        assert coarse.points_per_diameter <= balanced.points_per_diameter
+    assert all(settings.at_objects for settings in (coarse, balanced, fine))
     assert balanced.fitted and fine.fitted
     assert balanced.points_per_diameter < fine.points_per_diameter
     fine = PRESETS["fine"].settings

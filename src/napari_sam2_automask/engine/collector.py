@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from napari_sam2_automask.engine.points.grid import Crop
     from napari_sam2_automask.settings.amg import AmgSettings
 
-__all__ = ["Store", "cut_window"]
+__all__ = ["Found", "Store", "cut_window"]
 
 
 def cut_window(logits: NDArray[np.float32], above: float) -> tuple[tuple[int, int], NDArray[np.float32]]:
@@ -45,8 +45,8 @@ def cut_window(logits: NDArray[np.float32], above: float) -> tuple[tuple[int, in
     return (y, x), logits[y : rows.stop + 1, x : columns.stop + 1].copy()
 
 
-class _Found(NamedTuple):
-    """One candidate; places are in image pixels but for the window's origin."""
+class Found(NamedTuple):
+    """One candidate; places are in image pixels, but for the window's origin in the crop's logits."""
 
     predicted_iou: float
     stability: float
@@ -60,6 +60,7 @@ class _Found(NamedTuple):
 
     @property
     def nbytes(self) -> int:
+        """Memory of the logits in bytes."""
         return self.window.nbytes + self.repairs.nbytes
 
 
@@ -81,7 +82,7 @@ class Store:
 
     lowest: float
     limit: int | None = None
-    found: list[_Found] = field(default_factory=list)
+    found: list[Found] = field(default_factory=list)
     removed: dict[str, int] = field(default_factory=dict)
     _bytes: int = 0
     # The best rating that did not fit; what is found later and rated no better does not fit either.
@@ -143,7 +144,7 @@ class Store:
         windows, repairs = halve([window for _, window in cut], origins, resizer.axes, resizer.threshold)
         rows_first = offset[::-1].astype(np.int32)
         self.found += [
-            _Found(
+            Found(
                 rating[i],
                 stability[i],
                 boxes[i],
@@ -203,7 +204,7 @@ class Store:
             object_diameter=object_diameter,
         )
 
-    def _sorted(self) -> list[_Found]:
+    def _sorted(self) -> list[Found]:
         """Return what was found, best predicted IoU first, equal ones in the order of the prompts."""
         scores = np.array([one.predicted_iou for one in self.found], np.float32)
         return [self.found[i] for i in np.argsort(-scores, kind="stable")]

@@ -22,10 +22,10 @@ __all__ = ["Estimate", "Pace", "estimate", "pace_of"]
 
 
 class Estimate(TypedDict):
-    """What a run will cost; `seconds` is None as long as the model has not run here."""
+    """What a run will cost; None where that depends on the image, or the model has not run here."""
 
-    encoder_passes: int
-    point_prompts: int
+    encoder_passes: int | None
+    point_prompts: int | None
     seconds: float | None
 
 
@@ -81,11 +81,14 @@ def estimate(settings: AmgSettings, image_shape: tuple[int, int], model: Model) 
     Returns
     -------
     Estimate
-        Encoder passes, point prompts and, once the model has run in this process, seconds.
+        Encoder passes, None with a fit to the objects; point prompts, None with a fit and at objects; and,
+        where both are known and the model has run in this process, seconds.
     """
     pace = pace_of(model, settings)
-    passes, prompts = settings.encoder_passes, settings.point_prompts
-    if min(image_shape) < 1 or not pace.encoder_passes or not pace.points:
+    passes = None if settings.fitted else settings.encoder_passes
+    prompts = None if settings.fitted or settings.at_objects else settings.point_prompts
+    unknown = min(image_shape) < 1 or not pace.encoder_passes or not pace.points
+    if unknown or passes is None or prompts is None:
         return {"encoder_passes": passes, "point_prompts": prompts, "seconds": None}
     seconds = passes * pace.encoder_seconds / pace.encoder_passes + prompts * pace.point_seconds / pace.points
     return {"encoder_passes": passes, "point_prompts": prompts, "seconds": seconds}

@@ -1,4 +1,4 @@
-"""Propose: ask the model about every point of the grid, and keep each mask worth keeping."""
+"""Propose: ask the model at points of a grid or at objects seen, and keep each mask worth keeping."""
 
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ from napari_sam2_automask.engine.memory import (
     is_out_of_memory,
     release,
 )
+from napari_sam2_automask.engine.object_rounds import Rounds
 from napari_sam2_automask.engine.points.fitting import object_points
+from napari_sam2_automask.engine.points.objects import see_objects
 from napari_sam2_automask.engine.prompting import Answer, Asker
 from napari_sam2_automask.errors import MemoryBudgetError
 from napari_sam2_automask.progress import Cancelled, Progress, ProgressCallback, Throttled
@@ -30,8 +32,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from napari_sam2_automask.engine.collector import Found
     from napari_sam2_automask.engine.encoder.encode import Features
-    from napari_sam2_automask.engine.points.grid import Crop
+    from napari_sam2_automask.engine.points.grid import Crop, ObjectPoints
     from napari_sam2_automask.models import Model
     from napari_sam2_automask.settings.amg import AmgSettings
 
@@ -52,6 +55,9 @@ _TOO_SMALL = (
 )
 # Seconds between two reports of progress.
 _REPORT = 0.05
+# Crops in which objects are looked for before the first of them is asked, so that prompts are counted ahead;
+# no more than whose features are kept.
+_LOOKED_AT = 32
 
 
 class Proposal:
@@ -84,7 +90,7 @@ class Proposal:
         self._floor = Floor.of(settings) if floor is None else floor.below(settings)
         lowest = settings.mask_threshold - settings.stability_score_offset
         self._store = Store(lowest, most_bytes(settings))
-        self._total = sum(len(crop.points) for crop in self._crops)
+        self._total = 0 if settings.at_objects else sum(len(crop.points) for crop in self._crops)
         self._done = 0
         self._found = 0
         self._background = 0
@@ -94,13 +100,17 @@ class Proposal:
         self._features_of = CropFeatures(view, crops, settings, self._pace, self._reporter.tick)
         side = 4 * self._network.sam_image_embedding_size
         self._grid = side, side
+        self._asker: tuple[Features, tuple[int, int], Asker] | None = None
 
     def run(self) -> Candidates:
         """Ask everything; what was found until then travels on a `Cancelled`."""
         try:
-            for crop in self._crops:
-                self._reporter.report(Progress("encoder", crop.index, len(self._crops)))
-                self._ask(crop)
+            if self._settings.at_objects:
+                self._ask_objects()
+            else:
+                for crop in self._crops:
+                    self._reporter.report(Progress("encoder", crop.index, len(self._crops)))
+                    self._ask(crop)
             self._reporter.tell(Progress("points", self._done, self._total))
         except Cancelled as cancelled:
             cancelled.candidates = self._result()
@@ -110,6 +120,13 @@ class Proposal:
     def look(self, crop: Crop) -> Features:
         """Encode a part of the image."""
         return self._features(crop)
+
+    def see(self, crop: Crop) -> ObjectPoints:
+        """Return where to ask for the objects of a crop, of which the model's dense head tells."""
+        self._reporter.report(Progress("encoder", crop.index, len(self._crops)))
+        dense = self._features(crop).dense
+        assert dense is not None
+        return see_objects(dense[0].float().cpu().numpy(), crop, self._settings.points_per_diameter)
 
     def _result(self) -> Candidates:
         masks = 3 if self._settings.multimask_output else 1
@@ -128,13 +145,36 @@ class Proposal:
         )
 
     def _ask(self, crop: Crop) -> None:
-        """Ask all points of a crop and keep what passes the filters."""
+        """Ask the grid of a crop."""
         features = self._features(crop)
         points = object_points(crop.points, crop, features) if self._settings.fitted else crop.points
         self._background += len(crop.points) - len(points)
-        before, self._done = self._done, self._done + len(crop.points) - len(points)
+        self._ask_points(crop, features, points, len(crop.points) - len(points))
+
+    def _ask_objects(self) -> None:
+        """Ask all crops at the objects seen in them, round by round."""
+        for start in range(0, len(self._crops), _LOOKED_AT):
+            crops = self._crops[start : start + _LOOKED_AT]
+            seen = [self.see(crop) if crop.seen is None else crop.seen for crop in crops]
+            planned = sum(map(len, seen))
+            # The crops that were not looked at yet count as much as these.
+            left = len(self._crops) - start - len(crops)
+            self._total = self._done + planned + planned * left // len(crops)
+            for crop, objects in zip(crops, seen, strict=True):
+                features = self._features(crop)
+                rounds = Rounds(objects, crop, self._grid, self._settings)
+                for points, needless in rounds:
+                    self._total -= needless
+                    rounds.found(self._ask_points(crop, features, points))
+
+    def _ask_points(
+        self, crop: Crop, features: Features, points: NDArray[np.float32], left_out: int = 0
+    ) -> list[Found]:
+        """Ask some points of a crop, keep what passes the filters, and return it."""
+        found: list[Found] = []
+        before, self._done = self._done, self._done + left_out
         # What is left out takes no time: it is told in step with what is asked, so that counts run with time.
-        share = len(crop.points) / max(1, len(points))
+        share = (len(points) + left_out) / max(1, len(points))
         self._tell(before)
         size, cores = self._batch, self._cores
         start = 0
@@ -143,6 +183,7 @@ class Proposal:
                 try:
                     for answer in self._answers(crop, features, points[start:], size, cores):
                         self._found += answer.found
+                        found += answer.store.found
                         self._store.extend(answer.store)
                         start += answer.asked
                         self._done += answer.asked
@@ -150,6 +191,7 @@ class Proposal:
                 except Exception as error:
                     if not is_out_of_memory(error):
                         raise
+                    self._asker = None
                     release(self._device)
                     if size == cores == 1:
                         self._move_to_cpu(error)
@@ -157,15 +199,23 @@ class Proposal:
                         size, cores = self._batch, self._cores
                     else:
                         size, cores = max(1, size // 2), 1
-        self._tell(before + len(crop.points))
+        self._tell(before + len(points) + left_out)
+        return found
 
     def _answers(
         self, crop: Crop, features: Features, points: NDArray[np.float32], size: int, cores: int
     ) -> Iterator[Answer]:
         """Ask points batch by batch; a batch counts as a whole or not at all."""
-        asker = Asker(self._network, self._settings, self._floor, crop, self._shape, features, size)
+        asker = self._asker_of(crop, features, size)
         batches = (points[i : i + size] for i in range(0, len(points), size))
         return in_order(asker.ask, batches, cores, self._reporter.tick)
+
+    def _asker_of(self, crop: Crop, features: Features, size: int) -> Asker:
+        """Return what asks a crop, the same one in all of its rounds."""
+        if self._asker is None or self._asker[0] is not features or self._asker[1] != (crop.index, size):
+            asker = Asker(self._network, self._settings, self._floor, crop, self._shape, features, size)
+            self._asker = features, (crop.index, size), asker
+        return self._asker[2]
 
     def _features(self, crop: Crop) -> Features:
         for attempt in range(3):

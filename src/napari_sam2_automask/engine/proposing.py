@@ -1,4 +1,4 @@
-"""The engine's verbs: which crops and points are asked, with or without a fit to the size of objects."""
+"""The engine's verbs: which crops are asked, on a grid or at objects, with or without a fit to their size."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from napari_sam2_automask.engine.encoder.cache import features_cache
+from napari_sam2_automask.engine.finder import finder_on, show_objects, tells_objects
 from napari_sam2_automask.engine.points.fitted_grid import plain_tiles, tiles
 from napari_sam2_automask.engine.points.fitting import diameter_of_candidates, diameter_of_dense
 from napari_sam2_automask.engine.points.grid import Crop, iter_crops
@@ -79,12 +80,16 @@ def propose(
             f"{view.shape} and {view.dtype}: make it with to_model_view"
         )
     with torch.inference_mode(), features_cache.settling():
-        if crops is None and not settings.fitted:
+        finder = finder_on(str(model.device)) if settings.at_objects and not tells_objects(model) else model
+        diameter = 0.0
+        if crops is None and settings.fitted:
+            diameter = settings.object_diameter or _estimate(view, finder, progress)
+            crops = _fitted(view, settings, diameter)
+        elif crops is None:
             crops = list(iter_crops((view.shape[0], view.shape[1]), settings))
-        if crops is not None:
-            return Proposal(view, settings, model, progress, floor, list(crops)).run()
-        diameter = settings.object_diameter or _estimate(view, model, progress)
-        return Proposal(view, settings, model, progress, floor, *_fitted(view, settings, diameter)).run()
+        if finder is not model:
+            crops = _with_objects(view, crops, settings, finder, progress)
+        return Proposal(view, settings, model, progress, floor, list(crops), diameter).run()
 
 
 def estimate_diameter(
@@ -110,12 +115,30 @@ def estimate_diameter(
         return _estimate(view, model, progress)
 
 
-def _fitted(view: NDArray[np.uint8], settings: AmgSettings, diameter: float) -> tuple[list[Crop], float]:
+def _fitted(view: NDArray[np.uint8], settings: AmgSettings, diameter: float) -> list[Crop]:
     """Return the crops for objects of a diameter; the plain grid where none is known."""
     shape = view.shape[0], view.shape[1]
     if not diameter:
-        return plain_tiles(shape, settings), 0.0
-    return tiles(shape, diameter, settings.points_per_diameter), diameter
+        return plain_tiles(shape, settings)
+    return tiles(shape, diameter, settings.points_per_diameter)
+
+
+def _with_objects(
+    view: NDArray[np.uint8],
+    crops: Sequence[Crop],
+    settings: AmgSettings,
+    finder: Model,
+    progress: ProgressCallback,
+) -> list[Crop]:
+    """Return crops with the objects that another model sees, in tiles that fit them: it is quick."""
+    diameter = settings.object_diameter or _estimate(view, finder, progress)
+    looked_at = _fitted(view, settings, diameter)
+    looking = Proposal(view, settings, finder, progress, None, looked_at)
+    try:
+        return show_objects(crops, looked_at, looking.see)
+    except Cancelled as cancelled:
+        cancelled.candidates = None
+        raise
 
 
 def _estimate(view: NDArray[np.uint8], model: Model, progress: ProgressCallback) -> float:
@@ -127,7 +150,7 @@ def _estimate(view: NDArray[np.uint8], model: Model, progress: ProgressCallback)
 
     first = Proposal(view, _FIRST_PASS, model, look, None, plain_tiles(shape, _FIRST_PASS))
     try:
-        if hasattr(model.network.image_encoder.trunk, "dense"):
+        if tells_objects(model):
             return diameter_of_dense(shape, first.look, model.image_size)
         return diameter_of_candidates(first.run())
     except Cancelled as cancelled:

@@ -50,8 +50,8 @@ def step_rows(steps: Sequence[Step], parameter: str, truth: NDArray[np.integer[A
         row: dict[str, Any] = {
             parameter: getattr(step.settings, parameter),
             "objects": step.objects,
-            "encoder_passes": step.settings.encoder_passes,
-            "point_prompts": step.settings.point_prompts,
+            "encoder_passes": step.passes,
+            "point_prompts": step.prompts,
             "seconds": round(step.seconds, 3),
             "asked": step.asked,
         }

@@ -48,6 +48,8 @@ class Step:
         Time for this step; little where the candidates of the step before could answer.
     asked : bool
         Whether the model was asked again.
+    passes, prompts : int
+        Encoder passes and point prompts of the run that found its candidates.
     """
 
     settings: AmgSettings
@@ -56,6 +58,8 @@ class Step:
     objects: int
     seconds: float
     asked: bool
+    passes: int
+    prompts: int
 
 
 def settings_of_sweep(base: AmgSettings, parameter: str, values: Sequence[Any]) -> list[AmgSettings]:
@@ -222,7 +226,8 @@ def _step(candidates: Candidates, settings: AmgSettings, parameter: str, start: 
     value = getattr(settings, parameter)
     shown = f"{value:.4g}" if isinstance(value, float) else str(value)
     caption = f"{parameter} = {shown}: {objects} objects"
-    return Step(settings, caption, labels, objects, time.perf_counter() - start, asked)
+    passes, prompts = len(candidates.crop_boxes), candidates.prompts[0]
+    return Step(settings, caption, labels, objects, time.perf_counter() - start, asked, passes, prompts)
 
 
 def _coloured(view: NDArray[np.uint8], labels: NDArray[np.unsignedinteger]) -> NDArray[np.uint8]:

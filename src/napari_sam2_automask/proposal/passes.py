@@ -6,6 +6,7 @@ widget, Python verbs and the tiles of large images all have it.
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -133,7 +134,12 @@ def _ask_gaps(
         found = with_brightness(found, view, told.tick)
     masks = select(found, settings)
     covered, boxes = covered_pixels(masks), found.crop_boxes
-    points = gap_points(covered, first[0].prompts[1])
+    # With an object size, models that can tell leave out points where there is nothing near.
+    size = settings.object_diameter or found.object_diameter or max(1.0, typical_diameter(masks))
+    asked = first[0].prompts[1]
+    if settings.at_objects:  # few points, and not where gaps are: as many as a grid fitted to the objects has
+        asked = math.ceil(covered.size * (settings.points_per_diameter / size) ** 2)
+    points = gap_points(covered, asked)
     if not len(points):
         return take(found, np.zeros(0, np.intp))
     owner = nearest_crop(points, boxes)
@@ -142,9 +148,7 @@ def _ask_gaps(
         x0, y0, x1, y1 = boxes[k].tolist()
         mine = points[owner == k] - boxes[k, :2].astype(np.float32)
         crops.append((tile if settings.fitted else Crop)(len(crops), (x0, y0, x1, y1), mine))
-    # With an object size, models that can tell leave out points where there is nothing near.
-    size = settings.object_diameter or found.object_diameter or max(1.0, typical_diameter(masks))
-    fitted = settings.replace(object_diameter=size)
+    fitted = settings.replace(object_diameter=size, prompts="grid")
     before = {"points": found.prompts[1], "encoder": len(boxes)}
 
     def report(p: Progress) -> None:

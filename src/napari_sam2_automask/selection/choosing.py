@@ -36,7 +36,7 @@ __all__ = [
 _PROPOSAL_ONLY = (
     "points_per_side", "point_grids", "crop_n_layers", "crop_overlap_ratio",
     "crop_n_points_downscale_factor", "use_m2m", "multimask_output",
-    "fit_objects", "object_diameter", "points_per_diameter", "renderings", "fill_gaps",
+    "prompts", "fit_objects", "object_diameter", "points_per_diameter", "renderings", "fill_gaps",
     "half_precision",
 )  # fmt: skip
 

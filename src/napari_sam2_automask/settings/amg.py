@@ -19,13 +19,15 @@ from napari_sam2_automask.settings.meta_parameters import MetaSettings, OutputMo
 from napari_sam2_automask.settings.numbers import shown
 
 __all__ = [
-    "ALL_LEVELS", "AmgSettings", "FieldInfo", "Nested", "OutputMode", "Overlap", "PointGrids", "Renderings",
+    "ALL_LEVELS", "AmgSettings", "FieldInfo", "Nested", "OutputMode", "Overlap", "PointGrids", "Prompts",
+    "Renderings",
 ]  # fmt: skip
 
 Overlap: TypeAlias = Literal["small_on_top", "large_on_top", "best_score", "all_levels"]
 #: The overlap policy that keeps every mask whole.
 ALL_LEVELS = "all_levels"
 Nested: TypeAlias = Literal["keep", "choose"]
+Prompts: TypeAlias = Literal["grid", "objects"]
 Renderings: TypeAlias = Literal[
     "raw", "local", "raw+gamma", "raw+inverted", "raw+local", "raw+gradient", "raw+gamma+inverted"
 ]
@@ -94,21 +96,29 @@ class AmgSettings(MetaSettings):
         "masks", minimum=0.0, maximum=1.0, step=0.01,
     )  # fmt: skip
 
+    prompts: Prompts = param(
+        "grid", "Where to ask",
+        "On a grid of points, or at the objects that the bundled model sees at a glance, a few times each: a "
+        "fraction of the points. Points per side do not count then. Another model is told where by the "
+        "bundled one.",
+        "grid",
+    )  # fmt: skip
     fit_objects: bool = param(
         False, "Fit to object size",
-        "A first pass estimates how large typical objects are; points and magnification then fit them, and "
-        "points per side and crop layers do not count.",
+        "A first pass estimates how large typical objects are; magnification and the distance of points then "
+        "fit them, and points per side and crop layers do not count.",
         "grid",
     )  # fmt: skip
     object_diameter: float = param(
         0.0, "Object diameter",
-        "How wide a typical object is, where it is known: points and magnification fit it, and points per "
-        "side and crop layers do not count. 0 where it is not known.",
+        "How wide a typical object is, where it is known: magnification and the distance of points fit it, "
+        "and points per side and crop layers do not count. 0 where it is not known.",
         "grid", unit="pixels", power=1, minimum=0.0, maximum=10_000.0, step=1.0,
     )  # fmt: skip
     points_per_diameter: int = param(
         2, "Points per diameter",
-        "With an object size: how many points stand side by side in a typical object.",
+        "With an object size: how many points stand side by side in a typical object. With prompts at "
+        "objects: how often each object is asked at most.",
         "grid", unit="points", minimum=1, maximum=16, step=1,
     )  # fmt: skip
     renderings: Renderings = param(
@@ -225,16 +235,18 @@ class AmgSettings(MetaSettings):
     def adjusted(self, **changes: Any) -> AmgSettings:
         """Return a copy changed as people mean it.
 
-        Who asks for points or crops wants those, not a fit; who asks for all levels wants nested objects
-        kept, and who chooses between nested objects has but one level.
+        Who asks for points or crops wants those on a grid, not a fit; who asks for all levels wants nested
+        objects kept, and who chooses between nested objects has but one level.
 
         Raises
         ------
         SettingsError
             If a name is unknown or a value out of range.
         """
-        if changes.keys() & _GRID and not changes.keys() & _FIT:
-            changes |= {"fit_objects": False, "object_diameter": 0.0}
+        if changes.keys() & _GRID:
+            changes.setdefault("prompts", "grid")
+            if not changes.keys() & _FIT:
+                changes |= {"fit_objects": False, "object_diameter": 0.0}
         if changes.get("overlap") == ALL_LEVELS:
             changes.setdefault("nested", "keep")
         elif changes.get("nested") == "choose" and self.overlap == ALL_LEVELS:
@@ -261,15 +273,21 @@ class AmgSettings(MetaSettings):
 
     @property
     def fitted(self) -> bool:
-        """Whether points and magnification follow the size of the objects."""
+        """Whether magnification, and the distance of points, follow the size of the objects."""
         return self.fit_objects or self.object_diameter > 0
 
     @property
+    def at_objects(self) -> bool:
+        """Whether the model is asked at objects that were seen, not on a grid."""
+        return self.prompts == "objects"
+
+    @property
     def cost_words(self) -> tuple[str, str]:
-        """Encoder passes and point prompts in words; with a fit they depend on the image."""
+        """Encoder passes and point prompts in words; with a fit or at objects they depend on the image."""
+        passes, prompts = f"{self.encoder_passes:,}", f"{self.point_prompts:,}"
         if self.fitted:
-            return "by object size", "by object size"
-        return f"{self.encoder_passes:,}", f"{self.point_prompts:,}"
+            passes = prompts = "by object size"
+        return passes, "a few an object" if self.at_objects else prompts
 
     @property
     def encoder_passes(self) -> int:
@@ -278,7 +296,7 @@ class AmgSettings(MetaSettings):
 
     @property
     def point_prompts(self) -> int:
-        """How many point prompts are asked over all crops without a fit."""
+        """How many point prompts are asked over all crops on the grid, without a fit."""
         return sum(4**layer * self.points_in_layer(layer) for layer in range(self.crop_n_layers + 1))
 
     @property

@@ -71,15 +71,17 @@ _FINE = AmgSettings(
 
 # The bundled model's thresholds gave the best mean F1 of those tried on held-out groups of its training data;
 # leniency in gaps left half as many objects there without a label (benchmarks/quality/gaps.py). Its mask
-# prompts have no effect, so that refining with them would only cost time. It knows how large objects are,
-# so that points and magnification can follow.
+# prompts have no effect, so that refining with them would only cost time. It knows where objects are and how
+# large, so that points and magnification can follow: asked twice each they are found as well as on a grid
+# (benchmarks/quality/prompts.py).
 _BUNDLED = AmgSettings(
     pred_iou_thresh=0.65,
     stability_score_thresh=0.94,
     box_nms_thresh=0.3,
     min_mask_region_area=10,
+    prompts="objects",
     fit_objects=True,
-    points_per_diameter=3,
+    points_per_diameter=2,
     gap_leniency=0.1,
     nested="choose",
     granularity=0.75,
@@ -99,12 +101,13 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             Preset(
                 "coarse",
                 "Coarse",
-                "A quick look at large objects: a sparse grid, no crops, wholes before their parts.",
+                "A quick look at large objects: few points, no crops, wholes before their parts.",
                 AmgSettings(points_per_side=16, overlap="large_on_top"),
                 {
                     "bundled": _BUNDLED.replace(
                         fit_objects=False,
                         points_per_side=16,
+                        points_per_diameter=1,
                         pred_iou_thresh=0.7,
                         stability_score_thresh=0.9,
                         gap_leniency=0.0,

@@ -143,10 +143,10 @@ def width_text(pixels: float, pixel: Pixel | None) -> str:
 
 
 def fit_text(pixels: float | None, pixel: Pixel | None, asked: bool) -> str:
-    """Say what points were fitted to, if a width is known or a fit was asked for."""
+    """Say what the run was fitted to, if a width is known or a fit was asked for."""
     if pixels:
         return f"fitted to objects {width_text(pixels, pixel)} wide"
-    return "no objects of a size seen, so a plain grid was asked" if asked else ""
+    return "no objects of a size seen, so nothing was magnified" if asked else ""
 
 
 @dataclass(frozen=True, slots=True)

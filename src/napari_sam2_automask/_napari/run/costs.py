@@ -24,7 +24,8 @@ FIRST_GUESS = {
     "sam2.1-base+": (7.0, 0.02),
     "sam2.1-large": (18.0, 0.02),
 }
-#: Of the points of a fit, the share that is asked: the rest lies where there is nothing.
+#: Of the points of a fit, the share that is asked: the rest lies where there is nothing. Of the ground, the
+#: share on which there are objects.
 ASKED = 0.35
 #: How wide objects are, where nobody knows: between such shares of the image's side, and so many pixels.
 WIDE, NARROW, FEWEST = 1 / 8, 1 / 64, 10.0
@@ -71,10 +72,15 @@ class Cost(NamedTuple):
 def work_of(settings: AmgSettings, shape: tuple[int, int], width: float) -> Work:
     """Return what there is to do in a picture of some rows and columns, with objects of a width in pixels."""
     again = 2 if settings.use_m2m else 1  # refinement asks every prompt again
-    if not settings.fitted or min(shape) < 1:
+    if min(shape) < 1 or not (settings.fitted or settings.at_objects):
         return Work(settings.encoder_passes, settings.point_prompts * again)
-    passes, points = counts(shape, settings.object_diameter or width, settings.points_per_diameter)
-    return Work(passes, points * again)
+    wide = settings.object_diameter or width
+    if not settings.at_objects:
+        passes, points = counts(shape, wide, settings.points_per_diameter)
+        return Work(passes, points * again)
+    passes, places = counts(shape, wide, 1)
+    points = math.ceil(ASKED * places * (settings.points_per_diameter + 1))  # and once between neighbours
+    return Work(passes if settings.fitted else settings.encoder_passes, points * again)
 
 
 def cost_of(
@@ -106,11 +112,12 @@ def cost_of(
         How wide objects are, in pixels, as an earlier run of the same image found; 0 if there was none.
     """
     side = math.sqrt(shape[0] * shape[1])
-    known = settings.object_diameter or width or not settings.fitted
+    known = settings.object_diameter or width or not (settings.fitted or settings.at_objects)
     widths = (width, width) if known else (max(side * WIDE, FEWEST), max(side * NARROW, FEWEST))
     measured = store.get("rates", {}).get(_name(settings, model, device))
     first_pass, first_prompt = FIRST_GUESS.get(model, FIRST_GUESS["sam2.1-small"])
-    per_pass, per_prompt = measured or (first_pass, first_prompt * (ASKED if settings.fitted else 1))
+    few = settings.fitted and not settings.at_objects
+    per_pass, per_prompt = measured or (first_pass, first_prompt * (ASKED if few else 1))
     times, works = [], []
     for wide in widths:
         work = work_of(settings, shape, wide)
@@ -143,6 +150,8 @@ def remember_rates(
     """
     if settings.fitted and not (settings.object_diameter or width):
         return  # nothing was seen that points could be fitted to
+    if settings.at_objects:  # of a width that nobody asked for, the middle of what is expected
+        width = width or max(math.sqrt(shape[0] * shape[1] * WIDE * NARROW), FEWEST)
     work = work_of(settings, shape, width)
     times = len(settings.renderings.split("+")) * planes
     per_pass = (spent.get("encoder", 0.0) + spent.get("fit", 0.0)) / (work.passes * times)
@@ -156,8 +165,10 @@ def remember_rates(
 
 
 def _name(settings: AmgSettings, model: str, device: str) -> str:
-    # Of the points of a fit only some are asked: these have a pace of their own.
-    return f"{model} {device} fit" if settings.fitted else f"{model} {device}"
+    # Of the points of a fit only some are asked, and how many objects there are is a guess: both have a pace
+    # of their own.
+    kinds = [model, device, *["fit"] * settings.fitted, *["objects"] * settings.at_objects]
+    return " ".join(kinds)
 
 
 def _between(low: float, high: float) -> str:
@@ -173,7 +184,11 @@ def _rounded(seconds: float) -> float:
 
 
 def _details(settings: AmgSettings, work: Work, *, known: bool) -> str:
-    if not known:
+    if not known and settings.fitted and not settings.at_objects:
         return "As many encoder passes and point prompts as the size of the objects asks for."
     passes = f"{work.passes:,} encoder pass{'' if work.passes == 1 else 'es'}"
+    if settings.fitted and not known:
+        passes = "As many encoder passes as the size of the objects asks for"
+    if settings.at_objects:
+        return f"{passes}, up to {settings.points_per_diameter + 1} point prompts an object."
     return f"{passes}, {'up to ' if settings.fitted else ''}{work.prompts:,} point prompts."

@@ -41,13 +41,13 @@ def finished_text(finished: Finished, *, image_present: bool = True) -> str:
 
 
 def _fit_text(finished: Finished, record: Mapping[str, Any]) -> str:
-    """Say what the points were fitted to, or that there was nothing to fit them to."""
+    """Say what the magnification was fitted to, or that there was nothing to fit it to."""
     width, source = record.get("object_diameter"), finished.request.source
     if width:
         pixel = Pixel.known(source.pixel_size, source.unit)
-        return f" Points and magnification fit objects {width_text(width, pixel)} wide."
+        return f" Magnification fits objects {width_text(width, pixel)} wide."
     asked = record.get("settings", {}).get("fit_objects", False)
-    return " No objects of a size were seen, so a plain grid was asked." if asked else ""
+    return " No objects of a size were seen, so nothing was magnified." if asked else ""
 
 
 def _levels_text(overlap: str, *, live: bool) -> str:

@@ -183,18 +183,26 @@ def crops(
                 column.end - origin[1],
                 row.end - origin[0],
             )
-            found.append(tile(len(found), box, points))
+            own = (
+                column.first - column.start,
+                row.first - row.start,
+                column.last - column.start,
+                row.last - row.start,
+            )
+            found.append(tile(len(found), box, points, own))
     return found
 
 
-def tile(index: int, box: Box, points: NDArray[np.float32]) -> Crop:
+def tile(
+    index: int, box: Box, points: NDArray[np.float32], own: tuple[float, float, float, float] | None = None
+) -> Crop:
     """Return a crop of which only masks at its very edge count as cut off: objects may be small in it.
 
     One that is over `LONGEST` times as long as wide goes on as in a mirror, for the model to see a square.
     """
     x0, y0, x1, y1 = box
     shape = y1 - y0, x1 - x0
-    return Crop(index, box, points, max(1.0, EDGE * max(shape)), square=is_long(shape))
+    return Crop(index, box, points, max(1.0, EDGE * max(shape)), square=is_long(shape), own=own)
 
 
 def is_long(shape: tuple[int, int]) -> bool:

@@ -15,7 +15,32 @@ if TYPE_CHECKING:
 
     from napari_sam2_automask.settings.amg import AmgSettings
 
-__all__ = ["Crop", "iter_crops", "point_grid"]
+__all__ = ["Crop", "ObjectPoints", "iter_crops", "point_grid"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ObjectPoints:
+    """Where to ask in a crop in which objects were seen.
+
+    Attributes
+    ----------
+    centres : (K, 2) float32 array
+        The x, y in pixels of the crop, of a point near the centre of each object.
+    further : (P, 2) float32 array
+        More points of these objects, and between them and their neighbours.
+    owner : (P,) int64 array
+        For which object each of `further` is.
+    sparse : (R, 2) float32 array
+        Points all over what was surely seen.
+    """
+
+    centres: NDArray[np.float32]
+    further: NDArray[np.float32]
+    owner: NDArray[np.int64]
+    sparse: NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return len(self.centres) + len(self.further) + len(self.sparse)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,6 +60,10 @@ class Crop:
     square : bool
         Show the model a square: a shorter side goes on as in a mirror, equally far at both ends. Else what it
         sees is stretched.
+    own : (float, float, float, float) or None
+        ``x0, y0, x1, y1`` in pixels of the crop: the part that no other crop asks about; None for all of it.
+    seen : ObjectPoints or None
+        Where another model saw objects; None where the model itself is to look.
     """
 
     index: int
@@ -42,6 +71,8 @@ class Crop:
     points: NDArray[np.float32]
     edge: float = 20.0
     square: bool = False
+    own: tuple[float, float, float, float] | None = None
+    seen: ObjectPoints | None = None
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -59,6 +90,23 @@ class Crop:
         """Rows and columns that the model is shown before the first of the crop."""
         (rows, columns), (height, width) = self.shape, self.shown
         return (height - rows) // 2, (width - columns) // 2
+
+    def owns(self, points: NDArray[np.floating], margin: float = 0.0) -> NDArray[np.bool_]:
+        """Tell which points lie in the crop's own part, or at most `margin` pixels beside it, (P,) bool.
+
+        Parameters
+        ----------
+        points : (P, 2) array
+            The x, y in pixels of the crop.
+        margin : float
+            In pixels.
+        """
+        x0, y0, x1, y1 = self.own or (0.0, 0.0, *self.shape[::-1])
+        x, y = points[:, 0], points[:, 1]
+        inside: NDArray[np.bool_] = (
+            (x >= x0 - margin) & (y >= y0 - margin) & (x < x1 + margin) & (y < y1 + margin)
+        )
+        return inside
 
     def pixels(self, view: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Return what the model is shown of an image (Y, X, 3)."""
