@@ -11,10 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from napari_sam2_automask.candidates.pooling import take_inside
 from napari_sam2_automask.image.view import image_hash
+from napari_sam2_automask.measures.cells import cell_columns, expand
+from napari_sam2_automask.measures.measuring import sides_in_micrometres
 from napari_sam2_automask.painting.labels import paint
 from napari_sam2_automask.progress import Cancelled, ProgressCallback, no_progress
 from napari_sam2_automask.proposal.passes import propose_view
 from napari_sam2_automask.record.making import make_record
+from napari_sam2_automask.selection.measured import know_picture
 from napari_sam2_automask.selection.selecting import select
 from napari_sam2_automask.settings.measure_names import STATISTICS
 from napari_sam2_automask.settings.presets import Preset, resolve_settings
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     import numpy as np
+    import pandas as pd
     from numpy.typing import NDArray
 
     from napari_sam2_automask.candidates.candidates import Candidates, Floor
@@ -33,7 +37,14 @@ if TYPE_CHECKING:
     from napari_sam2_automask.painting.segmentation import Segmentation
     from napari_sam2_automask.settings.amg import AmgSettings
 
-__all__ = ["choose_and_paint", "propose_views", "segment_loaded", "segment_picture", "with_hashes"]
+__all__ = [
+    "choose_and_paint",
+    "measure_channels_of",
+    "propose_views",
+    "segment_loaded",
+    "segment_picture",
+    "with_hashes",
+]
 
 
 def segment_picture(
@@ -146,14 +157,44 @@ def choose_and_paint(
     record: Mapping[str, Any] | None = None,
 ) -> Segmentation:
     """Choose among candidates, paint the chosen masks and measure them in the picture, if it is given."""
+    if picture is not None:
+        know_picture(candidates, picture)
     masks = select(candidates, settings)
     if picture is None:
         return paint(masks, record=record)
     measured = None if picture.channels else picture.array
     done = paint(masks, image=measured, pixel_size=picture.pixel_size, unit=picture.unit, record=record)
-    statistics = [name for name in settings.measures if name in STATISTICS]
-    picture.measure(done.table, done.labels if done.levels is None else done.levels, statistics)
+    measure_channels_of(picture, done.table, done.labels if done.levels is None else done.levels, settings)
     return done
+
+
+def measure_channels_of(
+    picture: LoadedImage, table: pd.DataFrame, labels: NDArray[Any], settings: AmgSettings
+) -> None:
+    """Add to a table what settings ask for of each channel of a picture, if it has any.
+
+    Parameters
+    ----------
+    picture : LoadedImage
+        The pixels.
+    table : DataFrame
+        From `object_table`; changed in place.
+    labels : (Y, X) or (L, Y, X) array
+        Where its objects are: the labels, or the levels.
+    settings : AmgSettings
+        Their measures and how far they are grown to cells.
+    """
+    statistics = [name for name in settings.measures if name in STATISTICS]
+    picture.measure(table, labels, statistics)
+    if picture.channels is None or settings.expand_distance <= 0 or labels.ndim > 2:
+        return
+    cells = expand(
+        labels, settings.expand_distance, sides_in_micrometres(picture.pixel_size, picture.unit, 2)
+    )
+    ids = table["index"].tolist()
+    found = cell_columns(labels, cells, ids, picture.intensities, statistics or ["intensity_mean"])
+    for name, values in found.items():
+        table[name] = values
 
 
 def segment_loaded(

@@ -57,12 +57,12 @@ def test_a_folder_that_is_not_there_is_no_bad_name(tmp_path):
 
 
 def test_a_set_takes_the_place_of_another_and_what_is_stale_goes(tmp_path):
-    (tmp_path / "levels").write_text("old")
+    tmp_path / "levels".write_text("old")
     write_files(writers(tmp_path, "old"))
     assert held(tmp_path) == whole("old") | {"levels": "old"}
-    write_all(writers(tmp_path, "new"), tmp_path / "levels")
+    write_all(writers(tmp_path, "new"), [tmp_path / "levels"])
     assert held(tmp_path) == whole("new")
-    write_all(writers(tmp_path, "again"), tmp_path / "levels")  # none is there
+    write_all(writers(tmp_path, "again"), [tmp_path / "levels"])  # none is there
     assert held(tmp_path) == whole("again")
 
 
@@ -98,11 +98,11 @@ def test_each_rename_that_fails_is_taken_back(tmp_path, monkeypatch, already, pr
 
         monkeypatch.setattr(os, "replace", step)
         with pytest.raises((OutputNameError, KeyboardInterrupt)) as caught:
-            write_all(writers(tmp_path, "new"), tmp_path / "levels")
+            write_all(writers(tmp_path, "new"), [tmp_path / "levels"])
         assert isinstance(caught.value, KeyboardInterrupt) or "close what has that name" in str(caught.value)
         assert held(tmp_path) == before
         assert all((tmp_path / name).stat().st_mtime == pytest.approx(begun) for name in already)
-    write_all(writers(tmp_path, "new"), tmp_path / "levels")
+    write_all(writers(tmp_path, "new"), [tmp_path / "levels"])
     assert held(tmp_path) == whole("new")
 
 
@@ -140,7 +140,7 @@ def stepping(act):
 for name in ("open", "fsync", "replace", "utime", "unlink"):
     setattr(os, name, stepping(getattr(os, name)))
 names = ("table", "record", "mark")
-write_all({folder / name: f"new {name}".encode() for name in names}, folder / "levels")
+write_all({folder / name: f"new {name}".encode() for name in names}, [folder / "levels"])
 """
 
 
@@ -171,7 +171,7 @@ def test_killed_at_any_step_a_mark_is_never_beside_files_of_another_run(tmp_path
             assert state == "new" or sorted(before.values()) == sorted(
                 text for text in left.values() if text.startswith("old")
             )
-        write_all(writers(folder, "again"), folder / "levels")
+        write_all(writers(folder, "again"), [folder / "levels"])
         assert {n: t for n, t in held(folder).items() if not LEFTOVER.fullmatch(n)} == whole("again")
         late = time.time() + 2 * DAY
         monkeypatch.setattr(leftovers, "_swept", set())
@@ -211,7 +211,7 @@ def test_a_folder_in_the_way_stays_and_so_does_what_was_there(tmp_path):
         with pytest.raises(OutputNameError, match=r"cannot write table \(a folder has that name: "):
             write_all(attempt)
     with pytest.raises(OutputNameError):
-        write_all({tmp_path / "a": b"", tmp_path / "b": b""}, tmp_path / "table")
+        write_all({tmp_path / "a": b"", tmp_path / "b": b""}, [tmp_path / "table"])
     assert held(tmp_path) == {"record": "old record", "mark": "old mark"}
     assert (tmp_path / "table" / "own").read_text() == "precious"
 

@@ -30,6 +30,12 @@ def in_crops():
     return make_candidates(SHAPE, blobs, settings=OPEN.replace(crop_n_layers=1), crops=CROPS, lowest=-2.0)
 
 
+FILTERS = [
+    (), (("circularity", 0.5, None),), (("solidity", None, 0.97), ("perimeter", 20, 90)),
+    (("axis_major_length", 10, 40),),
+]  # fmt: skip
+
+
 def random_settings(rng, base):
     """Change one or two sliders of those that act live."""
     values = {
@@ -46,6 +52,7 @@ def random_settings(rng, base):
         "granularity": rng.uniform(),
         "overlap": rng.choice(["small_on_top", "large_on_top", "best_score"]).item(),
         "min_mask_region_area": int(rng.choice([0, 5, 40])),
+        "filters": FILTERS[rng.integers(len(FILTERS))],
         "mask_threshold": round(rng.choice([0.0, 0.0, 0.1, 0.5, 2.0]), 1),
     }
     names = rng.choice(list(values), rng.integers(1, 3), replace=False)

@@ -100,6 +100,11 @@ SOUND, GRIDS = AmgSettings(), {"points_per_side": None}
 OTHERS = {
     "use_m2m": [1, 0.0, "true", None, np.array([True, False]), NAN, []],
     "overlap": ["", "SMALL_ON_TOP", 1, True, None, ["small_on_top"], np.array(["a", "b"]), {}, b"best_score"],
+    "filters": [
+        "extent 0.8..", ["extent"], [("extent", 0.8)], [("girth", 0, 1)], [("extent", None, None)],
+        [("extent", 1, 0)], [("extent", "0.8", None)], [("extent", NAN, 1)], [("extent", 0, INF)],
+        [("extent", 0, 1)] * 2, [(3, 0, 1)], [("volume", 0, 1)], [("extent", True, None)], {"a": 1}, 3, None,
+    ],
     "measures": ["perimeter", ["girth"], [None], [["perimeter"]], {"perimeter"}, 3, None, ["perimeter"] * 99],
     "point_grids": [
         [], [[]], [[[0.5]]], [[[0.5, 0.5, 0.5]]], [[["0.5", 0.5]]], [[[True, 0.5]]], [[[NAN, 0.5]]],

@@ -101,6 +101,8 @@ def test_a_bad_number_names_field_range_and_value(info, side):
         ({"points_per_side": None, "point_grids": [[(0.5, 1.5)]]}, "1.5"),
         ({"points_per_side": None, "point_grids": 3}, "point_grids"),
         ({"points_per_side": None, "point_grids": [[(0.5, 0.5)]], "crop_n_layers": 1}, "needs 2"),
+        ({"filters": [("girth", 0, 1)]}, "'girth': choose from perimeter"),
+        ({"filters": [("solidity", 1, 0.5)]}, "keeps nothing"),
         ({"measures": "perimeter"}, "list of names"),
         ({"measures": ["girth"]}, "'girth': choose from .*perimeter"),
         ({"measures": [3]}, "measures holds 3"),
@@ -233,3 +235,20 @@ def test_measures_are_kept_once_and_in_the_order_of_their_columns():
     assert read_measures("all") == tuple(MEASURES)
     assert read_measures(" perimeter ,, perimeter") == ("perimeter",)
     assert set(read_measures("shape, intensity")) == set(MEASURES)
+
+
+def test_filters_are_written_as_they_are_read():
+    from napari_sam2_automask.settings.filters import read_filters, write_filters
+
+    text = "circularity 0.8.., intensity_mean_my channel ..1e3,perimeter -2..0.1"
+    filters = (
+        ("circularity", 0.8, None),
+        ("intensity_mean_my channel", None, 1000.0),
+        ("perimeter", -2.0, 0.1),
+    )
+    assert read_filters(text) == filters
+    assert read_filters(write_filters(filters)) == filters
+    assert read_filters(" ") == ()
+    for wrong in ("circularity", "circularity 0.8", "circularity a..b", "..3", "circularity ..", "girth 1.."):
+        with pytest.raises(SettingsError, match="filters"):
+            read_filters(wrong)

@@ -24,7 +24,7 @@ if sys.platform != "win32":
     import fcntl
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
 __all__ = ["Content", "make_folder", "sync", "write_all", "write_one"]
@@ -64,7 +64,7 @@ def write_one(path: Path, content: Content, *, durable: bool = True, parents: bo
     write_all({path: content}, durable=durable)
 
 
-def write_all(writers: Mapping[Path, Content], stale: Path | None = None, *, durable: bool = True) -> None:
+def write_all(writers: Mapping[Path, Content], stale: Iterable[Path] = (), *, durable: bool = True) -> None:
     """Write files that belong together, all of them or none; the last one is the mark that all are there.
 
     All are written aside and flushed. Then the old ones are moved aside, the mark first, the new ones take
@@ -86,8 +86,8 @@ def write_all(writers: Mapping[Path, Content], stale: Path | None = None, *, dur
     ----------
     writers : mapping of Path to bytes or callable
         What comes into each file.
-    stale : Path, optional
-        A file that does not belong to the new ones and goes when they come.
+    stale : iterable of Path
+        Files that do not belong to the new ones and go when they come.
     durable : bool
         Wait until all is on the disk.
 
@@ -99,8 +99,7 @@ def write_all(writers: Mapping[Path, Content], stale: Path | None = None, *, dur
     """
     changes = [_Change(path, content) for path, content in writers.items()]
     mark = changes[-1]
-    if stale is not None:
-        changes.insert(0, _Change(stale, None))
+    changes[:0] = [_Change(path, None) for path in stale]
     folders = {change.path.parent for change in changes}
     for folder in folders:
         sweep_once(folder)

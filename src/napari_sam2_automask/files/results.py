@@ -34,8 +34,8 @@ class ResultPaths:
     table, coco, record, labels : Path
         Object table (CSV), COCO JSON, record (JSON) and labels (TIFF). The labels come last: where they are,
         the others are complete.
-    levels : Path
-        The levels (TIFF), if there are any.
+    levels, cells : Path
+        The levels, and the objects grown to cells (TIFF), if there are any.
     also : tuple of (str, Path)
         Formats of other programs, see `FORMATS`.
     """
@@ -45,6 +45,7 @@ class ResultPaths:
     record: Path
     labels: Path
     levels: Path
+    cells: Path
     also: tuple[tuple[str, Path], ...] = ()
 
     @classmethod
@@ -56,13 +57,14 @@ class ResultPaths:
             record=folder / f"{stem}.record.json",
             labels=folder / f"{stem}.labels.tif",
             levels=folder / f"{stem}.levels.tif",
+            cells=folder / f"{stem}.cells.tif",
             also=tuple((form, folder / f"{stem}{FORMATS[form].ending}") for form in also),
         )
 
     @property
     def files(self) -> tuple[Path, ...]:
         """All paths."""
-        own = (self.table, self.coco, self.record, self.labels, self.levels)
+        own = (self.table, self.coco, self.record, self.labels, self.levels, self.cells)
         return (*own, *(path for _, path in self.also))
 
     def check(self) -> None:
@@ -110,6 +112,9 @@ def write_results(
     levels, size = segmentation.levels, size_in_record(segmentation.record)
     if levels is not None:
         files[paths.levels] = lambda file: write_labels(file, levels, "QYX", size)
+    cells = segmentation.cells
+    if cells is not None:
+        files[paths.cells] = lambda file: write_labels(file, cells, size=size)
     write_all(
         {
             **files,
@@ -119,5 +124,5 @@ def write_results(
             paths.labels: lambda file: write_labels(file, segmentation.labels, size=size),
         },
         # Those of an earlier run do not belong to these labels.
-        stale=paths.levels if levels is None else None,
+        stale=[path for path in (paths.levels, paths.cells) if path not in files],
     )

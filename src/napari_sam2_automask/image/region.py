@@ -94,6 +94,6 @@ class Region:
         table = table.copy()
         for column in table.columns:
             part = str(column).rsplit("_", 1)[-1]
-            if str(column).split("_")[0] in ("bbox", "point", "crop"):
+            if str(column).split("_")[0] in ("bbox", "point", "crop", "centroid"):
                 table[column] += y0 if part.startswith("y") else x0
         return table

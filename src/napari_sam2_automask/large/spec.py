@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from napari_sam2_automask.errors import SettingsError
 from napari_sam2_automask.progress import ProgressCallback, no_progress
 from napari_sam2_automask.settings.amg import ALL_LEVELS, AmgSettings
+from napari_sam2_automask.settings.filters import is_of_intensity
 from napari_sam2_automask.settings.numbers import (
     COUNT,
     INDEX,
@@ -158,10 +159,16 @@ class LargeSpec:
                 f"overlap={ALL_LEVELS} gives several label images, a large run writes one: choose "
                 "another overlap"
             )
-        if self.settings.measures:
+        of_intensity = [name for name, *_ in self.settings.filters if is_of_intensity(name)]
+        if of_intensity:
             raise SettingsError(
-                "measures are not taken of a large run, whose objects are added up from blocks: leave them "
-                "out, or segment a smaller image"
+                f"filters by {of_intensity[0]} are not known of a large run, which measures shapes "
+                "alone: leave it out, or segment a smaller image"
+            )
+        if self.settings.measures or self.settings.expand_distance > 0:
+            raise SettingsError(
+                "measures and cells (expand_distance) are not taken of a large run, whose objects are added "
+                "up from blocks: leave them out, or segment a smaller image"
             )
 
     def to_json(self) -> dict[str, Any]:

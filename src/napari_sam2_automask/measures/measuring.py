@@ -131,9 +131,8 @@ def shape_columns(
         for axis, name in enumerate(own):
             columns[name] = pixels[:, axis].copy()
         if sides is not None and info.power:
-            scaled = centres * sides if info.name == "centroid" else found[:, names.index(info.name), 1:]
-            for axis, name in enumerate(own):
-                columns[with_unit(name, info.power)] = scaled[:, axis].copy()
+            (name,) = own
+            columns[with_unit(name, info.power)] = found[:, names.index(info.name), 1].copy()
     return columns
 
 

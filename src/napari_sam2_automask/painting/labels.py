@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_sam2_automask.measures.cells import expand
+from napari_sam2_automask.measures.measuring import sides_in_micrometres
 from napari_sam2_automask.painting.levels import paint_levels
 from napari_sam2_automask.painting.segmentation import Segmentation
 from napari_sam2_automask.painting.table import Facts, object_table
@@ -78,7 +80,10 @@ def paint(
     if pixel_size is not None:
         full |= {"pixel_size": [float(size) for size in pixel_size], "unit": unit}
     images = None if levels is None else levels.labels
-    return Segmentation(labels, table, settings, full, masks, images)
+    cells = None
+    if settings.expand_distance > 0:
+        cells = expand(labels, settings.expand_distance, sides_in_micrometres(pixel_size, unit, 2))
+    return Segmentation(labels, table, settings, full, masks, images, cells)
 
 
 def label_dtype(largest: int) -> type[np.uint16] | type[np.uint32]:

@@ -43,6 +43,8 @@ class Segmentation:
         With the overlap policy ``"all_levels"`` every mask whole, with its id: the wholes on level 0, what
         lies in them on level 1, and so on, see `napari_sam2_automask.painting.levels`. `labels` then shows
         them flattened, small ones on top.
+    cells : ndarray of the labels' dtype, shape (Y, X), or None
+        With `expand_distance` the objects grown to cells, with the same ids.
     """
 
     labels: NDArray[np.unsignedinteger[Any]]
@@ -51,6 +53,7 @@ class Segmentation:
     record: dict[str, Any]
     masks: Masks
     levels: NDArray[np.unsignedinteger[Any]] | None = None
+    cells: NDArray[np.unsignedinteger[Any]] | None = None
 
     def records(self, output_mode: str | None = None) -> list[dict[str, Any]]:
         """Return the masks as ``SAM2AutomaticMaskGenerator.generate`` does.

@@ -10,6 +10,7 @@ from napari_sam2_automask.candidates.lookups import lookups
 from napari_sam2_automask.errors import SettingsError
 from napari_sam2_automask.geometry.placed import places_of
 from napari_sam2_automask.image.intensity import colours_of, intensity_columns, mean_intensities
+from napari_sam2_automask.measures.cells import cell_columns, expand
 from napari_sam2_automask.measures.measuring import shape_columns, sides_in_micrometres
 from napari_sam2_automask.painting.levels import Levels
 from napari_sam2_automask.settings.measure_names import STATISTICS
@@ -46,6 +47,8 @@ class Facts(NamedTuple):
         ``x0, y0, x1, y1`` of the crops they were found in, end exclusive.
     measures : tuple of str
         What is measured of them besides, see `MEASURES`.
+    expand : float
+        How far they are grown to cells, in pixels; 0 if they are not.
     """
 
     ids: NDArray[np.int64]
@@ -55,12 +58,13 @@ class Facts(NamedTuple):
     points: NDArray[np.floating[Any]]
     crop_boxes: NDArray[np.integer[Any]]
     measures: tuple[str, ...] = ()
+    expand: float = 0.0
 
     @classmethod
     def of_masks(cls, masks: Masks) -> Facts:
         """Return what is known of masks."""
         scores = masks.predicted_iou, masks.stability_score
-        return cls(masks.ids, *scores, masks.areas, masks.points, masks.crop_boxes, masks.settings.measures)
+        return cls(masks.ids, *scores, masks.areas, masks.points, masks.crop_boxes, *_asked(masks.settings))
 
     @classmethod
     def of_candidates(
@@ -80,7 +84,7 @@ class Facts(NamedTuple):
             area,
             candidates.points,
             candidates.crop_boxes[candidates.crop_index],
-            settings.measures,
+            *_asked(settings),
         )
 
 
@@ -125,6 +129,7 @@ def object_table(
           alpha left out; NaN where there is none, see `mean_intensities`;
         - the measures that the facts ask for (float64), see `napari_sam2_automask.measures.measure`; those of
           intensity with `image`, for each colour;
+        - where they are grown to cells, areas and intensities in ring and cell, see `cell_columns`;
         - ``level``, ``parent`` (int64): with levels, where it lies, and the label of the smallest object that
           contains it, 0 for none.
 
@@ -172,10 +177,19 @@ def object_table(
     statistics = [name for name in facts.measures if name in STATISTICS]
     if image is not None and statistics:
         columns |= intensity_columns(colours_of(image, 2), labels, places, statistics)
+    if facts.expand > 0 and not isinstance(shown, Levels):
+        statistics = statistics or ["intensity_mean"]
+        cells = expand(labels, facts.expand, sides)
+        channels = {} if image is None else colours_of(image, 2)
+        columns |= cell_columns(labels, cells, places, channels, statistics)
     table = pd.DataFrame(columns)
     if isinstance(shown, Levels):
         shown.tell(table)
     return table
+
+
+def _asked(settings: AmgSettings) -> tuple[tuple[str, ...], float]:
+    return settings.measures, settings.expand_distance
 
 
 def _named(array: NDArray[Any], *names: str) -> dict[str, NDArray[Any]]:

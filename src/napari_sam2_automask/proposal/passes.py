@@ -132,7 +132,8 @@ def _ask_gaps(
     found = pool(first)
     if settings.likeness > 0:
         found = with_brightness(found, view, told.tick)
-    masks = select(found, settings)
+    # Filters by measures choose among what was found; where nothing was found they have no say.
+    masks = select(found, settings.replace(filters=()))
     covered, boxes = covered_pixels(masks), found.crop_boxes
     # With an object size, models that can tell leave out points where there is nothing near.
     size = settings.object_diameter or found.object_diameter or max(1.0, typical_diameter(masks))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -10,6 +11,7 @@ from napari_sam2_automask.candidates.lookups import lookups
 from napari_sam2_automask.errors import CandidatesError, NewRunError
 from napari_sam2_automask.selection.box_nms import suppress, suppression_order
 from napari_sam2_automask.selection.likeness import counted_quality
+from napari_sam2_automask.selection.measured import measured
 from napari_sam2_automask.selection.nesting import level_cut, merge_duplicates, parents
 
 if TYPE_CHECKING:
@@ -194,7 +196,17 @@ def filter_scores(
     drop("smallest object", lambda: measures.area >= settings.min_area, settings.min_area > 0)
     drop("largest object", lambda: measures.area <= settings.max_area, settings.max_area > 0)
     drop("edge objects", lambda: ~touches_edge(measures.boxes, candidates.shape), not settings.edge_objects)
+    for name, low, high in settings.filters:
+        values = measured(candidates, name, settings.mask_threshold, alive)
+        drop(name.replace("_", " "), partial(_within, values, low, high))
     return alive
+
+
+def _within(values: NDArray[np.float64], low: float | None, high: float | None) -> NDArray[np.bool_]:
+    """Tell which values lie in a span, (N,) bool; NaN does not."""
+    least, most = -np.inf if low is None else low, np.inf if high is None else high
+    inside: NDArray[np.bool_] = (values >= least) & (values <= most)
+    return inside
 
 
 def merge_and_cut(

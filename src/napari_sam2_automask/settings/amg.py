@@ -14,6 +14,7 @@ from typing import Any, Literal, TypeAlias, get_type_hints
 
 from napari_sam2_automask.errors import SettingsError
 from napari_sam2_automask.settings.fields import FieldInfo, PointGrids, area, field_info, fraction, param
+from napari_sam2_automask.settings.filters import Filters, check_filters, read_filters, write_filters
 from napari_sam2_automask.settings.measure_names import check_measures, read_measures
 from napari_sam2_automask.settings.meta_parameters import MetaSettings, OutputMode
 from napari_sam2_automask.settings.numbers import shown
@@ -68,6 +69,13 @@ class AmgSettings(MetaSettings):
         "output", checker=check_measures, reader=read_measures, writer=", ".join,
         example="perimeter, circularity",
     )  # fmt: skip
+    expand_distance: float = param(
+        0.0, "Expand to cells",
+        "Objects are taken for nuclei and grown by this distance, the nearer of two first: the cells are a "
+        "label image of their own, and areas and intensities are measured in ring and cell too. 0 turns this "
+        "off.",
+        "output", unit="pixels", power=1, minimum=0.0, maximum=10_000.0, step=1.0,
+    )  # fmt: skip
     min_area: int = area("Smallest object", "Masks with fewer pixels than this are dropped.", "filter")
     max_area: int = area(
         "Largest object", "Masks with more pixels than this are dropped; 0 for no limit.", "filter"
@@ -76,6 +84,13 @@ class AmgSettings(MetaSettings):
         True, "Keep edge objects",
         "Masks that touch the edge of the image are kept. Turn off to measure only objects that are whole.",
         "filter",
+    )  # fmt: skip
+    filters: Filters = param(
+        (), "Filters by measures",
+        "Objects are kept only within these spans of their measures, such as circularity 0.8.. or perimeter "
+        "20..200; lengths are in pixels, and a channel is named as in intensity_mean_DAPI.",
+        "filter", checker=check_filters, reader=read_filters, writer=write_filters,
+        example="circularity 0.8.., perimeter 20..200",
     )  # fmt: skip
     duplicate_iou: float = fraction(
         1.0, "Duplicate IoU",
@@ -197,6 +212,11 @@ class AmgSettings(MetaSettings):
             raise SettingsError(
                 f"overlap={ALL_LEVELS} keeps objects in objects, and nested=choose leaves one of each: set "
                 "nested to keep, or overlap to another value"
+            )
+        if self.overlap == ALL_LEVELS and self.expand_distance > 0:
+            raise SettingsError(
+                f"expand_distance={self.expand_distance:g} grows the objects of one label image, and overlap="
+                f"{ALL_LEVELS} gives several: set the first to 0, or overlap to another value"
             )
         if 0 < self.max_area < self.min_area:
             raise SettingsError(

@@ -43,7 +43,7 @@ class MeasureInfo(NamedTuple):
 
 
 _ALL = (
-    MeasureInfo("centroid", "mean of the pixels' rows and columns", 1),
+    MeasureInfo("centroid", "mean of the pixels' rows and columns, in pixels"),
     MeasureInfo("perimeter", "length of the outlines, those of holes included", 1, "2"),
     MeasureInfo("circularity", "4 pi area / perimeter squared, at most 1", 0, "2"),
     MeasureInfo("solidity", "share of the convex hull that is covered"),

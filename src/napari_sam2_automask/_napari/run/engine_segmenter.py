@@ -66,6 +66,7 @@ class EngineSegmenter:
 
     def _propose(self, plane: NDArray[Any], request: Request, progress: ProgressCallback) -> Candidates:
         from napari_sam2_automask.pipeline import propose_views
+        from napari_sam2_automask.selection.measured import know_picture
 
         found = propose_views(
             request.views(plane),
@@ -75,6 +76,7 @@ class EngineSegmenter:
             region=request.region,
             progress=progress,
         )
+        know_picture(found, request.picture(plane))
         return _as_in_form(found, request)
 
     def _load(self, request: Request, progress: ProgressCallback) -> Model:
@@ -105,6 +107,7 @@ def _choose_and_paint(
     from napari_sam2_automask.painting.live import LiveSelection
     from napari_sam2_automask.pipeline import choose_and_paint
     from napari_sam2_automask.record.making import make_record
+    from napari_sam2_automask.selection.measured import know_picture
 
     record = make_record(
         request.asked,
@@ -118,6 +121,7 @@ def _choose_and_paint(
         floor=[candidates.floor.pred_iou, candidates.floor.stability],
         proposal=request.asked.to_json(),
     )
+    know_picture(candidates, request.picture(plane))
     live = None
     if complete and not request.source.other_axes:
         live = LiveSelection(candidates)
