@@ -66,3 +66,48 @@ def test_no_file_elsewhere_is_read(tmp_path, name):
     write_index(tmp_path / "in", [("a.tif", offset), (name, offset)])
     with pytest.raises(ImageError, match="belongs to a set whose file"):
         images_in(path)
+
+
+def write_stack(path, frames, told):
+    """Write a file of Micro-Manager's stacks that holds some frames of so many."""
+    summary = json.dumps(
+        {
+            "MicroManagerVersion": "2.0",
+            "Frames": told,
+            "Slices": 1,
+            "Channels": 1,
+            "Positions": 1,
+            "Prefix": "a",
+        }
+    ).encode()
+    count = len(frames)
+    start = 40 + len(summary)
+    index = start + 8 + 20 * count
+    head = struct.pack("<IIIIIIII", 54773648, start, 0, 0, 0, 0, 2355492, len(summary)) + summary
+    index_map = struct.pack("<II", 3453623, count)
+    offsets, content = [], b""
+    for value in frames.values():
+        at = index + len(content)
+        tags = [(256, 3, 1, WIDTH), (257, 3, 1, HEIGHT), (258, 3, 1, 8), (259, 3, 1, 1), (262, 3, 1, 1),
+                (273, 4, 1, at + 162), (277, 3, 1, 1), (278, 3, 1, HEIGHT), (279, 4, 1, HEIGHT * WIDTH),
+                (282, 4, 1, 1), (283, 4, 1, 1), (296, 3, 1, 1),
+                (51123, 2, len(_METADATA), at + 162 + HEIGHT * WIDTH)]  # fmt: skip
+        following = at + 162 + HEIGHT * WIDTH + len(_METADATA) if len(offsets) < count - 1 else 0
+        content += struct.pack("<H", len(tags)) + b"".join(struct.pack("<HHII", *tag) for tag in tags)
+        content += struct.pack("<I", following) + bytes([value]) * HEIGHT * WIDTH + _METADATA
+        offsets.append(at)
+    for (frame, _), at in zip(frames.items(), offsets, strict=True):
+        index_map += struct.pack("<IIIII", 0, 0, frame, 0, at)
+    first = struct.pack("<I", offsets[0])
+    path.write_bytes(b"II*\0" + first + head + index_map + content)
+
+
+@pytest.mark.parametrize("told", [2, 5])
+def test_planes_of_a_stack_that_are_nowhere_are_told(tmp_path, told):
+    path = tmp_path / "a_MMStack.tif"
+    write_stack(path, {0: 7, 1: 9}, told)
+    (image,) = images_in(path)
+    assert image.shapes == [(2, HEIGHT, WIDTH)] and image.axes == "TYX"
+    assert [read_image(path, plane).array.mean() for plane in range(2)] == [7, 9]
+    lost = ("3 planes that Micro-Manager tells of and no file here holds",) if told == 5 else ()
+    assert image.left_out == lost

@@ -66,3 +66,42 @@ def test_a_tile_that_claims_much_more_is_refused_before_memory_is_made_for_it(tm
     with pytest.raises(ImageError, match=f"a.tif has a strip or tile of 64 x 64 pixels that claims {side} x"):
         read_image(path)
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000
+
+
+@pytest.mark.parametrize("packing", [None, "deflate", "zstd"])
+@pytest.mark.parametrize(
+    ("shape", "dtype"),
+    [((37, 53), "u1"), ((64, 64, 3), "u1"), ((64, 200), "f4"), ((8, 8), "f8"), ((64, 64), "i2")],
+)
+def test_lerc_is_read(tmp_path, packing, shape, dtype):
+    pixels = np.random.default_rng(0).integers(0, 99, shape).astype(dtype)
+    how = {"compression": packing} if packing else {}
+    tifffile.imwrite(tmp_path / "a.tif", pixels, compression="lerc", compressionargs=how)
+    np.testing.assert_array_equal(read_image(tmp_path / "a.tif").array, pixels)
+
+
+def lerc_files():
+    """Return the bytes of pictures in LERC that unpack to far more than the 64 x 64 pixels of a page."""
+    wide = bytes(imagecodecs.lerc_encode(np.zeros((9000, 9000), np.uint8)))
+    small = bytes(imagecodecs.lerc_encode(np.zeros((500, 500), np.uint8)))
+    nothing = np.zeros(2**26, np.uint8)
+    return {
+        "large": wide, "zlib": bytes(imagecodecs.zlib_encode(wide)),
+        "zstd": bytes(imagecodecs.zstd_encode(wide)),
+        "many bands": small * 300, "zlib of nothing": bytes(imagecodecs.zlib_encode(nothing)),
+        "zstd of nothing": bytes(imagecodecs.zstd_encode(nothing)),
+        "first version": b"CntZImage " + np.array([11, 8, 90000, 90000], "<i4").tobytes() + bytes(40),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", lerc_files())
+def test_lerc_that_claims_much_more_is_refused(tmp_path, kind):
+    pieces = iter([lerc_files()[kind]])
+    tifffile.imwrite(
+        tmp_path / "a.tif", pieces, shape=(64, 64), dtype=np.uint8, tile=(64, 64), compression="lerc",
+        photometric="minisblack", metadata=None,
+    )  # fmt: skip
+    with pytest.raises(
+        ImageError, match=r"a.tif has a strip or tile of 64 x 64 pixels that claims \d+ x \d+"
+    ):
+        read_image(tmp_path / "a.tif")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import zipfile
 import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -453,6 +454,45 @@ def check_line(error: Exception, path: Path) -> None:
     assert len(text) < 2000, f"it is told at length: {text[:200]!r}"
 
 
+def _outlines(name: str, write: Callable[[Any], bytes]) -> Callable[[Path], Path]:
+    """Return what writes the outlines of three objects, one with a hole, one of two parts."""
+
+    def make(folder: Path) -> Path:
+        from napari_sam2_automask.files.formats import Outlines
+
+        labels = np.zeros(GRAY.shape, np.uint16)
+        labels[2:12, 3:13], labels[20:30, 5:25], labels[33:38, 30:40] = 1, 2, 3
+        if name != "a.txt":
+            labels[5:8, 6:9], labels[33:38, 34:36] = 0, 0
+        (folder / name).write_bytes(write(Outlines.of_labels(labels)))
+        return folder / name
+
+    return make
+
+
+def _formats() -> dict[str, Kind]:
+    from napari_sam2_automask.files.formats import read_cellpose, read_geojson, read_rois, read_yolo
+    from napari_sam2_automask.files.formats.cellpose import cellpose_npy
+    from napari_sam2_automask.files.formats.geojson import geojson_of
+    from napari_sam2_automask.files.formats.imagej import rois_zip
+    from napari_sam2_automask.files.formats.yolo import yolo_text
+
+    def geojson(outlines: Any) -> bytes:
+        return json.dumps(geojson_of(outlines)).encode()
+
+    def one_roi(outlines: Any) -> bytes:
+        with zipfile.ZipFile(io.BytesIO(rois_zip(outlines))) as archive:
+            return archive.read(archive.namelist()[0])
+
+    return {
+        "cellpose": Kind(_outlines("a_seg.npy", cellpose_npy), read_cellpose),
+        "roi set": Kind(_outlines("a.zip", rois_zip), read_rois),
+        "roi": Kind(_outlines("a.roi", one_roi), read_rois),
+        "geojson": Kind(_outlines("a.geojson", geojson), read_geojson, text=True),
+        "yolo": Kind(_outlines("a.txt", yolo_text), lambda path: read_yolo(path, GRAY.shape)),
+    }
+
+
 _IMAGE = read_image_file
 _OME = {"axes": "ZYX", "PhysicalSizeX": 0.5, "PhysicalSizeXUnit": "µm", "PhysicalSizeZ": 2.0}
 KINDS: dict[str, Kind] = {
@@ -462,6 +502,7 @@ KINDS: dict[str, Kind] = {
     ),
     "tiff, planar": Kind(_tiff("a.tif", RGB.transpose(2, 0, 1), photometric="rgb", planarconfig=2), _IMAGE),
     "tiff, lzw": Kind(_tiff("a.tif", STACK, compression="lzw", photometric="minisblack"), _IMAGE),
+    "tiff, lerc": Kind(_tiff("a.tif", GRAY, compression="lerc", tile=(16, 16)), _IMAGE),
     "tiff, jpeg": Kind(_tiff("a.tif", RGB, compression="jpeg", tile=(16, 16)), _IMAGE),
     "bigtiff": Kind(_tiff("a.btf", STACK, bigtiff=True, photometric="minisblack", byteorder=">"), _IMAGE),
     "ome-tiff": Kind(_tiff("a.ome.tif", STACK, photometric="minisblack", metadata=_OME), _IMAGE),
@@ -490,6 +531,7 @@ KINDS: dict[str, Kind] = {
     "candidates, sealed": Kind(_candidates, _read_candidates),
     "safetensors": Kind(_checkpoint("a.safetensors"), _read_checkpoint),
     "checkpoint": Kind(_checkpoint("a.pt"), _read_checkpoint),
+    **_formats(),
 }
 
 

@@ -29,9 +29,10 @@ def candidates():
     return random_candidates(SHAPE, 80, seed=4, settings=OPEN)
 
 
-def both(candidates, image, overlap="small_on_top"):
+def both(candidates, image, overlap="small_on_top", **more):
     """Return the table that `paint` makes, and the one made of the labels and the candidates."""
-    settings = OPEN.replace(overlap=overlap, measures=("perimeter", "solidity", "intensity_std"))
+    measures = ("perimeter", "solidity", "intensity_std")
+    settings = OPEN.replace(overlap=overlap, measures=measures, **more)
     physical = {"pixel_size": (0.5, 0.2), "unit": "micrometer"}
     masks = select(candidates, settings)
     painted = paint(masks, image=image, **physical)
@@ -60,6 +61,17 @@ def test_paint_and_sliders_measure_alike(candidates, overlap, kind):
     assert ("level" in one) == (overlap == "all_levels")
     assert {"perimeter", "perimeter_um", "solidity"} < set(one)
     assert ("intensity_std_red" if kind.startswith("rgb") else "intensity_std") in one
+
+
+@pytest.mark.parametrize("moved", [{"stability_score_offset": 0.4}, {"mask_threshold": 0.5}])
+def test_stability_is_that_of_the_settings(moved):
+    candidates = random_candidates(SHAPE, 80, seed=4, settings=OPEN, lowest=-2.0)
+    one, other = both(candidates, np.ones(SHAPE), **moved)
+    pd.testing.assert_frame_equal(one, other, check_exact=True)
+    before = candidates.stability_score[one["index"] - 1]
+    assert (one["stability_score"] != before).mean() > 0.9
+    if "stability_score_offset" in moved:  # a narrower band around the threshold
+        assert (one["stability_score"] >= before).all()
 
 
 def test_the_area_of_a_mask_is_that_of_the_one_that_shows():

@@ -8,10 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from napari_sam2_automask.errors import SettingsError
 from napari_sam2_automask.image.view import image_hash
 from napari_sam2_automask.record import RECORD_VERSION
+from napari_sam2_automask.record.entries import Channel
 from napari_sam2_automask.record.environment import json_ready, package_versions
 from napari_sam2_automask.record.making import make_record
 from napari_sam2_automask.record.settings_in import settings_from
@@ -85,6 +87,15 @@ def test_point_grids_come_back():
 def test_what_holds_no_settings_is_refused(data):
     with pytest.raises(SettingsError):
         settings_from(data)
+
+
+@pytest.mark.parametrize("dtype", ["", "(", "u1,u1", "O", "S4", "nothing", "{'names': ["])
+def test_a_type_that_is_none_of_numbers_is_refused(dtype):
+    channel = {"name": "a", "path": None, "sha256": "", "dtype": "<u2", "contrast_limits": None}
+    channel |= {"colours": None}
+    assert Channel.model_validate(channel).dtype == "<u2"
+    with pytest.raises(ValidationError, match="numbers"):
+        Channel.model_validate(channel | {"dtype": dtype})
 
 
 def test_json_ready_turns_everything_into_json():

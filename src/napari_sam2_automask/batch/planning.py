@@ -127,8 +127,9 @@ def plan(sources: Sequence[Path], folder: Path, wanted: Wanted | None = None) ->
         if not wanted.needs_look:
             found.stacks.append(_one_picture(source, folder, stem, wanted))
             continue
-        if wanted.series is not None and (others := left_out(source)):
-            found.notes.append(f"{source}: left out, since no images: {', '.join(others)}")
+        several = wanted.series is not None or wanted.planes or wanted.link
+        if several and (others := left_out(source)):
+            found.notes.append(f"{source}: left out: {', '.join(others)}")
         for number in parse_series(wanted.series, source):
             try:
                 with naming(source):

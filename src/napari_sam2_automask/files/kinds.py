@@ -23,6 +23,8 @@ _TIFF = (".tif", ".tiff", ".btf", ".tf2", ".tf8", ".ptif", ".ptiff", ".qptiff", 
 SUFFIXES = (*_TIFF, ".png", ".jpg", ".jpeg", ".bmp", ".webp", ".gif", ".npy", ".zarr")
 #: What can be read, in the words of a message.
 KINDS = "TIFF, PNG, JPEG, BMP, WebP, GIF, .npy or OME-Zarr"
+# OME-XML that lies beside the TIFFs of a set.
+_OME_XML = (".companion.ome", ".ome.xml", ".ome")
 _NPY_MARK = b"\x93NUMPY"
 
 
@@ -106,4 +108,6 @@ def kind_of(path: Path) -> tuple[str, bytes]:
         return "raster", start
     if not path.name.lower().endswith(SUFFIXES) and can_read(path.name):
         return "vendor", start
+    if path.name.lower().endswith(_OME_XML) and b"<" in start:
+        raise ImageError(f"{path} tells of the images of a set and holds none: give one of the set's TIFFs")
     raise ImageError(f"{path} cannot be read, it is no image of a known kind: give a {KINDS} file")

@@ -32,6 +32,8 @@ class OmeImage:
         The attributes of its ``Pixels``: sizes, and how large a pixel is.
     place : mapping of str to str
         The attributes of its first ``Plane``: where it lies.
+    channels : tuple of str
+        What its channels are called; empty names where it does not tell.
     missing : list of (int, int, str)
         The first plane, how many (0 if that is not told), and the name of the file, for files that are not
         there. Planes are counted over all axes but Y and X, in their order.
@@ -40,6 +42,7 @@ class OmeImage:
     name: str
     pixels: Mapping[str, str]
     place: Mapping[str, str]
+    channels: tuple[str, ...] = ()
     missing: list[tuple[int, int, str]] = field(default_factory=list)
 
     @property
@@ -100,9 +103,9 @@ def read_set(path: Path, xml: str) -> OmeSet:
     images = []
     for number, (image, pixels) in enumerate(every):
         place = next(_named(pixels, "Plane"), None)
-        one = OmeImage(
-            image.get("Name", ""), dict(pixels.attrib), {} if place is None else dict(place.attrib)
-        )
+        channels = tuple(channel.get("Name", "") for channel in _named(pixels, "Channel"))
+        told = {} if place is None else dict(place.attrib)
+        one = OmeImage(image.get("Name", ""), dict(pixels.attrib), told, channels)
         _keep_what_is_there(one, pixels, path, files)
         # tifffile tells no more of an image than its name.
         image.set("Name", str(number))

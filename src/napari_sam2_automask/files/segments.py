@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import zlib
 from typing import TYPE_CHECKING, Any
 
 from napari_sam2_automask.errors import ImageError
@@ -19,6 +20,9 @@ _SMALL = 2**22
 #: Start-of-frame markers of JPEG, lossless ones and that of JPEG-LS among them.
 _FRAMES = frozenset({*range(0xC0, 0xD0), 0xF7} - {0xC4, 0xC8, 0xCC})
 _J2K = b"\xff\x4f\xff\x51"
+_LERC = 34887
+_LERC_2, _LERC_1 = b"Lerc2 ", b"CntZImage "
+_ZSTD = b"\x28\xb5\x2f\xfd"
 _RATIOS = ((1, 1), (12, 10), (4, 3), (3, 2), (16, 9), (5, 4), (2, 1))
 
 
@@ -35,7 +39,8 @@ def bound_decoder(path: Path, series: Any) -> None:
     """
     from tifffile import TIFF
 
-    if series.keyframe.compression not in TIFF.IMAGE_COMPRESSIONS:
+    # The decoder of LERC does not heed how much it is told.
+    if series.keyframe.compression not in {*TIFF.IMAGE_COMPRESSIONS, _LERC}:
         return
     for keyframe in {id(page.keyframe): page.keyframe for page in series if page is not None}.values():
         keyframe.decode = _bounded(path, keyframe)
@@ -50,9 +55,13 @@ def _bounded(path: Path, page: Any) -> Callable[..., Any]:
         else (min(page.rowsperstrip, page.imagelength), page.imagewidth)
     )
     most = max(_TOLERATED * height * width, _SMALL)
+    is_lerc = page.compression == _LERC
+    most_bytes = most * page.samplesperpixel * page.dtype.itemsize if is_lerc else 0
 
     def decode_if_small(data: bytes | None, *args: Any, **more: Any) -> Any:
-        size = None if data is None else claimed_size((more.get("jpegheader") or b"") + data)
+        if data is None:
+            return decode(data, *args, **more)
+        size = _of_lerc(data, most_bytes) if is_lerc else claimed_size((more.get("jpegheader") or b"") + data)
         if size is not None and size[0] * size[1] > most:
             raise ImageError(
                 f"{path} has a strip or tile of {height} x {width} pixels that claims {size[0]} x {size[1]}: "
@@ -155,6 +164,48 @@ def _of_jpeg_xl(data: bytes) -> tuple[int, int] | None:
         return height, side()
     wide, high = _RATIOS[ratio - 1]
     return height, height * wide // high
+
+
+def _of_lerc(data: bytes, most: int) -> tuple[int, int] | None:
+    """Return height, of all bands one below the other, and width of a LERC picture, packed or not."""
+    size = _unpacked_size(data, most)
+    if size > most:
+        return size, 1
+    if data.startswith(_ZSTD):
+        import imagecodecs
+
+        data = bytes(imagecodecs.zstd_decode(data, out=size)) if size else b""
+    elif data[:1] == b"\x78":
+        data = zlib.decompressobj().decompress(data, most)
+    try:
+        if data.startswith(_LERC_1):
+            height, width = struct.unpack_from("<ii", data, 18)
+            return height * data.count(_LERC_1), width
+        if not data.startswith(_LERC_2):
+            return None
+        version = struct.unpack_from("<i", data, 6)[0]
+        height, width, depth = struct.unpack_from("<iii", data, 14 if version > 2 else 10)
+        return height * data.count(_LERC_2) * (depth if version > 3 else 1), width
+    except struct.error:
+        return None
+
+
+def _unpacked_size(data: bytes, most: int) -> int:
+    """Return how many bytes come of what zstd or zlib packed; a number above `most` if they are more."""
+    if data.startswith(_ZSTD) and len(data) > 4:
+        flags = data[4]
+        alone = bool(flags & 0x20)
+        length = (int(alone), 2, 4, 8)[flags >> 6]
+        at = 5 + (not alone) + (0, 1, 2, 4)[flags & 3]
+        size = int.from_bytes(data[at : at + length], "little") + (256 if length == 2 else 0)
+        return size if length else most + 1
+    if data[:1] == b"\x78":
+        unpacking = zlib.decompressobj()
+        try:
+            return len(unpacking.decompress(data, most + 1))
+        except zlib.error:
+            return 0
+    return 0
 
 
 def _of_jpeg_xr(data: bytes) -> tuple[int, int] | None:

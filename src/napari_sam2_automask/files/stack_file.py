@@ -183,7 +183,6 @@ class Stack:
             if "S" in self.axes:
                 raise ImageError(f"{self._told()} has colours and channels: choose one with --channel N")
             channels = [self._plane({**place, "C": k}, pick) for k in range(self._length("C"))]
-        told = len(set(self.channels)) == len(channels)
         return LoadedImage(
             np.stack(channels, -1),
             False,
@@ -191,8 +190,13 @@ class Stack:
             size,
             unit,
             pick.channel,
-            names=self.channels if told else None,
+            names=self._names(len(channels)),
         )
+
+    def _names(self, count: int) -> tuple[str, ...] | None:
+        """Return names for so many channels that can stand in a table; None if the file tells none."""
+        names = tuple(" ".join(name.split()) for name in self.channels)
+        return names if len(names) == len(set(names)) == count and all(names) else None
 
     def _plane(self, place: dict[str, int], pick: Pick) -> NDArray[Any]:
         if pick.project is None:

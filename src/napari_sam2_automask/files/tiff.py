@@ -56,6 +56,7 @@ def _image(path: Path, number: int, found: TiffSeries) -> StoredImage:
         partial(_open, path, number, _mapping(series), [*map(_pieces, series.levels)], levels),
         levels[0].axes,
         found.name,
+        channels=found.ome.channels if found.ome is not None else (),
         singles="".join(axis for axis in single_axes(series) if axis not in levels[0].axes),
     )
     return replace(image, absent=tuple(_absent(found, image, level) for level in range(len(levels))))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 __all__ = ["OpenTiff", "TiffSeries", "open_tiff", "opened_tiff"]
+
+_MICRO_MANAGER_AXES = ("Channels", "Slices", "Positions", "Frames")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -131,7 +134,8 @@ def open_tiff(path: Path) -> OpenTiff:
                 # Its pages can be read all the same; no other file is opened because of it.
                 tiff = tifffile.TiffFile(path, is_ome=False)
         _check_micro_manager(path, tiff)
-        return OpenTiff(tiff, *_images(tiff, ome), ome)
+        images, left_out = _images(tiff, ome)
+        return OpenTiff(tiff, images, left_out + _elsewhere(tiff), ome)
     except BaseException:
         tiff.close()
         raise
@@ -159,6 +163,16 @@ def _check_micro_manager(path: Path, tiff: Any) -> None:
             raise ImageError(
                 f"{path} belongs to a set whose file {name} is missing: put it into the same folder"
             )
+
+
+def _elsewhere(tiff: Any) -> list[str]:
+    """Return what is said of planes that Micro-Manager tells of and that are in no file of the folder."""
+    if not tiff.is_mmstack or tiff.series[0].kind != "mmstack":
+        return []
+    told = (tiff.micromanager_metadata or {}).get("Summary", {})
+    planes = math.prod(max(1, int(told.get(name, 1))) for name in _MICRO_MANAGER_AXES)
+    lost = planes - len(tiff.series[0])
+    return [f"{lost} planes that Micro-Manager tells of and no file here holds"] if lost > 0 else []
 
 
 def _images(tiff: Any, ome: OmeSet | None) -> tuple[list[TiffSeries], list[str]]:

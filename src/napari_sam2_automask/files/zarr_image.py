@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import re
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +31,7 @@ def zarr_image(path: Path) -> StoredImage:
     from napari_sam2_automask.files.zarr_store import array_of, open_zarr
 
     node = open_zarr(path)
+    channels: tuple[str, ...] = ()
     if isinstance(node, zarr.Array):
         arrays, names = [node], getattr(node.metadata, "dimension_names", None) or ()
     else:
@@ -38,8 +41,15 @@ def zarr_image(path: Path) -> StoredImage:
             images = images_in_zarr(path)
             raise ImageError(f"{path} holds {len(images)} images: give the path of one, such as {images[0]}")
         arrays = [array_of(node, dataset["path"], path) for dataset in multiscales[0]["datasets"]]
-        names = multiscales[0]["axes"]
-    return StoredImage.of(path, arrays, axis_letters(names))
+        names, channels = multiscales[0]["axes"], _channels(attributes.get("ome", attributes))
+    return replace(StoredImage.of(path, arrays, axis_letters(names)), channels=channels)
+
+
+def _channels(attributes: Any) -> tuple[str, ...]:
+    """Return what the channels are called; none where that is not told, or not as it should be."""
+    with suppress(LookupError, TypeError, AttributeError):
+        return tuple(str(channel.get("label", "")) for channel in attributes["omero"]["channels"])
+    return ()
 
 
 def missing_chunks(array: Any) -> int:

@@ -33,7 +33,11 @@ __all__ = [
 
 
 def _known_dtype(name: str) -> str:
-    if np.dtype(name).kind not in "biuf":
+    try:
+        kind = np.dtype(name).kind
+    except (TypeError, ValueError, SyntaxError) as error:
+        raise ValueError("this is no type of numbers") from error
+    if kind not in "biuf":
         raise ValueError("pixels are numbers")
     return name
 

@@ -120,7 +120,7 @@ def select(candidates: Candidates, settings: AmgSettings) -> Masks:
     if settings.min_mask_region_area > 0:
         mended = [mend(array, settings.min_mask_region_area) for array in arrays]
         rows, arrays, boxes = drop_mended_duplicates(rows, arrays, mended, boxes, settings, removed)
-    return _make(candidates, settings, rows, arrays, boxes, removed)
+    return _make(candidates, settings, rows, measures.stability, arrays, boxes, removed)
 
 
 def _masks(
@@ -182,6 +182,7 @@ def _make(
     candidates: Candidates,
     settings: AmgSettings,
     rows: NDArray[np.int64],
+    stability: NDArray[np.float32],
     arrays: list[NDArray[np.bool_]],
     boxes: NDArray[np.int64],
     removed: dict[str, int],
@@ -194,7 +195,7 @@ def _make(
         areas=np.array([np.count_nonzero(array) for array in arrays], np.int64),
         arrays=tuple(arrays),
         predicted_iou=candidates.predicted_iou[rows],
-        stability_score=candidates.stability_score[rows],
+        stability_score=stability[rows],
         points=candidates.points[rows],
         crop_boxes=candidates.crop_boxes[candidates.crop_index[rows]],
         settings=settings,

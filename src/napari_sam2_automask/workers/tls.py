@@ -66,14 +66,15 @@ def check_address(address: str, tls: TlsFiles) -> None:
 
 
 def open_to_others(address: str) -> str:
-    """Return a warning if everybody who reaches a scheduler on another machine can use it, else nothing."""
+    """Return a warning if everybody who reaches a scheduler can use it, else nothing."""
     found = _ADDRESS.fullmatch(address)
-    if found is None or found[1] == "tls" or found[2] == "localhost":
+    if found is None or found[1] == "tls":
         return ""
+    here = found[2] == "localhost"
     with suppress(ValueError):
-        if ip_address(found[2].strip("[]")).is_loopback:
-            return ""
+        here = here or ip_address(found[2].strip("[]")).is_loopback
+    who = "all users of this machine" if here else "everybody who can reach that port"
     return (
-        f"{address} is not protected: everybody who can reach that port can run code on the scheduler and "
-        "its workers; tls:// lets in those with a certificate only"
+        f"{address} is not protected: {who} can run code on the scheduler and its workers; tls:// lets in "
+        "those with a certificate only"
     )

@@ -104,10 +104,11 @@ def read_cellpose(path: Path) -> Outlines:
             content = load_plain(file, str(path))
     except OSError as error:
         raise ImageError(f"cannot read {path} ({error.strerror or error}): check the path") from error
-    except (ValueError, KeyError, SyntaxError, RecursionError) as error:
-        if isinstance(error, ImageError):
-            raise
-        raise ImageError(f"{path} is no .npy file ({error}): give a _seg.npy of Cellpose") from error
+    except ImageError:
+        raise
+    except Exception as error:  # NumPy raises what Python's own parser meets in a damaged head
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise ImageError(f"{path} is no .npy file ({reason}): give a _seg.npy of Cellpose") from error
     masks = content.get("masks") if isinstance(content, dict) else None
     if not isinstance(masks, np.ndarray) or masks.dtype.kind not in "iu" or masks.ndim not in (2, 3):
         raise ImageError(f"{path} holds no masks: give a _seg.npy of Cellpose")

@@ -113,7 +113,7 @@ def read_geojson(path: Path, shape: tuple[int, int] | None = None) -> Outlines:
     for feature in features if isinstance(features, list) else []:
         try:
             one, numbers = _object(feature)
-        except (TypeError, ValueError, KeyError, AttributeError, OverflowError):
+        except (TypeError, ValueError, LookupError, AttributeError, OverflowError):
             left_out["features without polygons"] += 1
             continue
         found.append(one)
