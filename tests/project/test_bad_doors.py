@@ -91,6 +91,7 @@ COMMANDS = {
     "replay, image": ["replay", "a.json", "odd", "-o", "out"],
     "replay, where it was": ["replay", "a.json", "-o", "out"],
     "replay, model": ["replay", "good.json", "a.tif", "-o", "out", "--model", "odd"],
+    "report": ["report", "odd"],
     "resume": ["runs", "resume", "odd"],
     "status": ["runs", "status", "odd"],
 }  # fmt: skip

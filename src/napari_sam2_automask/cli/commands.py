@@ -16,6 +16,7 @@ from napari_sam2_automask.cli.demo import demo_command
 from napari_sam2_automask.cli.large import large, runs_app
 from napari_sam2_automask.cli.models import models_app
 from napari_sam2_automask.cli.replay import replay_command
+from napari_sam2_automask.cli.report import report_command
 from napari_sam2_automask.cli.segment import segment
 from napari_sam2_automask.cli.sweep import sweep_command
 from napari_sam2_automask.errors import AutomaskError
@@ -91,6 +92,7 @@ def _common(
 
 app.command("segment")(segment)
 app.command("replay")(replay_command)
+app.command("report")(report_command)
 app.command("large")(large)
 app.command("sweep")(sweep_command)
 app.command("demo")(demo_command)
