@@ -19,7 +19,7 @@ from napari_sam2_automask.engine.finder import show_objects
 from napari_sam2_automask.engine.object_rounds import Rounds
 from napari_sam2_automask.engine.points.fitted_grid import crops, tile
 from napari_sam2_automask.engine.points.grid import Crop, ObjectPoints
-from napari_sam2_automask.engine.points.objects import SQUARE, see_objects
+from napari_sam2_automask.engine.points.objects import RIM, SQUARE, see_objects
 from napari_sam2_automask.evaluation.score import match
 from napari_sam2_automask.geometry.spans import spans
 from napari_sam2_automask.image.view import to_model_view
@@ -81,18 +81,28 @@ PLACES = [(12, 12), (12, 24), (30, 50), (50, 20)]
 
 
 @pytest.mark.parametrize("most", [1, 2, 4])
-def test_each_object_is_asked_at_its_centre_then_outwards_and_half_way_to_its_neighbour(most):
-    labels, crop = discs((64, 64), PLACES), whole(300, 400)
+def test_each_object_is_asked_at_its_centre_half_way_to_its_neighbour_and_around(most):
+    labels, crop = discs((64, 64), PLACES), whole(400, 400)
     seen = see_objects(dense_of(labels), crop, most)
     assert label_at(labels, seen.centres, crop).tolist() == [1, 2, 3, 4]
-    middles = (np.array(PLACES)[:, ::-1] + 0.5) * (400 / 64, 300 / 64)
-    np.testing.assert_allclose(seen.centres, middles, atol=0.6 * 400 / 64)
-    assert np.bincount(seen.owner, minlength=4).tolist() == [most] * 4
-    own = label_at(labels, seen.further, crop) == seen.owner + 1
-    assert own.sum() == 4 * (most - 1)
-    between = seen.further[~own]
-    np.testing.assert_allclose(between[:2], [middles[:2].mean(0)] * 2, atol=4)
-    assert len(seen) == 4 + 4 * most + len(seen.sparse)
+    cell = 400 / 64
+    middles = (np.array(PLACES)[:, ::-1] + 0.5) * cell
+    np.testing.assert_allclose(seen.centres, middles, atol=0.6 * cell)
+    assert seen.owner.tolist() == np.repeat(np.arange(4), most + 1).tolist()
+    places = seen.further.reshape(4, most + 1, 2)
+    np.testing.assert_allclose(places[:2, 0], [middles[:2].mean(0)] * 2, atol=0.6 * cell)
+    away = places[:, 1:] - middles[:, None]
+    np.testing.assert_allclose(np.linalg.norm(away, axis=-1), 5 * RIM * cell, atol=0.6 * cell)
+    # Seen from the centre they and the way to the neighbour share the circle evenly.
+    angles = np.sort(np.arctan2(*(places - middles[:, None]).T).T % (2 * np.pi), axis=1)
+    gaps = np.diff(np.concatenate([angles, angles[:, :1] + 2 * np.pi], 1), axis=1)
+    np.testing.assert_allclose(gaps, 2 * np.pi / (most + 1), atol=0.25)
+    assert len(seen) == 4 + 4 * (most + 1) + len(seen.sparse)
+
+
+def test_an_object_alone_has_no_way_to_a_neighbour():
+    seen = see_objects(dense_of(discs((64, 64), [(32, 32)])), whole(256, 256), 2)
+    assert len(seen.centres) == 1 and len(seen.further) == 2
 
 
 def test_sparse_points_lie_all_over_what_was_seen_and_nowhere_else():

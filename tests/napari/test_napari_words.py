@@ -186,13 +186,13 @@ def test_the_cost_of_a_fit_knows_the_image():
 
 def test_the_cost_of_a_run_at_objects_is_that_of_a_few_points_each():
     store, objects = Store(), AmgSettings(fit_objects=True, prompts="objects")
-    grid = objects.replace(prompts="grid")
+    grid = objects.replace(prompts="grid", points_per_diameter=3)
     unknown = cost_of(objects, "bundled", "auto", store, LARGE)
     assert unknown.details == (
-        "As many encoder passes as the size of the objects asks for, up to 3 point prompts an object."
+        "As many encoder passes as the size of the objects asks for, up to 4 point prompts an object."
     )
     assert "guess" in unknown.text and unknown.high < cost_of(grid, "bundled", "auto", store, LARGE).high
-    # 2,000 x 1,920 pixels hold 34 x 32 objects 60 pixels wide, of which 0.35 are there, 3 prompts for each.
+    # 2,000 x 1,920 pixels hold 34 x 32 objects 60 pixels wide, of which 0.35 are there, 4 prompts for each.
     spent = {"fit": 2.0, "encoder": 10.0, "points": 10.43, "select": 1.0}
     remember_rates(objects, "bundled", "auto", spent, 1, store, shape=LARGE, width=60.0)
     again = cost_of(objects, "bundled", "auto", store, LARGE, width=60.0)
@@ -204,7 +204,7 @@ def test_the_cost_of_a_run_at_objects_is_that_of_a_few_points_each():
 def test_a_look_at_objects_without_a_fit_is_one_pass():
     store, settings = Store(), AmgSettings(prompts="objects", points_per_diameter=1)
     cost = cost_of(settings, "bundled", "auto", store, LARGE)
-    assert cost.details == "1 encoder pass, up to 2 point prompts an object."
+    assert cost.details == "1 encoder pass, up to 3 point prompts an object."
     remember_rates(settings, "bundled", "auto", {"encoder": 1.0, "points": 3.0}, 1, store, shape=LARGE)
     measured = cost_of(settings, "bundled", "auto", store, LARGE)
     assert "guess" not in measured.text and measured.low < 4 < measured.high

@@ -133,7 +133,7 @@ class AmgSettings(MetaSettings):
     points_per_diameter: int = param(
         2, "Points per diameter",
         "With an object size: how many points stand side by side in a typical object. With prompts at "
-        "objects: how often each object is asked at most.",
+        "objects: how many points are asked around each, beside its centre and the way to its neighbour.",
         "grid", unit="points", minimum=1, maximum=16, step=1,
     )  # fmt: skip
     renderings: Renderings = param(

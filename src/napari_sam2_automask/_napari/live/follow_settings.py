@@ -134,8 +134,6 @@ class Following(QObject):
         shape = follower.layer.data.shape
 
         def make(progress: Any) -> Any:
-            from napari_sam2_automask.pipeline import measure_channels_of
-
             image = source.plane(index)
             image = image if region is None else region.cut(image)
             levels = None
@@ -148,8 +146,7 @@ class Following(QObject):
                 pixel_size=source.pixel_size if source.unit else None,
                 unit=source.unit,
             )
-            shown = labels if levels is None else levels.labels
-            measure_channels_of(request.picture(image), table, shown, settings)
+            request.picture(image).measure(table, labels if levels is None else levels.labels)
             table = table if region is None else region.shifted(table)
             images = [] if levels is None else on_layers(levels, table, shape, request.window)
             return table, images, anyone_edited(written)

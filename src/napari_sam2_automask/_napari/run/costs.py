@@ -79,7 +79,7 @@ def work_of(settings: AmgSettings, shape: tuple[int, int], width: float) -> Work
         passes, points = counts(shape, wide, settings.points_per_diameter)
         return Work(passes, points * again)
     passes, places = counts(shape, wide, 1)
-    points = math.ceil(ASKED * places * (settings.points_per_diameter + 1))  # and once between neighbours
+    points = math.ceil(ASKED * places * _an_object(settings))
     return Work(passes if settings.fitted else settings.encoder_passes, points * again)
 
 
@@ -171,6 +171,11 @@ def _name(settings: AmgSettings, model: str, device: str) -> str:
     return " ".join(kinds)
 
 
+def _an_object(settings: AmgSettings) -> int:
+    """Return how often an object is asked at most: at its centre, next to its neighbour, and around."""
+    return 2 + settings.points_per_diameter
+
+
 def _between(low: float, high: float) -> str:
     first, last = duration(_rounded(low)), duration(_rounded(high))
     number, _, unit = first.partition(" ")
@@ -190,5 +195,5 @@ def _details(settings: AmgSettings, work: Work, *, known: bool) -> str:
     if settings.fitted and not known:
         passes = "As many encoder passes as the size of the objects asks for"
     if settings.at_objects:
-        return f"{passes}, up to {settings.points_per_diameter + 1} point prompts an object."
+        return f"{passes}, up to {_an_object(settings)} point prompts an object."
     return f"{passes}, {'up to ' if settings.fitted else ''}{work.prompts:,} point prompts."

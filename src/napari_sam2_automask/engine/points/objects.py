@@ -2,9 +2,9 @@
 
 The dense head says for every cell of four by four input pixels whether an object is there, where its centre
 is and how large it is. Cells vote for their centre, and each peak of the votes is an object. It is asked at
-cells that voted for it, from its centre outwards, and half-way to its nearest neighbour, where a mask of both
-may be found. Long objects and crowds have no clear centres: points all over what was seen are asked where no
-mask lies afterwards.
+its centre, half-way to its nearest neighbour, where a mask of both may be found, and around it, where its
+outline is often taken wider. Long objects and crowds have no clear centres: points all over what was seen are
+asked where no mask lies afterwards.
 """
 
 from __future__ import annotations
@@ -38,6 +38,9 @@ BLUR = 1.6
 APART, PEAK = 5, 0.01
 #: A cell is asked for the nearest peak, if the centre that it names is this close, in cells.
 NEAR = 2.0
+#: Points around an object are so many of its radii from its centre: what was outlined too tightly, and what
+#: lies there besides, is found from just outside.
+RIM = 1.1
 #: There is one sparse point in each square of so many cells.
 SQUARE = 12
 #: Margin in cells by which a centre may lie outside the part of a crop that is its own: two crops need not
@@ -68,7 +71,7 @@ def see_objects(dense: NDArray[np.float32], crop: Crop, most: int) -> ObjectPoin
     crop : Crop
         The crop; only objects in the part that is its own are returned.
     most : int
-        Points on each object at most.
+        Points around each object, beside those at its centre and half-way to its neighbour.
 
     Returns
     -------
@@ -78,23 +81,19 @@ def see_objects(dense: NDArray[np.float32], crop: Crop, most: int) -> ObjectPoin
     shape = dense.shape[1], dense.shape[2]
     cells = _cells(dense, crop)
     peaks = _peaks(cells, shape)
-    mine, turn, row = _asked_cells(cells, peaks, most)
+    asked, middle, radius = _middles(cells, peaks)
     cell = max(crop.shown) / max(shape)
-    owned = crop.owns(_pixels(peaks, crop, shape), MARGIN * cell)[mine]
-    mine, turn, row = mine[owned], turn[owned], row[owned]
-    first = turn == 0
-    asked = mine[first]
-    between = _pixels(_half_way(peaks, asked), crop, shape)
-    inside = _inside(between, crop)
-    number = np.full(len(peaks), -1)
-    number[asked] = np.arange(len(asked))
-    points = _pixels(cells.middle[row], crop, shape)
+    owned = crop.owns(_pixels(peaks[asked], crop, shape), MARGIN * cell)
+    asked, middle, radius = asked[owned], middle[owned], radius[owned]
+    around = _around(peaks, asked, radius, most)
+    further = _pixels(around.reshape(-1, 2), crop, shape)
+    inside = _inside(further, crop)
     seen = cells.here >= SPARSE
     sparse = _pixels(_one_a_square(cells.middle[seen], cells.here[seen]), crop, shape)
     return ObjectPoints(
-        centres=points[first],
-        further=np.concatenate([points[~first], between[inside]]),
-        owner=np.concatenate([number[mine[~first]], np.flatnonzero(inside)]),
+        centres=_pixels(cells.middle[middle], crop, shape),
+        further=further[inside],
+        owner=np.repeat(np.arange(len(asked)), around.shape[1])[inside],
         sparse=sparse[crop.owns(sparse)],
     )
 
@@ -125,33 +124,37 @@ def _peaks(cells: _Cells, shape: Shape) -> NDArray[np.float64]:
     return (np.argwhere((votes == maximum_filter(votes, size=APART)) & (votes > PEAK)) + 0.5) / 2
 
 
-def _asked_cells(
-    cells: _Cells, peaks: NDArray[np.float64], most: int
-) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:
-    """Return which peaks are asked about, in which of their turns, and which cell then: the nearest first."""
+def _middles(
+    cells: _Cells, peaks: NDArray[np.float64]
+) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float64]]:
+    """Return the peaks that cells voted for, the nearest of these to each, and how far they reach, (K,)."""
     if not len(peaks):
         nothing = np.zeros(0, np.intp)
-        return nothing, nothing, nothing
+        return nothing, nothing, np.zeros(0)
     away, owner = cKDTree(peaks).query(cells.named)
     voters = np.flatnonzero(away <= NEAR)
     distance = np.hypot(*(cells.middle - peaks[owner]).T)
     voters = voters[np.lexsort((distance[voters], owner[voters]))]
-    count = np.bincount(owner[voters], minlength=len(peaks))[:, None]
-    start = np.cumsum(count) - count[:, 0]
-    # From the nearest cell to nearly the farthest; a few cells give fewer points than turns.
-    place = count * np.arange(most) * 2 // (2 * most - 1)
-    before = np.concatenate([np.full_like(count, -1), place[:, :-1]], 1)
-    mine, turn = np.nonzero((place > before) & (count > 0))
-    return mine, turn, voters[start[mine] + place[mine, turn]]
+    asked, first, count = np.unique(owner[voters], return_index=True, return_counts=True)
+    return asked, voters[first], np.sqrt(count / np.pi)
 
 
-def _half_way(peaks: NDArray[np.float64], rows: NDArray[np.intp]) -> NDArray[np.float64]:
-    """Return the places half-way between peaks and the nearest to each, (K, 2) row, column; NaN if alone."""
-    if len(peaks) < 2:
-        return np.full((len(rows), 2), np.nan)
-    _, nearest = cKDTree(peaks).query(peaks[rows], 2)
-    half: NDArray[np.float64] = (peaks[rows] + peaks[nearest[:, 1]]) / 2
-    return half
+def _around(
+    peaks: NDArray[np.float64], rows: NDArray[np.intp], radius: NDArray[np.float64], most: int
+) -> NDArray[np.float64]:
+    """Return places around some peaks, (K, most + 1, 2) row, column in cells.
+
+    The first is half-way to the nearest other peak, NaN for one that is alone. The rest lie just outside, in
+    directions that share the circle evenly with it.
+    """
+    apart = np.full((len(rows), 2), np.nan)
+    if len(peaks) > 1:
+        apart = peaks[cKDTree(peaks).query(peaks[rows], 2)[1][:, 1]] - peaks[rows]
+    to_next = np.arctan2(*np.nan_to_num(apart).T)[:, None]
+    angle = to_next + 2 * np.pi * np.arange(1, most + 1) / (most + 1)
+    away = RIM * radius[:, None, None] * np.stack([np.sin(angle), np.cos(angle)], -1)
+    around: NDArray[np.float64] = peaks[rows][:, None] + np.concatenate([apart[:, None] / 2, away], 1)
+    return around
 
 
 def _one_a_square(cells: NDArray[np.float64], worth: NDArray[np.float32]) -> NDArray[np.float64]:
