@@ -155,6 +155,7 @@ def test_pooled_channels_are_asked_one_by_one_and_measured(make_napari_viewer, q
         alone[name] = len(widget.live.live_layer.candidates)
     viewer.layers.selection.active = viewer.layers["nuclei"]
     choose(widget, "pooled")
+    widget.form.show(widget.form.settings.replace(measures=("intensity_std",), expand_distance=3))
     assert "each of 2 channels" in widget.presets.cost.text()
     widget.run()
     finish(qtbot, widget, timeout=60_000)
@@ -166,7 +167,10 @@ def test_pooled_channels_are_asked_one_by_one_and_measured(make_napari_viewer, q
         for name, image in (("nuclei", NUCLEI), ("membrane", MEMBRANE)):
             means = [image[layer.data == label].mean() for label in features["index"]]
             np.testing.assert_allclose(features[f"mean_intensity_{name}"], means, rtol=1e-5)
-        assert "mean_intensity" not in features
+            spread = [image[layer.data == label].std() for label in features["index"]]
+            np.testing.assert_allclose(features[f"intensity_std_{name}"], spread, rtol=1e-5)
+            assert f"intensity_std_{name}_ring" in features
+        assert "mean_intensity" not in features and (features["area_cell"] >= features["area"]).all()
 
     check()
     with qtbot.waitSignal(widget.following.told, timeout=10_000):

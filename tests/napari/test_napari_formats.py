@@ -10,11 +10,12 @@ import pytest
 from napari.layers import Labels
 from napari_kit import live_result
 from npe2 import PluginManager
+from pyramid_factory import write_zarr
 
 from napari_sam2_automask import select
 from napari_sam2_automask._napari.contributions import other_formats
-from napari_sam2_automask.errors import FormatError
-from napari_sam2_automask.files import read_rois
+from napari_sam2_automask.errors import FormatError, OutputNameError
+from napari_sam2_automask.files import open_file, read_rois
 
 PLUGIN = "napari-sam2-automask"
 
@@ -101,3 +102,12 @@ def test_what_is_left_out_is_told(tmp_path, monkeypatch):
     ((labels, attributes, kind),) = other_formats._read(str(tmp_path / "a.geojson"))
     assert (labels.shape, attributes["name"], kind) == ((3, 3), "a", "labels")
     assert told == ["a.geojson: left out 1 features without polygons"]
+
+
+def test_labels_go_into_the_zarr_of_their_image(tmp_path):
+    path = write_zarr(tmp_path / "a.zarr", [np.zeros((30, 40), np.uint8)])
+    (written,) = other_formats.write_zarr_labels(str(path), box_labels(), {"name": "my labels [2]"})
+    assert written == str(path / "labels" / "my_labels_2_")
+    np.testing.assert_array_equal(np.asarray(open_file(path / "labels" / "my_labels_2_")[0]), box_labels())
+    with pytest.raises(OutputNameError, match="is there already"):
+        other_formats.write_zarr_labels(str(path), box_labels(), {"name": "my labels [2]"})

@@ -5,6 +5,7 @@ from .formats.geojson import geojson_of as geojson_of, read_geojson as read_geoj
 from .formats.imagej import read_rois as read_rois
 from .formats.outlined import Outlines as Outlines
 from .formats.yolo import read_yolo as read_yolo
+from .formats.zarr_labels import write_zarr_labels as write_zarr_labels
 from .labels_tiff import write_labels as write_labels
 from .opening import count_series as count_series, open_file as open_file
 from .pixel_size import PixelSize as PixelSize, pixel_size_of as pixel_size_of

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from napari_sam2_automask._napari.contributions.coco_layers import objects_of
 from napari_sam2_automask._napari.live import whole_masks
 from napari_sam2_automask.disk.json_file import COCO_LIMIT, read_json
 from napari_sam2_automask.errors import FormatError, ImageError
+from napari_sam2_automask.files.formats import zarr_labels
 from napari_sam2_automask.files.formats.cellpose import read_cellpose
 from napari_sam2_automask.files.formats.exporting import export
 from napari_sam2_automask.files.formats.geojson import is_geojson, read_geojson
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "read_outlined", "write_cellpose", "write_coco_polygons", "write_geojson", "write_imagej", "write_yolo",
+    "write_zarr_labels",
 ]  # fmt: skip
 
 _READERS: dict[str, Callable[[Path], Outlines]] = {
@@ -81,6 +84,18 @@ write_geojson = partial(_write, "geojson")
 write_coco_polygons = partial(_write, "coco-polygons")
 write_yolo = partial(_write, "yolo")
 write_cellpose = partial(_write, "cellpose")
+
+
+def write_zarr_labels(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
+    """Write a Labels layer into the OME-Zarr of its image, called like the layer.
+
+    Raises
+    ------
+    FormatError, ImageError, OutputError
+        If that is no OME-Zarr image, or the labels are not of its shape, or have a name that is taken.
+    """
+    name = re.sub(r"[^A-Za-z0-9_.-]+", "_", str(meta.get("name") or "labels")).lstrip(".-")[:100] or "labels"
+    return [str(zarr_labels.write_zarr_labels(Path(path), np.asarray(data), name))]
 
 
 def read_outlined(path: str | list[str]) -> Callable[[str | list[str]], list[LayerData]] | None:

@@ -134,6 +134,8 @@ class Following(QObject):
         shape = follower.layer.data.shape
 
         def make(progress: Any) -> Any:
+            from napari_sam2_automask.pipeline import measure_channels_of
+
             image = source.plane(index)
             image = image if region is None else region.cut(image)
             levels = None
@@ -146,7 +148,8 @@ class Following(QObject):
                 pixel_size=source.pixel_size if source.unit else None,
                 unit=source.unit,
             )
-            request.picture(image).measure(table, labels if levels is None else levels.labels)
+            shown = labels if levels is None else levels.labels
+            measure_channels_of(request.picture(image), table, shown, settings)
             table = table if region is None else region.shifted(table)
             images = [] if levels is None else on_layers(levels, table, shape, request.window)
             return table, images, anyone_edited(written)
