@@ -7,37 +7,18 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
 from safetensors.torch import load_file, save_file
-from torch import Tensor
 
 from model_training.train import read_weights
+from napari_sam2_automask.learning.network.weights import between, stored
 from napari_sam2_automask.models.networks.bundled import MAX_BYTES, build_bundled
 
-__all__ = ["export", "mean", "sharpen"]
+if TYPE_CHECKING:
+    from torch import Tensor
 
-
-def sharpen(weights: dict[str, Tensor], factor: float) -> dict[str, Tensor]:
-    """Multiply all mask logits by a factor.
-
-    The masks stay as they are; the stability score, which compares the mask at logits +1 and -1, rises.
-    Needed because outlines learned at a quarter of the resolution are softer than their accuracy would allow.
-    """
-    out = dict(weights)
-    for name, value in weights.items():
-        if "output_hypernetworks_mlps" in name and ".layers.2." in name:
-            out[name] = value * factor
-    return out
-
-
-def mean(one: dict[str, Tensor], other: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Average the weights of two trainings, of which one went on from the other.
-
-    A training that goes on with other images forgets some of what it knew; half-way between start and end
-    both are known, often better than at either end.
-    """
-    return {name: (value + other[name]) / 2 for name, value in one.items()}
+__all__ = ["export"]
 
 
 def export(weights: dict[str, Tensor], path: Path, factor: float = 1.0) -> int:
@@ -50,7 +31,7 @@ def export(weights: dict[str, Tensor], path: Path, factor: float = 1.0) -> int:
     path : Path
         The safetensors file to write.
     factor : float
-        See `sharpen`.
+        What the mask logits are multiplied by.
 
     Returns
     -------
@@ -62,14 +43,7 @@ def export(weights: dict[str, Tensor], path: Path, factor: float = 1.0) -> int:
     ValueError
         If the file is too large for the package or a weight is not finite in half precision.
     """
-    weights = dict(weights)
-    # Mask prompts are not trained: whatever the mask, its path gives the "no mask" embedding.
-    none = weights["sam_prompt_encoder.no_mask_embed.weight"]
-    weights["sam_prompt_encoder.mask_downscaling.6.bias"] = none[0].clone()
-    half = {k: v.to(torch.float16).contiguous() for k, v in sharpen(weights, factor).items()}
-    bad = [k for k, v in half.items() if not torch.isfinite(v).all()]
-    if bad:
-        raise ValueError(f"not finite in half precision: {', '.join(bad)}")
+    half = stored(weights, factor)
     save_file(half, path, metadata={"format": "pt", "model": "napari-sam2-automask bundled"})
     build_bundled().load_state_dict({k: v.float() for k, v in load_file(path).items()}, strict=True)
     size = path.stat().st_size
@@ -88,7 +62,7 @@ def main() -> None:
     args = parser.parse_args()
     weights = read_weights(args.weights)
     if args.mean_with:
-        weights = mean(weights, read_weights(args.mean_with))
+        weights = between(weights, read_weights(args.mean_with), 0.5)
     print(f"{export(weights, args.out, args.sharpen)} bytes")
 
 

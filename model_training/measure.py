@@ -19,7 +19,7 @@ import torch
 from scipy import ndimage as ndi
 
 from model_training.generated import generate
-from model_training.records import Record, load_records, split
+from model_training.records import load_records, split
 from napari_sam2_automask.candidates.candidates import Floor
 from napari_sam2_automask.engine import propose
 from napari_sam2_automask.evaluation import score
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_sam2_automask.candidates.candidates import Candidates
+    from napari_sam2_automask.learning.windows.training_image import TrainingImage
     from napari_sam2_automask.settings.amg import AmgSettings
 
 __all__ = ["box_ious", "held_out", "masks_in", "measured"]
@@ -44,10 +45,12 @@ FIGURES = ("f1", "accuracy", "recall50", "recall75", "best_iou", "box_iou")
 """What is measured of each image; NaN where its ground truth does not allow it."""
 
 
-def held_out(roots: Sequence[Path], each: int, generated: Path | None = None, n: int = 8) -> list[Record]:
+def held_out(
+    roots: Sequence[Path], each: int, generated: Path | None = None, n: int = 8
+) -> list[TrainingImage]:
     """At most `each` held-out images of every kind, spread over its groups, and `n` generated ones."""
     _, held = split([record for root in roots for record in load_records(root)])
-    kinds: dict[str, list[Record]] = defaultdict(list)
+    kinds: dict[str, list[TrainingImage]] = defaultdict(list)
     for record in held:
         kinds[record.kind].append(record)
     chosen = []
@@ -97,7 +100,7 @@ def box_ious(image: NDArray[np.uint8], truth: NDArray[np.int32], model: Model, m
     return out
 
 
-def measured(record: Record, model: Model, settings: AmgSettings) -> dict[str, float]:
+def measured(record: TrainingImage, model: Model, settings: AmgSettings) -> dict[str, float]:
     """All `FIGURES` of one image."""
     truth = record.levels[min(1, len(record.levels) - 1)]
     view = to_model_view(record.image)
@@ -134,7 +137,7 @@ def main() -> None:
     rows: list[dict[str, Any]] = []
     for weights in args.weights:
         model = load_model(weights, device="cpu")
-        settings, _ = resolve_settings(args.preset, model.family)
+        settings, _ = resolve_settings(args.preset, model)
         for record in records:
             row = {"weights": Path(weights).name, "kind": record.kind, "image": record.name or record.group}
             rows.append(row | measured(record, model, settings))

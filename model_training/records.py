@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import csv
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
 
+from napari_sam2_automask.learning.windows.training_image import TrainingImage
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from numpy.typing import NDArray
-
-__all__ = ["SHARES", "Record", "load_records", "split"]
+__all__ = ["SHARES", "load_records", "split"]
 
 SHARES = {
     "fluorescence": 0.18,
@@ -65,41 +64,6 @@ _KINDS = {
 }
 
 
-@dataclass(slots=True)
-class Record:
-    """One annotated image.
-
-    Attributes
-    ----------
-    image : ndarray of uint8, shape (Y, X) or (Y, X, 3)
-        Gray images are kept with one channel.
-    levels : list of ndarray of int, shape (Y, X)
-        Instance labels, coarsest first: whole objects, objects, parts. Usually there is one level only.
-    kind : str
-        Key of `SHARES`.
-    negatives : float
-        How far an unlabelled pixel can be trusted to be background: 1 where every object is annotated.
-    outlines : float
-        How far the outlines that there are can be trusted: less where overlapping objects were flattened.
-    group : str
-        Images of one group come from one field or session and must not be split.
-    """
-
-    image: NDArray[np.uint8]
-    levels: list[NDArray[np.int32]]
-    kind: str
-    negatives: float
-    group: str
-    name: str = ""
-    outlines: float = 1.0
-    diameter: float = field(default=0.0)
-
-    def __post_init__(self) -> None:
-        areas = np.bincount(self.levels[min(1, len(self.levels) - 1)].ravel())[1:]
-        areas = areas[areas > 0]
-        self.diameter = float(2 * np.sqrt(np.median(areas) / np.pi)) if areas.size else 30.0
-
-
 def _trust(gt_type: str) -> tuple[float, float]:
     """How far background and outlines can be trusted, by what the ground truth says of itself."""
     if gt_type == "instances":
@@ -111,7 +75,7 @@ def _trust(gt_type: str) -> tuple[float, float]:
     return 0.0, 1.0  # one class only, or not all: what is outlined is outlined well
 
 
-def load_records(root: Path, licences_without: str = "SA") -> list[Record]:
+def load_records(root: Path, licences_without: str = "SA") -> list[TrainingImage]:
     """Load every image of a data folder whose licence lets the weights be shipped.
 
     Parameters
@@ -123,7 +87,7 @@ def load_records(root: Path, licences_without: str = "SA") -> list[Record]:
 
     Returns
     -------
-    list of Record
+    list of TrainingImage
     """
     records = []
     with (root / "index.csv").open(newline="") as handle:
@@ -138,16 +102,18 @@ def load_records(root: Path, licences_without: str = "SA") -> list[Record]:
             group = row["group"] or row["file"]
             negatives, outlines = _trust(row["gt_type"])
             image = np.ascontiguousarray(image)
-            records.append(Record(image, [labels], kind, negatives, group, row["file"], outlines))
+            records.append(TrainingImage(image, [labels], kind, negatives, group, row["file"], outlines))
     return records
 
 
-def split(records: Sequence[Record], share: float = 0.05) -> tuple[list[Record], list[Record]]:
+def split(
+    records: Sequence[TrainingImage], share: float = 0.05
+) -> tuple[list[TrainingImage], list[TrainingImage]]:
     """Hold out whole groups for validation, of every kind that has at least eight groups.
 
     Returns
     -------
-    training, validation : list of Record
+    training, validation : list of TrainingImage
         The choice depends on the groups' names only, so that it stays the same from run to run.
     """
     held: set[tuple[str, str]] = set()

@@ -20,20 +20,18 @@ import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
 from torch import Tensor
-from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from model_training.data import Windows
-from model_training.decode import encode, normalise
 from model_training.generated import generate
-from model_training.losses import dense_loss
-from model_training.muon import Muon
-from model_training.prompts import prompt_losses
-from model_training.records import Record, load_records, split
+from model_training.records import load_records, split
 from model_training.wiring import wire
+from napari_sam2_automask.learning.network.training_step import losses_of, optimisers_of, set_rate, take_steps
 from napari_sam2_automask.models.networks.bundled import build_bundled
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from napari_sam2_automask.learning.windows.training_image import TrainingImage
 
 COLUMNS = (
     *("stage", "step", "seconds", "here", "offset", "radius"),
@@ -85,28 +83,7 @@ class Trainer:
         self.model.to(self.device, memory_format=torch.channels_last)
         self.mean = {k: v.clone() for k, v in self.model.state_dict().items()}
         self.params = [p for p in self.model.parameters() if p.requires_grad]
-        trunk = set(self.model.image_encoder.trunk.parameters())
-        embed = {
-            id(p) for n, p in self.model.named_parameters() if "embed" in n or "token" in n.split(".")[-2:][0]
-        }
-        # The head that predicts IoU starts from nothing, unlike the rest; Adam brings it up sooner.
-        quality = list(self.model.sam_mask_decoder.iou_prediction_head.parameters())
-        later = {id(p) for p in quality}
-        flat = [p for p in self.params if (p.ndim < 2 or id(p) in embed) and id(p) not in later]
-        rest = [p for p in self.params if p.ndim >= 2 and id(p) not in embed and id(p) not in later]
-        self.optimisers: list[torch.optim.Optimizer] = [
-            Muon(
-                [
-                    {"params": [p for p in rest if p in trunk], "factor": 1.0},
-                    {"params": [p for p in rest if p not in trunk], "factor": 0.7, "weight_decay": 0.0},
-                ]
-            ),
-            torch.optim.AdamW(
-                [{"params": flat, "factor": 0.7}, {"params": quality, "factor": 1.0}],
-                betas=(0.9, 0.98),
-                weight_decay=0.0,
-            ),
-        ]
+        self.optimisers = optimisers_of(self.model)
 
     def load(self) -> None:
         """Go on from OUT/state.pt, or start from the weights given with --init."""
@@ -141,22 +118,8 @@ class Trainer:
 
     def losses(self, batch: dict[str, Tensor], masks: bool) -> tuple[Tensor, dict[str, Tensor]]:
         """Loss of one batch and what to log."""
-        model = self.model
         batch = {k: v.to(self.device, non_blocking=True) for k, v in batch.items()}
-        # With so few tokens of the prompts the plain attention is quickest on a CPU.
-        kernels = [SDPBackend.MATH] if self.device.type == "cpu" else _ANY
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.half), sdpa_kernel(kernels):
-            if masks:
-                features = encode(model, batch["image"], batch["origin"])
-                total, log = prompt_losses(model, features, batch, self.half)
-                dense_out = model.image_encoder.trunk.dense
-            else:
-                dense_out = model.image_encoder.trunk.features(normalise(batch["image"]))[3].float()
-                total, log = torch.zeros((), device=self.device), {}
-        dense = dense_loss(dense_out, batch["dense"], batch["negatives"])
-        log |= {"here": dense.here, "offset": dense.offset, "radius": dense.radius}
-        total = total + (0.5 if masks else 1.0) * dense.total
-        return total, {name: value.detach() for name, value in log.items()}
+        return losses_of(self.model, batch, self.half, masks)
 
     def update(self, loss: Tensor, lr: float) -> None:
         """One step with the gradient averaged over the processes."""
@@ -168,15 +131,8 @@ class Trainer:
         if dist.is_initialized():
             dist.all_reduce(flat)
             flat /= dist.get_world_size()
-        norm = flat.norm()
-        # Where it is not finite this step only goes on with the momentum; to ask would be to wait for a GPU.
-        flat = torch.where(norm.isfinite(), flat * (10.0 / (norm + 1e-6)).clamp(max=1.0), 0.0)
-        parts = flat.split([g.numel() for g in grads])  # type: ignore[no-untyped-call]
-        torch._foreach_copy_(grads, [part.view_as(g) for g, part in zip(grads, parts, strict=True)])
-        for optimiser in self.optimisers:
-            for group in optimiser.param_groups:
-                group["lr"] = lr * self.args.rate * group["factor"]
-            optimiser.step()
+        set_rate(self.optimisers, lr * self.args.rate)
+        take_steps(self.optimisers, grads, flat)
 
     @torch.no_grad()
     def average(self, total: int) -> None:
@@ -184,9 +140,6 @@ class Trainer:
         keep = min(1 - 1 / self.args.average, total / (total + 20))
         state = self.model.state_dict()
         torch._foreach_lerp_([self.mean[name] for name in state], list(state.values()), 1 - keep)
-
-
-_ANY = [SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
@@ -198,7 +151,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     return {k: v.float() for k, v in torch.load(path, weights_only=True).items()}
 
 
-def run(rank: int, args: argparse.Namespace, records: list[Record]) -> None:
+def run(rank: int, args: argparse.Namespace, records: list[TrainingImage]) -> None:
     """Train in one process."""
     torch.set_num_threads(args.threads)
     torch.set_flush_denormal(True)
@@ -221,7 +174,7 @@ def run(rank: int, args: argparse.Namespace, records: list[Record]) -> None:
             trainer.save()
 
 
-def train_stage(trainer: Trainer, stage: Stage, records: list[Record], log_path: Path) -> None:
+def train_stage(trainer: Trainer, stage: Stage, records: list[TrainingImage], log_path: Path) -> None:
     """Train one stage from where it stands."""
     args = trainer.args
     seed = hash((args.seed, trainer.rank, trainer.stage, trainer.step)) % 2**31

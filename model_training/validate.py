@@ -11,11 +11,12 @@ import argparse
 import itertools
 from collections import defaultdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
-from model_training.records import Record, load_records, split
+from model_training.records import load_records, split
 from napari_sam2_automask.candidates.candidates import Candidates, Floor
 from napari_sam2_automask.engine import propose
 from napari_sam2_automask.evaluation import score
@@ -25,12 +26,15 @@ from napari_sam2_automask.painting.labels import paint
 from napari_sam2_automask.selection.selecting import select
 from napari_sam2_automask.settings.amg import AmgSettings
 
+if TYPE_CHECKING:
+    from napari_sam2_automask.learning.windows.training_image import TrainingImage
+
 IOU = (0.5, 0.6, 0.7, 0.75, 0.8, 0.85)
 STABILITY = (0.6, 0.7, 0.8, 0.85, 0.9)
 NMS = (0.4, 0.5, 0.6, 0.7)
 
 
-def candidates_of(record: Record, settings: AmgSettings, model: Model) -> Candidates:
+def candidates_of(record: TrainingImage, settings: AmgSettings, model: Model) -> Candidates:
     """All masks of one image that could pass any of the thresholds tried."""
     return propose(to_model_view(record.image), settings, model, floor=Floor(min(IOU), min(STABILITY)))
 
@@ -54,7 +58,7 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(1)
     _, held = split([record for root in args.data for record in load_records(root)])
-    kinds: dict[str, list[Record]] = defaultdict(list)
+    kinds: dict[str, list[TrainingImage]] = defaultdict(list)
     for record in held:
         if record.negatives >= 1 and len(kinds[record.kind]) < args.each:
             kinds[record.kind].append(record)

@@ -6,8 +6,10 @@ from .evaluation.sweeping import sweep as sweep
 from .evaluation.tuning import tune as tune
 from .image.view import to_model_view as to_model_view
 from .large.run import segment_large as segment_large
+from .learning.learning import learn as learn
 from .measures.measuring import measure as measure
 from .mending.mends import Mends as Mends
+from .models.keeping import save_model as save_model
 from .models.loading import load_model as load_model
 from .painting.labels import paint as paint
 from .painting.live import LiveSelection as LiveSelection

@@ -72,7 +72,7 @@ def propose(
     views = [view for one in (image, *also) for view in _picture(one, rgb).views(contrast_limits)]
     lowest = _floor(floor)
     model = load_model("bundled") if model is None else model
-    resolved, _ = resolve_settings(settings, model.family)
+    resolved, _ = resolve_settings(settings, model)
     return propose_views(views, resolved, model, progress=progress, floor=lowest)
 
 

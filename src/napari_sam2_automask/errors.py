@@ -57,6 +57,10 @@ class CandidatesError(AutomaskError, ValueError):
     """Stored candidates are empty, damaged, or do not fit the request."""
 
 
+class LearningError(AutomaskError, ValueError):
+    """Images and labels that nothing can be learned from, or learning that went wrong."""
+
+
 class MendError(AutomaskError, ValueError):
     """A correction by hand cannot be done; nothing has changed."""
 

@@ -91,7 +91,7 @@ def segment_picture(
     **more
         Further entries of the record.
     """
-    resolved, own_preset = resolve_settings(settings, model.family)
+    resolved, own_preset = resolve_settings(settings, model)
     shown = picture.views(contrast_limits) if views is None else views
     candidates = propose_views(
         shown, proposal or resolved, model, floor=floor, region=region, progress=progress

@@ -22,12 +22,12 @@ class Progress:
     Attributes
     ----------
     stage : str
-        What is being done: ``"fit"``, ``"encoder"``, ``"points"``, ``"select"``, ``"paint"`` or
+        What is being done: ``"fit"``, ``"encoder"``, ``"points"``, ``"select"``, ``"paint"``, ``"learn"`` or
         ``"download"``.
     done, total : int
         How much of it is done and how much there is: point prompts over all crops for ``"points"``,
-        encoder passes for ``"encoder"``, bytes for ``"download"``. Points that need not be asked are counted
-        in step with those that are, so that the count of a crop runs with time.
+        encoder passes for ``"encoder"``, steps for ``"learn"``, bytes for ``"download"``. Points that
+        need not be asked are counted in step with those that are, so that the count of a crop runs with time.
     """
 
     stage: str

@@ -14,7 +14,7 @@ from napari_sam2_automask._napari.common.memory import Store
 from napari_sam2_automask._napari.common.preferences import preference, use_preferences
 from napari_sam2_automask.errors import ModelError
 from napari_sam2_automask.models.catalogue.downloading import download
-from napari_sam2_automask.models.catalogue.registry import HOME_VARIABLE, OFFLINE_VARIABLE, model_folder
+from napari_sam2_automask.models.catalogue.folders import HOME_VARIABLE, OFFLINE_VARIABLE, model_folder
 from napari_sam2_automask.settings.presets import PRESETS
 
 DEFAULTS = {

@@ -11,16 +11,18 @@ from places import ROOT
 sys.path.insert(0, str(ROOT))
 
 
-from model_training.data import Windows, dense_targets
-from model_training.decode import encode, masks_of
-from model_training.generated import SCENES
-from model_training.lettering import write_on
-from model_training.losses import dense_loss, mask_loss
+from model_training.data import Windows
 from model_training.manifest import COLUMNS, differences, read_manifest, source_of
-from model_training.muon import orthogonalise
-from model_training.prompts import correct
-from model_training.records import Record, load_records
+from model_training.records import load_records
 from model_training.wiring import wire
+from napari_sam2_automask.learning.network.decode import encode, masks_of
+from napari_sam2_automask.learning.network.losses import dense_loss, mask_loss
+from napari_sam2_automask.learning.network.muon import orthogonalise
+from napari_sam2_automask.learning.network.prompts import correct
+from napari_sam2_automask.learning.scenes.lettering import write_on
+from napari_sam2_automask.learning.scenes.scenes import SCENES
+from napari_sam2_automask.learning.windows.training_image import TrainingImage
+from napari_sam2_automask.learning.windows.windows import dense_targets
 from napari_sam2_automask.models.networks.bundled import build_bundled
 
 
@@ -33,9 +35,9 @@ def discs(size: int = 256) -> np.ndarray:
     return labels
 
 
-def record() -> Record:
+def record() -> TrainingImage:
     labels = discs()
-    return Record((labels > 0).astype(np.uint8) * 200, [labels], "fluorescence", 1.0, "a")
+    return TrainingImage((labels > 0).astype(np.uint8) * 200, [labels], "fluorescence", 1.0, "a")
 
 
 def test_dense_targets_point_at_the_centre():

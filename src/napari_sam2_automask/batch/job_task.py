@@ -18,7 +18,7 @@ from napari_sam2_automask.files.hashes import file_hash
 from napari_sam2_automask.files.results import write_results
 from napari_sam2_automask.files.stack_file import stack_of
 from napari_sam2_automask.files.stored_image import naming
-from napari_sam2_automask.models.catalogue.identity import sha256_of_model
+from napari_sam2_automask.models.catalogue.identity import presets_of_model, sha256_of_model
 from napari_sam2_automask.pipeline import segment_loaded
 from napari_sam2_automask.settings.physical import AnySettings, Unmeasured, measured
 from napari_sam2_automask.settings.presets import resolve_settings
@@ -159,7 +159,7 @@ class JobTask:
     ) -> dict[str, Any]:
         """Return what the record would say."""
         family = "sam2" if old.model is None or old.model.family is None else old.model.family
-        settings, _ = resolve_settings(self._measured(job, None), family)
+        settings, _ = resolve_settings(self._measured(job, None), presets_of_model(self.model, family))
         floor = Floor.given(self.floor) or Floor.of(settings)
         # A record may leave out what a number of a plane says.
         plain = job.pick.is_plain and (old.pick is None or old.pick.is_plain)

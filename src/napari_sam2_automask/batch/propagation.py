@@ -13,6 +13,7 @@ from napari_sam2_automask.batch.stack_results import write_objects
 from napari_sam2_automask.disk.atomic import make_folder
 from napari_sam2_automask.errors import AutomaskError, ImageError, ModelError, OutputError, SettingsError
 from napari_sam2_automask.files.hashes import file_hash
+from napari_sam2_automask.models.catalogue.identity import presets_of_model
 from napari_sam2_automask.record.environment import json_ready
 from napari_sam2_automask.record.making import make_record
 from napari_sam2_automask.record.record import Record
@@ -113,7 +114,7 @@ def _propagate(
 
     assert stack.link is not None
     in_pixels = _in_pixels(stack.planes[0], settings)
-    resolved, preset = resolve_settings(in_pixels, model.family)
+    resolved, preset = resolve_settings(in_pixels, model)
     made = make_record(
         resolved,
         preset=preset,
@@ -203,7 +204,7 @@ def _entries(
     return {name: getattr(would, name) for name in asked} | {
         "file": file,
         "model": same_model(old, model_sha256),
-        "settings": resolve_settings(settings, family)[0],
+        "settings": resolve_settings(settings, presets_of_model(model_sha256 or "", family))[0],
     }
 
 

@@ -14,6 +14,7 @@ from napari_sam2_automask import __version__
 from napari_sam2_automask.cli.console import OUT, complain, say
 from napari_sam2_automask.cli.demo import demo_command
 from napari_sam2_automask.cli.large import large, runs_app
+from napari_sam2_automask.cli.learn import learn_command
 from napari_sam2_automask.cli.models import models_app
 from napari_sam2_automask.cli.replay import replay_command
 from napari_sam2_automask.cli.report import report_command
@@ -95,6 +96,7 @@ app.command("replay")(replay_command)
 app.command("report")(report_command)
 app.command("large")(large)
 app.command("sweep")(sweep_command)
+app.command("learn")(learn_command)
 app.command("demo")(demo_command)
 
 

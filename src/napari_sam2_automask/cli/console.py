@@ -26,6 +26,7 @@ OUT = Console()
 ERR = Console(stderr=True)
 
 _STAGES = {
+    "learn": "learning",
     "fit": "looking how large objects are",
     "encoder": "reading the image",
     "points": "points",

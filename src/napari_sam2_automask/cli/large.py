@@ -110,7 +110,7 @@ def large(
     spec = LargeSpec(
         image=str(image),
         output=str(out),
-        settings=resolve_settings(in_pixels, model_of(model.source, "cpu").family)[0],
+        settings=resolve_settings(in_pixels, model_of(model.source, "cpu"))[0],
         model=model.source,
         device=model.device,
         axes=(planes.axes or "").upper(),

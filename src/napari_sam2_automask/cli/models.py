@@ -1,5 +1,6 @@
-"""``sam2-automask models``: list, download and verify models."""
+"""``sam2-automask models``: list, download, add and verify models."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -10,12 +11,12 @@ from napari_sam2_automask.errors import ModelError
 
 __all__ = ["models_app"]
 
-models_app = typer.Typer(help="List, download and verify models.", add_completion=False)
+models_app = typer.Typer(help="List, download, add and verify models.", add_completion=False)
 
 
 @models_app.callback(invoke_without_command=True)
 def models(context: typer.Context) -> None:
-    """List, download and verify models."""
+    """List, download, add and verify models."""
     if context.invoked_subcommand is None:
         list_all()
 
@@ -42,6 +43,20 @@ def download_one(
     with ByteProgress() as progress:
         path = download(name, progress)
     say(f"{name} is in {path}")
+
+
+@models_app.command("add")
+def add_one(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A learned model, such as a colleague's.")],
+    name: Annotated[
+        str | None, typer.Option(help="What to call it here. [default: as the file]", show_default=False)
+    ] = None,
+) -> None:
+    """Check a learned model's file and put a copy among the models of this computer."""
+    from napari_sam2_automask.models import add_model
+
+    path = add_model(file, name)
+    say(f"{path.stem} is in {path}")
 
 
 @models_app.command("verify")

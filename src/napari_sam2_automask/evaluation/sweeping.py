@@ -122,7 +122,7 @@ def sweep(
     from napari_sam2_automask.models import load_model
 
     model = load_model("bundled") if model is None else model
-    base, _ = resolve_settings(settings, model.family)
+    base, _ = resolve_settings(settings, model)
     wanted = settings_of_sweep(base, parameter, values)
     view = to_model_view(image, rgb=rgb, contrast_limits=contrast_limits)
     steps: list[Step] = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -10,9 +11,11 @@ import numpy as np
 import torch
 
 from napari_sam2_automask.errors import ModelError
+from napari_sam2_automask.models.catalogue.card import card_in_header, hash_of_weights
 from napari_sam2_automask.models.catalogue.downloading import download
+from napari_sam2_automask.models.catalogue.entry import ModelEntry
 from napari_sam2_automask.models.catalogue.hashing import read_hashed
-from napari_sam2_automask.models.catalogue.registry import ModelEntry, find_entry
+from napari_sam2_automask.models.catalogue.registry import find_entry
 from napari_sam2_automask.models.networks.building import finished, untrained_network
 from napari_sam2_automask.models.networks.checkpoint import read_weights
 from napari_sam2_automask.models.networks.model import Model
@@ -27,7 +30,9 @@ if TYPE_CHECKING:
 
     from sam2.modeling.sam2_base import SAM2Base
 
-__all__ = ["load_model"]
+    from napari_sam2_automask.models.catalogue.card import Card
+
+__all__ = ["load_model", "model_in"]
 
 
 def load_model(
@@ -41,7 +46,8 @@ def load_model(
     Parameters
     ----------
     source : str, Path, ModelEntry or SAM2Base
-        A name from `list_models` (downloaded first if need be), the path of a checkpoint, or a network. The
+        A name from `list_models` (downloaded first if need be), the SHA-256 of a learned model's file, the
+        path of a checkpoint, or a network. The
         checkpoint may be ``.safetensors``, or ``.pt`` as Meta writes it; which SAM 2.0 or 2.1 model it is of
         is told from its weights.
     device : str
@@ -114,23 +120,43 @@ def _from_file(
 ) -> Model:
     size = len(content.getbuffer())
     try:
-        network, config = _network_of(content, lambda: progress(Progress("download", size, size)))
+        return _model(content, path.name, digest, device, lambda: progress(Progress("download", size, size)))
     except ModelError as error:
         raise ModelError(f"{path} cannot be used: {error}") from error
+
+
+def model_in(content: BytesIO, name: str, device: torch.device) -> Model:
+    """Load the model that the bytes of a file are.
+
+    Raises
+    ------
+    ModelError
+        As `load_model`; the message is the second half of a sentence.
+    """
+    return _model(content, name, hashlib.sha256(content.getbuffer()).hexdigest(), device, lambda: None)
+
+
+def _model(content: BytesIO, name: str, digest: str, device: torch.device, tick: Callable[[], None]) -> Model:
+    card = card_in_header(content.read)
+    content.seek(0)
+    network, config = _network_of(content, card, tick)
     return Model(
-        name=path.name,
+        name=name,
         network=finished(network, device),
         device=device,
         family="bundled" if config == BUNDLED_CONFIG else "sam2",
         sha256=digest,
         config=config,
+        card=card,
     )
 
 
-def _network_of(content: BytesIO, tick: Callable[[], None]) -> tuple[SAM2Base, str]:
+def _network_of(content: BytesIO, card: Card | None, tick: Callable[[], None]) -> tuple[SAM2Base, str]:
     """Build the network that a checkpoint is of, and fill it; `tick` may cancel between the steps."""
     tick()
     weights = read_weights(content)
+    if card is not None and hash_of_weights(weights) != card.weights_sha256:
+        raise ModelError("its weights are not those that it says it has. Ask its maker for the file again.")
     content.close()  # the weights are copies
     tick()
     config = recognise({name: tuple(value.shape) for name, value in weights.items()})

@@ -203,13 +203,16 @@ def load_model_of(record: Record, given: str | None, device: str | None, progres
         If it cannot be loaded, or its weights are not those of the record.
     """
     from napari_sam2_automask.models import load_model
+    from napari_sam2_automask.models.catalogue.registry import has_learned
 
     described = record.model
     assert described is not None  # `read_record` made sure
     name, expected = described.name, described.sha256
+    source = given or str(name)
+    if not given and expected and has_learned(expected):
+        source = expected  # whatever it is called here
     try:
-        model = load_model(given or str(name), device=device or described.device or "auto",
-                           progress=progress)  # fmt: skip
+        model = load_model(source, device=device or described.device or "auto", progress=progress)
     except ModelError as error:
         hint = "" if given else ": give the model's file with --model, or another device with --device"
         raise ModelError(f"the record's model {name!r} cannot be used ({error}){hint}") from error

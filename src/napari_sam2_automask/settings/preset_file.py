@@ -14,12 +14,14 @@ from napari_sam2_automask.settings.presets import Preset
 if TYPE_CHECKING:
     import os
 
+    from napari_sam2_automask.settings.presets import HasPresets
+
 __all__ = ["load_preset", "save_preset"]
 
 _FORMAT = "sam2-automask-preset"
 
 
-def save_preset(preset: Preset, path: str | os.PathLike[str], family: str = "sam2") -> Path:
+def save_preset(preset: Preset, path: str | os.PathLike[str], model: str | HasPresets = "sam2") -> Path:
     """Write a preset to a JSON file.
 
     Parameters
@@ -28,8 +30,8 @@ def save_preset(preset: Preset, path: str | os.PathLike[str], family: str = "sam
         Name, title, purpose and settings.
     path : path
         The file; one that exists is replaced.
-    family : str
-        The family of models whose settings are written.
+    model : str or HasPresets
+        The model, or the family of models, whose settings are written.
 
     Raises
     ------
@@ -43,7 +45,7 @@ def save_preset(preset: Preset, path: str | os.PathLike[str], family: str = "sam
         "name": preset.name,
         "title": preset.title,
         "purpose": preset.purpose,
-        "settings": preset.for_model(family).to_json(),
+        "settings": preset.for_model(model).to_json(),
     }
     write_one(path.resolve(), json_bytes(content, indent=2))  # where a link leads to, as one writes into it
     return path

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from napari_sam2_automask.errors import SettingsError
 from napari_sam2_automask.settings.amg import AmgSettings
@@ -12,7 +12,19 @@ from napari_sam2_automask.settings.amg import AmgSettings
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["PRESETS", "Preset", "resolve_settings"]
+__all__ = ["PRESETS", "HasPresets", "Preset", "resolve_settings"]
+
+
+class HasPresets(Protocol):
+    """A model, or what is known of one, with presets of its own."""
+
+    @property
+    def family(self) -> str:
+        """``"bundled"`` or ``"sam2"``."""
+
+    @property
+    def presets(self) -> Mapping[str, AmgSettings]:
+        """Its own settings for coarse, balanced and fine; empty for models that have none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +41,10 @@ class Preset:
         The settings for SAM 2.1 models and any model without settings of its own.
     per_model : mapping of str to AmgSettings
         Settings for model families whose scores are calibrated differently, by family name.
+    role : str
+        The name under which a model may bring settings of its own; empty where it may not.
+    changes : mapping of str to Any
+        What `adjusted` changed, for those as well.
     """
 
     name: str
@@ -36,10 +52,16 @@ class Preset:
     purpose: str
     settings: AmgSettings
     per_model: Mapping[str, AmgSettings] = field(default_factory=dict)
+    role: str = ""
+    changes: Mapping[str, Any] = field(default_factory=dict)
 
-    def for_model(self, family: str) -> AmgSettings:
-        """Return the settings for a model family (``"bundled"`` or ``"sam2"``)."""
-        return self.per_model.get(family, self.settings)
+    def for_model(self, model: str | HasPresets) -> AmgSettings:
+        """Return the settings for a model, or for a model family (``"bundled"`` or ``"sam2"``)."""
+        family = model if isinstance(model, str) else model.family
+        own = None if isinstance(model, str) else model.presets.get(self.role)
+        if own is None:
+            return self.per_model.get(family, self.settings)
+        return own.adjusted(**self.changes) if self.changes else own
 
     def adjusted(self, **changes: Any) -> Preset:
         """Return a preset of one's own, changed for every model as :meth:`AmgSettings.adjusted` does.
@@ -55,6 +77,8 @@ class Preset:
             self.purpose,
             self.settings.adjusted(**changes),
             {family: settings.adjusted(**changes) for family, settings in self.per_model.items()},
+            self.role,
+            {**self.changes, **changes},
         )
 
 
@@ -90,7 +114,7 @@ _BUNDLED = AmgSettings(
 #: The presets by name, from Meta's own defaults over coarse to fine.
 PRESETS: Mapping[str, Preset] = MappingProxyType(
     {
-        preset.name: preset
+        preset.name: preset if preset.name == "sam2-defaults" else replace(preset, role=preset.name)
         for preset in (
             Preset(
                 "sam2-defaults",
@@ -144,15 +168,17 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
 )
 
 
-def resolve_settings(settings: AmgSettings | Preset | str, family: str) -> tuple[AmgSettings, Preset | None]:
-    """Return the settings to use for a model family, and the preset they come from if any.
+def resolve_settings(
+    settings: AmgSettings | Preset | str, model: str | HasPresets
+) -> tuple[AmgSettings, Preset | None]:
+    """Return the settings to use for a model, and the preset they come from if any.
 
     Parameters
     ----------
     settings : AmgSettings, Preset or str
         Settings as they are, a preset, or a preset's name.
-    family : str
-        The model's family, ``"bundled"`` or ``"sam2"``.
+    model : str or HasPresets
+        The model, which may have presets of its own, or its family, ``"bundled"`` or ``"sam2"``.
 
     Raises
     ------
@@ -165,4 +191,4 @@ def resolve_settings(settings: AmgSettings | Preset | str, family: str) -> tuple
         if settings not in PRESETS:
             raise SettingsError(f"no preset named {settings!r}: choose from {', '.join(PRESETS)}")
         settings = PRESETS[settings]
-    return settings.for_model(family), settings
+    return settings.for_model(model), settings

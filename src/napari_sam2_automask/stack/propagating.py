@@ -84,7 +84,7 @@ def propagate_planes(
         raise ImageError("there are no planes to propagate objects through")
     how = how or Propagation()
     start = how.plane_of(len(views))
-    resolved, _ = resolve_settings(settings, model.family)
+    resolved, _ = resolve_settings(settings, model)
 
     def find(plane: int) -> NDArray[Any]:
         candidates = propose_views([views[plane]], resolved, model, progress=progress)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from napari_sam2_automask._napari.common.memory import default_store
-from napari_sam2_automask.models.catalogue.registry import HOME_VARIABLE, OFFLINE_VARIABLE
+from napari_sam2_automask.models.catalogue.folders import HOME_VARIABLE, OFFLINE_VARIABLE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

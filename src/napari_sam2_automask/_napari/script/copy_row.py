@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from napari_sam2_automask._napari.run.request import Request
+    from napari_sam2_automask.settings.presets import HasPresets
 
 __all__ = ["CopyRow"]
 
@@ -28,7 +29,7 @@ class CopyRow(QWidget):
     request : callable
         Returns the request; may raise `AutomaskError`.
     family : callable
-        Returns the family of the model chosen.
+        Returns the family of the model chosen, or what is known of a learned one.
 
     Attributes
     ----------
@@ -38,7 +39,7 @@ class CopyRow(QWidget):
 
     copied = Signal(str)
 
-    def __init__(self, request: Callable[[], Request], family: Callable[[], str]) -> None:
+    def __init__(self, request: Callable[[], Request], family: Callable[[], str | HasPresets]) -> None:
         super().__init__()
         self._request, self._family = request, family
         self.python = QPushButton("Copy as Python")

@@ -15,6 +15,7 @@ from napari_sam2_automask.settings.presets import PRESETS
 
 if TYPE_CHECKING:
     from napari_sam2_automask._napari.run.request import Request
+    from napari_sam2_automask.settings.presets import HasPresets
 
 __all__ = ["as_command", "as_python"]
 
@@ -58,15 +59,15 @@ def as_python(request: Request) -> str:
     return "".join([*lines, *made, f"result = segment({', '.join(arguments)})\n"])
 
 
-def as_command(request: Request, family: str) -> str:
+def as_command(request: Request, family: str | HasPresets) -> str:
     """Return the command line that repeats the run on the image's file.
 
     Parameters
     ----------
     request : Request
         What Run would do now.
-    family : str
-        The model's family: presets differ between them.
+    family : str or HasPresets
+        The model's family, or what is known of a learned one: presets differ between them.
     """
     source = request.source
     if request.region is not None:

@@ -9,9 +9,11 @@ from qtpy.QtWidgets import QComboBox, QFileDialog, QSizePolicy, QWidget
 
 from napari_sam2_automask._napari.common.layout import Signal, choice_form, choice_label
 from napari_sam2_automask.models import list_models
+from napari_sam2_automask.models.catalogue.identity import presets_of_model
 
 if TYPE_CHECKING:
     from napari_sam2_automask.models import ModelEntry
+    from napari_sam2_automask.settings.presets import HasPresets
 
 __all__ = ["ModelChoice"]
 
@@ -70,9 +72,10 @@ class ModelChoice(QWidget):
         return str(self.device_combo.currentData())
 
     @property
-    def family(self) -> str:
-        """The family that presets are resolved for."""
-        return next((entry.family for entry in self._entries if entry.name == self.model), "sam2")
+    def family(self) -> str | HasPresets:
+        """What presets are resolved for: a learned model with its own, or a family."""
+        known = next((entry.family for entry in self._entries if entry.name == self.model), "sam2")
+        return presets_of_model(self.model, known)
 
     def choose(self, model: str, device: str = "auto") -> None:
         """Choose a model by name or file, and a device; what does not exist is left as it is."""

@@ -9,19 +9,17 @@ from typing import TYPE_CHECKING
 from filelock import FileLock, Timeout
 
 from napari_sam2_automask.errors import ModelError
+from napari_sam2_automask.models.catalogue.folders import HOME_VARIABLE, OFFLINE_VARIABLE
 from napari_sam2_automask.models.catalogue.hashing import sha256_of
-from napari_sam2_automask.models.catalogue.registry import (
-    HOME_VARIABLE,
-    OFFLINE_VARIABLE,
-    ModelEntry,
-    find_entry,
-)
+from napari_sam2_automask.models.catalogue.registry import find_entry
 from napari_sam2_automask.models.catalogue.transfer import Report, by_hand, fetch, size_of
 from napari_sam2_automask.progress import ProgressCallback, no_progress
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from napari_sam2_automask.models.catalogue.entry import ModelEntry
 
 __all__ = ["REINSTALL", "download"]
 
@@ -61,6 +59,8 @@ def download(model: str | ModelEntry, progress: ProgressCallback = no_progress) 
             raise ModelError(
                 f"The bundled model is missing from the installation ({entry.target}). {REINSTALL}"
             )
+        return entry.target
+    if entry.is_own:
         return entry.target
     report = Report(entry, progress)
     ready = _sound_file(entry, report)

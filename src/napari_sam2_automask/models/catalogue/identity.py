@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from napari_sam2_automask.disk.known_hash import known_sha256
 from napari_sam2_automask.errors import ModelError
+from napari_sam2_automask.models.catalogue.own_models import card_of_file, entry_of_card
 from napari_sam2_automask.models.catalogue.registry import find_entry
 
-__all__ = ["sha256_of_model"]
+if TYPE_CHECKING:
+    from napari_sam2_automask.models.catalogue.entry import ModelEntry
+    from napari_sam2_automask.settings.presets import HasPresets
+
+__all__ = ["presets_of_model", "sha256_of_model"]
 
 
 def sha256_of_model(source: str) -> str | None:
@@ -29,3 +35,24 @@ def sha256_of_model(source: str) -> str | None:
         return known_sha256(path)
     except (OSError, ModelError):  # whoever loads it says what is wrong
         return None
+
+
+def presets_of_model(source: str, family: str) -> str | HasPresets:
+    """Return what presets are resolved for: a learned model with its own, or else a family.
+
+    Parameters
+    ----------
+    source : str
+        A name from `list_models`, or the path of a checkpoint.
+    family : str
+        The family of models that are not learned.
+    """
+    path = Path(source).expanduser()
+    try:
+        if path.is_file():
+            card = card_of_file(path)
+            return family if card is None else entry_of_card(path, card)
+        entry: ModelEntry = find_entry(source)
+    except (OSError, ModelError):  # whoever loads it says what is wrong
+        return family
+    return entry if entry.is_own else family

@@ -17,12 +17,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from napari_sam2_automask.errors import ModelError
-from napari_sam2_automask.models.catalogue.registry import HOME_VARIABLE, ModelEntry
+from napari_sam2_automask.models.catalogue.folders import HOME_VARIABLE
 from napari_sam2_automask.models.catalogue.streaming import Answer, BrokenConnection, open_url
 from napari_sam2_automask.progress import Progress, ProgressCallback, Throttled
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from napari_sam2_automask.models.catalogue.entry import ModelEntry
 
 __all__ = ["Report", "by_hand", "fetch", "size_of"]
 

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 from napari_sam2_automask.errors import ModelError
 from napari_sam2_automask.models.catalogue.downloading import REINSTALL, download
 from napari_sam2_automask.models.catalogue.hashing import sha256_of
-from napari_sam2_automask.models.catalogue.registry import ModelEntry, find_entry
+from napari_sam2_automask.models.catalogue.registry import find_entry
 from napari_sam2_automask.models.catalogue.transfer import Report, by_hand, size_of
 from napari_sam2_automask.progress import ProgressCallback, no_progress
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from napari_sam2_automask.models.catalogue.entry import ModelEntry
 
 __all__ = ["verify"]
 
@@ -47,6 +49,10 @@ def verify(model: str | ModelEntry, progress: ProgressCallback = no_progress) ->
     if path is None:
         found = f": the file there has {size_of(entry.target)} bytes" if entry.target.exists() else ""
         raise ModelError(f"{entry.name} is not downloaded{found}. {by_hand(entry)}")
+    if entry.is_own:
+        from napari_sam2_automask.models.loading import load_model
+
+        load_model(path, device="cpu")  # says where it is not what it says
     report = Report(entry, progress, stage="verify")
     digest = sha256_of(path, report.reached)
     expected = _recorded_sha256(path) if entry.is_bundled else entry.sha256

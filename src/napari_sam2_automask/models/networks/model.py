@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import torch
     from sam2.modeling.sam2_base import SAM2Base
+
+    from napari_sam2_automask.models.catalogue.card import Card
+    from napari_sam2_automask.settings.amg import AmgSettings
 
 __all__ = ["Family", "Model"]
 
@@ -33,6 +38,8 @@ class Model:
         Of the file that the weights came from; None for random weights and objects.
     config : str
         Name of the network's configuration, such as ``"sam2.1-base+"``.
+    card : Card or None
+        What a learned model says of itself.
     """
 
     name: str
@@ -41,6 +48,12 @@ class Model:
     family: Family = "sam2"
     sha256: str | None = None
     config: str = "custom"
+    card: Card | None = field(default=None, repr=False)
+
+    @property
+    def presets(self) -> Mapping[str, AmgSettings]:
+        """Its own settings for coarse, balanced and fine; empty for models that were not learned."""
+        return {} if self.card is None else dict(self.card.presets)
 
     @property
     def image_size(self) -> int:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage as ndi
 
-from model_training.shapes import Stamp, noise
+from napari_sam2_automask.learning.scenes.shapes import Stamp, noise
 
 if TYPE_CHECKING:
     from collections.abc import Callable

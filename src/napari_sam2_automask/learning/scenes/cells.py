@@ -5,8 +5,18 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage as ndi
 
-from model_training.canvas import SIZE, Array, Canvas, Rng, Scene, background, fill, finish, object_size
-from model_training.shapes import Stamp, blob, noise, rod
+from napari_sam2_automask.learning.scenes.canvas import (
+    SIZE,
+    Array,
+    Canvas,
+    Rng,
+    Scene,
+    background,
+    fill,
+    finish,
+    object_size,
+)
+from napari_sam2_automask.learning.scenes.shapes import Stamp, blob, noise, rod
 
 __all__ = ["bacteria", "blood", "droplets", "tissue"]
 

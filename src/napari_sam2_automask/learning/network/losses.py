@@ -36,8 +36,8 @@ def dense_loss(dense: Tensor, target: Tensor, negatives: Tensor) -> DenseLoss:
     dense : Tensor of float32, shape (B, 4, h, w)
         Object logit, offset (y, x), log radius.
     target : Tensor of float32, shape (B, 5, h, w)
-        As `model_training.data.dense_targets` makes them.
-    negatives : Tensor of float32, shape (B,)
+        As `dense_targets` makes them.
+    negatives : Tensor of float32, shape (B,) or (B, h, w)
         How far unlabelled cells count.
 
     Returns
@@ -46,7 +46,8 @@ def dense_loss(dense: Tensor, target: Tensor, negatives: Tensor) -> DenseLoss:
         The offset's error is relative to the object's size, so that large objects do not drown small ones.
     """
     here = target[:, 0]
-    weight = torch.where(here > 0.5, torch.ones_like(here), negatives.view(-1, 1, 1).expand_as(here))
+    trust = negatives if negatives.ndim == 3 else negatives.view(-1, 1, 1)
+    weight = torch.where(here > 0.5, torch.ones_like(here), trust.expand_as(here))
     bce = F.binary_cross_entropy_with_logits(dense[:, 0], here, reduction="none")
     bce = (bce * weight).sum() / (weight.sum() + 1)
     near = target[:, 4]

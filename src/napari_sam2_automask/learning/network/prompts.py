@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from model_training.decode import masks_of
-from model_training.losses import mask_loss
+from napari_sam2_automask.learning.network.decode import masks_of
+from napari_sam2_automask.learning.network.losses import mask_loss
 
 if TYPE_CHECKING:
     from sam2.modeling.sam2_base import SAM2Base

@@ -1,0 +1,337 @@
+"""Learn from these: a model fitted to a person's own images and labels."""
+
+from __future__ import annotations
+
+import base64
+import io
+import math
+from copy import deepcopy
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from napari_sam2_automask.errors import LearningError
+from napari_sam2_automask.learning.checkpoint import load_checkpoint, save_checkpoint
+from napari_sam2_automask.learning.fitting import Fitted, fit_settings, presets_around
+from napari_sam2_automask.learning.held_back import HeldBack
+from napari_sam2_automask.learning.lessons import Lesson, hash_of_lessons, lessons_of
+from napari_sam2_automask.learning.network.weights import SHARPNESS, sharpen, stored
+from napari_sam2_automask.learning.trainer import Plan, Standing, Trainer
+from napari_sam2_automask.models.catalogue.card import Card
+from napari_sam2_automask.models.keeping import learned_model
+from napari_sam2_automask.models.loading import load_model
+from napari_sam2_automask.models.networks.model import Model
+from napari_sam2_automask.progress import Cancelled, Progress, ProgressCallback, no_progress
+from napari_sam2_automask.settings.numbers import Bound
+from napari_sam2_automask.settings.presets import PRESETS
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import ArrayLike, NDArray
+    from torch import Tensor
+
+__all__ = ["LearningProgress", "learn"]
+
+MINUTES = Bound(float, 0.05, 24 * 60.0, "minutes")
+STEPS = Bound(int, 1, 100_000, "steps")
+SEED = Bound(int, 0, 2**31 - 1)
+_FEWEST = 10
+"""Steps that are taken however short the time is."""
+_THUMBNAIL = 96
+
+
+@dataclass(frozen=True, slots=True)
+class LearningProgress(Progress):
+    """A counted state of learning.
+
+    Attributes
+    ----------
+    before, score, best : float
+        Scores on what is held back: of the base, of the last check, and the best. Mean IoU of the objects
+        with the mask that the model itself takes for the best at a point inside each.
+    """
+
+    before: float = 0.0
+    score: float = 0.0
+    best: float = 0.0
+
+
+def learn(
+    images: Sequence[ArrayLike] | ArrayLike,
+    labels: Sequence[ArrayLike] | ArrayLike,
+    base: str | os.PathLike[str] | Model = "bundled",
+    minutes: float = 5.0,
+    *,
+    steps: int | None = None,
+    seed: int = 0,
+    complete: Sequence[ArrayLike | bool] | ArrayLike | bool = True,
+    weights: Sequence[Mapping[int, float]] | Mapping[int, float] | None = None,
+    name: str = "learned",
+    names: Sequence[str] | None = None,
+    rgb: bool | None = None,
+    device: str = "cpu",
+    checkpoint: str | os.PathLike[str] | None = None,
+    plan: Plan | None = None,
+    progress: ProgressCallback = no_progress,
+) -> Model:
+    """Fit a model to images whose objects are labelled.
+
+    A part of each image, about a fifth of its objects, is held back; what is kept is the best there.
+    Samples of the package and drawn images are trained on as well, so that the model does not forget what it
+    knew. At the end its presets coarse, balanced and fine are fitted, and from then on they are what those
+    names mean for it.
+
+    Parameters
+    ----------
+    images : ndarray, or sequence of ndarray
+        One image or several: (Y, X) gray of any real dtype, or (Y, X, 3) or (Y, X, 4) colours. All gray, or
+        all in colours.
+    labels : ndarray of int, or sequence of them
+        For each image its labels (Y, X), 0 for background; or (L, Y, X), levels that do not overlap.
+    base : str, path or Model
+        The bundled model, or one that was learned before: name, file or model.
+    minutes : float
+        About how long it may take. A short timing tells how many steps that are.
+    steps : int, optional
+        How many steps, in place of `minutes`.
+    seed : int
+        Of chance. The same images, labels, seed, threads, steps and processor give the same weights on a CPU.
+    complete : bool, mask, or sequence of them
+        Where every object is labelled: everywhere, nowhere, or a mask (Y, X). Elsewhere unlabelled ground
+        says nothing.
+    weights : mapping of int to float, or sequence of them
+        How much objects count, by label, 0 to 100; 1 for those that are not named.
+    name : str
+        What the model is to be called.
+    names : sequence of str, optional
+        What to call the images in messages.
+    rgb : bool, optional
+        As for `segment`.
+    device : str
+        As for `load_model`.
+    checkpoint : path, optional
+        Where to keep a state that a run with the same arguments goes on from; it is removed at the end.
+    plan : Plan, optional
+        How much a step does.
+    progress : callable
+        Takes a `LearningProgress` after every step, and `Progress` while images are segmented; raises
+        `Cancelled` to stop. Then the best so far is returned, with the settings of the base, if anything was
+        learned; else the exception passes.
+
+    Returns
+    -------
+    Model
+        With its `card`; `save_model` writes it.
+
+    Raises
+    ------
+    LearningError
+        If nothing can be learned from these; the message says why and what to do.
+    AutomaskError
+        If an image, a number or the base cannot be used, or a file cannot be written.
+    Cancelled
+        If `progress` raised it before anything was learned.
+    """
+    begun = monotonic()
+    minutes = MINUTES.check(minutes, "minutes")
+    steps = None if steps is None else STEPS.check(steps, "steps")
+    seed = SEED.check(seed, "seed")
+    lessons = _lessons(images, labels, complete, weights, names, rgb)
+    model = _base(base, device, lessons)
+    if checkpoint is not None:
+        checkpoint = Path(checkpoint).absolute()
+    run = _Run(model, lessons, seed, plan or Plan(), minutes, steps, checkpoint, progress)
+    try:
+        made = run.result(name, begun)
+    except RuntimeError as error:
+        if "memory" not in str(error).lower():
+            raise
+        raise LearningError(
+            "memory does not suffice for learning: close other programs, or give smaller images"
+        ) from error
+    if checkpoint is not None:
+        checkpoint.unlink(missing_ok=True)
+    return made
+
+
+class _Run:
+    """One run of `learn`."""
+
+    def __init__(
+        self,
+        base: Model,
+        lessons: list[Lesson],
+        seed: int,
+        plan: Plan,
+        minutes: float,
+        steps: int | None,
+        checkpoint: Path | None,
+        progress: ProgressCallback,
+    ) -> None:
+        self.base, self.lessons, self.seed = base, lessons, seed
+        self.minutes, self.steps, self.checkpoint, self.progress = minutes, steps, checkpoint, progress
+        self.learned_from = hash_of_lessons(lessons)
+        self.threads = torch.get_num_threads()
+        network = deepcopy(base.network)
+        network.load_state_dict(sharpen(base.network.state_dict(), 1 / SHARPNESS))
+        images = [lesson.training for lesson in lessons if not _all_held(lesson)]
+        self.trainer = Trainer(network, images, HeldBack(lessons, plan.size), seed, plan)
+        wanted = f"{steps} steps" if steps is not None else f"{minutes} minutes"
+        self.key = f"{self.learned_from} {base.sha256} {seed} {self.threads} {plan} {wanted}"
+
+    def result(self, name: str, begun: float) -> Model:
+        """Learn, fit settings, and choose what is better than the base."""
+        start = PRESETS["balanced"].for_model(self.base)
+        old = fit_settings(self.base, self.lessons, start, self.progress)
+        spent = monotonic() - begun
+        stopped = self._train(60 * self.minutes - 2 * spent)
+        standing = self.trainer.standing
+        if stopped is not None and standing.best_step == 0:
+            raise stopped
+        made = self._model(name, self._stored(self.trainer.result()), begun, Fitted(start, None, None))
+        if stopped is not None:
+            return made
+        try:
+            new = fit_settings(made, self.lessons, start, self.progress)
+        except Cancelled:
+            return made
+        if old.score is not None and new.score is not None and new.score < old.score:
+            # What is learned did not help, but settings may have.
+            kept = self._stored({name: value.clone() for name, value in self.trainer.start.items()})
+            return self._model(name, kept, begun, Fitted(old.settings, old.start, old.score))
+        return self._model(name, self._half(made), begun, Fitted(new.settings, old.start, new.score))
+
+    def _train(self, seconds: float) -> Cancelled | None:
+        trainer = self.trainer
+        at = self.checkpoint
+        if at is not None and load_checkpoint(at, trainer, self.key):
+            steps = trainer.standing.steps
+        elif self.steps is not None:
+            steps = self.steps
+        else:
+            steps = max(_FEWEST, math.floor(seconds / max(trainer.seconds_per_step(), 1e-3)))
+        try:
+            trainer.train(
+                steps, self._tell, lambda now: None if at is None else save_checkpoint(at, now, self.key)
+            )
+        except Cancelled as cancelled:
+            return cancelled
+        return None
+
+    def _tell(self, standing: Standing) -> None:
+        before = standing.history[0][1]
+        self.progress(
+            LearningProgress("learn", standing.step, standing.steps, before, standing.score, standing.best)
+        )
+
+    def _stored(self, weights: dict[str, Tensor]) -> dict[str, Tensor]:
+        try:
+            return stored({name: value.cpu() for name, value in weights.items()}, SHARPNESS)
+        except ValueError as error:
+            raise LearningError(
+                f"the weights learned cannot be stored ({error}): learn with another seed"
+            ) from error
+
+    def _half(self, model: Model) -> dict[str, Tensor]:
+        return {name: value.cpu().to(torch.float16) for name, value in model.network.state_dict().items()}
+
+    def _model(self, name: str, weights: dict[str, Tensor], begun: float, fitted: Fitted) -> Model:
+        standing = self.trainer.standing
+        accuracy = fitted.start is not None and fitted.score is not None
+        first = self.lessons[0]
+        card = Card(
+            name=name,
+            date=datetime.now(UTC).isoformat(timespec="seconds"),
+            base=self.base.name,
+            base_sha256=self.base.sha256 or "0" * 64,
+            learned_from=self.learned_from,
+            images=len(self.lessons),
+            objects=sum(lesson.objects for lesson in self.lessons),
+            colours="gray" if first.whole.image.ndim == 2 else "colour",
+            seed=self.seed,
+            steps=standing.step,
+            threads=self.threads,
+            minutes=round((monotonic() - begun) / 60, 2),
+            measure="accuracy" if accuracy else "iou",
+            before=_share(fitted.start if accuracy else standing.history[0][1]),
+            after=_share(fitted.score if accuracy else standing.best),
+            presets=dict(presets_around(fitted.settings, self.base)),
+            weights_sha256="0" * 64,
+            thumbnail=_thumbnail(first.view),
+        )
+        return learned_model(weights, card, self.base.device)
+
+
+def _share(value: float | None) -> float:
+    return round(float(np.clip(value or 0.0, 0, 1)), 4)
+
+
+def _all_held(lesson: Lesson) -> bool:
+    return lesson.held is not None and bool(lesson.held.all())
+
+
+def _lessons(
+    images: Sequence[ArrayLike] | ArrayLike,
+    labels: Sequence[ArrayLike] | ArrayLike,
+    complete: Sequence[ArrayLike | bool] | ArrayLike | bool,
+    weights: Sequence[Mapping[int, float]] | Mapping[int, float] | None,
+    names: Sequence[str] | None,
+    rgb: bool | None,
+) -> list[Lesson]:
+    """Make lists of what may be one or several."""
+    every: list[Any] = list(images) if isinstance(images, (list, tuple)) else [images]
+    one = not isinstance(images, (list, tuple))
+    if not every:
+        raise LearningError("there are no images to learn from: give at least one with its labels")
+    answers: list[Any] = [labels] if one else list(labels)  # type: ignore[arg-type]
+    if isinstance(complete, (bool, np.bool_)):
+        regions: list[Any] = [bool(complete)] * len(every)
+    else:
+        regions = [complete] if one else list(complete)  # type: ignore[arg-type]
+    if weights is None:
+        counting: list[Mapping[int, float]] = [{} for _ in every]
+    else:
+        counting = [weights] if one else list(weights)  # type: ignore[list-item, arg-type]
+    called = list(names) if names is not None else _numbered(len(every))
+    return lessons_of(every, answers, regions, counting, called, rgb)
+
+
+def _numbered(count: int) -> list[str]:
+    return ["the image"] if count == 1 else [f"image {i}" for i in range(1, count + 1)]
+
+
+def _base(base: str | os.PathLike[str] | Model, device: str, lessons: list[Lesson]) -> Model:
+    if isinstance(base, Model):
+        model = base
+    else:
+        model = load_model(base if isinstance(base, str) else Path(base), device=device)
+    if model.family != "bundled":
+        raise LearningError(
+            f"learning goes on from the bundled model, or from one learned before, and {model.name} is "
+            "another: give the bundled model as the base"
+        )
+    colours = "gray" if lessons[0].whole.image.ndim == 2 else "colour"
+    if model.card is not None and model.card.colours != colours:
+        before = {"gray": "gray images", "colour": "images in colours"}
+        raise LearningError(
+            f"{model.name} was learned from {before[model.card.colours]}, and these are {before[colours]}: "
+            "give images with the channels of before, or learn from the bundled model"
+        )
+    return model
+
+
+def _thumbnail(view: NDArray[np.uint8]) -> str:
+    from PIL import Image
+
+    picture = Image.fromarray(view)
+    picture.thumbnail((_THUMBNAIL, _THUMBNAIL))
+    file = io.BytesIO()
+    picture.quantize(64).save(file, "PNG", optimize=True)
+    return base64.b64encode(file.getvalue()).decode("ascii")

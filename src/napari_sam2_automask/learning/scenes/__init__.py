@@ -1,0 +1,1 @@
+"""Generated scenes, so that what the model knew is not forgotten."""

@@ -1,0 +1,1 @@
+"""Windows of annotated images, cut and varied."""
