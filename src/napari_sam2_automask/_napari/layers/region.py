@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from napari_sam2_automask._napari.layers.snapshot import ImageSource
 
-__all__ = ["region_in_view", "region_of_labels", "region_of_shapes"]
+__all__ = ["outline_of", "region_in_view", "region_of_labels", "region_of_shapes"]
 
 #: Corners of the polygon that stands for an ellipse.
 CORNERS = 90
@@ -52,7 +52,7 @@ def region_of_shapes(shapes: Shapes, image: Image, source: ImageSource) -> Regio
     from skimage.draw import polygon
 
     outlines = [
-        np.array([_on_image(shapes, corner, image) for corner in _outline(data, kind)])
+        np.array([_on_image(shapes, corner, image) for corner in outline_of(data, kind)])
         for data, kind in zip(shapes.data, shapes.shape_type, strict=True)
         if kind in ("rectangle", "polygon", "ellipse")
     ]
@@ -130,7 +130,7 @@ def _boxed(name: str, points: NDArray[Any], source: ImageSource, mask: None) -> 
     return Region(name, (int(low[0]), int(low[1]), int(high[0]), int(high[1])), mask)
 
 
-def _outline(data: NDArray[Any], kind: str) -> NDArray[Any]:
+def outline_of(data: NDArray[Any], kind: str) -> NDArray[Any]:
     """Return the corners of a shape; many for an ellipse, which is given by the corners of its box."""
     if kind != "ellipse":
         return data
