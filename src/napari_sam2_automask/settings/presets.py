@@ -96,8 +96,8 @@ _FINE = AmgSettings(
 # The bundled model's thresholds gave the best mean F1 of those tried on held-out groups of its training data;
 # leniency in gaps left half as many objects there without a label (benchmarks/quality/gaps.py). Its mask
 # prompts have no effect, so that refining with them would only cost time. It knows where objects are and how
-# large, so that points and magnification can follow: asked twice each they are found as well as on a grid
-# (benchmarks/quality/prompts.py).
+# large, so that points and magnification can follow: asked four times each they are found about as well as on
+# a grid (docs/prompts.md says where not).
 _BUNDLED = AmgSettings(
     pred_iou_thresh=0.65,
     stability_score_thresh=0.94,
