@@ -202,3 +202,16 @@ def test_a_picture_is_done_as_a_stack_of_one_plane(tmp_path, monkeypatch):
     assert {path.name: len(path.read_text().splitlines()) - 1 for path in tables} == {
         "one_plane0.table.csv": 2, "two_plane0.table.csv": 1, "two_plane1.table.csv": 2,
     }  # fmt: skip
+
+
+def test_a_webp_that_is_said_to_be_longer_than_its_frames_can_be_is_refused(tmp_path):
+    frames = [Image.fromarray(np.full((8, 9, 3), k, np.uint8)) for k in (10, 20)]
+    path = tmp_path / "a.webp"
+    frames[0].save(path, save_all=True, append_images=frames[1:], lossless=True)
+    assert read_image(path, 1).array.shape == (8, 9, 3)
+    content = bytearray(path.read_bytes())
+    assert content[12:16] == b"VP8X"
+    content[24:27] = (3_000_000 - 1).to_bytes(3, "little")
+    path.write_bytes(content)
+    with pytest.raises(ImageError, match=r"a\.webp is too large for a WebP"):
+        read_image(path, 0)

@@ -99,5 +99,5 @@ def test_an_image_in_memory_is_not_sent_with_every_task(processes, tmp_path):
 
 def test_workers_and_threads():
     assert threads_for(10**6) == 1
-    with pytest.raises(SettingsError, match="workers is 0"):
+    with pytest.raises(SettingsError, match="workers must be 1 to 1024"):
         ProcessExecutor(0)

@@ -27,6 +27,11 @@ class Converted:
         Takes a part of the array with the samples last; returns it with others last, or without any.
     shape, dtype
         Those of the whole, converted: with the samples where they were, or last if they were none.
+
+    Attributes
+    ----------
+    stored : array_like
+        What is stored.
     """
 
     def __init__(
@@ -37,19 +42,19 @@ class Converted:
         shape: tuple[int, ...],
         dtype: np.dtype[Any],
     ) -> None:
-        self._array, self._samples, self._convert = array, samples, convert
+        self.stored, self._samples, self._convert = array, samples, convert
         self.shape, self.dtype, self.ndim = shape, dtype, len(shape)
 
     def __getitem__(self, key: Any) -> NDArray[Any]:
         parts = list(key) if isinstance(key, tuple) else [key]
         parts += [slice(None)] * (self.ndim - len(parts))
-        stored, last = len(self._array.shape), slice(None)
+        stored, last = len(self.stored.shape), slice(None)
         at = self._samples if self.ndim == stored else None if self.ndim < stored else stored
         if at is not None:
             last = parts.pop(at)
         if self._samples is not None:
             parts.insert(self._samples, slice(None))
-        pixels = np.asarray(self._array[tuple(parts)])
+        pixels = np.asarray(self.stored[tuple(parts)])
         kept = [axis for axis, part in enumerate(parts) if isinstance(part, slice)]
         if self._samples is not None:
             pixels = np.moveaxis(pixels, kept.index(self._samples), -1)

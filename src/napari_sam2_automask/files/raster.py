@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 __all__ = ["images_in_raster", "is_raster"]
 
 _MARKS = {b"\x89PNG\r\n\x1a\n": "PNG", b"\xff\xd8\xff": "JPEG", b"BM": "BMP", b"GIF8": "GIF"}
+# No frame can be longer, whatever is said of the whole; to fill what is said takes minutes.
+_LONGEST_WEBP = 16_383
 # How many samples to keep of a PNG with 16 bits for each, by its colour type. Pillow reads gray ones only.
 _DEEP_SAMPLES = {2: 3, 4: 1, 6: 4}
 
@@ -53,6 +55,8 @@ def images_in_raster(path: Path, start: bytes) -> list[StoredImage]:
         with Image.open(path, formats=[name]) as image:
             # More pictures in a JPEG are previews, or tell of the first.
             frames = 1 if name == "JPEG" else getattr(image, "n_frames", 1)
+            if name == "WEBP" and max(image.size) > _LONGEST_WEBP:
+                raise ImageError(f"{path} is too large for a WebP: save it as TIFF")
             if samples is not None and 8 * math.prod(image.size) * frames > LARGEST_PIECE:
                 raise ImageError(f"{path} is too large for a PNG of 16 bits: save it as TIFF")
         return [_image(path, partial(_frame, path, name, samples), frames)]

@@ -11,6 +11,7 @@ from napari_sam2_automask.errors import ImageError, ModelError, SettingsError
 from napari_sam2_automask.files.hashes import file_hash
 from napari_sam2_automask.files.reading import every_plane, read_image
 from napari_sam2_automask.files.stack_file import stack_of
+from napari_sam2_automask.files.stored_image import naming
 from napari_sam2_automask.image.picture import LoadedImage
 from napari_sam2_automask.image.view import image_hash
 from napari_sam2_automask.record.environment import OWN_NAME
@@ -144,7 +145,8 @@ class Inputs:
         viewer = record.viewer
         if viewer is None:
             return cls(record.each_plane, find_image(record, path, given), None, None, None)
-        cut = ViewerCut.of(viewer)
+        with naming(path):
+            cut = ViewerCut.of(viewer)
         if viewer.channels is None:
             return cls(record.each_plane, find_image(record, path, given), viewer.region, cut, None)
         read = partial(load_channels, viewer.channels, path, given, cut)
@@ -188,9 +190,10 @@ class Inputs:
         elif record.plane is not None:
             yield read_image(self.source, record.plane)
         else:
-            picture = None if self.cut is None else self.cut.picture(self.source, number)
-            if picture is not None:
-                yield LoadedImage(picture, picture.ndim == 3)
+            for stored in (False, True):
+                picture = None if self.cut is None else self.cut.picture(self.source, number, stored)
+                if picture is not None:
+                    yield LoadedImage(picture, picture.ndim == 3)
             yield from every_plane(self.source, 0 if self.cut is None else self.cut.level)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_sam2_automask.errors import ImageError, SettingsError
+from napari_sam2_automask.files.converted import Converted
 from napari_sam2_automask.files.opening import open_file
 from napari_sam2_automask.image.axes import cut, plane_shape, shown_axes
 from napari_sam2_automask.image.projection import project_planes
@@ -69,7 +70,7 @@ class ViewerCut:
             )
         return cls(shape, rows_columns, viewer.level, viewer.planes, viewer.projected, axis, over)
 
-    def picture(self, file: Path, number: int) -> NDArray[Any] | None:
+    def picture(self, file: Path, number: int, stored: bool = False) -> NDArray[Any] | None:
         """Return a picture (Y, X), or with colours or channels last; None if the file does not fit.
 
         Parameters
@@ -78,8 +79,11 @@ class ViewerCut:
             The image file.
         number : int
             Which of `planes`.
+        stored : bool
+            Whether to leave colours as the file stores them, such as numbers of a palette: so do readers of
+            the viewer.
         """
-        array = self._open(file)
+        array = self._open(file, stored)
         if array is None or number >= len(self.planes):
             return None
         axes = shown_axes(len(self.shape), *self.rows_columns, self.channel_axis)
@@ -96,11 +100,15 @@ class ViewerCut:
         )
         return project_planes(pictures, self.projected) if self.projected else next(pictures)
 
-    def _open(self, file: Path) -> Any | None:
+    def _open(self, file: Path, stored: bool) -> Any | None:
         try:
             array = open_file(file, self.level)[0]
         except ImageError:
             return None
+        if stored:
+            if not isinstance(array, Converted):
+                return None
+            array = array.stored
         shape = tuple(int(n) for n in array.shape)
         fits = shape == self.shape or (shape[:-1] == self.shape and self.channel_axis is None)
         return array if fits else None
