@@ -133,7 +133,7 @@ def test_time_gives_tracks(body, tmp_path):
         (["--link", "z", "--new-every", "3"], "give --propagate"),
         (["--link", "z", "--propagate", "--start", "top"], "first, middle, last"),
         (["--link", "z", "--propagate", "--start", "9"], "no plane 9"),
-        (["--link", "z", "--propagate", "--new-every", "-1"], "0 or more"),
+        (["--link", "z", "--propagate", "--new-every", "-1"], "must be 0 to"),
     ],
 )
 def test_what_does_not_fit_is_said(body, tmp_path, options, words):

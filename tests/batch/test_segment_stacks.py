@@ -236,7 +236,7 @@ def test_two_channels_are_mixed_in_magenta_and_green():
         (["--planes", "all", "--plane", "1"], "exclude each other"),
         (["--plane", "1", "--link", "z"], "several planes"),
         (["--spacing", "1", "1", "1", "--unit", "furlong"], "unknown unit 'furlong'"),
-        (["--spacing", "0", "1", "1", "--planes", "all"], "three positive numbers"),
+        (["--spacing", "0", "1", "1", "--planes", "all"], "--spacing must be 1e-60 to"),
         (["--axes", "ZYX"], "holds 4 planes"),
     ],
 )
