@@ -201,7 +201,11 @@ def test_what_every_file_would_meet_stops_the_run(executor, folder, tmp_path):
 
 @pytest.mark.parametrize(
     ("options", "words"),
-    [(["--workers", "0"], "must be 1 to"), (["--gpus"], "--scheduler"), (["--threads", "-1"], "must be 0 to")],
+    [
+        (["--workers", "0"], "must be 1 to"),
+        (["--gpus"], "--scheduler"),
+        (["--threads", "-1"], "must be 0 to"),
+    ],
 )
 def test_what_cannot_be_done_is_said(folder, tmp_path, options, words):
     done = CliRunner().invoke(app, ["segment", str(folder), "--out", str(tmp_path / "out"), *options])
