@@ -95,11 +95,13 @@ def test_masks_of_different_crops_are_kept() -> None:
 
 
 def test_it_can_be_cancelled() -> None:
-    def tick() -> None:
+    def stop(*_: int) -> None:
         raise Cancelled
 
-    with pytest.raises(Cancelled):
-        merge_near_duplicates(crowd(0), SETTINGS, tick)
+    with pytest.raises(Cancelled):  # while candidates are compared
+        merge_near_duplicates(crowd(0), SETTINGS, count=stop)
+    with pytest.raises(Cancelled):  # and before, while their overlaps are counted
+        merge_near_duplicates(crowd(0), SETTINGS.replace(gap_leniency=0.1), stop)
 
 
 def test_the_worst_rated_beyond_the_memory_are_left_out_and_counted() -> None:
