@@ -1,4 +1,4 @@
-"""Take docs/images/widget.png and widget_first.png: the window at first, and after a run.
+"""Take widget_first.png, widget.png and widget_mend.png: the window at first, after a run, and mending.
 
     python docs/make_widget_pictures.py [--sample NAME] [--size WIDTHxHEIGHT] [--out FOLDER]
 
@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 import napari
+import numpy as np
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QApplication
 
@@ -53,7 +54,35 @@ def main() -> None:
         raise SystemExit(f"no result: {widget.run_panel.status.text()}")
     draw(2.0)
     shoot(viewer, asked.out / "widget.png")
+    mend(widget)
+    shoot(viewer, asked.out / "widget_mend.png")
     viewer.close()
+
+
+def mend(widget: AutomaskWidget) -> None:
+    """Lock, remove and split some objects, and unfold the table."""
+    result = widget.result
+    largest = np.bincount(result.live.live_layer.layer.data.ravel())[1:].argsort()[::-1][:8] + 1
+    first, second, third, fourth = (int(n) for n in largest[::2])
+    acts = (
+        lambda mends: mends.lock(first, second),
+        lambda mends: mends.remove(third),
+        lambda mends: mends.split(fourth, stroke=across(mends.labels == fourth)),
+    )
+    result.mend.take("split")
+    for act in acts:
+        result.live.mend(act)
+        draw(1.0)
+    result.objects.expand(animate=False)
+    draw(1.5)
+    widget._scroll.ensureWidgetVisible(result.objects)
+    draw(1.0)
+
+
+def across(mask: np.ndarray) -> list[tuple[float, float]]:
+    """Return a stroke from side to side through the middle of an object."""
+    y, x = np.nonzero(mask)
+    return [(float(y.mean()), float(x.min()) - 3), (float(y.mean()), float(x.max()) + 3)]
 
 
 def draw(seconds: float = PAUSE) -> None:

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from napari_sam2_automask.image.region import Region
     from napari_sam2_automask.models import Model
     from napari_sam2_automask.painting.segmentation import Segmentation
+    from napari_sam2_automask.record.entries import Mended
     from napari_sam2_automask.settings.amg import AmgSettings
 
 __all__ = [
@@ -59,6 +60,7 @@ def segment_picture(
     floor: Floor | None = None,
     preset: Preset | str | None = None,
     region: Region | None = None,
+    mends: Mended | None = None,
     progress: ProgressCallback = no_progress,
     **more: Any,
 ) -> Segmentation:
@@ -86,6 +88,8 @@ def segment_picture(
         The preset for the record, where the settings do not tell.
     region : Region, optional
         What of a larger plane the picture is; objects outside of it are left out.
+    mends : Mended, optional
+        What a person did to the objects; done again.
     progress : callable
         As for `segment`.
     **more
@@ -106,9 +110,24 @@ def segment_picture(
         contrast_limits=contrast_limits,
         floor=[candidates.floor.pred_iou, candidates.floor.stability],
         proposal=None if proposal in (None, resolved) else proposal.to_json(),
+        mends=None if mends is None else mends.to_json(),
         **more,
     )
+    if mends is not None:
+        return _mended(candidates, mends, picture, record)
     return choose_and_paint(candidates, resolved, picture, record)
+
+
+def _mended(
+    candidates: Candidates, mends: Mended, picture: LoadedImage, record: Mapping[str, Any]
+) -> Segmentation:
+    """Do again what a person did."""
+    from napari_sam2_automask.mending.mends import Mends
+    from napari_sam2_automask.mending.segmented import segmented
+
+    again = Mends(candidates, mends.settings)
+    again.replay(mends.steps, mends.used)
+    return segmented(again, picture, record)
 
 
 def propose_views(

@@ -14,6 +14,7 @@ from qtpy.QtWidgets import QApplication
 
 from napari_sam2_automask import AmgSettings, paint, select
 from napari_sam2_automask._napari.common.memory import Store
+from napari_sam2_automask._napari.layers.features import objects_of
 from napari_sam2_automask._napari.run.outcome import PlaneResult
 from napari_sam2_automask._napari.widget import AutomaskWidget
 from napari_sam2_automask.painting.live import LiveSelection
@@ -163,10 +164,17 @@ class BlobSegmenter:
         return PlaneResult(painted.labels, painted.table, painted.record, {}, True, "cpu", live)
 
 
-def live_result(viewer: Any, qtbot: Any, segmenter: Any = None) -> tuple[AutomaskWidget, Labels]:
+def rows(layer: Labels) -> pd.DataFrame:
+    """Return the rows of objects of a layer's features."""
+    return objects_of(layer.features)
+
+
+def live_result(
+    viewer: Any, qtbot: Any, segmenter: Any = None, store: Store | None = None
+) -> tuple[AutomaskWidget, Labels]:
     """Run once; return the widget, and the layer that follows its sliders."""
     viewer.add_image(np.random.default_rng(0).random(SHAPE), name="cells")
-    widget = dock(viewer, segmenter or BlobSegmenter())
+    widget = dock(viewer, segmenter or BlobSegmenter(), store)
     widget.form.show(LOW.replace(pred_iou_thresh=0.7))
     assert widget.live.isHidden()
     run(qtbot, widget)

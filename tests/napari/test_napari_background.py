@@ -11,7 +11,7 @@ import zarr
 from large_images import cells
 from large_run import SIZES, Cheap
 from napari.utils.notifications import notification_manager
-from napari_kit import dock, labels_of
+from napari_kit import dock, labels_of, rows
 
 from napari_sam2_automask._napari.background.fold import TITLE
 from napari_sam2_automask._napari.background.known_runs import KEY, KnownRun
@@ -118,9 +118,9 @@ def test_a_run_is_stopped_picked_up_by_another_widget_and_opened(
     row.open.click()
     qtbot.waitUntil(lambda: len(labels_of(viewer)) == 1, timeout=WAIT)
     (labels,) = labels_of(viewer)
-    assert row.state.text() == f"Finished, {len(labels.features):,} objects"
+    assert row.state.text() == f"Finished, {len(rows(labels)):,} objects"
     assert labels.data.shape == IMAGE.shape
-    assert np.asarray(labels.data).max() == len(labels.features) > 0
+    assert np.asarray(labels.data).max() == len(rows(labels)) > 0
     assert type(labels.data).__module__.startswith("dask")
     np.testing.assert_allclose(labels.data_to_world((2, 4)), (7 + 1, -3 + 1))
     assert str(labels.units[0]) == "micrometer"

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import tifffile
-from napari_kit import Watcher, copied, dock, finish, labels_of, live_result, move, run
+from napari_kit import Watcher, copied, dock, finish, labels_of, live_result, move, rows, run
 from typer.testing import CliRunner
 
 from napari_sam2_automask import cli, paint, select
@@ -163,7 +163,7 @@ def test_pooled_channels_are_asked_one_by_one_and_measured(make_napari_viewer, q
     layer = labels_of(viewer)[-1]
 
     def check():
-        features = layer.features
+        features = rows(layer)
         for name, image in (("nuclei", NUCLEI), ("membrane", MEMBRANE)):
             means = [image[layer.data == label].mean() for label in features["index"]]
             np.testing.assert_allclose(features[f"mean_intensity_{name}"], means, rtol=1e-5)
@@ -196,7 +196,7 @@ def test_of_all_levels_channels_are_measured_whole(make_napari_viewer, qtbot, en
         covered += bool((result.labels[mask] != row.index).any())
     assert covered > 0
     qtbot.waitUntil(lambda: len(labels_of(viewer)) > 1, timeout=10_000)
-    pd.testing.assert_frame_equal(labels_of(viewer)[-1].features, result.table)
+    pd.testing.assert_frame_equal(rows(labels_of(viewer)[-1]), result.table)
 
 
 def test_the_cost_follows_the_eyes_of_the_channels(make_napari_viewer):
@@ -456,4 +456,4 @@ def test_sliders_follow_without_channels_as_before(make_napari_viewer, qtbot):
     widget, layer = live_result(make_napari_viewer(), qtbot)
     with qtbot.waitSignal(widget.following.told, timeout=5000):
         move(qtbot, widget, "pred_iou_thresh", 0.8)
-    assert "mean_intensity" in layer.features
+    assert "mean_intensity" in rows(layer)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from napari.layers import Labels
-from napari_kit import dock, finish, run
+from napari_kit import dock, finish, rows, run
 
 from napari_sam2_automask._napari.run.engine_segmenter import EngineSegmenter
 from napari_sam2_automask._napari.run.place_result import RECORD_KEY
@@ -52,7 +52,7 @@ def test_the_whole_way(make_napari_viewer_proxy, qtbot, segmenter):
     assert isinstance(labels.__wrapped__, Labels), widget.run_panel.status.text()
     ids = set(np.unique(labels.data)) - {0}
     assert ids
-    assert ids == set(labels.features["index"])
+    assert ids == set(rows(labels)["index"])
     features = {
         "predicted_iou",
         "stability_score",
@@ -63,7 +63,7 @@ def test_the_whole_way(make_napari_viewer_proxy, qtbot, segmenter):
         "crop_x0",
         "mean_intensity",
     }
-    assert features <= set(labels.features.columns)
+    assert features <= set(rows(labels).columns)
     record = labels.metadata[RECORD_KEY]
     assert AmgSettings.from_json(record["settings"]) == widget.form.settings
     assert record["preset"] == "custom (from coarse)"

@@ -9,7 +9,7 @@ import pytest
 import tifffile
 from napari.layers import Labels
 from napari.utils.notifications import notification_manager
-from napari_kit import live_result, move
+from napari_kit import live_result, move, rows
 from npe2 import PluginManager
 from npe2.io_utils import read, write
 from pycocotools import mask as coco_mask
@@ -18,6 +18,7 @@ from napari_sam2_automask import paint, select
 from napari_sam2_automask._napari.contributions import coco_layers
 from napari_sam2_automask._napari.contributions.read_labels import read_labels
 from napari_sam2_automask._napari.contributions.save_labels import write_labels
+from napari_sam2_automask._napari.layers.features import objects_of
 from napari_sam2_automask._napari.run.place_result import RECORD_KEY
 from napari_sam2_automask.errors import ImageError
 from napari_sam2_automask.files.coco import to_coco
@@ -53,7 +54,7 @@ def test_whole_masks_go_out_and_come_back_exactly(viewer, qtbot, tmp_path):
     # Back as a layer, and out again.
     (back,) = viewer.open(str(first), plugin=PLUGIN)
     np.testing.assert_array_equal(back.data > 0, layer.data > 0)
-    assert back.features["index"].tolist() == sorted(expected)
+    assert rows(back)["index"].tolist() == sorted(expected)
     back.save(str(second), plugin=PLUGIN)
     assert segmentations(second) == expected
 
@@ -133,8 +134,8 @@ def test_ids_that_are_no_labels_become_a_column_and_what_cannot_be_shown_is_told
     (layer,) = viewer.open(str(path), plugin=PLUGIN)
     assert (layer.data[3, 1], layer.data[3, 6], layer.data[0, 0]) == (1, 2, 0)
     assert layer.name == "image x - cells"
-    assert layer.features["index"].tolist() == [1, 2]
-    assert layer.features["id"].tolist() == ["a", "c"]
+    assert rows(layer)["index"].tolist() == [1, 2]
+    assert rows(layer)["id"].tolist() == ["a", "c"]
     told = notification_manager.records[-1].message
     assert told == "cells.json: left out annotations without a segmentation (1)"
     again = tmp_path / "again.json"
@@ -159,7 +160,7 @@ def test_labels_keep_table_and_record_beside_them(viewer, qtbot, tmp_path):
     assert len(written) == 3
     np.testing.assert_array_equal(tifffile.imread(path), layer.data)
     assert json.loads((tmp_path / "out.record.json").read_text()) == layer.metadata[RECORD_KEY]
-    assert len((tmp_path / "out.csv").read_text().splitlines()) == 1 + len(layer.features)
+    assert len((tmp_path / "out.csv").read_text().splitlines()) == 1 + len(rows(layer))
 
 
 def test_saved_labels_come_back_with_table_and_record(viewer, qtbot, tmp_path):
@@ -171,7 +172,7 @@ def test_saved_labels_come_back_with_table_and_record(viewer, qtbot, tmp_path):
     (back,) = viewer.open(str(path), plugin=PLUGIN)
     assert isinstance(back, Labels)
     np.testing.assert_array_equal(back.data, layer.data)
-    assert back.features["index"].tolist() == layer.features["index"].tolist()
+    assert rows(back)["index"].tolist() == rows(layer)["index"].tolist()
     assert back.metadata[RECORD_KEY] == json.loads((tmp_path / "out.record.json").read_text())
     assert [str(unit) for unit in back.units] == ["micrometer"] * 2
     np.testing.assert_allclose(back.scale, (0.0005, 0.25))
@@ -216,7 +217,7 @@ def test_which_tiffs_are_labels(tmp_path):
     ((data, attributes, kind),) = read_labels(str(path))(str(path))
     assert kind == "labels" and attributes["name"] == "cells"
     np.testing.assert_array_equal(data, labels)
-    assert attributes["features"]["area"].tolist() == [20]
+    assert objects_of(attributes["features"])["area"].tolist() == [20]
     np.testing.assert_allclose(attributes["scale"], (0.5, 0.25))
     assert attributes["units"] == ("micrometer",) * 2
     image = tmp_path / "run" / "cells.tif"

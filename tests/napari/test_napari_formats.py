@@ -8,7 +8,7 @@ import zipfile
 import numpy as np
 import pytest
 from napari.layers import Labels
-from napari_kit import live_result
+from napari_kit import live_result, rows
 from npe2 import PluginManager
 from pyramid_factory import write_zarr
 
@@ -42,11 +42,11 @@ def test_labels_go_out_and_come_back(viewer, tmp_path, name):
     assert layer.save(str(path), plugin=PLUGIN) == [str(path)]
     (back,) = viewer.open(str(path), plugin=PLUGIN)
     assert isinstance(back, Labels)
-    rows, columns = back.data.shape
-    np.testing.assert_array_equal(back.data, labels[:rows, :columns])
+    height, width = back.data.shape
+    np.testing.assert_array_equal(back.data, labels[:height, :width])
     assert set(np.unique(back.data)) == {0, 5, 9}
     if name == "a.geojson":
-        assert back.features[["index", "score"]].to_dict("list") == {"index": [5, 9], "score": [0.5, 0.25]}
+        assert rows(back)[["index", "score"]].to_dict("list") == {"index": [5, 9], "score": [0.5, 0.25]}
 
 
 def test_whole_masks_go_out(viewer, qtbot, tmp_path):

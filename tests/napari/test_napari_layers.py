@@ -5,7 +5,7 @@ from __future__ import annotations
 import dask.array as da
 import numpy as np
 import pytest
-from napari_kit import Watcher, copied, dock, finish, half_way, labels_of, run
+from napari_kit import Watcher, copied, dock, finish, half_way, labels_of, rows, run
 
 from napari_sam2_automask._napari.run.place_result import LAYER_KEY, RECORD_KEY
 
@@ -52,7 +52,7 @@ def test_the_current_plane_of_a_stack(viewer, qtbot, watcher):
     run(qtbot, widget)
     assert labels_of(viewer) == [labels]
     assert [bool(plane.any()) for plane in labels.data] == [False, True, False, True, False]
-    features = labels.features
+    features = rows(labels)
     assert features["index"].is_unique
     assert list(features["z"]) == [3] * 4 + [1] * 4
     for z in (1, 3):
@@ -60,7 +60,7 @@ def test_the_current_plane_of_a_stack(viewer, qtbot, watcher):
     # The same plane again changes nothing but the plane.
     run(qtbot, widget)
     assert len(labels_of(viewer)) == 1
-    assert len(labels.features) == 8
+    assert len(rows(labels)) == 8
     assert labels.metadata[RECORD_KEY]["viewer"]["planes"] == [[1]]
 
 
@@ -91,8 +91,8 @@ def test_all_planes(viewer, qtbot, watcher):
     (labels,) = labels_of(viewer)
     assert len(watcher.planes) == 5
     assert [bool(plane.any()) for plane in labels.data] == [False, True, True, True, True]
-    assert len(labels.features) == 16
-    assert labels.features["index"].is_unique
+    assert len(rows(labels)) == 16
+    assert rows(labels)["index"].is_unique
     assert len(labels.metadata[LAYER_KEY]["digests"]) == 5
 
 
@@ -135,7 +135,7 @@ def test_all_planes_cancelled_keeps_the_planes_that_are_done(viewer, qtbot, watc
     finish(qtbot, widget)
     # However far it came, what is there is whole: each label has its row.
     for labels in labels_of(viewer):
-        assert set(np.unique(labels.data)) - {0} == set(labels.features["index"])
+        assert set(np.unique(labels.data)) - {0} == set(rows(labels)["index"])
 
 
 def test_planes_of_a_rolled_view(viewer, qtbot, watcher):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from napari_kit import LOW, SHAPE, BlobSegmenter, dock, labels_of, move, run
+from napari_kit import LOW, SHAPE, BlobSegmenter, dock, labels_of, move, rows, run
 
 from napari_sam2_automask import paint, select
 from napari_sam2_automask._napari.contributions.coco_layers import coco_of
@@ -54,7 +54,7 @@ def test_a_layer_for_each_level(levels):
     viewer, widget, result = levels
     painted = expected(widget)
     np.testing.assert_array_equal(result.data, painted.labels)
-    pd.testing.assert_frame_equal(result.features, painted.table, check_dtype=False)
+    pd.testing.assert_frame_equal(rows(result), painted.table, check_dtype=False)
     assert shows(viewer, painted)
     assert "level is a layer" in widget.run_panel.status.text()
     assert "when the sliders rest" in widget.live.message.text()
@@ -64,8 +64,8 @@ def test_a_layer_for_each_level(levels):
         assert not layer.visible
         np.testing.assert_array_equal(layer.scale, result.scale)
         own = painted.table[painted.table["level"] == n]
-        assert layer.features["index"].tolist() == own["index"].tolist()
-        assert layer.features["parent"].tolist() == own["parent"].tolist()
+        assert rows(layer)["index"].tolist() == own["index"].tolist()
+        assert rows(layer)["parent"].tolist() == own["parent"].tolist()
 
 
 def test_levels_follow_when_the_sliders_rest(levels, qtbot):
@@ -78,7 +78,7 @@ def test_levels_follow_when_the_sliders_rest(levels, qtbot):
     assert len(painted.levels) < len(before) or any(
         (a != b).any() for a, b in zip(before, painted.levels, strict=False)
     )
-    pd.testing.assert_frame_equal(result.features, painted.table, check_dtype=False)
+    pd.testing.assert_frame_equal(rows(result), painted.table, check_dtype=False)
     record = result.metadata[RECORD_KEY]
     assert record["objects"] == len(painted.table)
     assert record["removed"] == painted.record["removed"]
@@ -95,7 +95,7 @@ def test_another_policy_takes_the_levels_away(levels, qtbot):
         move(qtbot, widget, "overlap", "best_score")
     assert levels_in(viewer) == [] and result in viewer.layers
     assert widget.live.message.isHidden()
-    assert "level" not in result.features
+    assert "level" not in rows(result)
     with qtbot.waitSignal(widget.following.told, timeout=WAIT):
         move(qtbot, widget, "overlap", "all_levels")
     qtbot.waitUntil(lambda: shows(viewer, expected(widget)), timeout=WAIT)
@@ -136,13 +136,13 @@ def test_what_a_person_painted_is_on_a_level(levels, qtbot):
     qtbot.waitUntil(lambda: any((layer.data == 900).any() for layer in levels_in(viewer)), timeout=WAIT)
     drawn = [layer.data == 900 for layer in levels_in(viewer)]
     assert sum(one.sum() for one in drawn) == 3
-    assert result.features.set_index("index").loc[900, "area"] == 3
+    assert rows(result).set_index("index").loc[900, "area"] == 3
 
 
 def test_coco_of_the_result_holds_every_mask(levels):
     _, widget, result = levels
     painted = expected(widget)
-    content = coco_of(np.asarray(result.data), {"metadata": result.metadata, "features": result.features})
+    content = coco_of(np.asarray(result.data), {"metadata": result.metadata, "features": rows(result)})
     found = {a["id"]: a["area"] for a in content["annotations"]}
     assert found == dict(zip(painted.table["index"], painted.table["area"], strict=True))
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from napari.layers import Tracks
-from napari_kit import copied, dock, labels_of, run
+from napari_kit import copied, dock, labels_of, rows, run
 
 from napari_sam2_automask._napari.run.outcome import PlaneResult
 from napari_sam2_automask._napari.run.place_result import RECORD_KEY
@@ -54,7 +54,7 @@ def test_objects_keep_their_number_in_time_and_become_tracks(make_napari_viewer,
     for plane, image in zip(labels.data, stack(), strict=True):
         assert set(plane[image > 150]) == {labels.data[0, 6, 5]}
         assert set(plane[(image > 50) & (image < 150)]) == {labels.data[0, 22, 31]}
-    assert labels.features["n_planes"].tolist() == [PLANES, PLANES]
+    assert rows(labels)["n_planes"].tolist() == [PLANES, PLANES]
     assert labels.metadata[RECORD_KEY]["link"]["along"] == "time"
     (tracks,) = [layer for layer in viewer.layers if isinstance(layer, Tracks)]
     assert len(tracks.data) == 2 * PLANES
@@ -82,7 +82,7 @@ def test_bodies_have_volumes(make_napari_viewer, qtbot, order):
     (labels,) = labels_of(viewer)
     np.testing.assert_array_equal(labels.data > 0, image > 0)
     assert len(np.unique(labels.data)) == 3
-    volumes = labels.features.set_index("index")["volume_um3"]
+    volumes = rows(labels).set_index("index")["volume_um3"]
     for label, volume in volumes.items():
         assert volume == pytest.approx(np.count_nonzero(labels.data == label) * 16)
     assert not [layer for layer in viewer.layers if isinstance(layer, Tracks)]
@@ -100,8 +100,8 @@ def test_a_range_is_linked_and_its_planes_are_counted_in_the_stack(make_napari_v
     (labels,) = labels_of(viewer)
     assert [bool(plane.any()) for plane in labels.data] == [False, True, True, False]
     np.testing.assert_array_equal(labels.data[1:3] > 0, stack()[1:3] > 0)
-    assert labels.features["first_plane"].tolist() == [1, 1]
-    assert labels.features["n_planes"].tolist() == [2, 2]
+    assert rows(labels)["first_plane"].tolist() == [1, 1]
+    assert rows(labels)["n_planes"].tolist() == [2, 2]
     (tracks,) = [layer for layer in viewer.layers if isinstance(layer, Tracks)]
     assert sorted(set(tracks.data[:, 1])) == [1, 2]
 
@@ -140,7 +140,7 @@ def test_axes_of_one_position_do_not_matter(make_napari_viewer, qtbot, link, nam
         assert set(plane[one > 150]) == {np.squeeze(labels.data)[0, 6, 5]}
     found = [layer for layer in viewer.layers if isinstance(layer, Tracks)]
     if link == "z":
-        volumes = labels.features.set_index("index")["volume_um3"]
+        volumes = rows(labels).set_index("index")["volume_um3"]
         for label, volume in volumes.items():
             assert volume == pytest.approx(np.count_nonzero(labels.data == label) * 27)
     if link == "z" or not shown:  # more axes than a Tracks layer has

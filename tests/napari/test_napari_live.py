@@ -11,6 +11,7 @@ import pytest
 from napari_kit import live_result, move
 
 from napari_sam2_automask import paint, select
+from napari_sam2_automask._napari.layers.features import objects_of
 from napari_sam2_automask._napari.run.place_result import RECORD_KEY
 from napari_sam2_automask.painting.live import LiveSelection
 from napari_sam2_automask.settings.preset_file import load_preset
@@ -59,7 +60,7 @@ def test_features_and_record_follow(live, qtbot):
     painted = paint(select(candidates, widget.form.settings), image=image)
     columns = list(layer.features.columns)
     assert columns == list(painted.table.columns)
-    pd.testing.assert_frame_equal(layer.features, painted.table, check_exact=True)
+    pd.testing.assert_frame_equal(objects_of(layer.features), painted.table, check_exact=True)
     record = layer.metadata[RECORD_KEY]
     assert record["settings"]["pred_iou_thresh"] == 0.85
     assert record["objects"] == len(painted.table)
@@ -118,14 +119,14 @@ def test_a_stroke_locks_what_it_touches(live, qtbot):
     layer.brush_size = 9
     layer.paint((20, 30), drawn)
     follower = widget.live.live_layer
-    assert drawn in follower.locked
+    qtbot.waitUntil(lambda: drawn in follower.locked)
     mine = np.isin(layer.data, list(follower.locked))
     kept = layer.data[mine].copy()
     for value in (0.95, 0.55, 0.8):
         move(qtbot, widget, "pred_iou_thresh", value)
         np.testing.assert_array_equal(layer.data[mine], kept)
         assert not np.isin(layer.data[~mine], list(follower.locked)).any()
-    assert "locked" in widget.live.count.text()
+    assert "locked" in widget.mend.locked.text()
 
 
 def test_a_preset_goes_into_a_file_and_back(live, qtbot, tmp_path, monkeypatch):

@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 import tifffile
-from napari_kit import ObedientSegmenter, copied, dock, finish, labels_of
+from napari_kit import ObedientSegmenter, copied, dock, finish, labels_of, rows
 from typer.testing import CliRunner
 
 from napari_sam2_automask._napari.layers.point_grid import grid_from_points
@@ -169,7 +169,7 @@ def test_a_record_replays_at_the_same_points(make_napari_viewer, qtbot, monkeypa
     widget.run()
     finish(qtbot, widget, timeout=60_000)
     layer = next(one for one in labels_of(viewer) if RECORD_KEY in one.metadata)
-    places = {(round(y, 2), round(x, 2)) for y, x in layer.features[["point_y", "point_x"]].values}
+    places = {(round(y, 2), round(x, 2)) for y, x in rows(layer)[["point_y", "point_x"]].values}
     assert places
     assert places <= {(15, 35), (39.4, 49.4)}
     # The sliders act on what was found: it is of the points of the form.

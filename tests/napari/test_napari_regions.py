@@ -7,7 +7,7 @@ import shlex
 import numpy as np
 import pytest
 from candidate_factory import random_candidates
-from napari_kit import LOW, BlobSegmenter, ObedientSegmenter, copied, dock, finish, labels_of, move, run
+from napari_kit import LOW, BlobSegmenter, ObedientSegmenter, copied, dock, finish, labels_of, move, rows, run
 from pycocotools import mask as coco_mask
 
 from napari_sam2_automask import paint, select
@@ -160,10 +160,10 @@ def test_sliders_act_inside_the_region_only(make_napari_viewer, qtbot, order):
     painted = paint(select(candidates, widget.form.settings))
     np.testing.assert_array_equal(seen(), painted.labels)
     assert layer.data[0, 0] == 77
-    assert layer.features["bbox_y0"].tolist() == (painted.table["bbox_y0"] + 7).tolist()
-    assert layer.features["point_x"].tolist() == (painted.table["point_x"] + 20).tolist()
+    assert rows(layer)["bbox_y0"].tolist() == (painted.table["bbox_y0"] + 7).tolist()
+    assert rows(layer)["point_x"].tolist() == (painted.table["point_x"] + 20).tolist()
     # And whole masks lie in the right place.
-    coco = coco_of(layer.data, {"metadata": layer.metadata, "features": layer.features})
+    coco = coco_of(layer.data, {"metadata": layer.metadata, "features": rows(layer)})
     for annotation in coco["annotations"]:
         mask = coco_mask.decode(annotation["segmentation"]).astype(bool)
         assert mask[layer.data == annotation["id"]].all()

@@ -6,7 +6,7 @@ import shlex
 
 import numpy as np
 import pytest
-from napari_kit import Watcher, copied, dock, finish, half_way, labels_of, live_result, run
+from napari_kit import Watcher, copied, dock, finish, half_way, labels_of, live_result, rows, run
 
 from napari_sam2_automask.errors import ImageError
 
@@ -115,7 +115,7 @@ def test_a_projection_of_a_tilted_stack_is_refused(make_napari_viewer, watcher):
 def test_a_row_of_the_table_goes_to_its_object(make_napari_viewer, qtbot):
     viewer = make_napari_viewer()
     _, layer = live_result(viewer, qtbot)
-    row = layer.features.iloc[3]
+    row = rows(layer).iloc[3]
     layer.selected_label = int(row["index"])  # as napari's table of features does
     centre = viewer.camera.center[-2:]
     assert centre == pytest.approx(
@@ -123,5 +123,5 @@ def test_a_row_of_the_table_goes_to_its_object(make_napari_viewer, qtbot):
     )
     # With the brush, the view stays.
     layer.mode = "paint"
-    layer.selected_label = int(layer.features["index"].iloc[0])
+    layer.selected_label = int(rows(layer)["index"].iloc[0])
     assert viewer.camera.center[-2:] == centre

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from napari.utils.interactions import mouse_move_callbacks, mouse_press_callbacks, mouse_release_callbacks
-from napari_kit import live_result, move
+from napari_kit import live_result, move, rows
 
 from napari_sam2_automask import paint, select
 from napari_sam2_automask._napari.layers.resample import labels_on
@@ -42,14 +42,13 @@ def click(layer, label, *modifiers, drag=False):
 
 def test_accepted_objects_stay_and_rejected_ones_stay_away(live, qtbot):
     widget, layer = live
-    scores = layer.features.set_index("index")["predicted_iou"]
+    scores = rows(layer).set_index("index")["predicted_iou"].dropna()
     good, bad = scores.idxmin(), scores.idxmax()
     widget.tuning.picking.button.click()
     click(layer, good)
     click(layer, bad, "Shift")
-    assert widget.tuning.picking.count.text() == "1 good, 1 bad"
     pixels = layer.data == good
-    qtbot.waitUntil(lambda: not widget.live._work.busy)
+    qtbot.waitUntil(lambda: widget.tuning.picking.count.text() == "1 good, 1 bad")
     assert bad not in layer.data
     for value in (0.99, 0.5, 0.7):
         move(qtbot, widget, "pred_iou_thresh", value)
@@ -64,15 +63,20 @@ def test_accepted_objects_stay_and_rejected_ones_stay_away(live, qtbot):
     assert widget.tuning.picking.count.text() == "0 good, 0 bad"
 
 
-def test_a_drag_picks_nothing_and_neither_does_a_click_without_the_button(live):
+def test_a_drag_picks_nothing_and_neither_does_a_click_without_the_button(live, qtbot):
     widget, layer = live
-    label = int(layer.features["index"][0])
+    label = int(np.unique(layer.data)[1])
     click(layer, label)
     widget.tuning.picking.button.click()
     click(layer, label, drag=True)
     assert not widget.live.live_layer.accepted
     click(layer, label)
-    assert widget.live.live_layer.accepted == {label}
+    qtbot.waitUntil(lambda: widget.live.live_layer.accepted == {label})
+
+
+def settle(qtbot, widget):
+    """Wait until all that was asked for is done."""
+    qtbot.waitUntil(lambda: not widget.live._work.busy)
 
 
 def search(qtbot, widget):
@@ -143,9 +147,10 @@ def test_examples_may_be_painted_at_another_resolution(live, qtbot):
 
 def test_picked_objects_find_settings(live, qtbot):
     widget, layer = live
-    whole = layer.features[layer.features["area"] == layer.features["mask_area"]]
+    whole = rows(layer)[rows(layer)["area"] == rows(layer)["mask_area"]]
     for label in whole["index"][:3]:
         widget.tuning.picking.pick(int(label), good=True)
+    settle(qtbot, widget)
     search(qtbot, widget)
     assert widget.tuning.found.best.found == 3
 
@@ -163,7 +168,8 @@ def test_without_examples_the_message_says_what_to_do(live, qtbot):
 def test_a_search_can_be_stopped(live, qtbot, monkeypatch):
     widget, layer = live
     monkeypatch.setattr("napari_sam2_automask._napari.tuning.panel.tune", endless)
-    widget.tuning.picking.pick(int(layer.features["index"][0]), good=True)
+    widget.tuning.picking.pick(int(np.unique(layer.data)[1]), good=True)
+    settle(qtbot, widget)
     widget.tuning.search.click()
     qtbot.waitUntil(lambda: "7 settings tried" in widget.tuning.message.text(), timeout=5000)
     work = widget.tuning._run

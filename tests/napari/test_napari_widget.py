@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from napari.layers import Image
 from napari.utils.notifications import notification_manager
-from napari_kit import POINTS, ObedientSegmenter, dock, finish, half_way, labels_of, run
+from napari_kit import POINTS, ObedientSegmenter, dock, finish, half_way, labels_of, rows, run
 
 from napari_sam2_automask._napari.common.memory import Store
 from napari_sam2_automask._napari.run.place_result import RECORD_KEY
@@ -46,7 +46,7 @@ def test_a_run_gives_labels_with_features_and_record(viewer, qtbot, segmenter):
     (labels,) = labels_of(viewer)
     assert labels.name == "cells - balanced, bundled"
     assert sorted(np.unique(labels.data)) == [1, 2, 3, 4]
-    assert list(labels.features["index"]) == [1, 2, 3, 4]
+    assert list(rows(labels)["index"]) == [1, 2, 3, 4]
     assert labels.metadata[RECORD_KEY]["settings"] == widget.form.settings.to_json()
     assert "predicted_iou: 0.88" in str(labels.get_status((2, 40), world=True))
     assert "4 objects" in widget.run_panel.status.text()
@@ -65,7 +65,7 @@ def test_the_button_cancels_and_what_was_found_is_kept(viewer, qtbot, segmenter)
     finish(qtbot, widget, timeout=1000)
     (labels,) = labels_of(viewer)
     assert labels.name == "cells - balanced, bundled (partial)"
-    assert list(labels.features["index"]) == [1, 2]
+    assert list(rows(labels)["index"]) == [1, 2]
     assert "Cancelled" in widget.run_panel.status.text()
     segmenter.open.set()
     run(qtbot, widget)

@@ -106,3 +106,11 @@ def test_there_is_no_other_sample():
     module = importlib.import_module("napari_sam2_automask._napari.contributions.sample_data")
     with pytest.raises(AttributeError, match="no_such"):
         module.no_such  # noqa: B018
+
+
+def test_every_tool_of_mending_is_a_command():
+    from napari_sam2_automask._napari.mend.tools import TOOLS
+
+    commands = {command.id: command for command in top_manifest().contributions.commands}
+    for tool in TOOLS:
+        assert commands[f"napari-sam2-automask.mend_{tool}"].title.startswith("Mend: ")

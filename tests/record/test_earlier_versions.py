@@ -1,14 +1,17 @@
 """Records that earlier versions wrote are read and replayed.
 
-`data/records/v1` was written by format version 1: a plane of a stack and the stack linked along z, by the
-command line, and two mixed channels in an ellipse, by the viewer. The model was a small network with random
-weights, which is made again here, so that they outlive the weights that come with the package.
+`data/records/v1` was written by format version 1, `v2` by version 2 from the same images: a plane of a stack
+and the stack linked along z, by the command line, and two mixed channels in an ellipse, by the viewer. The
+model was a small network with random weights, which is made again here, so that they outlive the weights that
+come with the package.
 """
 
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,15 +24,16 @@ from napari_sam2_automask.record.record import RECORD_VERSION, Record
 from napari_sam2_automask.replay.replaying import replay
 from napari_sam2_automask.settings.amg import AmgSettings
 
-FOLDER = DATA / "records" / "v1"
-NAMES = ("plane", "linked", "viewer")
+FOLDER = DATA / "records"
+IMAGES = FOLDER / "v1"
+NAMES = [f"v{version}/{name}" for version in (1, 2) for name in ("plane", "linked", "viewer")]
 
 
 @pytest.fixture(scope="module")
 def model():
     """Return the network that the records name."""
     network = small_network(3, 128)
-    plane = tifffile.imread(FOLDER / "cells.tif")[1]
+    plane = tifffile.imread(IMAGES / "cells.tif")[1]
     calibrate(network, to_model_view(plane, contrast_limits=(100.0, 3000.0)), covered=0.02)
     return replace(as_model(network), family="sam2")
 
@@ -47,11 +51,11 @@ def settings_in(record):
 @pytest.mark.parametrize("name", NAMES)
 def test_nothing_that_it_says_is_lost(name):
     written = read(name)
-    assert written["format_version"] == 1
+    assert written["format_version"] == int(name[1])
     again = Record.of(written).to_json()
     assert again.pop("format_version") == RECORD_VERSION
     for plane in again.get("planes", []):
-        assert plane.pop("format_version") in (1, RECORD_VERSION)
+        assert plane.pop("format_version") in (int(name[1]), RECORD_VERSION)
     del written["format_version"]
     for plane in written.get("planes", []):
         del plane["format_version"]
@@ -65,7 +69,10 @@ def test_nothing_that_it_says_is_lost(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_it_is_replayed(name, model, monkeypatch, tmp_path):
     monkeypatch.setattr("napari_sam2_automask.models.load_model", lambda *_, **__: model)
-    done = replay(FOLDER / f"{name}.record.json", tmp_path)
+    given = tmp_path / "given"
+    shutil.copytree(IMAGES, given)
+    record = shutil.copy(FOLDER / f"{name}.record.json", given)
+    done = replay(Path(record), tmp_path)
     before, now = tifffile.imread(FOLDER / f"{name}.labels.tif"), tifffile.imread(done.labels)
     assert before.shape == now.shape and now.any()
     # The fit of the random network differs in its last bits from processor to processor.

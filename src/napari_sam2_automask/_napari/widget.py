@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari.utils.notifications import show_warning
@@ -20,12 +21,10 @@ from napari_sam2_automask._napari.image.contrast_hint import ContrastHint
 from napari_sam2_automask._napari.image.panel import ImagePanel
 from napari_sam2_automask._napari.layers.plane_axes import linkable
 from napari_sam2_automask._napari.layers.point_grid import grid_from_points, in_whole_image
-from napari_sam2_automask._napari.live.follow_settings import Following
 from napari_sam2_automask._napari.live.go_to_object import go_to_selected
-from napari_sam2_automask._napari.live.outlines import Outlines
-from napari_sam2_automask._napari.live.panel import LivePanel
 from napari_sam2_automask._napari.live.why_missing import count_words
 from napari_sam2_automask._napari.remembered_choices import Remembered
+from napari_sam2_automask._napari.result import Result
 from napari_sam2_automask._napari.run.costs import cost_of
 from napari_sam2_automask._napari.run.engine_segmenter import engine_segmenter
 from napari_sam2_automask._napari.run.panel import RunPanel
@@ -38,7 +37,6 @@ from napari_sam2_automask._napari.settings.length_box import LayerPixel
 from napari_sam2_automask._napari.settings.model_choice import ModelChoice
 from napari_sam2_automask._napari.settings.preset_choice import PresetChoice
 from napari_sam2_automask._napari.settings.preset_files import PresetFiles
-from napari_sam2_automask._napari.tuning.panel import TunePanel
 from napari_sam2_automask.errors import AutomaskError
 
 if TYPE_CHECKING:
@@ -84,19 +82,17 @@ class AutomaskWidget(QWidget):
         self.models = ModelChoice()
         self.presets = PresetChoice()
         self.form = SettingsForm(self._points_from_layer)
-        self.live = LivePanel()
+        self.result = Result(napari_viewer, self._store)
+        self.live, self.following = self.result.live, self.result.following
+        self.mend, self.tuning = self.result.mend, self.result.tuning
         self.pixel = LayerPixel(napari_viewer, self.images, self._show_pixel)
-        self.following = Following(napari_viewer, self.live)
-        self.tuning = TunePanel(napari_viewer, self.live)
         self.preset_files = PresetFiles(lambda: self.form.settings)
         self.parameters = Fold("All parameters", "Everything that Meta's generator can be told, and more.")
         self.choices = Fold("Image, model, detail", "What is segmented, and by what.")
-        self.learn = Fold("Learn from these", "Settings found from a few objects that you picked or painted.")
         self.script = Fold(
             "In a script", "The same run without the window, in Python or on the command line."
         )
         self.contrast = ContrastHint(self.images)
-        self.outlines = Outlines(napari_viewer, self)
         self.run_panel = RunPanel()
         self.background = BackgroundFold(
             napari_viewer, self._store, partial(self.request, any_size=True), lambda: self.images.layer
@@ -109,7 +105,7 @@ class AutomaskWidget(QWidget):
             self._request_and_image,
         )
         self.queue = RunQueue(self.session)
-        self.copies = CopyRow(self.request, lambda: self.models.family)
+        self.copies = CopyRow(self.request, lambda: self.models.family, self.following.mended)
         self.remembered = Remembered(
             self,
             self._store,
@@ -128,7 +124,6 @@ class AutomaskWidget(QWidget):
 
     def _lay_out(self) -> None:
         self.script.addWidget(self.copies)
-        self.learn.addWidget(self.tuning)
         self._fill(self.choices, self.images, self.models, self.presets)
         self._fill(
             self.parameters,
@@ -141,8 +136,8 @@ class AutomaskWidget(QWidget):
         parts = QVBoxLayout(inner)
         parts.setContentsMargins(0, 0, 4, 0)
         parts.setSpacing(6)
-        in_order: list[QWidget] = [self.choices, self.contrast, self.live, self.learn]
-        for part in (*in_order, self.images.more, self.parameters, self.background, self.script):
+        in_order: list[QWidget] = [self.choices, self.contrast, self.result, self.images.more]
+        for part in (*in_order, self.parameters, self.background, self.script):
             parts.addWidget(part)
         parts.addStretch(1)
         self._wheel_guard = ignore_stray_wheel(inner)
@@ -181,9 +176,6 @@ class AutomaskWidget(QWidget):
         self.following.lost.connect(self._on_lost)
         self.live.begun.connect(partial(self._make_room, True))
         self.live.ended.connect(partial(self._make_room, False))
-        self.live.begun.connect(self._outline)
-        self.live.drawn.connect(self._outline)
-        self.live.ended.connect(self.outlines.clear)
         self.models.changed.connect(self._on_model)
         self.presets.chosen.connect(self._load_preset)
         self.form.changed.connect(self._on_settings)
@@ -200,15 +192,8 @@ class AutomaskWidget(QWidget):
 
     # -- choices
 
-    def _outline(self) -> None:
-        """Draw around what is locked."""
-        follower = self.live.live_layer
-        if follower is not None:
-            self.outlines.show(follower.layer, follower.locked)
-
     def _make_room(self, result: bool) -> None:
         """Fold the choices to a line while there is a result, which is what matters then."""
-        self.learn.setVisible(result)
         self.choices.toggleButton().setVisible(result)
         if result:
             self.choices.collapse(animate=False)
@@ -254,7 +239,7 @@ class AutomaskWidget(QWidget):
         self.run_panel.suggest(large_hint(*shape) or cost.hint)
         self.parameters.tell(self.presets.told.lower())
         name = "No image" if layer is None else layer.name
-        self.choices.setText(f"{name} - {self.presets.told}, {self.models.model.rsplit('/', 1)[-1]}")
+        self.choices.setText(f"{name} - {self.presets.told}, {Path(self.models.model).name}")
         self.remembered.save_soon()
 
     def _show_pixel(self, pixel: Pixel | None) -> None:
@@ -325,8 +310,7 @@ class AutomaskWidget(QWidget):
     def shut_down(self) -> None:
         """Cancel what is running and let go of the viewer; the widget is of no use afterwards."""
         self.remembered.save_if_pending()
-        self.following.close()
-        self.outlines.close()
+        self.result.close_down()
         self.queue.clear()
         self.background.close_down()
         self.session.close()
@@ -351,15 +335,14 @@ class AutomaskWidget(QWidget):
             self.images.layer_choice.connections,
             self.images.where.connections,
             self.contrast.connections,
-            self.following.connections,
-            self.tuning.connections,
             self.pixel.connections,
+            *self.result.connections,
         ]
 
     def _say_count(self) -> None:
         follower = self.live.live_layer
         if follower is not None and not self.running:
-            self.run_panel.status.setText(f"{count_words(len(follower.objects), 0)} with these settings.")
+            self.run_panel.status.setText(f"{count_words(len(follower.objects))} with these settings.")
 
     def _on_lost(self) -> None:
         if not self.running:  # what was said of the result goes with it

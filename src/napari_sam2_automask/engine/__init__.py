@@ -5,8 +5,18 @@ from napari_sam2_automask.models.runtime.process_guards import avoid_triton_cras
 # Before anything here imports torchvision.
 avoid_triton_crash()
 
+from napari_sam2_automask.engine.asking import Asked, along, ask  # noqa: E402
 from napari_sam2_automask.engine.cost import Estimate, estimate  # noqa: E402
 from napari_sam2_automask.engine.encoder.cache import keep_features_in  # noqa: E402
 from napari_sam2_automask.engine.proposing import estimate_diameter, propose  # noqa: E402
 
-__all__ = ["Estimate", "estimate", "estimate_diameter", "keep_features_in", "propose"]
+__all__ = [
+    "Asked",
+    "Estimate",
+    "along",
+    "ask",
+    "estimate",
+    "estimate_diameter",
+    "keep_features_in",
+    "propose",
+]

@@ -14,5 +14,7 @@ from .actions import (
     actions_from as actions_from,
 )
 from .mends import Done as Done, Mends as Mends
+from .object_facts import facts_with as facts_with, tell_edits as tell_edits
 from .rle_mask import RleMask as RleMask
+from .segmented import mended_record as mended_record, segmented as segmented
 from .state import Kept as Kept

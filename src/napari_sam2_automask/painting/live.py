@@ -23,7 +23,7 @@ from napari_sam2_automask.selection.choosing import choose
 from napari_sam2_automask.selection.selecting import drop_mended_duplicates
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -32,6 +32,10 @@ if TYPE_CHECKING:
     from napari_sam2_automask.progress import ProgressCallback
     from napari_sam2_automask.selection.choosing import Choice
     from napari_sam2_automask.settings.amg import AmgSettings
+
+    Point = tuple[float, float]
+    Box = tuple[float, float, float, float]
+    AskModel = Callable[[Sequence[Point], Sequence[bool], Box | None, Placed | None], tuple[Placed, float]]
 
 __all__ = ["Change", "LiveSelection"]
 
@@ -78,6 +82,10 @@ class LiveSelection:
         What the last update did.
     again : callable or None
         Proposes again in the same picture; takes settings and a progress callback, returns Candidates.
+    ask : callable or None
+        Asks the model for one object in the same picture. Takes points y, x, whether each is on the object, a
+        box ``y0, x0, y1, x1`` or None, and the object so far or None; returns its pixels and the
+        predicted IoU.
     """
 
     def __init__(self, candidates: Candidates, *, limit: int = 256 << 20) -> None:
@@ -87,6 +95,7 @@ class LiveSelection:
         self._table: BoxTable | None = None
         self.change: Change | None = None
         self.again: Callable[[AmgSettings, ProgressCallback], Candidates] | None = None
+        self.ask: AskModel | None = None
 
     @property
     def labels(self) -> NDArray[np.unsignedinteger]:

@@ -133,8 +133,8 @@ def object_table(
         - ``level``, ``parent`` (int64): with levels, where it lies, and the label of the smallest object that
           contains it, 0 for none.
 
-        Labels without facts have NaN for scores, prompt, crop and ``mask_area``; where there is one, the
-        columns of crop and ``mask_area`` are float64.
+        Labels without facts have NaN for scores, prompt, crop and ``mask_area``; where one has no value, a
+        column of whole numbers is float64.
 
     Raises
     ------
@@ -157,7 +157,7 @@ def object_table(
     def of(values: NDArray[Any], dtype: DTypeLike) -> NDArray[Any]:
         found = np.full((len(index), *values.shape[1:]), np.nan)
         found[known] = values[rows]
-        return found.astype(dtype) if known.all() else found
+        return found if np.isnan(found).any() else found.astype(dtype)
 
     columns = {
         "index": index,

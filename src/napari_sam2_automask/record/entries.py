@@ -22,6 +22,7 @@ __all__ = [
     "Image",
     "Limits",
     "Link",
+    "Mended",
     "Model",
     "Number",
     "Propagated",
@@ -142,6 +143,18 @@ class Propagated(Entry):
     new_every: Count
     give_up: Count
     planes: tuple[Count | None, ...]
+
+
+class Mended(Entry):
+    """What a person did to the objects.
+
+    `settings` are those that it began with, `steps` what `Mends.to_json` gives, and `used` the largest number
+    that was given out.
+    """
+
+    settings: SettingsOfRun
+    steps: tuple[dict[str, Any], ...]
+    used: Count = 0
 
 
 class Channel(Entry):

@@ -16,6 +16,7 @@ from napari_sam2_automask.record.entries import (
     Image,
     Limits,
     Link,
+    Mended,
     Model,
     Number,
     Propagated,
@@ -34,8 +35,8 @@ __all__ = ["RECORD_FORMAT", "RECORD_VERSION", "Record"]
 
 RECORD_FORMAT = "napari-sam2-automask record"
 #: Counted up whenever entries are added or change; records of all earlier versions can be read.
-#: 1: entries were whatever had been written. 2: entries are those of `Record`, and are checked.
-RECORD_VERSION = 2
+#: 1: entries were whatever had been written. 2: entries are those of `Record`, and are checked. 3: `mends`.
+RECORD_VERSION = 3
 
 
 class Record(Entry):
@@ -61,6 +62,8 @@ class Record(Entry):
         The settings of the proposal, where `settings` are those of a later selection.
     viewer : Viewer or None
         What only a viewer knows.
+    mends : Mended or None
+        What a person did to the objects.
     link, propagate : Link, Propagated or None
         Of a stack whose objects keep their numbers.
     planes : tuple of Record or None
@@ -90,6 +93,7 @@ class Record(Entry):
     file: File | None = None
     pick: Taken | None = None
     viewer: Viewer | None = None
+    mends: Mended | None = None
     link: Link | None = None
     propagate: Propagated | None = None
     objects: Count | None = None

@@ -158,6 +158,7 @@ def _segment(
         file={"name": source.name, "sha256": file_hash(source), "path": str(source.absolute())},
         pick=None if record.pick is None else record.pick.to_json(),
         region=region,
+        mends=record.mends,
         viewer=None if record.viewer is None else record.viewer.to_json(),
     )
     return done if region is None else _in_plane(done, region, part_of.shape)

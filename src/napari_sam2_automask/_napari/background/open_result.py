@@ -9,6 +9,7 @@ import numpy as np
 from napari.layers import Image, Labels
 
 from napari_sam2_automask._napari.common.torch_loading import warm_up_drawing
+from napari_sam2_automask._napari.layers.features import numbered
 from napari_sam2_automask._napari.layers.layer_choice import unwrapped
 from napari_sam2_automask._napari.layers.place import level_count, level_transform
 
@@ -85,7 +86,7 @@ def read_result(run: KnownRun, place: Mapping[str, Any]) -> Labels:
     if table.exists() and table.stat().st_size <= LARGEST_TABLE:
         import pandas as pd
 
-        features = pd.read_csv(table)
+        features = numbered(pd.read_csv(table))
     return Labels(
         shaped if keywords["multiscale"] else shaped[0],
         multiscale=keywords["multiscale"],

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from napari_sam2_automask.progress import ProgressCallback
 
-__all__ = ["InferenceThread", "Run", "inference_thread", "torch_threads"]
+__all__ = ["InferenceThread", "Run", "inference_thread", "table_thread", "torch_threads"]
 
 T = TypeVar("T")
 
@@ -181,6 +181,14 @@ def torch_threads(cores: int | None = None) -> int:
 @cache
 def inference_thread() -> InferenceThread:
     """Return the process's inference thread; at exit it is cancelled and joined."""
+    thread = InferenceThread()
+    atexit.register(thread.stop)
+    return thread
+
+
+@cache
+def table_thread() -> InferenceThread:
+    """Return the thread that measures objects, so that tables do not wait for a run; no model runs there."""
     thread = InferenceThread()
     atexit.register(thread.stop)
     return thread

@@ -33,6 +33,11 @@ class Store:
         self._values: dict[str, Any] = {}
         self.reload()
 
+    @property
+    def folder(self) -> Path | None:
+        """The folder of the file; None if nothing is remembered."""
+        return None if self._path is None else self._path.parent
+
     def reload(self) -> None:
         """Read the file again: another widget may have written there."""
         if self._path is None:

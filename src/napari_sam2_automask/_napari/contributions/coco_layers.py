@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from napari.utils.notifications import show_warning
 
+from napari_sam2_automask._napari.layers.features import numbered
 from napari_sam2_automask._napari.live import whole_masks
+from napari_sam2_automask._napari.live.current_table import current_table
 from napari_sam2_automask._napari.run.place_result import RECORD_KEY
 from napari_sam2_automask.disk.atomic import write_one
 from napari_sam2_automask.disk.json_file import json_bytes
@@ -22,6 +24,7 @@ from napari_sam2_automask.geometry.run_lengths import compressed_rle
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    import pandas as pd
     from numpy.typing import NDArray
 
     LayerData = tuple[Any, dict[str, Any], str]
@@ -81,7 +84,7 @@ def coco_of(data: NDArray[Any], meta: Mapping[str, Any]) -> dict[str, Any]:
     if masks is None and data.ndim == 2 and COCO_KEY in metadata:
         ((objects, _),) = CocoFile.of(metadata[COCO_KEY], str(meta.get("name"))).images
         masks = _Annotated(objects)
-    table = meta.get("features")
+    table = current_table(data, meta)
     scores = table.set_index("index") if table is not None and "index" in table else None
     name = str(meta.get("name", "labels"))
     images: list[dict[str, Any]] = []
@@ -152,13 +155,18 @@ class _Annotated:
         """Return the masks by label."""
         return dict(zip(self.objects.numbers, self.objects.placed, strict=True))
 
+    def measured(self, labels: NDArray[Any]) -> None:
+        """Return None: the table of a file is the layer's."""
+
     def painted(self) -> NDArray[Any]:
         """Return the labels (Y, X) uint32, small objects on top."""
         return self.objects.labels()
 
 
-def _table(objects: CocoObjects) -> dict[str, Any]:
-    """Return the features of a layer: one row per object."""
+def _table(objects: CocoObjects) -> pd.DataFrame:
+    """Return the table of objects: one row for each."""
+    import pandas as pd
+
     table: dict[str, Any] = {"index": np.array(objects.numbers, np.int64)}
     if objects.ids != objects.numbers:
         whole = all(type(one) is int and abs(one) < 2**63 for one in objects.ids)
@@ -169,7 +177,7 @@ def _table(objects: CocoObjects) -> dict[str, Any]:
         scores = [np.nan if score is None else score for score in objects.scores]
         table["predicted_iou"] = np.array(scores, np.float64)
     table["mask_area"] = np.array([placed.area for placed in objects.placed], np.int64)
-    return table
+    return pd.DataFrame(table)
 
 
 def _is_coco(path: Path) -> bool:
@@ -202,5 +210,9 @@ def _layers(path: Path) -> Iterator[LayerData]:
             )
             return
         name = f"{Path(objects.file_name).stem} - {path.stem}"
-        attributes = {"name": name, "features": _table(objects), "metadata": {COCO_KEY: part}}
+        attributes = {
+            "name": name,
+            "features": numbered(_table(objects)),
+            "metadata": {COCO_KEY: part},
+        }
         yield objects.labels(), attributes, "labels"

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import napari
 
+from napari_sam2_automask._napari.layers.features import numbered
 from napari_sam2_automask._napari.run.place_result import RECORD_KEY
 from napari_sam2_automask._napari.widget import AutomaskWidget
 
@@ -53,7 +54,7 @@ def add_results(viewer: napari.Viewer, results: Sequence[DemoResult]) -> None:
         viewer.add_labels(
             result.segmentation.labels,
             name=f"{title} - {result.preset}, F1 {result.f1:.2f}",
-            features=result.segmentation.table,
+            features=numbered(result.segmentation.table),
             metadata={RECORD_KEY: result.segmentation.record},
             translate=shown[title],
             visible=result.preset == SHOWN,

@@ -11,7 +11,9 @@ import numpy as np
 from napari.utils.notifications import show_warning
 
 from napari_sam2_automask._napari.contributions.coco_layers import objects_of
+from napari_sam2_automask._napari.layers.features import numbered
 from napari_sam2_automask._napari.live import whole_masks
+from napari_sam2_automask._napari.live.current_table import current_table
 from napari_sam2_automask.disk.json_file import COCO_LIMIT, read_json
 from napari_sam2_automask.errors import FormatError, ImageError
 from napari_sam2_automask.files.formats import zarr_labels
@@ -70,7 +72,7 @@ def _write(form: str, path: str, data: Any, meta: dict[str, Any]) -> list[str]:
         raise FormatError(f"{name} has {labels.ndim} axes, and this format holds two or three: save as TIFF")
     names = [str(one) for one in meta.get("axis_labels") or ()]
     axis = "t" if labels.ndim == 3 and names and names[0].startswith("t") else "z"
-    outlines = Outlines.of_labels(labels, name, meta.get("features"), axis)
+    outlines = Outlines.of_labels(labels, name, current_table(labels, meta), axis)
     masks = whole_masks.known(meta.get("metadata", {})) if labels.ndim == 2 else None
     if masks is not None:
         objects = tuple(Outlined(label, None, placed) for label, placed in objects_of(labels, masks))
@@ -132,5 +134,5 @@ def _layer(path: Path) -> LayerData:
         show_warning(f"{path.name}: left out {reasons}")
     attributes: dict[str, Any] = {"name": path.name.split(".")[0]}
     if found.table is not None:
-        attributes["features"] = found.table
+        attributes["features"] = numbered(found.table)
     return found.labels(), attributes, "labels"

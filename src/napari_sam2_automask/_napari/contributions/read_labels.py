@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from napari_sam2_automask._napari.layers.features import numbered
 from napari_sam2_automask._napari.run.place_result import RECORD_KEY
 from napari_sam2_automask.disk.json_file import read_json
 from napari_sam2_automask.errors import AutomaskError, ImageError
@@ -97,7 +98,7 @@ def _layer(path: Path) -> LayerData:
         "metadata": {RECORD_KEY: beside.record if beside else {}},
     }
     if beside and beside.table:
-        attributes["features"] = pd.read_csv(beside.table)
+        attributes["features"] = numbered(pd.read_csv(beside.table))
     scale = scale_in_file(path)
     if scale.size is not None and len(axes) == labels.ndim:
         *sides, unit = scale.size

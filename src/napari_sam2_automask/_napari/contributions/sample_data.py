@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from napari_sam2_automask.image.view import contrast_range
 from napari_sam2_automask.samples import samples
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from napari_sam2_automask.samples import Sample
 
     LayerData = tuple[Any, dict[str, Any], str]
 
-__all__ = ["open_sample"]
+__all__ = ["fluorescence_nuclei", "open_sample", "phase_contrast_cells", "stained_nuclei"]
 
 
 def open_sample(sample: Sample) -> list[LayerData]:
@@ -32,9 +29,20 @@ def open_sample(sample: Sample) -> list[LayerData]:
     ]
 
 
-def __getattr__(name: str) -> Callable[[], list[LayerData]]:
-    """Give the manifest one function for each sample, by the sample's name."""
-    for sample in samples():
-        if sample.name == name:
-            return partial(open_sample, sample)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+def fluorescence_nuclei() -> list[LayerData]:
+    """Open the sample of fluorescent nuclei."""
+    return _open("fluorescence_nuclei")
+
+
+def stained_nuclei() -> list[LayerData]:
+    """Open the sample of stained tissue."""
+    return _open("stained_nuclei")
+
+
+def phase_contrast_cells() -> list[LayerData]:
+    """Open the sample of cells in phase contrast."""
+    return _open("phase_contrast_cells")
+
+
+def _open(name: str) -> list[LayerData]:
+    return open_sample(next(one for one in samples() if one.name == name))

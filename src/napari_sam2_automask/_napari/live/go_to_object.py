@@ -1,4 +1,4 @@
-"""From a row of the table of features to its object: napari's table selects the label, this shows it."""
+"""From a row of a table to its object: napari's own table selects the label, this shows it."""
 
 from __future__ import annotations
 
@@ -7,11 +7,27 @@ from weakref import ref
 
 import numpy as np
 
+from napari_sam2_automask._napari.common.camera import camera_of
+
 if TYPE_CHECKING:
     from napari.layers import Labels
     from napari.viewer import Viewer
 
-__all__ = ["go_to_selected"]
+__all__ = ["go_to_selected", "show_object"]
+
+
+def show_object(viewer: Viewer, layer: Labels, label: int) -> None:
+    """Move the view to an object, as the layer's features say where it lies; do nothing where they do not."""
+    table = layer.features
+    if "bbox_y0" not in table or "index" not in table or layer.ndim != 2:
+        return
+    rows = table[table["index"] == label]
+    if len(rows) != 1 or rows["bbox_y0"].isna().any():
+        return
+    row = rows.iloc[0]
+    middle = np.array([row["bbox_y0"] + row["bbox_y1"], row["bbox_x0"] + row["bbox_x1"]], float) / 2
+    world = np.asarray(layer.data_to_world(middle))
+    camera_of(viewer).center = (0.0, *(float(value) for value in world[list(viewer.dims.displayed)][-2:]))
 
 
 def go_to_selected(viewer: Viewer, layer: Labels) -> None:
@@ -24,17 +40,7 @@ def go_to_selected(viewer: Viewer, layer: Labels) -> None:
 
     def show(event: Any = None) -> None:
         viewer, layer = known_viewer(), known_layer()
-        if viewer is None or layer is None or layer not in viewer.layers or layer.mode != "pan_zoom":
-            return
-        table = layer.features
-        if "bbox_y0" not in table or "index" not in table or layer.ndim != 2:
-            return
-        rows = table[table["index"] == layer.selected_label]
-        if len(rows) != 1:
-            return
-        row = rows.iloc[0]
-        middle = np.array([row["bbox_y0"] + row["bbox_y1"], row["bbox_x0"] + row["bbox_x1"]]) / 2
-        world = np.asarray(layer.data_to_world(middle))
-        viewer.camera.center = (0.0, *(float(value) for value in world[list(viewer.dims.displayed)][-2:]))
+        if viewer is not None and layer is not None and layer in viewer.layers and layer.mode == "pan_zoom":
+            show_object(viewer, layer, layer.selected_label)
 
     layer.events.selected_label.connect(show)

@@ -9,6 +9,7 @@ from napari.layers import Labels
 from napari.utils.notifications import show_info
 from qtpy.QtCore import QObject, QTimer
 
+from napari_sam2_automask._napari.layers.features import numbered
 from napari_sam2_automask._napari.layers.layer_choice import unwrapped
 from napari_sam2_automask._napari.layers.place import layer_transform
 from napari_sam2_automask._napari.run.outcome import digest
@@ -80,7 +81,7 @@ class LevelLayers(QObject):
         for n, image in enumerate(images[:MOST]):
             if n in own:
                 own[n].data = image.data
-                own[n].features = image.table
+                own[n].features = numbered(image.table)
                 own[n].metadata[LEVEL_KEY]["digest"] = image.digest
             else:
                 self._waiting.append((result, n, image))
@@ -118,7 +119,7 @@ class LevelLayers(QObject):
         layer = Labels(
             image.data,
             name=f"{result.name} - level {n}",
-            features=image.table,
+            features=numbered(image.table),
             # The result shows all of them, one on top of the other; whoever wants a level shows it.
             visible=False,
             metadata={LEVEL_KEY: {"result": str(result.unique_id), "level": n, "digest": image.digest}},

@@ -91,6 +91,15 @@ class Outlines(QObject):
             ends.append(found + np.array([mask.x0, mask.y0], np.float32))
         self._draw(layer, self.labels, np.concatenate(ends))
 
+    def show_marks(
+        self, layer: Labels, points: Sequence[tuple[float, float]], size: float, *, cross: bool
+    ) -> None:
+        """Draw a cross, or else a bar, of a size in pixels at points y, x of the layer's data."""
+        self.labels = frozenset(range(1, 1 + len(points)))
+        arms = [[-size, 0], [size, 0], *([[0, -size], [0, size]] if cross else [])]
+        middles = np.asarray(points, np.float32)[:, None, ::-1]
+        self._draw(layer, self.labels, (middles + np.asarray(arms, np.float32)).reshape(-1, 2))
+
     def clear(self) -> None:
         """Draw nothing."""
         self.labels = frozenset()

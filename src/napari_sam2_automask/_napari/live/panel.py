@@ -2,27 +2,35 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from qtpy.QtCore import QTimer
-from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtCore import Qt, QTimer
+from qtpy.QtWidgets import QApplication, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from napari_sam2_automask._napari.common.fold import Fold
 from napari_sam2_automask._napari.common.layout import Signal, roomy
+from napari_sam2_automask._napari.live.edit_watch import EditWatch
 from napari_sam2_automask._napari.live.live_work import LiveWork
 from napari_sam2_automask._napari.live.sliders import Sliders
 from napari_sam2_automask._napari.live.why_missing import count_words, why_missing
+from napari_sam2_automask.mending.mends import Mends
 from napari_sam2_automask.settings.amg import ALL_LEVELS
 
 if TYPE_CHECKING:
-    from napari_sam2_automask._napari.live.live_layer import LiveLayer
+    from collections.abc import Callable
+
+    from napari_sam2_automask._napari.live.live_layer import Act, LiveLayer
+    from napari_sam2_automask.errors import AutomaskError
+    from napari_sam2_automask.mending.mends import Done
     from napari_sam2_automask.settings.amg import AmgSettings
 
 __all__ = ["LivePanel"]
 
-#: Milliseconds without a change after which features follow, and how many settings undo remembers.
+T = TypeVar("T")
+
+#: Milliseconds without a change after which features follow: of sliders, which may be moved on, and of mends.
 SETTLED = 300
-REMEMBERED = 100
+MENDED = 20
 LEVELS_WAIT = "The layers of the levels follow when the sliders rest."
 
 
@@ -37,6 +45,10 @@ class LivePanel(QWidget):
         A person wants another run, because the candidates cannot answer.
     settled : Qt signal
         Emits the settings shown when nothing has changed for a while.
+    mended : Qt signal
+        Emits what was done to objects (`Done`), once the layer shows it.
+    not_mended : Qt signal
+        Emits why an action on objects cannot be done, in a sentence.
     begun, ended : Qt signals
         A layer follows from now on, or none any more.
     drawn : Qt signal
@@ -46,12 +58,14 @@ class LivePanel(QWidget):
     settings_wanted = Signal(object)
     run_wanted = Signal()
     settled = Signal(object)
+    mended, not_mended = Signal(object), Signal(str)
     begun, ended, drawn = Signal(), Signal(), Signal()
 
     def __init__(self) -> None:
         super().__init__()
         self._layer: LiveLayer | None = None
-        self._history: list[AmgSettings] = []
+        self._mine: AmgSettings | None = None
+        self._dragged = False
         self._ran: AmgSettings | None = None
         self._shown: AmgSettings | None = None
         self._pending: AmgSettings | None = None
@@ -60,12 +74,16 @@ class LivePanel(QWidget):
         self.sliders = Sliders()
         self.missing = Fold("Why are some missing?", "What each filter removed.")
         self.before = QPushButton("Before")
-        self.undo = QPushButton("Undo")
+        self.undo, self.redo = QPushButton("Undo"), QPushButton("Redo")
         self.again = QPushButton("Run again")
         self._lay_out()
         self._work = LiveWork(self)
         self._work.shown.connect(self._on_shown)
         self._work.refused.connect(self._on_refused)
+        self._work.mended.connect(self._on_mended)
+        self._work.failed.connect(self._on_failed)
+        self._edits = EditWatch(self)
+        self._edits.edited.connect(self._work.take_edits)
         self._next, self._rest = QTimer(self), QTimer(self)
         for timer, wait, then in ((self._next, 0, self._update), (self._rest, SETTLED, self._settle)):
             timer.setSingleShot(True)
@@ -74,7 +92,8 @@ class LivePanel(QWidget):
         self.before.setCheckable(True)
         self.before.toggled.connect(self._compare)
         self.sliders.wanted.connect(self._on_slider)
-        self.undo.clicked.connect(self._undo)
+        self.undo.clicked.connect(self.undo_last)
+        self.redo.clicked.connect(self.redo_last)
         self.again.clicked.connect(self.run_wanted)
         self.setVisible(False)
 
@@ -88,17 +107,29 @@ class LivePanel(QWidget):
         """The settings that the layer shows."""
         return self._shown
 
-    def repaint_layer(self) -> None:
-        """Show the same settings again, because objects were locked or released."""
-        if self._layer is not None and self._shown is not None:
-            self._work.follow(self._shown)
+    def mend(self, act: Act) -> None:
+        """Do something to the objects, see `LiveWork.mend`; `mended` or `not_mended` tells the end."""
+        self._work.mend(act)
+
+    def look(self, ask: Callable[[Mends], T], then: Callable[[T | AutomaskError], None]) -> None:
+        """Ask something of the mends that changes nothing, such as a preview, see `LiveWork.look`."""
+        self._work.look(ask, then)
+
+    def undo_last(self) -> None:
+        """Take the last step back, whether settings, a mend or paint."""
+        self._work.mend(Mends.undo)
+
+    def redo_last(self) -> None:
+        """Do the step again that was taken back last."""
+        self._work.mend(Mends.redo)
 
     def begin(self, layer: LiveLayer, settings: AmgSettings) -> None:
         """Follow a layer from the settings of its run on."""
         self.end()
         self._layer, self._ran, self._shown, self._asked = layer, settings, settings, settings
-        self._history = [settings]
+        self._mine = settings
         self._work.begin(layer)
+        self._edits.watch(layer.layer)
         self._say(None, settings)
         self._draw(settings, with_histograms=True)
         self.setVisible(True)
@@ -110,6 +141,7 @@ class LivePanel(QWidget):
             timer.stop()
         self._layer, self._pending = None, None
         self._work.begin(None)
+        self._edits.watch(None)
         self.setVisible(False)
         self.ended.emit()
 
@@ -125,9 +157,10 @@ class LivePanel(QWidget):
         self.missing.addWidget(self.removed)
         self.count.setStyleSheet("font-weight: bold;")
         self.before.setToolTip("Press for the result as it ran, press again for yours.")
-        self.undo.setToolTip("Go back to the settings before the last change.")
+        self.undo.setToolTip("Take back the last change of settings, mend or stroke.")
+        self.redo.setToolTip("Do again what was taken back.")
         self.again.setToolTip("What is stored of this run cannot answer for these settings: ask the model.")
-        roomy(self.before, self.undo)
+        roomy(self.before, self.undo, self.redo)
         self.again.setVisible(False)
         self.message.setVisible(False)
         layout = QVBoxLayout(self)
@@ -135,7 +168,7 @@ class LivePanel(QWidget):
         layout.setSpacing(4)
         head = QHBoxLayout()
         head.addWidget(self.count, 1)
-        for button in (self.before, self.undo):
+        for button in (self.before, self.undo, self.redo):
             head.addWidget(button)
         layout.addLayout(head)
         for part in (self.message, self.again, self.sliders, self.missing):
@@ -149,19 +182,31 @@ class LivePanel(QWidget):
             self._say(None, settings)
             return
         self._rest.stop()
-        self._work.follow(settings)
+        # While a slider is drawn, its settings are one step of the history.
+        pressed = QApplication.mouseButtons() != Qt.MouseButton.NoButton
+        self._work.follow(settings, join=pressed and self._dragged)
+        self._dragged = pressed
 
     def _on_shown(self, settings: AmgSettings) -> None:
         before, self._shown = self._shown, settings
         self._say(None, settings)
-        if not self.before.isChecked() and settings != self._history[-1]:
-            self._history = [*self._history[-REMEMBERED:], settings]
+        if not self.before.isChecked():
+            self._mine = settings
         moved = before is None or (before.stability_score_offset, before.mask_threshold) != (
             settings.stability_score_offset,
             settings.mask_threshold,
         )
         self._draw(settings, with_histograms=moved)
-        self._rest.start()
+        self._rest.start(SETTLED if settings != before else MENDED)
+
+    def _on_mended(self, done: Done) -> None:
+        self.mended.emit(done)
+        if self._shown is not None and self._shown != self._asked:
+            self.settings_wanted.emit(self._shown)  # undo and redo move the form, too
+
+    def _on_failed(self, reason: str) -> None:
+        self.not_mended.emit(reason)
+        self._rest.start(MENDED)
 
     def _on_refused(self, settings: AmgSettings, reason: str) -> None:
         self._say(reason, settings)
@@ -177,14 +222,14 @@ class LivePanel(QWidget):
     def _draw(self, settings: AmgSettings, *, with_histograms: bool) -> None:
         assert self._layer is not None
         objects = self._layer.objects
-        locked = len(self._layer.locked)
-        self.count.setText(count_words(len(objects), locked))
+        self.count.setText(count_words(len(objects)))
         self.count.setToolTip(f"Chosen from {len(self._layer.candidates):,} masks that the run has left.")
         self.removed.setText(why_missing(self._layer.removed))
         if with_histograms:
             self.sliders.show_candidates(self._layer.live, settings)
         self.sliders.show_settings(settings)
-        self.undo.setEnabled(len(self._history) > 1)
+        self.undo.setEnabled(self._layer.shows.next_undo is not None)
+        self.redo.setEnabled(self._layer.shows.next_redo is not None)
         self.drawn.emit()
 
     def _on_slider(self, changes: dict[str, Any]) -> None:
@@ -200,11 +245,6 @@ class LivePanel(QWidget):
             self.settled.emit(self._shown)
 
     def _compare(self, before: bool) -> None:
-        wanted = self._ran if before else self._history[-1]
+        wanted = self._ran if before else self._mine
         self.before.setText("Mine" if before else "Before")
         self.settings_wanted.emit(wanted)
-
-    def _undo(self) -> None:
-        if len(self._history) > 1:
-            self._history.pop()
-            self.settings_wanted.emit(self._history[-1])

@@ -15,6 +15,7 @@ from napari_sam2_automask._napari.run.place_result import LAYER_KEY
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    import pandas as pd
     from napari.layers import Labels
     from numpy.typing import NDArray
 
@@ -31,6 +32,10 @@ class WholeMasks(Protocol):
 
     def whole(self) -> Mapping[int, Placed]:
         """Return the masks by label."""
+
+    def measured(self, labels: NDArray[Any]) -> pd.DataFrame | None:
+        """Return the table of objects of the labels as they are now; None if only the layer has one."""
+        ...
 
     def painted(self) -> NDArray[Any]:
         """Return the labels that they were painted into; where the layer differs, a person edited it."""

@@ -41,7 +41,6 @@ def why_missing(removed: Mapping[str, int]) -> str:
     return "\n".join(lines)
 
 
-def count_words(objects: int, locked: int) -> str:
-    """Return how many objects there are, and how many of them are locked."""
-    text = f"{objects:,} object{'' if objects == 1 else 's'}"
-    return f"{text}, {locked:,} locked" if locked else text
+def count_words(objects: int) -> str:
+    """Return how many objects there are, in words."""
+    return f"{objects:,} object" + ("" if objects == 1 else "s")

@@ -10,14 +10,19 @@ from napari_sam2_automask._napari.common.inference_thread import torch_threads
 from napari_sam2_automask._napari.common.preferences import preference, use_preferences
 from napari_sam2_automask._napari.common.torch_loading import load_torch, warm_up_drawing
 from napari_sam2_automask._napari.run.outcome import PlaneResult
-from napari_sam2_automask.progress import Cancelled, Progress
+from napari_sam2_automask.progress import Cancelled, Progress, no_progress
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
     from numpy.typing import NDArray
 
     from napari_sam2_automask._napari.run.request import Request
     from napari_sam2_automask.candidates.candidates import Candidates
+    from napari_sam2_automask.geometry.placed import Placed
     from napari_sam2_automask.models import Model
+    from napari_sam2_automask.painting.live import AskModel, Box, Point
     from napari_sam2_automask.progress import ProgressCallback
 
 __all__ = ["EngineSegmenter", "engine_segmenter"]
@@ -62,6 +67,7 @@ class EngineSegmenter:
                 result.live.again = lambda settings, report: self._propose(
                     plane, replace(request, settings=settings), report
                 )
+                result.live.ask = self._asking(plane, request, candidates.object_diameter)
             return result
 
     def _propose(self, plane: NDArray[Any], request: Request, progress: ProgressCallback) -> Candidates:
@@ -78,6 +84,29 @@ class EngineSegmenter:
         )
         know_picture(found, request.picture(plane))
         return _as_in_form(found, request)
+
+    def _asking(self, plane: NDArray[Any], request: Request, diameter: float) -> AskModel:
+        """Return what asks the model for one object; of several channels the surest answer counts."""
+        views: list[NDArray[np.uint8]] = []
+
+        def asked(
+            points: Sequence[Point], on: Sequence[bool], box: Box | None, mask: Placed | None
+        ) -> tuple[Placed, float]:
+            from napari_sam2_automask.engine.asking import ask
+            from napari_sam2_automask.image.renderings import render
+
+            model = self._load(request, no_progress)
+            first = request.settings.renderings.split("+")[0]
+            views[:] = views or [render(view, first)[0] for view in request.views(plane)]
+            threshold = request.settings.mask_threshold
+            found = [
+                ask(view, model, points, on, box=box, mask=mask, diameter=diameter, threshold=threshold)
+                for view in views
+            ]
+            best = max(found, key=lambda one: one.score)
+            return best.placed, best.score
+
+        return asked
 
     def _load(self, request: Request, progress: ProgressCallback) -> Model:
         key = (request.model, request.device)

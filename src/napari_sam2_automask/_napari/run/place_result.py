@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_sam2_automask._napari.layers.features import numbered, objects_of
 from napari_sam2_automask._napari.layers.layer_choice import unwrapped
 from napari_sam2_automask._napari.run.request import Previous, Request
 
@@ -60,7 +61,7 @@ def previous_of(layer: Labels, request: Request) -> Previous | None:
     """Return what the job needs to know about an earlier result."""
     if not isinstance(layer.data, np.ndarray):
         return None
-    features, next_id = layer.features, 1
+    features, next_id = objects_of(layer.features), 1
     others = features
     if request.source.other_axes and len(features) and layer.metadata[LAYER_KEY]["axis_columns"]:
         info = layer.metadata[LAYER_KEY]
@@ -122,7 +123,7 @@ def place_outcome(
         viewer.add_labels(
             outcome.data,
             name=layer_name(request, outcome.complete),
-            features=outcome.table,
+            features=numbered(outcome.table),
             metadata={RECORD_KEY: outcome.record, LAYER_KEY: info},
             **request.source.transform,
         )
@@ -152,12 +153,13 @@ def _replace(layer: Labels, request: Request, outcome: Outcome) -> Labels:
     info: dict[str, Any] = layer.metadata[LAYER_KEY]
     table = outcome.table
     columns = info["axis_columns"]
-    if columns and len(layer.features):
-        planes = [tuple(row) for row in layer.features[columns].itertuples(index=False)]
-        kept = layer.features[[plane not in outcome.digests for plane in planes]]
+    before = objects_of(layer.features)
+    if columns and len(before):
+        planes = [tuple(row) for row in before[columns].itertuples(index=False)]
+        kept = before[[plane not in outcome.digests for plane in planes]]
         table = pd.concat([kept, table], ignore_index=True) if len(kept) else table
     layer.data = outcome.data
-    layer.features = table
+    layer.features = numbered(table)
     layer.metadata[RECORD_KEY] = outcome.record
     info["digests"].update(outcome.digests)
     layer.refresh()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from napari.utils.notifications import show_warning
 from qtpy.QtWidgets import QApplication, QHBoxLayout, QPushButton, QWidget
@@ -30,6 +30,9 @@ class CopyRow(QWidget):
         Returns the request; may raise `AutomaskError`.
     family : callable
         Returns the family of the model chosen, or what is known of a learned one.
+    mended : callable, optional
+        Returns the run of the result that follows the sliders, and the entry ``mends`` of its record; None
+        where nobody mended it.
 
     Attributes
     ----------
@@ -39,9 +42,14 @@ class CopyRow(QWidget):
 
     copied = Signal(str)
 
-    def __init__(self, request: Callable[[], Request], family: Callable[[], str | HasPresets]) -> None:
+    def __init__(
+        self,
+        request: Callable[[], Request],
+        family: Callable[[], str | HasPresets],
+        mended: Callable[[], tuple[Request, dict[str, Any]] | None] = lambda: None,
+    ) -> None:
         super().__init__()
-        self._request, self._family = request, family
+        self._request, self._family, self._mended = request, family, mended
         self.python = QPushButton("Copy as Python")
         self.command = QPushButton("Copy as command")
         self.python.setToolTip("Put Python that repeats this run on the clipboard.")
@@ -50,8 +58,12 @@ class CopyRow(QWidget):
         row.setContentsMargins(0, 0, 0, 0)
         row.addWidget(self.python)
         row.addWidget(self.command)
-        self.python.clicked.connect(lambda: self._copy(as_python, "Python"))
+        self.python.clicked.connect(lambda: self._copy(self._as_python, "Python"))
         self.command.clicked.connect(lambda: self._copy(self._as_command, "command"))
+
+    def _as_python(self, request: Request) -> str:
+        mended = self._mended()
+        return as_python(request) if mended is None else as_python(*mended)
 
     def _as_command(self, request: Request) -> str:
         return as_command(request, self._family())

@@ -14,16 +14,26 @@ from napari_sam2_automask.settings.amg import AmgSettings
 from napari_sam2_automask.settings.presets import PRESETS
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from napari_sam2_automask._napari.run.request import Request
     from napari_sam2_automask.settings.presets import HasPresets
 
 __all__ = ["as_command", "as_python"]
 
 
-def as_python(request: Request) -> str:
-    """Return Python that repeats the run on its first plane; for a script, or napari's console."""
+def as_python(request: Request, mends: Mapping[str, Any] | None = None) -> str:
+    """Return Python that repeats the run on its first plane; for a script, or napari's console.
+
+    Parameters
+    ----------
+    request : Request
+        The run.
+    mends : mapping, optional
+        The entry ``mends`` of its record: what a person did is done again, and `mends.labels` are the labels.
+    """
     source, channels = request.source, request.source.channels
-    names = ["load_model", "segment"]
+    names = ["load_model", "segment"] if mends is None else ["Mends", "load_model", "propose"]
     model = repr(request.model) + (f", device={request.device!r}" if request.device != "auto" else "")
     if request.custom:
         names.insert(0, "AmgSettings")
@@ -56,7 +66,19 @@ def as_python(request: Request) -> str:
         lines.append("from pathlib import Path\n\nfrom napari_sam2_automask.files import open_file\n")
     if request.floor is not None:
         arguments.append(f"floor={(request.floor.pred_iou, request.floor.stability)}")
-    return "".join([*lines, *made, f"result = segment({', '.join(arguments)})\n"])
+    call = f"({', '.join(arguments)})\n"
+    if mends is None:
+        return "".join([*lines, *made, f"result = segment{call}"])
+    again = {name: value for name, value in mends.items() if name != "settings"}
+    return "".join(
+        [
+            *lines,
+            *made,
+            f"candidates = propose{call}",
+            "mends = Mends(candidates)\n",
+            f"mends.replay(**{again!r})\n",
+        ]
+    )
 
 
 def as_command(request: Request, family: str | HasPresets) -> str:

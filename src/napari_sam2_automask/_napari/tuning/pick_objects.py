@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from napari.layers import Labels
 
     from napari_sam2_automask._napari.live.panel import LivePanel
+    from napari_sam2_automask.mending.mends import Done, Mends
 
 __all__ = ["Picking"]
 
@@ -49,6 +50,7 @@ class Picking(QWidget):
         self.button.toggled.connect(self._listen)
         self.clear.clicked.connect(self._clear)
         live.begun.connect(self._begin)
+        live.drawn.connect(self._show)
         live.ended.connect(lambda: self.button.setChecked(False))
         self._show()
 
@@ -58,13 +60,9 @@ class Picking(QWidget):
         if follower is None or settings is None or label <= 0:
             return
         if not good:
-            follower.reject(label)
-        elif label in follower.accepted:
-            follower.release([label])
+            self._live.mend(lambda mends: mends.remove(label))
         else:
-            follower.accept(label)
-        self._live.repaint_layer()
-        self._show()
+            self._live.mend(lambda mends: mends.release(label) if label in mends.kept else mends.lock(label))
 
     def _begin(self) -> None:
         self._listen(False)
@@ -95,11 +93,11 @@ class Picking(QWidget):
             self.pick(int(value or 0), good=not shift)
 
     def _clear(self) -> None:
-        follower = self._live.live_layer
-        if follower is not None:
-            follower.release(follower.accepted | follower.rejected)
-            self._live.repaint_layer()
-            self._show()
+        def act(mends: Mends) -> Done | None:
+            picked = {n for n, what in mends.edited.items() if what == "locked"} | mends.removed
+            return mends.release(*sorted(picked)) if picked else None
+
+        self._live.mend(act)
 
     def _show(self) -> None:
         follower = self._live.live_layer

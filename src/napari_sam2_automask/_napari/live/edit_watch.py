@@ -1,0 +1,64 @@
+"""Noticing that the pixels of a layer were edited, in whatever way."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import QObject, QTimer
+
+from napari_sam2_automask._napari.common.layout import Signal
+
+if TYPE_CHECKING:
+    from napari.layers import Labels
+
+__all__ = ["EditWatch"]
+
+#: Milliseconds after an edit until it is told, so that a burst of edits is told once.
+WAIT = 60
+# A stroke or fill, undo and redo of napari; other data; what somebody wrote into the data and then refreshed.
+_EVENTS = ("paint", "data", "set_data", "labels_update")
+
+
+class EditWatch(QObject):
+    """Watches a layer.
+
+    Attributes
+    ----------
+    edited : Qt signal
+        The pixels may have changed; not in the middle of a stroke.
+    """
+
+    edited = Signal()
+
+    def __init__(self, parent: QObject) -> None:
+        super().__init__(parent)
+        self._layer: Labels | None = None
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(WAIT)
+        self._timer.timeout.connect(self._tell)
+
+    def watch(self, layer: Labels | None) -> None:
+        """Watch another layer, or none."""
+        for event in self._events():
+            event.disconnect(self._note)
+        self._timer.stop()
+        self._layer = layer
+        for event in self._events():
+            event.connect(self._note)
+
+    def _events(self) -> list[Any]:
+        if self._layer is None:
+            return []
+        events = self._layer.events
+        return [getattr(events, name) for name in _EVENTS if hasattr(events, name)]
+
+    def _note(self, event: Any = None) -> None:
+        if not self._timer.isActive():
+            self._timer.start()
+
+    def _tell(self) -> None:
+        if self._layer is not None and getattr(self._layer, "_block_history", False):
+            self._timer.start()  # a stroke is one edit
+            return
+        self.edited.emit()

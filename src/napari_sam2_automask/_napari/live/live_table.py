@@ -1,0 +1,56 @@
+"""The table of objects of a result that follows the sliders, with what a person did to each."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from napari_sam2_automask.mending.object_facts import facts_with, tell_edits
+from napari_sam2_automask.painting.table import Facts, object_table
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from napari_sam2_automask._napari.live.live_layer import Answer, LiveLayer
+    from napari_sam2_automask._napari.run.request import Request
+    from napari_sam2_automask.painting.levels import Levels
+
+__all__ = ["table_of"]
+
+
+def table_of(
+    labels: NDArray[Any], follower: LiveLayer, shows: Answer, request: Request, levels: Levels | None
+) -> pd.DataFrame:
+    """Measure the objects that show, for a thread that can wait.
+
+    Parameters
+    ----------
+    labels : (Y, X) int array
+        The labels of the window that the candidates were found in.
+    follower : LiveLayer
+        The layer.
+    shows : Answer
+        What is known of the labels.
+    request : Request
+        The run.
+    levels : Levels or None
+        The levels, if all are kept.
+    """
+    from napari_sam2_automask.pipeline import measure_channels_of
+
+    source, region = request.source, request.region
+    image = source.plane(request.indices[0])
+    image = image if region is None else region.cut(image)
+    facts = Facts.of_candidates(follower.candidates, shows.settings, shows.masks)
+    shown = labels if levels is None else levels
+    table = object_table(
+        shown,
+        facts_with(facts, shows.kept, labels),
+        image=image if source.channels is None else None,
+        pixel_size=source.pixel_size if source.unit else None,
+        unit=source.unit,
+    )
+    where = labels if levels is None else levels.labels
+    measure_channels_of(request.picture(image), table, where, shows.settings)
+    tell_edits(table, shows.kept)
+    return table if region is None else region.shifted(table)

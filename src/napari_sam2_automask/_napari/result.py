@@ -1,0 +1,111 @@
+"""What shows of a result: its sliders first, then the tools that mend it, and its table."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from weakref import WeakSet, ref
+
+from qtpy.QtWidgets import QVBoxLayout, QWidget
+
+from napari_sam2_automask._napari.common.fold import Fold
+from napari_sam2_automask._napari.live.follow_settings import Following
+from napari_sam2_automask._napari.live.outlines import Outlines
+from napari_sam2_automask._napari.live.panel import LivePanel
+from napari_sam2_automask._napari.mend.autosave import Autosave
+from napari_sam2_automask._napari.mend.panel import MendPanel
+from napari_sam2_automask._napari.table.panel import TablePanel
+from napari_sam2_automask._napari.tuning.panel import TunePanel
+
+if TYPE_CHECKING:
+    from napari.viewer import Viewer
+
+    from napari_sam2_automask._napari.common.memory import Store
+
+__all__ = ["Result", "result_in"]
+
+_open: WeakSet[Result] = WeakSet()
+
+
+class Result(QWidget):
+    """The parts that are there while a result is followed, and what they tell each other.
+
+    Parameters
+    ----------
+    viewer : Viewer
+        Where the result is.
+    store : Store
+        What is remembered, such as the keys of Mend mode.
+
+    Attributes
+    ----------
+    live, autosave, mend, table, tuning
+        The panels, from top to bottom.
+    objects, learn : Fold
+        Hold the table, and the settings from examples.
+    following : Following
+        Keeps the result in step with the settings.
+    outlines : Outlines
+        Around what is locked.
+    """
+
+    def __init__(self, viewer: Viewer, store: Store) -> None:
+        super().__init__()
+        self.live = LivePanel()
+        self.following = Following(viewer, self.live)
+        self.mend = MendPanel(viewer, self.live, store)
+        self.autosave = Autosave(self.live, store)
+        self.table = TablePanel(viewer, self.live)
+        self.tuning = TunePanel(viewer, self.live)
+        self.outlines = Outlines(viewer, self)
+        self.objects = Fold("Table", "The objects with their scores and measures; the doubtful ones first.")
+        self.learn = Fold("Learn from these", "Settings found from a few objects that you picked or painted.")
+        self.objects.addWidget(self.table)
+        self.learn.addWidget(self.tuning)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(6)
+        for part in (self.live, self.autosave, self.mend, self.objects, self.learn):
+            layout.addWidget(part)
+        self._viewer = ref(getattr(viewer, "__wrapped__", viewer))
+        _open.add(self)
+        self.live.begun.connect(self._begin)
+        self.live.ended.connect(self._end)
+        self.live.drawn.connect(self._outline)
+        self.following.told.connect(self.table.show_objects)
+        self.table.selected.connect(lambda labels: self.mend.canvas.choose(*labels, tell=False))
+        self.mend.canvas.chose.connect(lambda labels: self.table.select(*labels))
+        self.setVisible(False)
+
+    @property
+    def connections(self) -> list[list[tuple[Any, Any]]]:
+        """What to disconnect when the widget goes."""
+        return [self.following.connections, self.mend.connections, self.tuning.connections]
+
+    def close_down(self) -> None:
+        """Follow nothing any more, and put nothing more into the viewer."""
+        self.autosave.close_down()
+        self.mend.close_down()
+        self.table.close_down()
+        self.following.close()
+        self.outlines.close()
+
+    def _begin(self) -> None:
+        self.setVisible(True)
+        self._outline()
+        self.table.show_objects()
+
+    def _end(self) -> None:
+        self.outlines.clear()
+        self.setVisible(False)
+
+    def _outline(self) -> None:
+        """Draw around what is locked."""
+        follower = self.live.live_layer
+        if follower is not None:
+            self.outlines.show(follower.layer, follower.locked)
+
+
+def result_in(viewer: Viewer) -> Result | None:
+    """Return the result that is followed in a viewer, if there is one."""
+    wanted = getattr(viewer, "__wrapped__", viewer)
+    return next((one for one in _open if one._viewer() is wanted and one.live.live_layer is not None), None)

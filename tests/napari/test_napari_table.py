@@ -1,0 +1,148 @@
+"""The table under the result: rows are objects, and objects rows."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from napari_kit import live_result
+from qtpy.QtCore import Qt
+
+from napari_sam2_automask._napari.table.colours import coloured
+from napari_sam2_automask._napari.table.model import ObjectModel, told
+
+
+@pytest.fixture
+def viewer(make_napari_viewer):
+    return make_napari_viewer()
+
+
+@pytest.fixture
+def live(viewer, qtbot):
+    """The widget of a viewer in which a run has ended, and the layer that follows."""
+    return live_result(viewer, qtbot)
+
+
+def shown(table):
+    """Return the labels of the rows from top to bottom."""
+    return [table._label(row) for row in range(table._sorted.rowCount())]
+
+
+def test_the_doubtful_ones_come_first(live):
+    widget, layer = live
+    table = widget.result.table
+    labels = shown(table)
+    assert sorted(labels) == sorted(int(n) for n in np.unique(layer.data)[1:])
+    sure = dict(zip(table.model.labels, table.model.values("predicted_iou"), strict=True))
+    assert [sure[label] for label in labels] == sorted(sure.values())
+
+
+def test_a_row_goes_to_its_object_and_an_object_to_its_row(viewer, live):
+    widget, layer = live
+    table, canvas = widget.result.table, widget.mend.canvas
+    widget.mend.take("add")
+    for row in (0, 3, 1):
+        table.view.selectRow(row)
+        label = shown(table)[row]
+        assert canvas.picked == (label,) and table.labels == (label,)
+        y, x = (round(float(at)) for at in viewer.camera.center[-2:])
+        rows, columns = np.nonzero(layer.data == label)
+        assert rows.min() <= y <= rows.max() + 1 and columns.min() <= x <= columns.max() + 1
+    label = shown(table)[4]
+    y, x = np.argwhere(layer.data == label)[0]
+    canvas.click((int(y), int(x)))  # there is an object already: it is chosen
+    assert table.labels == (label,)
+
+
+def test_next_accept_and_sort(live, qtbot):
+    widget, _ = live
+    table = widget.result.table
+    table.go(1)
+    first = table.labels
+    assert first == (shown(table)[0],)
+    with qtbot.waitSignal(widget.live.mended, timeout=5000):
+        table.accept.click()
+    assert table.labels == (shown(table)[1],)
+    assert first[0] in widget.live.live_layer.locked
+    table.go(-1)
+    table.go(-1)
+    assert table.labels == (shown(table)[0],)
+    table.view.sortByColumn(table.model.names.index("area"), Qt.SortOrder.DescendingOrder)
+    area = dict(zip(table.model.labels, table.model.values("area"), strict=True))
+    assert [area[label] for label in shown(table)] == sorted(area.values(), reverse=True)
+
+
+def test_several_are_merged_and_removed(live, qtbot):
+    widget, layer = live
+    table = widget.result.table
+    two = shown(table)[:2]
+    table.select(*two)
+    assert table.labels == tuple(two) and table.merge.isEnabled()
+    pixels = int(np.isin(layer.data, two).sum())
+    with qtbot.waitSignal(widget.following.told, timeout=5000):
+        table.merge.click()
+    assert int((layer.data == two[0]).sum()) == pixels and not (layer.data == two[1]).any()
+    assert two[1] not in table.model.labels
+    three = shown(table)[1:4]
+    table.select(*three)
+    table.selected.emit(table.labels)  # as a click on rows does
+    with qtbot.waitSignal(widget.following.told, timeout=5000):
+        table.remove.click()
+    assert not np.isin(layer.data, three).any() and not set(three) & set(table.model.labels)
+    assert not table.remove.isEnabled()
+
+
+def test_objects_are_coloured_by_a_column_and_back(live):
+    widget, layer = live
+    table, own = widget.result.table, layer.colormap
+    table.colour.setCurrentIndex(table.colour.findData("area"))
+    table.colour.activated.emit(table.colour.currentIndex())
+    assert layer.colormap is not own
+    table.colour.setCurrentIndex(0)
+    table.colour.activated.emit(0)
+    assert layer.colormap == own
+
+
+def test_colours_run_with_the_values():
+    colours = coloured([1, 2, 3, 7], [0.0, 10.0, float("nan"), 5.0]).color_dict
+    assert np.allclose(colours[3], (0.5, 0.5, 0.5, 1))
+    assert colours[1][2] > colours[2][2] and colours[2][0] > colours[1][0]  # from violet to yellow
+    assert np.allclose(colours[0], 0)
+    coloured([1, 2], [3.0, 3.0])
+    coloured([], [])
+
+
+def test_rows_without_an_object_are_left_out_and_unknown_values_are_blank():
+    model = ObjectModel()
+    table = pd.DataFrame(
+        {
+            "index": [0, 1, 2],
+            "area": pd.array([None, 5000, 3], "Int64"),
+            "predicted_iou": [np.nan, 0.5, np.nan],
+            "bbox_y0": [np.nan, 1.0, 2.0],
+        }
+    )
+    model.show(table)
+    assert model.labels == [1, 2] and model.names == ["index", "predicted_iou", "area"]
+    cells = [[model.data(model.index(row, column)) for column in range(3)] for row in range(2)]
+    assert cells == [["1", "0.5", "5,000"], ["2", "", "3"]]
+    order = [model.data(model.index(row, 1), Qt.ItemDataRole.UserRole) for row in range(2)]
+    assert order == sorted(order)  # what is not known comes last
+    model.show(pd.DataFrame())
+    assert model.rowCount() == model.columnCount() == 0
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, ""),
+        (float("nan"), ""),
+        (pd.NA, ""),
+        (7, "7"),
+        (0.12345, "0.123"),
+        (12345.6, "12,346"),
+        ("split", "split"),
+    ],
+)
+def test_cells(value, text):
+    assert told(value) == text
