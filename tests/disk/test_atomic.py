@@ -57,7 +57,7 @@ def test_a_folder_that_is_not_there_is_no_bad_name(tmp_path):
 
 
 def test_a_set_takes_the_place_of_another_and_what_is_stale_goes(tmp_path):
-    tmp_path / "levels".write_text("old")
+    (tmp_path / "levels").write_text("old")
     write_files(writers(tmp_path, "old"))
     assert held(tmp_path) == whole("old") | {"levels": "old"}
     write_all(writers(tmp_path, "new"), [tmp_path / "levels"])

@@ -68,7 +68,9 @@ def test_every_field_explains_itself(info):
 def test_json_round_trip(info):
     settings = changed(info)
     assert settings != AmgSettings()
-    assert AmgSettings.from_json(json.loads(json.dumps(settings.to_json()))) == settings
+    read = json.loads(json.dumps(settings.to_json()))
+    assert AmgSettings.from_json(read) == settings
+    assert read == settings.to_json()  # what is on the disk can be compared with what is asked for
 
 
 @pytest.mark.parametrize("info", NUMBERS, ids=lambda info: info.name)

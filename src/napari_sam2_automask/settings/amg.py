@@ -274,8 +274,8 @@ class AmgSettings(MetaSettings):
         return self.replace(**changes)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the settings as a JSON-able dictionary that :meth:`from_json` reads back."""
-        return dataclasses.asdict(self)
+        """Return the settings as a dictionary as JSON has it, lists for tuples; :meth:`from_json` reads it."""
+        return {name: _as_in_json(value) for name, value in dataclasses.asdict(self).items()}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> AmgSettings:
@@ -357,3 +357,7 @@ def refuse_unknown(names: Iterable[Any]) -> None:
     if unknown:
         told = ", ".join(map(shown, unknown[:_TOLD])) + (" and others" if len(unknown) > _TOLD else "")
         raise SettingsError(f"no parameter named {told}: choose from {', '.join(known)}")
+
+
+def _as_in_json(value: Any) -> Any:
+    return [_as_in_json(item) for item in value] if isinstance(value, tuple | list) else value
