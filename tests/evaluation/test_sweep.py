@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import numpy as np
 import pytest
 from candidate_factory import Blob, make_candidates
@@ -18,6 +20,7 @@ IMAGE = np.random.default_rng(0).integers(0, 255, (60, 80, 3), np.uint8)
 
 class FakeModel:
     family = "bundled"
+    presets: ClassVar[dict] = {}
 
 
 @pytest.fixture

@@ -297,7 +297,7 @@ def test_frames_last_as_long_as_the_file_says(tmp_path):
         (["Time", "Channels", "Y", "X"], "TCYX"),
         (["slice", "y", "x"], "aYX"),
         (["round", "row", "column"], "aYX"),
-        (["scene", "section", "plate", "y", "x"], "abcYX"),
+        (["scene", "section", "plate", "y", "x"], "PabYX"),
         (["position", "y", "x"], "PYX"),
         (["y", "x", "s"], "YXS"),
         (["q", "y", "x"], "QYX"),

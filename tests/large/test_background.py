@@ -82,7 +82,7 @@ def test_there_is_nothing_to_resume_where_nothing_was_started(tmp_path):
 
 def test_a_run_survives_json(spec):
     assert LargeSpec.from_json(json.loads(json.dumps(spec.to_json()))) == spec
-    with pytest.raises(SettingsError, match="unknown: overlapp"):
+    with pytest.raises(SettingsError, match="unknown: 'overlapp'"):
         LargeSpec.from_json(spec.to_json() | {"overlapp": 3})
     with pytest.raises(SettingsError, match="missing: image"):
         LargeSpec.from_json({"output": "a", "settings": {}})
