@@ -20,7 +20,6 @@ HAS_DISPLAY = sys.platform != "linux" or bool(os.environ.get("DISPLAY") or os.en
 
 # Fixtures of napari that open a viewer.
 _VIEWERS = {"make_napari_viewer", "make_napari_viewer_proxy"}
-_WINDOWS = _VIEWERS | {"qtbot"}
 
 if not HAS_DISPLAY:
     # Qt aborts the process where there is no display, unless it is told to draw into memory.
@@ -32,13 +31,24 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-@pytest.hookimpl(tryfirst=True)
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Where tests run in several processes, keep those of windows in one of them.
+
+    Two processes that open windows on one screen take the focus from each other. (Groups of pytest-xdist 3.8
+    do nothing with pytest 9.2.)
+    """
+    from xdist.scheduler import LoadScopeScheduling
+
+    class WindowsTogether(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return "windows" if nodeid.startswith(("tests/napari/", "tests/replay/")) else nodeid
+
+    return WindowsTogether(config, log)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep windows in one process; skip what needs a display without one, unless skipping is forbidden."""
-    for item in items:
-        # Two processes that open windows on one screen take the focus from each other.
-        if "napari" in item.path.relative_to(item.config.rootpath).parts or _WINDOWS & set(item.fixturenames):
-            item.add_marker(pytest.mark.xdist_group("windows"))
+    """Skip what needs a display without one, unless skipping is forbidden."""
     if HAS_DISPLAY or REQUIRE_ALL:
         return
     skip = pytest.mark.skip(reason="needs a display: run under xvfb-run, see the README")

@@ -22,8 +22,8 @@ def test_a_layer_with_a_unit_shows_both(make_napari_viewer_proxy):
     viewer.add_image(IMAGE, scale=(0.2, 0.8), units=("um", "um"))
     widget = dock(viewer)
     assert shown(widget) == dict.fromkeys(MEASURED, True)
-    areas = ["min_mask_region_area", "min_area", "max_area"]
-    assert [*areas, "object_diameter", "typical_smallest", "typical_largest"] == MEASURED
+    areas, lengths = {"min_mask_region_area", "min_area", "max_area"}, {"expand_distance", "object_diameter"}
+    assert areas | lengths | {"typical_smallest", "typical_largest"} == {*MEASURED}
     form = widget.form
     form.widgets["min_area"].value = 100
     assert form.measures["min_area"].box.value() == pytest.approx(16)
