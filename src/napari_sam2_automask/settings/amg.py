@@ -274,7 +274,7 @@ class AmgSettings(MetaSettings):
         return self.replace(**changes)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the settings as a dictionary as JSON has it, lists for tuples; :meth:`from_json` reads it."""
+        """Return the settings as JSON has them, lists for tuples; :meth:`from_json` reads that back."""
         return {name: _as_in_json(value) for name, value in dataclasses.asdict(self).items()}
 
     @classmethod
