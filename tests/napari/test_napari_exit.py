@@ -96,6 +96,9 @@ def visit():
     while "napari._qt.qt_main_window" not in sys.modules:
         time.sleep(0.1)
     time.sleep(1)
+    from qtpy.QtCore import QCoreApplication
+    while QCoreApplication.instance() is None:
+        time.sleep(0.1)
     from superqt.utils import ensure_main_thread
     look = ensure_main_thread(await_return=True, timeout=100_000)(look_around)
     while not look():
