@@ -42,7 +42,7 @@ def test_a_row_goes_to_its_object_and_an_object_to_its_row(viewer, live):
     table, canvas = widget.result.table, widget.mend.canvas
     widget.mend.take("add")
     for row in (0, 3, 1):
-        table.view.selectRow(row)
+        table.choose_row(row)
         label = shown(table)[row]
         assert canvas.picked == (label,) and table.labels == (label,)
         y, x = (round(float(at)) for at in viewer.camera.center[-2:])

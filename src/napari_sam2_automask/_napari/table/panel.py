@@ -129,7 +129,15 @@ class TablePanel(QWidget):
         count = self._sorted.rowCount()
         if count:
             row = max(rows) + step if rows and step > 0 else min(rows) + step if rows else 0
-            self.view.selectRow(min(max(row, 0), count - 1))
+            self.choose_row(min(max(row, 0), count - 1))
+
+    def choose_row(self, row: int) -> None:
+        """Choose one row alone, whatever keys are held: Shift+N asks for the one before, not for both."""
+        index = self._sorted.index(row, 0)
+        flags = QItemSelectionModel.SelectionFlag
+        chosen = self.view.selectionModel()
+        chosen.setCurrentIndex(index, flags.ClearAndSelect | flags.Rows)
+        self.view.scrollTo(index)
 
     def close_down(self) -> None:
         """Give the layer its own colours back."""
