@@ -135,8 +135,7 @@ class TablePanel(QWidget):
         """Choose one row alone, whatever keys are held: Shift+N asks for the one before, not for both."""
         index = self._sorted.index(row, 0)
         flags = QItemSelectionModel.SelectionFlag
-        chosen = self.view.selectionModel()
-        chosen.setCurrentIndex(index, flags.ClearAndSelect | flags.Rows)
+        self._rows.setCurrentIndex(index, flags.ClearAndSelect | flags.Rows)
         self.view.scrollTo(index)
 
     def close_down(self) -> None:
