@@ -22,7 +22,7 @@ from napari_sam2_automask.disk.atomic import write_one
 from napari_sam2_automask.disk.regular import check_regular
 from napari_sam2_automask.errors import CandidatesError
 from napari_sam2_automask.settings.amg import AmgSettings
-from napari_sam2_automask.settings.numbers import COUNT, EXTENT, INTENSITY
+from napari_sam2_automask.settings.numbers import COUNT, EXTENT, INTENSITY, shown
 
 if TYPE_CHECKING:
     import os
@@ -210,7 +210,7 @@ def _entries(data: Any, name: str, foreign: str) -> tuple[dict[str, Any], dict[s
     layout = _LAYOUTS.get(header.get("version", 0))
     if layout is None:
         raise CandidatesError(
-            f"{name} is in version {header.get('version')} of the format, this is version {_VERSION}: "
+            f"{name} is in version {shown(header.get('version'))} of the format, this is version {_VERSION}: "
             "update napari-sam2-automask, or propose again"
         )
     return header, {array: data[array] for array in layout}

@@ -58,9 +58,7 @@ class Look:
     @property
     def table(self) -> NDArray[np.float32]:
         """The colour and opacity of each of 256 grays, shape (256, 4)."""
-        given = np.asarray(self.colours, np.float64)
-        if given.shape[1] == 3:
-            given = np.column_stack([given, np.ones(len(given))])
+        given = np.asarray([(*colour, 1.0)[:4] for colour in self.colours], np.float64)
         at = (np.arange(256) / 255) ** self.gamma
         places = np.linspace(0, 1, len(given))
         columns = [np.interp(at, places, column) for column in given.T]

@@ -9,6 +9,7 @@ from napari_sam2_automask.disk.atomic import write_one
 from napari_sam2_automask.disk.json_file import json_bytes, read_json
 from napari_sam2_automask.errors import SettingsError
 from napari_sam2_automask.settings.amg import AmgSettings
+from napari_sam2_automask.settings.numbers import shown
 from napari_sam2_automask.settings.presets import Preset
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def load_preset(path: str | os.PathLike[str]) -> Preset:
         raise SettingsError(f"{path.name} is not a preset: choose a file that was saved as one")
     if content.get("version") != 1:
         raise SettingsError(
-            f"{path.name} is in version {content.get('version')} of the format, this is version 1: "
+            f"{path.name} is in version {shown(content.get('version'))} of the format, this is version 1: "
             "update napari-sam2-automask"
         )
     settings = content.get("settings")
