@@ -9,6 +9,7 @@ import numpy as np
 from napari_sam2_automask.errors import AutomaskError
 from napari_sam2_automask.files.series import attributes_of, is_zarr
 from napari_sam2_automask.files.tiff import TIFF_MARKS
+from napari_sam2_automask.files.tiff_chain import check_chain
 from napari_sam2_automask.image.view import image_hash
 from napari_sam2_automask.record.record import Record
 from napari_sam2_automask.settings.amg import AmgSettings
@@ -76,6 +77,7 @@ def _is_own_tiff(path: Path) -> bool:
         record = path.with_name(f"{path.stem}.record.json")
         if not record.is_file() or path.with_name(f"{path.stem}.labels.tif").exists():
             return False
+        check_chain(path)
         return Record.read(record).labels_sha256 == image_hash(np.asarray(tifffile.imread(path)))
     except Exception:  # whoever reads the file says what is wrong with it
         return False

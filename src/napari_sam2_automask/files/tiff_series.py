@@ -11,6 +11,7 @@ from xml.etree.ElementTree import ParseError
 from napari_sam2_automask.errors import AutomaskError, ImageError
 from napari_sam2_automask.files.ome_files import beside
 from napari_sam2_automask.files.ome_set import OmeImage, OmeSet, read_set
+from napari_sam2_automask.files.tiff_chain import check_chain
 from napari_sam2_automask.files.tiff_roles import role_of, without_masks
 
 if TYPE_CHECKING:
@@ -115,11 +116,12 @@ def open_tiff(path: Path) -> OpenTiff:
     Raises
     ------
     ImageError
-        If it tells of more planes than any file can hold, or a file of a Micro-Manager set is missing. A
-        damaged file raises whatever tifffile raises.
+        If it tells of more planes than any file can hold, its images run in a circle, or a file of a
+        Micro-Manager set is missing. Otherwise a damaged file raises whatever tifffile raises.
     """
     import tifffile
 
+    check_chain(path)
     tiff, ome = tifffile.TiffFile(path), None
     try:
         if tiff.ome_metadata:

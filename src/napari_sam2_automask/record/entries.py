@@ -25,12 +25,19 @@ __all__ = [
     "Mended",
     "Model",
     "Number",
+    "Pair",
     "Propagated",
     "SettingsOfRun",
     "Taken",
     "Text",
     "Viewer",
 ]
+
+
+def _not_falling(limits: tuple[float, float]) -> tuple[float, float]:
+    if limits[0] > limits[1]:  # equal ones are those of a blank image
+        raise ValueError("the second is below the first")
+    return limits
 
 
 def _known_dtype(name: str) -> str:
@@ -54,7 +61,8 @@ Share: TypeAlias = Annotated[float, Field(strict=True, ge=SCORE.minimum, le=SCOR
 Gamma: TypeAlias = Annotated[float, Field(strict=True, gt=0, le=100)]
 Colour: TypeAlias = Annotated[tuple[Share, ...], Field(min_length=3, max_length=4)]
 Text: TypeAlias = Annotated[str, Field(strict=True)]
-Limits: TypeAlias = tuple[Number, Number]
+Pair: TypeAlias = tuple[Number, Number]
+Limits: TypeAlias = Annotated[Pair, AfterValidator(_not_falling)]
 DataType: TypeAlias = Annotated[str, Field(strict=True), AfterValidator(_known_dtype)]
 Index: TypeAlias = tuple[Count, ...]
 

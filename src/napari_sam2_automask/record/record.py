@@ -19,6 +19,7 @@ from napari_sam2_automask.record.entries import (
     Mended,
     Model,
     Number,
+    Pair,
     Propagated,
     SettingsOfRun,
     Taken,
@@ -87,7 +88,7 @@ class Record(Entry):
     plane: Count | None = None
     device: Text | None = None
     contrast_limits: Limits | None = None
-    floor: Limits | None = None
+    floor: Pair | None = None
     proposal: SettingsOfRun | None = None
     threads: Count | None = Field(None, ge=1, le=THREADS.maximum)
     file: File | None = None
@@ -100,7 +101,7 @@ class Record(Entry):
     removed: dict[str, Difference] | None = None
     events: tuple[Text, ...] | None = None
     object_diameter: Number | None = None
-    pixel_size: Limits | None = None
+    pixel_size: Pair | None = None
     unit: Text | None = None
     labels_sha256: Text | None = None
     levels_sha256: Text | None = None
