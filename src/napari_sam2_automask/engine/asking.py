@@ -15,8 +15,9 @@ from napari_sam2_automask.engine.encoder.encode import encode
 from napari_sam2_automask.engine.points.fitted_grid import tiles
 from napari_sam2_automask.engine.points.grid import Crop
 from napari_sam2_automask.engine.tensors.host import to_host
-from napari_sam2_automask.errors import ImageError, MendError, SettingsError
+from napari_sam2_automask.errors import MendError, SettingsError
 from napari_sam2_automask.geometry.placed import Placed, tight
+from napari_sam2_automask.image.view import check_model_view
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -114,11 +115,7 @@ def ask(
     ModelError
         If the model returns values that are not numbers.
     """
-    if view.ndim != 3 or view.shape[2] != 3 or view.dtype != np.uint8 or 0 in view.shape:
-        raise ImageError(
-            f"an image for the model must have the shape (rows, columns, 3) and type uint8, not "
-            f"{view.shape} and {view.dtype}: make it with to_model_view"
-        )
+    check_model_view(view)
     coords, kinds = _prompts((view.shape[0], view.shape[1]), points, labels, box, mask)
     crop = _crop((view.shape[0], view.shape[1]), coords, mask, diameter)
     with torch.inference_mode(), features_cache.settling():

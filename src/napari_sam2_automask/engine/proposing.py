@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 
 from napari_sam2_automask.engine.encoder.cache import features_cache
@@ -13,13 +12,14 @@ from napari_sam2_automask.engine.points.fitted_grid import plain_tiles, tiles
 from napari_sam2_automask.engine.points.fitting import diameter_of_candidates, diameter_of_dense
 from napari_sam2_automask.engine.points.grid import Crop, iter_crops
 from napari_sam2_automask.engine.proposal_run import Proposal
-from napari_sam2_automask.errors import ImageError
+from napari_sam2_automask.image.view import check_model_view
 from napari_sam2_automask.progress import Cancelled, Progress, ProgressCallback, no_progress
 from napari_sam2_automask.settings.amg import AmgSettings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from napari_sam2_automask.candidates.candidates import Candidates, Floor
@@ -74,11 +74,7 @@ def propose(
     ModelError
         If the model returns values that are not numbers.
     """
-    if view.ndim != 3 or view.shape[2] != 3 or view.dtype != np.uint8 or 0 in view.shape:
-        raise ImageError(
-            f"an image for the model must have the shape (rows, columns, 3) and type uint8, not "
-            f"{view.shape} and {view.dtype}: make it with to_model_view"
-        )
+    check_model_view(view)
     with torch.inference_mode(), features_cache.settling():
         finder = finder_on(str(model.device)) if settings.at_objects and not tells_objects(model) else model
         diameter = 0.0
@@ -110,7 +106,13 @@ def estimate_diameter(
     -------
     float
         The diameter in pixels; 0 if no object is seen.
+
+    Raises
+    ------
+    ImageError
+        If `view` is no picture for the model.
     """
+    check_model_view(view)
     with torch.inference_mode(), features_cache.settling():
         return _estimate(view, model, progress)
 

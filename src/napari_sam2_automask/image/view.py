@@ -17,7 +17,14 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["contrast_of_planes", "contrast_range", "image_hash", "is_rgb", "to_model_view"]
+__all__ = [
+    "check_model_view",
+    "contrast_of_planes",
+    "contrast_range",
+    "image_hash",
+    "is_rgb",
+    "to_model_view",
+]
 
 # Rows are converted in blocks of about this many values: a huge image needs no second copy in float64.
 _BLOCK_VALUES = 1 << 22
@@ -27,6 +34,21 @@ _SAMPLE_VALUES = 1 << 22
 _DOUBLE = 8
 # Planes from which the contrast of a whole stack is taken.
 _SAMPLED_PLANES = 16
+
+
+def check_model_view(view: NDArray[Any]) -> None:
+    """Make sure that an array is a picture for the model.
+
+    Raises
+    ------
+    ImageError
+        If it is not a (Y, X, 3) uint8 array with at least one pixel.
+    """
+    if view.ndim != 3 or view.shape[2] != 3 or view.dtype != np.uint8 or 0 in view.shape:
+        raise ImageError(
+            f"an image for the model must have the shape (rows, columns, 3) and type uint8, not "
+            f"{view.shape} and {view.dtype}: make it with to_model_view"
+        )
 
 
 def to_model_view(
