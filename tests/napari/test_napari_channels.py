@@ -173,7 +173,7 @@ def test_pooled_channels_are_asked_one_by_one_and_measured(make_napari_viewer, q
         assert "mean_intensity" not in features and (features["area_cell"] >= features["area"]).all()
 
     check()
-    with qtbot.waitSignal(widget.following.told, timeout=10_000):
+    with qtbot.waitSignal(widget.following.told, timeout=30_000):
         move(qtbot, widget, "pred_iou_thresh", 0.3)
     check()
 
@@ -195,7 +195,7 @@ def test_of_all_levels_channels_are_measured_whole(make_napari_viewer, qtbot, en
         assert row.mean_intensity_nuclei == pytest.approx(NUCLEI[mask].mean())
         covered += bool((result.labels[mask] != row.index).any())
     assert covered > 0
-    qtbot.waitUntil(lambda: len(labels_of(viewer)) > 1, timeout=10_000)
+    qtbot.waitUntil(lambda: len(labels_of(viewer)) > 1, timeout=30_000)
     pd.testing.assert_frame_equal(rows(labels_of(viewer)[-1]), result.table)
 
 
@@ -221,7 +221,7 @@ def test_what_the_model_sees_is_shown(make_napari_viewer, qtbot):
         choose(widget, words)
         widget.images.view_button.click()
         count = before + len(names)
-        qtbot.waitUntil(lambda count=count: len(viewer.layers) == count, timeout=5000)
+        qtbot.waitUntil(lambda count=count: len(viewer.layers) == count, timeout=30_000)
         made = list(viewer.layers)[before:]
         assert [layer.name.split(" - ")[0] for layer in made] == names
         assert all(layer.rgb for layer in made)
@@ -454,6 +454,6 @@ def test_percentiles_are_those_of_each_channel(make_napari_viewer):
 
 def test_sliders_follow_without_channels_as_before(make_napari_viewer, qtbot):
     widget, layer = live_result(make_napari_viewer(), qtbot)
-    with qtbot.waitSignal(widget.following.told, timeout=5000):
+    with qtbot.waitSignal(widget.following.told, timeout=30_000):
         move(qtbot, widget, "pred_iou_thresh", 0.8)
     assert "mean_intensity" in rows(layer)

@@ -34,7 +34,7 @@ def inside(layer, label):
 
 def done(qtbot, widget, act):
     """Do something and wait until it is in the layer."""
-    with qtbot.waitSignal(widget.live.mended, timeout=5000) as told:
+    with qtbot.waitSignal(widget.live.mended, timeout=30_000) as told:
         act()
     return told.args[0]
 
@@ -162,7 +162,7 @@ def answers(live):
 
 
 def answered(qtbot, canvas, act):
-    with qtbot.waitSignal(canvas.asking.answered, timeout=5000):
+    with qtbot.waitSignal(canvas.asking.answered, timeout=30_000):
         act()
 
 
@@ -242,7 +242,7 @@ def test_what_the_model_cannot_answer_is_said(live, qtbot, answers):
     widget, layer = live
     canvas = widget.mend.canvas
     widget.mend.take("ask")
-    with qtbot.waitSignal(canvas.asking.failed, timeout=5000):
+    with qtbot.waitSignal(canvas.asking.failed, timeout=30_000):
         canvas.click(free(layer), {"Shift"})
     assert "Nothing says where" in widget.mend.message.text()
     canvas.apply()

@@ -75,7 +75,7 @@ def test_table_and_files_are_right_after_any_edit(live, qtbot, tmp_path, how):
     files = write_labels(str(tmp_path / "now.tif"), data, meta)
     fits(pd.read_csv(next(file for file in files if file.endswith(".csv"))), layer.data)
     begun = time.monotonic()
-    qtbot.waitUntil(lambda: "edited" in layer.features, timeout=2000)
+    qtbot.waitUntil(lambda: "edited" in layer.features, timeout=30_000)
     assert time.monotonic() - begun < 2
     table = objects_of(layer.features)
     fits(table, layer.data)
@@ -128,14 +128,14 @@ def _two_pixels(mends, label):
 
 def test_a_row_of_the_features_is_its_object(live, qtbot):
     widget, layer = live
-    assert layer.features["index"].tolist() == [-1, *range(1, layer.data.max() + 1)]
+    assert layer.features["index"].tolist() == [*range(layer.data.max() + 1)]
     widget.live.mend(
         lambda mends: mends.add(
             mask=np.pad(np.ones((4, 4), bool), ((0, layer.data.shape[0] - 4), (0, layer.data.shape[1] - 4)))
         )
     )
     settled(qtbot, widget)
-    assert layer.features["index"].tolist() == [-1, *range(1, layer.data.max() + 1)]
+    assert layer.features["index"].tolist() == [*range(layer.data.max() + 1)]
     empty = ~layer.features["index"].isin(np.unique(layer.data))
     assert layer.features[empty].drop(columns="index").isna().all(axis=None)
 
@@ -222,7 +222,7 @@ def test_a_layer_that_no_longer_follows_is_saved_as_it_is(live, qtbot, tmp_path)
 def test_numbers_and_back():
     table = pd.DataFrame({"index": [2, 5], "area": [7, 9], "predicted_iou": [0.5, np.nan]})
     every = numbered(table)
-    assert every["index"].tolist() == [-1, 1, 2, 3, 4, 5]
+    assert every["index"].tolist() == [0, 1, 2, 3, 4, 5]
     assert every["area"].isna().tolist() == [True, True, False, True, True, False]
     pd.testing.assert_frame_equal(objects_of(every), table)
     for other in (

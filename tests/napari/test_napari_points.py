@@ -174,7 +174,7 @@ def test_a_record_replays_at_the_same_points(make_napari_viewer, qtbot, monkeypa
     assert places <= {(15, 35), (39.4, 49.4)}
     # The sliders act on what was found: it is of the points of the form.
     widget.form.widgets["pred_iou_thresh"].value = 0.01
-    qtbot.waitUntil(lambda: widget.live.shown == widget.form.settings, timeout=10_000)
+    qtbot.waitUntil(lambda: widget.live.shown == widget.form.settings, timeout=30_000)
     assert not widget.live.again.isVisible()
     record = tmp_path / "result.record.json"
     record.write_text(json.dumps(json_ready(layer.metadata[RECORD_KEY])))

@@ -85,7 +85,7 @@ def test_the_size_of_pixels_is_kept_for_other_images(make_napari_viewer, qtbot, 
     viewer.layers.selection.active = viewer.layers[0]
     viewer.layers.selection = set(viewer.layers[:2])
     widget.run()
-    qtbot.waitUntil(lambda: len(watcher.planes) == 3 and not widget.running, timeout=10_000)
+    qtbot.waitUntil(lambda: len(watcher.planes) == 3 and not widget.running, timeout=30_000)
     assert [plane.shape for plane in watcher.planes] == [(64, 96), (32, 48), (16, 24)]
 
 

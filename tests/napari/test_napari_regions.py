@@ -154,7 +154,7 @@ def test_sliders_act_inside_the_region_only(make_napari_viewer, qtbot, order):
 
     # What a person paints outside of it stays.
     layer.data_setitem((np.array([0]), np.array([0])), 77)
-    with qtbot.waitSignal(widget.following.told, timeout=5000):
+    with qtbot.waitSignal(widget.following.told, timeout=30_000):
         move(qtbot, widget, "pred_iou_thresh", 0.9)
     candidates = widget.live.live_layer.candidates
     painted = paint(select(candidates, widget.form.settings))

@@ -26,10 +26,10 @@ _BOX = ("bbox_y0", "bbox_x0", "bbox_y1", "bbox_x1")
 
 
 def numbered(table: pd.DataFrame) -> pd.DataFrame:
-    """Return a table with a row for each number from 0 to the largest label, in order; that of 0 says -1.
+    """Return a table with a row for each number from 0 to the largest label, in order.
 
-    Columns of whole numbers are of pandas' type that knows missing values. A table without the column
-    ``index``, with a label twice or with one above a million is returned as it is.
+    Where there is no object, whole numbers are None: that is what napari's status bar passes over. A table
+    without the column ``index``, with a label twice or with one above a million is returned as it is.
     """
     if "index" not in table or not len(table) or table["index"].dtype.kind not in "iu":
         return table
@@ -40,8 +40,8 @@ def numbered(table: pd.DataFrame) -> pd.DataFrame:
     whole = {name: "Int64" for name, kind in table.dtypes.items() if kind.kind in "iu" and name != "index"}
     every = table.astype(whole).set_index("index").reindex(np.arange(largest + 1))
     every = every.rename_axis("index").reset_index()
-    if int(labels.min()) > 0:
-        every.loc[0, "index"] = -1  # else napari's status bar would read it out over the background
+    for name in whole:
+        every[name] = every[name].astype(object).where(every[name].notna(), None)
     return every
 
 
@@ -52,11 +52,16 @@ def objects_of(features: pd.DataFrame) -> pd.DataFrame:
     there = features.drop(columns="index").notna().any(axis=1)
     rows = features[there].reset_index(drop=True)
     whole = {
-        name: np.int64
-        for name, kind in rows.dtypes.items()
-        if str(kind) == "Int64" and not rows[name].isna().any()
+        name: "Int64" if values.isna().any() else np.int64
+        for name, values in rows.items()
+        if values.dtype == object and _are_whole(values)
     }
     return rows.astype(whole)
+
+
+def _are_whole(values: pd.Series[Any]) -> bool:
+    there = values.dropna()
+    return len(there) > 0 and all(isinstance(value, int | np.integer) for value in there)
 
 
 def remeasured(table: pd.DataFrame, labels: NDArray[Any]) -> pd.DataFrame:
