@@ -95,9 +95,9 @@ def test_after_a_run_the_result_is_on_top_and_the_choices_fold(make_napari_viewe
     assert not widget.choices.isExpanded()
     assert "cells" in widget.choices.text()
     assert widget.live.minimumSizeHint().width() <= 270
-    assert widget.result.learn.isVisibleTo(widget)
+    assert widget.result.examples.isVisibleTo(widget)
     viewer.layers.remove(layer)
-    assert widget.choices.isExpanded() and not widget.result.learn.isVisibleTo(widget)
+    assert widget.choices.isExpanded() and not widget.result.examples.isVisibleTo(widget)
 
 
 def test_a_line_in_a_histogram_is_dragged_and_the_labels_follow(make_napari_viewer, qtbot):

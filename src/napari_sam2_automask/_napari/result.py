@@ -40,7 +40,7 @@ class Result(QWidget):
     ----------
     live, autosave, mend, table, tuning
         The panels, from top to bottom.
-    objects, learn : Fold
+    objects, examples : Fold
         Hold the table, and the settings from examples.
     following : Following
         Keeps the result in step with the settings.
@@ -58,13 +58,15 @@ class Result(QWidget):
         self.tuning = TunePanel(viewer, self.live)
         self.outlines = Outlines(viewer, self)
         self.objects = Fold("Table", "The objects with their scores and measures; the doubtful ones first.")
-        self.learn = Fold("Learn from these", "Settings found from a few objects that you picked or painted.")
+        self.examples = Fold(
+            "Settings from examples", "Settings found from a few objects that you picked or painted."
+        )
         self.objects.addWidget(self.table)
-        self.learn.addWidget(self.tuning)
+        self.examples.addWidget(self.tuning)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(6)
-        for part in (self.live, self.autosave, self.mend, self.objects, self.learn):
+        for part in (self.live, self.autosave, self.mend, self.objects, self.examples):
             layout.addWidget(part)
         self._viewer = ref(getattr(viewer, "__wrapped__", viewer))
         _open.add(self)

@@ -21,6 +21,7 @@ from napari_sam2_automask._napari.image.contrast_hint import ContrastHint
 from napari_sam2_automask._napari.image.panel import ImagePanel
 from napari_sam2_automask._napari.layers.plane_axes import linkable
 from napari_sam2_automask._napari.layers.point_grid import grid_from_points, in_whole_image
+from napari_sam2_automask._napari.learn.fold import LearnFold
 from napari_sam2_automask._napari.live.go_to_object import go_to_selected
 from napari_sam2_automask._napari.live.why_missing import count_words
 from napari_sam2_automask._napari.remembered_choices import Remembered
@@ -94,6 +95,7 @@ class AutomaskWidget(QWidget):
         )
         self.contrast = ContrastHint(self.images)
         self.run_panel = RunPanel()
+        self.learn = LearnFold(napari_viewer, self.images, self.models, self.live)
         self.background = BackgroundFold(
             napari_viewer, self._store, partial(self.request, any_size=True), lambda: self.images.layer
         )
@@ -137,7 +139,7 @@ class AutomaskWidget(QWidget):
         parts.setContentsMargins(0, 0, 4, 0)
         parts.setSpacing(6)
         in_order: list[QWidget] = [self.choices, self.contrast, self.result, self.images.more]
-        for part in (*in_order, self.parameters, self.background, self.script):
+        for part in (*in_order, self.parameters, self.learn, self.background, self.script):
             parts.addWidget(part)
         parts.addStretch(1)
         self._wheel_guard = ignore_stray_wheel(inner)
@@ -177,6 +179,7 @@ class AutomaskWidget(QWidget):
         self.live.begun.connect(partial(self._make_room, True))
         self.live.ended.connect(partial(self._make_room, False))
         self.models.changed.connect(self._on_model)
+        self.learn.wanted.connect(self._take_model)
         self.presets.chosen.connect(self._load_preset)
         self.form.changed.connect(self._on_settings)
         self.form.refused.connect(show_warning)
@@ -205,6 +208,10 @@ class AutomaskWidget(QWidget):
         if not self.presets.custom:  # presets have settings of their own for some models
             self.form.show(self.presets.preset.for_model(self.models.family))
         self._show_costs()
+
+    def _take_model(self, name: str) -> None:
+        self.models.choose(name, self.models.device)
+        self._on_model()
 
     def _load_preset(self) -> None:
         self.form.show(self.presets.preset.for_model(self.models.family))
@@ -312,6 +319,7 @@ class AutomaskWidget(QWidget):
         self.remembered.save_if_pending()
         self.result.close_down()
         self.queue.clear()
+        self.learn.close_down()
         self.background.close_down()
         self.session.close()
         let_go(self.session.controller, self._connections())
@@ -336,6 +344,7 @@ class AutomaskWidget(QWidget):
             self.images.where.connections,
             self.contrast.connections,
             self.pixel.connections,
+            self.learn.connections,
             *self.result.connections,
         ]
 

@@ -14,6 +14,7 @@ from napari_sam2_automask.batch.job_task import Item
 from napari_sam2_automask.batch.linking import limits_of, link_stack
 from napari_sam2_automask.errors import AutomaskError
 from napari_sam2_automask.image.view import contrast_range
+from napari_sam2_automask.models.catalogue.identity import by_hash
 from napari_sam2_automask.progress import ProgressCallback, no_progress
 from napari_sam2_automask.workers.executor import KILLED, Serial
 
@@ -88,6 +89,8 @@ def run(
             for job in jobs:
                 yield Item(number, _absolute(job), limits)
 
+    # Workers may have another model of that name.
+    task = task if executor is None else replace(task, model=by_hash(task.model))
     with contextlib.closing((executor or Serial()).run(task, items(), heavy=True)) as outcomes:
         for outcome in outcomes:
             number, stack = outcome.index.number, stacks[outcome.index.number]

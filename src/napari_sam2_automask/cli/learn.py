@@ -54,7 +54,7 @@ def learn_command(
         ),
     ] = None,
     base: Annotated[
-        str, typer.Option(help="What to learn from: bundled, or a model learned before.")
+        str, typer.Option(help="What to begin with: bundled, a model learned before, or a SAM 2.1 model.")
     ] = "bundled",
     device: Annotated[str, typer.Option(help="cpu, cuda or auto.")] = "cpu",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a model of that name.")] = False,
@@ -72,13 +72,14 @@ def learn_command(
     from napari_sam2_automask.disk.atomic import make_folder
     from napari_sam2_automask.disk.output_errors import check_targets
     from napari_sam2_automask.files.reading import read_image
+    from napari_sam2_automask.learning.checkpoint import unfinished_path
     from napari_sam2_automask.learning.learning import learn
     from napari_sam2_automask.models.keeping import save_model
 
     found = _images(images)
     answers = _beside(found, images, labels, "labels")
     regions = [] if complete is None else _beside(found, images, complete, "mask")
-    unfinished = target.with_name(f"{target.name}.unfinished")
+    unfinished = unfinished_path(target)
     check_targets((target, unfinished), [*found, *answers, *regions])
     make_folder(target.parent)
     loaded = [read_image(path) for path in found]
@@ -123,7 +124,7 @@ def _target(out: Path) -> Path:
         return out.absolute()
     if out.name != str(out) or out.suffix[1:].isalpha():
         raise LearningError(f"{out} is no name of a model: give a plain name, or a file *{_SUFFIX}")
-    from napari_sam2_automask.models.keeping import own_path
+    from napari_sam2_automask.models.catalogue.registry import own_path
 
     return own_path(str(out))
 

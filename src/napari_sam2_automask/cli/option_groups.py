@@ -57,8 +57,10 @@ class ModelOptions:
 
     @property
     def source(self) -> str:
-        """The model as a process in another folder finds it."""
-        return str(Path(self.model).absolute()) if Path(self.model).is_file() else self.model
+        """The model as a process in another folder finds it, also later."""
+        from napari_sam2_automask.models.catalogue.identity import by_hash
+
+        return str(Path(self.model).absolute()) if Path(self.model).is_file() else by_hash(self.model)
 
 
 @dataclass(frozen=True)

@@ -226,6 +226,7 @@ class LargeSpec:
         from napari_sam2_automask.large.source.source import FileSource
         from napari_sam2_automask.large.tile_segmenter import ModelSegmenter
         from napari_sam2_automask.large.tiles.tiling import tiling_for
+        from napari_sam2_automask.models.catalogue.identity import by_hash
         from napari_sam2_automask.workers.clusters import workers_of
         from napari_sam2_automask.workers.process import threads_for
         from napari_sam2_automask.workers.tls import TlsFiles
@@ -236,7 +237,8 @@ class LargeSpec:
         limits = None if shown_as_is else self.contrast_limits or contrast_of(source)
         threads = self.threads or threads_for(self.workers)
         settings = self._fitted(source, limits)
-        segmenter = ModelSegmenter(settings, self.model, self._device(), limits, source.is_rgb, threads)
+        model = by_hash(self.model)  # workers may have another model of that name
+        segmenter = ModelSegmenter(settings, model, self._device(), limits, source.is_rgb, threads)
         tls = TlsFiles(self.tls_ca, self.tls_cert, self.tls_key)
         with workers_of(self.workers, self.scheduler, self.gpus, tls) as executor:
             return segment_large(

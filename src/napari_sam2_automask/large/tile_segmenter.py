@@ -69,9 +69,11 @@ class ModelSegmenter:
         """Return all that the labels depend on, as JSON-able values."""
         # Only what the file tells is asked for; this process may have no such device.
         model = model_of(self.model, "cpu")
+        # A learned model may be called otherwise when a run is gone on with.
+        name = model.name if model.card is None else model.card.name
         return {
             "settings": self.settings.to_json(),
-            "model": {"name": model.name, "sha256": model.sha256, "config": model.config},
+            "model": {"name": name, "sha256": model.sha256, "config": model.config},
             "device": self.device,
             "threads": self.threads,
             "contrast_limits": None if self.contrast_limits is None else list(self.contrast_limits),

@@ -1,2 +1,3 @@
-from .learning import LearningProgress as LearningProgress, learn as learn
-from .trainer import Plan as Plan
+from .course import Plan as Plan
+from .learning import learn as learn
+from .reports import LearningProgress as LearningProgress

@@ -11,16 +11,16 @@ from safetensors.torch import save
 
 from napari_sam2_automask.disk.atomic import write_one
 from napari_sam2_automask.errors import UnfinishedError
-from napari_sam2_automask.learning.trainer import Standing
+from napari_sam2_automask.learning.course import Standing
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from torch import Tensor
 
-    from napari_sam2_automask.learning.trainer import Trainer
+    from napari_sam2_automask.learning.course import Course
 
-__all__ = ["load_checkpoint", "save_checkpoint"]
+__all__ = ["load_checkpoint", "save_checkpoint", "unfinished_path"]
 
 _KEY = "sam2-automask-learning"
 _MOST = 1 << 20
@@ -38,14 +38,19 @@ class _Stand(BaseModel):
     history: list[tuple[int, float]]
 
 
-def save_checkpoint(path: Path, trainer: Trainer, key: str) -> None:
+def unfinished_path(model: Path) -> Path:
+    """Return where the state of a run is kept that is to write the file of a model."""
+    return model.with_name(f"{model.name}.unfinished")
+
+
+def save_checkpoint(path: Path, trainer: Course, key: str) -> None:
     """Write all that is needed to go on.
 
     Parameters
     ----------
     path : Path
         The file; an older one is replaced at once.
-    trainer : Trainer
+    trainer : Course
         Where it stands.
     key : str
         What tells this run from others.
@@ -67,7 +72,7 @@ def save_checkpoint(path: Path, trainer: Trainer, key: str) -> None:
     write_one(path, content, parents=True)
 
 
-def load_checkpoint(path: Path, trainer: Trainer, key: str) -> bool:
+def load_checkpoint(path: Path, trainer: Course, key: str) -> bool:
     """Bring a trainer to where a run stood.
 
     Returns
@@ -116,7 +121,7 @@ def _under(tensors: dict[str, Tensor], beginning: str) -> dict[str, Tensor]:
     return {name[len(beginning) :]: value for name, value in tensors.items() if name.startswith(beginning)}
 
 
-def _states(trainer: Trainer) -> dict[str, Tensor]:
+def _states(trainer: Course) -> dict[str, Tensor]:
     """Return what the optimisers remember of each weight."""
     found = {}
     for i, optimiser in enumerate(trainer.optimisers):
@@ -126,7 +131,7 @@ def _states(trainer: Trainer) -> dict[str, Tensor]:
     return found
 
 
-def _restore(trainer: Trainer, tensors: dict[str, Tensor]) -> None:
+def _restore(trainer: Course, tensors: dict[str, Tensor]) -> None:
     for i, optimiser in enumerate(trainer.optimisers):
         for j, parameter in enumerate(p for group in optimiser.param_groups for p in group["params"]):
             own = _under(tensors, f"state.{i}.{j}.")

@@ -11,20 +11,20 @@ import torch.nn.functional as F
 from scipy import ndimage as ndi
 
 from napari_sam2_automask.learning.network.decode import encode, masks_of
-from napari_sam2_automask.learning.windows.windows import FRAME, SMALLEST, seen_scale
+from napari_sam2_automask.learning.places import inside
+from napari_sam2_automask.learning.windows.windows import FRAME, seen_scale
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from numpy.typing import NDArray
     from sam2.modeling.sam2_base import SAM2Base
 
     from napari_sam2_automask.learning.lessons import Lesson
 
 __all__ = ["HeldBack"]
 
-_WINDOWS, _PROMPTS = 6, 24
-"""At most so many windows, and prompts in each."""
+_WINDOWS = 6
+"""At most so many windows."""
 
 
 class HeldBack:
@@ -112,7 +112,7 @@ def _window(lesson: Lesson, size: int, place: tuple[slice, slice], wanted: set[i
         np.ascontiguousarray(lesson.view[y0 : y0 + ph, x0 : x0 + pw].transpose(2, 0, 1))
     )
     image = F.interpolate(pixels[None], (size, size), mode="bilinear", antialias=True, align_corners=False)
-    ids, points = _inside(shown, wanted)
+    ids, points = inside(shown, wanted)
     middle = 16 * ((FRAME - size) // 32)
     return {
         "image": image[0].permute(1, 2, 0).contiguous(),
@@ -121,20 +121,3 @@ def _window(lesson: Lesson, size: int, place: tuple[slice, slice], wanted: set[i
         "points": torch.tensor(points, dtype=torch.float32).reshape(-1, 2),
         "cells": torch.from_numpy(shown[2::4, 2::4].astype(np.int64)),
     }
-
-
-def _inside(shown: NDArray[np.int32], wanted: set[int]) -> tuple[list[int], list[tuple[int, int]]]:
-    """Return the innermost point (x, y) of each object wanted that is there."""
-    ids: list[int] = []
-    points: list[tuple[int, int]] = []
-    for i, place in enumerate(ndi.find_objects(shown), 1):
-        if place is None or i not in wanted or len(ids) == _PROMPTS:
-            continue
-        mine = np.pad(shown[place] == i, 1)
-        if mine.sum() < SMALLEST:
-            continue
-        depth = ndi.distance_transform_edt(mine)
-        y, x = np.unravel_index(int(depth.argmax()), depth.shape)
-        ids.append(i)
-        points.append((int(x) - 1 + place[1].start, int(y) - 1 + place[0].start))
-    return ids, points

@@ -6,7 +6,6 @@ import base64
 import io
 import math
 from copy import deepcopy
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
@@ -17,16 +16,19 @@ import torch
 
 from napari_sam2_automask.errors import LearningError
 from napari_sam2_automask.learning.checkpoint import load_checkpoint, save_checkpoint
+from napari_sam2_automask.learning.course import Plan, Standing
+from napari_sam2_automask.learning.decoder_trainer import DecoderTrainer
 from napari_sam2_automask.learning.fitting import Fitted, fit_settings, presets_around
 from napari_sam2_automask.learning.held_back import HeldBack
 from napari_sam2_automask.learning.lessons import Lesson, hash_of_lessons, lessons_of
-from napari_sam2_automask.learning.network.weights import SHARPNESS, sharpen, stored
-from napari_sam2_automask.learning.trainer import Plan, Standing, Trainer
+from napari_sam2_automask.learning.network.weights import SHARPNESS, in_half, sharpen, stored
+from napari_sam2_automask.learning.reports import LearningProgress
+from napari_sam2_automask.learning.trainer import Trainer
 from napari_sam2_automask.models.catalogue.card import Card
 from napari_sam2_automask.models.keeping import learned_model
 from napari_sam2_automask.models.loading import load_model
 from napari_sam2_automask.models.networks.model import Model
-from napari_sam2_automask.progress import Cancelled, Progress, ProgressCallback, no_progress
+from napari_sam2_automask.progress import Cancelled, ProgressCallback, no_progress
 from napari_sam2_automask.settings.numbers import Bound
 from napari_sam2_automask.settings.presets import PRESETS
 
@@ -37,7 +39,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
     from torch import Tensor
 
-__all__ = ["LearningProgress", "learn"]
+__all__ = ["learn"]
 
 MINUTES = Bound(float, 0.05, 24 * 60.0, "minutes")
 STEPS = Bound(int, 1, 100_000, "steps")
@@ -45,22 +47,6 @@ SEED = Bound(int, 0, 2**31 - 1)
 _FEWEST = 10
 """Steps that are taken however short the time is."""
 _THUMBNAIL = 96
-
-
-@dataclass(frozen=True, slots=True)
-class LearningProgress(Progress):
-    """A counted state of learning.
-
-    Attributes
-    ----------
-    before, score, best : float
-        Scores on what is held back: of the base, of the last check, and the best. Mean IoU of the objects
-        with the mask that the model itself takes for the best at a point inside each.
-    """
-
-    before: float = 0.0
-    score: float = 0.0
-    best: float = 0.0
 
 
 def learn(
@@ -96,7 +82,8 @@ def learn(
     labels : ndarray of int, or sequence of them
         For each image its labels (Y, X), 0 for background; or (L, Y, X), levels that do not overlap.
     base : str, path or Model
-        The bundled model, or one that was learned before: name, file or model.
+        The bundled model, or one that was learned before: name, file or model. Of a SAM 2.1 model the mask
+        decoder alone learns, on features that are computed once.
     minutes : float
         About how long it may take. A short timing tells how many steps that are.
     steps : int, optional
@@ -150,8 +137,8 @@ def learn(
     run = _Run(model, lessons, seed, plan or Plan(), minutes, steps, checkpoint, progress)
     try:
         made = run.result(name, begun)
-    except RuntimeError as error:
-        if "memory" not in str(error).lower():
+    except (RuntimeError, MemoryError) as error:
+        if not isinstance(error, MemoryError) and "memory" not in str(error).lower():
             raise
         raise LearningError(
             "memory does not suffice for learning: close other programs, or give smaller images"
@@ -179,10 +166,7 @@ class _Run:
         self.minutes, self.steps, self.checkpoint, self.progress = minutes, steps, checkpoint, progress
         self.learned_from = hash_of_lessons(lessons)
         self.threads = torch.get_num_threads()
-        network = deepcopy(base.network)
-        network.load_state_dict(sharpen(base.network.state_dict(), 1 / SHARPNESS))
-        images = [lesson.training for lesson in lessons if not _all_held(lesson)]
-        self.trainer = Trainer(network, images, HeldBack(lessons, plan.size), seed, plan)
+        self.trainer = _course(base, lessons, seed, plan)
         wanted = f"{steps} steps" if steps is not None else f"{minutes} minutes"
         self.key = f"{self.learned_from} {base.sha256} {seed} {self.threads} {plan} {wanted}"
 
@@ -204,7 +188,7 @@ class _Run:
             return made
         if old.score is not None and new.score is not None and new.score < old.score:
             # What is learned did not help, but settings may have.
-            kept = self._stored({name: value.clone() for name, value in self.trainer.start.items()})
+            kept = self._stored(self.trainer.whole(self.trainer.start))
             return self._model(name, kept, begun, Fitted(old.settings, old.start, old.score))
         return self._model(name, self._half(made), begun, Fitted(new.settings, old.start, new.score))
 
@@ -222,6 +206,7 @@ class _Run:
                 steps, self._tell, lambda now: None if at is None else save_checkpoint(at, now, self.key)
             )
         except Cancelled as cancelled:
+            trainer.judge()  # steps since the last check may be the best
             return cancelled
         return None
 
@@ -232,15 +217,18 @@ class _Run:
         )
 
     def _stored(self, weights: dict[str, Tensor]) -> dict[str, Tensor]:
+        weights = {name: value.cpu() for name, value in weights.items()}
         try:
-            return stored({name: value.cpu() for name, value in weights.items()}, SHARPNESS)
+            if self.base.family == "bundled":
+                return stored(weights, SHARPNESS)
+            return in_half(weights)
         except ValueError as error:
             raise LearningError(
                 f"the weights learned cannot be stored ({error}): learn with another seed"
             ) from error
 
     def _half(self, model: Model) -> dict[str, Tensor]:
-        return {name: value.cpu().to(torch.float16) for name, value in model.network.state_dict().items()}
+        return in_half({name: value.cpu() for name, value in model.network.state_dict().items()})
 
     def _model(self, name: str, weights: dict[str, Tensor], begun: float, fitted: Fitted) -> Model:
         standing = self.trainer.standing
@@ -251,6 +239,7 @@ class _Run:
             date=datetime.now(UTC).isoformat(timespec="seconds"),
             base=self.base.name,
             base_sha256=self.base.sha256 or "0" * 64,
+            config=self.base.config,
             learned_from=self.learned_from,
             images=len(self.lessons),
             objects=sum(lesson.objects for lesson in self.lessons),
@@ -267,6 +256,16 @@ class _Run:
             thumbnail=_thumbnail(first.view),
         )
         return learned_model(weights, card, self.base.device)
+
+
+def _course(base: Model, lessons: list[Lesson], seed: int, plan: Plan) -> Trainer | DecoderTrainer:
+    """Return what learns from a copy of the base."""
+    network = deepcopy(base.network)
+    if base.family != "bundled":
+        return DecoderTrainer(network, lessons, seed, plan)
+    network.load_state_dict(sharpen(base.network.state_dict(), 1 / SHARPNESS))
+    images = [lesson.training for lesson in lessons if not _all_held(lesson)]
+    return Trainer(network, images, HeldBack(lessons, plan.size), seed, plan)
 
 
 def _share(value: float | None) -> float:
@@ -312,10 +311,10 @@ def _base(base: str | os.PathLike[str] | Model, device: str, lessons: list[Lesso
         model = base
     else:
         model = load_model(base if isinstance(base, str) else Path(base), device=device)
-    if model.family != "bundled":
+    if model.config == "custom":
         raise LearningError(
-            f"learning goes on from the bundled model, or from one learned before, and {model.name} is "
-            "another: give the bundled model as the base"
+            "learning goes on from the bundled model, a SAM 2.1 model, or one learned before, and "
+            f"{model.name} is a network of another kind: give one of those as the base"
         )
     colours = "gray" if lessons[0].whole.image.ndim == 2 else "colour"
     if model.card is not None and model.card.colours != colours:

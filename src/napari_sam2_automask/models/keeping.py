@@ -12,9 +12,7 @@ from safetensors.torch import save
 from napari_sam2_automask.disk.atomic import write_one
 from napari_sam2_automask.errors import ModelError
 from napari_sam2_automask.models.catalogue.card import hash_of_weights
-from napari_sam2_automask.models.catalogue.folders import own_folder
-from napari_sam2_automask.models.catalogue.own_models import SUFFIX
-from napari_sam2_automask.models.catalogue.registry import free_name
+from napari_sam2_automask.models.catalogue.registry import own_path
 from napari_sam2_automask.models.loading import load_model, model_in
 
 if TYPE_CHECKING:
@@ -25,7 +23,7 @@ if TYPE_CHECKING:
     from napari_sam2_automask.models.catalogue.card import Card
     from napari_sam2_automask.models.networks.model import Model
 
-__all__ = ["add_model", "learned_model", "own_path", "save_model"]
+__all__ = ["add_model", "learned_model", "save_model"]
 
 
 def learned_model(weights: dict[str, Tensor], card: Card, device: torch.device) -> Model:
@@ -72,17 +70,6 @@ def save_model(model: Model, path: str | os.PathLike[str]) -> Path:
     weights = {name: value.cpu().to(torch.float16) for name, value in model.network.state_dict().items()}
     write_one(path.absolute(), _content(weights, model.card), parents=True)
     return path
-
-
-def own_path(name: str) -> Path:
-    """Return the file of a learned model of that name, whether it is there or not.
-
-    Raises
-    ------
-    ModelError
-        If a model cannot have that name.
-    """
-    return own_folder() / f"{free_name(name)}{SUFFIX}"
 
 
 def add_model(path: str | os.PathLike[str], name: str | None = None) -> Path:

@@ -222,12 +222,19 @@ def load_model_of(record: Record, given: str | None, device: str | None, progres
     if expected and model.sha256 != expected:
         remedy = "give the same weights with --model"
         if described.family == "bundled" and not given:
-            remedy = _where_bundled_weights_are(record)
+            bundled = described.name == "bundled"
+            remedy = _where_bundled_weights_are(record) if bundled else _WHERE_LEARNED_WEIGHTS_ARE
         raise ModelError(
             f"the model {given or name} is not that of the record: its SHA-256 is "
             f"{str(model.sha256)[:12]}..., the record's {expected[:12]}...: {remedy}"
         )
     return model
+
+
+_WHERE_LEARNED_WEIGHTS_ARE = (
+    "another model has that name here; give the file of the one that was learned with --model, or put it "
+    "among the models of this computer: sam2-automask models add FILE --name NAME"
+)
 
 
 def _where_bundled_weights_are(record: Record) -> str:

@@ -25,7 +25,7 @@ from napari_sam2_automask.workers.process import Failed, attempt, stop
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["pack_work", "work"]
+__all__ = ["pack_work", "take_pipes", "volunteer", "work"]
 
 
 def pack_work(task: bytes, index: Any) -> bytes:
@@ -40,8 +40,8 @@ def work() -> None:
     # others, and they end their tasks in order.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     wait_patiently()
-    _volunteer()
-    asked, told = _take_pipes()
+    volunteer()
+    asked, told = take_pipes()
     waiting: SimpleQueue[tuple[str, bytes]] = SimpleQueue()
     Thread(target=_listen, args=(asked, waiting), daemon=True).start()
     answer = pickle.dumps(None)
@@ -55,13 +55,13 @@ def work() -> None:
         answer = _packed_answer(attempt(_do, packed, run))
 
 
-def _volunteer() -> None:
+def volunteer() -> None:
     """Let Linux end this process first if memory runs out: what it does is tried again."""
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("500")
 
 
-def _take_pipes() -> tuple[BinaryIO, BinaryIO]:
+def take_pipes() -> tuple[BinaryIO, BinaryIO]:
     """Return the pipes of standard input and output; what tasks print goes to standard error from here on."""
     asked, told = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     nothing = os.open(os.devnull, os.O_RDWR)

@@ -20,7 +20,7 @@ from napari_sam2_automask.workers.executor import KILLED
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["LEAVE", "Died", "Run", "Worker"]
+__all__ = ["LEAVE", "Died", "Run", "Worker", "starting"]
 
 #: Seconds that tasks under way have to stop; then their processes are ended.
 LEAVE = 0.6
@@ -66,7 +66,7 @@ class Worker:
     def start(self) -> None:
         """Start the process; it gets ready meanwhile."""
         command = [sys.executable, "-P", "-c", _START, *map(str, sys.path)]
-        with _starting():
+        with starting():
             self._process = subprocess.Popen(
                 command,
                 stdin=subprocess.PIPE,
@@ -137,7 +137,7 @@ class Worker:
 
 
 @contextlib.contextmanager
-def _starting() -> Iterator[None]:
+def starting() -> Iterator[None]:
     """Keep Ctrl-C from a process that starts, until it can ignore it."""
     # One at a time: none gets the pipes of another.
     with _one_at_a_time:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,8 +41,10 @@ def open_run(run: KnownRun, place: Mapping[str, Any]) -> Labels | Status:
 def start_run(spec: LargeSpec, source: ImageSource) -> None:
     """Start a run, if its file holds what the layer shows; raises `AutomaskError` if it cannot be."""
     from napari_sam2_automask.large.background import start
+    from napari_sam2_automask.models.catalogue.identity import by_hash
 
-    start(checked(spec, source))
+    # A run that is resumed later goes on with these weights, whatever has their name then.
+    start(replace(checked(spec, source), model=by_hash(spec.model)))
 
 
 def stop_run(output: str) -> None:

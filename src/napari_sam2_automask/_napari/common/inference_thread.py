@@ -24,7 +24,14 @@ if TYPE_CHECKING:
 
     from napari_sam2_automask.progress import ProgressCallback
 
-__all__ = ["InferenceThread", "Run", "inference_thread", "table_thread", "torch_threads"]
+__all__ = [
+    "InferenceThread",
+    "Run",
+    "inference_thread",
+    "learning_thread",
+    "table_thread",
+    "torch_threads",
+]
 
 T = TypeVar("T")
 
@@ -189,6 +196,14 @@ def inference_thread() -> InferenceThread:
 @cache
 def table_thread() -> InferenceThread:
     """Return the thread that measures objects, so that tables do not wait for a run; no model runs there."""
+    thread = InferenceThread()
+    atexit.register(thread.stop)
+    return thread
+
+
+@cache
+def learning_thread() -> InferenceThread:
+    """Return the thread that waits for a process that learns; no model runs there."""
     thread = InferenceThread()
     atexit.register(thread.stop)
     return thread

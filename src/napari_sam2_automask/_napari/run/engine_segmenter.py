@@ -10,6 +10,7 @@ from napari_sam2_automask._napari.common.inference_thread import torch_threads
 from napari_sam2_automask._napari.common.preferences import preference, use_preferences
 from napari_sam2_automask._napari.common.torch_loading import load_torch, warm_up_drawing
 from napari_sam2_automask._napari.run.outcome import PlaneResult
+from napari_sam2_automask.models.catalogue.identity import by_hash
 from napari_sam2_automask.progress import Cancelled, Progress, no_progress
 
 if TYPE_CHECKING:
@@ -109,7 +110,8 @@ class EngineSegmenter:
         return asked
 
     def _load(self, request: Request, progress: ProgressCallback) -> Model:
-        key = (request.model, request.device)
+        # A learned model may be replaced by another one of its name.
+        key = (by_hash(request.model), request.device)
         if self._model is None or key != self._key:
             from napari_sam2_automask.models import load_model
 

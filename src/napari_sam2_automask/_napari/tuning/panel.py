@@ -98,8 +98,6 @@ class TunePanel(QWidget):
         self.apply.setToolTip("Set the parameters to what was found. Undo brings yours back.")
         self.message.setWordWrap(True)
         self.message.setStyleSheet("font-size: 11px;")
-        heading = QLabel("Settings from examples")
-        heading.setStyleSheet("font-weight: bold;")
         roomy(self.search, self.apply)
         row = QHBoxLayout()
         row.addWidget(self.examples, 1)
@@ -108,8 +106,7 @@ class TunePanel(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
-        for part in (heading, self.picking):
-            layout.addWidget(part)
+        layout.addWidget(self.picking)
         layout.addLayout(row)
         layout.addWidget(self.message)
         layout.addWidget(self.plot)

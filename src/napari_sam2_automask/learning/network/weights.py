@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-__all__ = ["SHARPNESS", "between", "sharpen", "stored"]
+__all__ = ["SHARPNESS", "between", "in_half", "sharpen", "stored"]
 
 SHARPNESS = 3.0
 """What the mask logits of shipped weights are multiplied by, beside those that are trained."""
@@ -46,6 +46,21 @@ def between(one: Mapping[str, Tensor], other: Mapping[str, Tensor], share: float
     return {name: torch.lerp(value, other[name], share) for name, value in one.items()}
 
 
+def in_half(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return weights in half precision.
+
+    Raises
+    ------
+    ValueError
+        If a weight is not finite in half precision.
+    """
+    half = {k: v.to(torch.float16).contiguous() for k, v in weights.items()}
+    bad = [k for k, v in half.items() if not torch.isfinite(v).all()]
+    if bad:
+        raise ValueError(f"not finite in half precision: {', '.join(bad)}")
+    return half
+
+
 def stored(weights: Mapping[str, Tensor], factor: float = 1.0) -> dict[str, Tensor]:
     """Return weights in half precision, as they are stored.
 
@@ -65,8 +80,4 @@ def stored(weights: Mapping[str, Tensor], factor: float = 1.0) -> dict[str, Tens
     # Mask prompts are not trained: whatever the mask, its path gives the "no mask" embedding.
     none = weights["sam_prompt_encoder.no_mask_embed.weight"]
     weights["sam_prompt_encoder.mask_downscaling.6.bias"] = none[0].clone()
-    half = {k: v.to(torch.float16).contiguous() for k, v in sharpen(weights, factor).items()}
-    bad = [k for k, v in half.items() if not torch.isfinite(v).all()]
-    if bad:
-        raise ValueError(f"not finite in half precision: {', '.join(bad)}")
-    return half
+    return in_half(sharpen(weights, factor))

@@ -90,6 +90,8 @@ class Card(BaseModel):
         When it was made, ISO 8601.
     base, base_sha256 : str
         The model that it was learned from, and the hash of that one's file.
+    config : str
+        What kind of network it is: ``"bundled"``, or as ``"sam2.1-tiny"``.
     learned_from : str
         SHA-256 of the images, labels and regions that it was learned from.
     images, objects : int
@@ -121,6 +123,7 @@ class Card(BaseModel):
     date: Annotated[str, Field(strict=True, pattern=r"^\d{4}-\d\d-\d\d(T[0-9:.+Z-]{1,24})?$")]
     base: Line
     base_sha256: Hash
+    config: Line = "bundled"
     learned_from: Hash
     images: Count
     objects: Count

@@ -14,7 +14,30 @@ if TYPE_CHECKING:
     from napari_sam2_automask.models.catalogue.entry import ModelEntry
     from napari_sam2_automask.settings.presets import HasPresets
 
-__all__ = ["presets_of_model", "sha256_of_model"]
+__all__ = ["by_hash", "presets_of_model", "sha256_of_model"]
+
+
+def by_hash(source: str) -> str:
+    """Return what finds the same weights in another process, later, or on another computer.
+
+    Parameters
+    ----------
+    source : str
+        A name from `list_models`, or the path of a checkpoint.
+
+    Returns
+    -------
+    str
+        Of a learned model the SHA-256 of its file, since another one may have its name there; of others, and
+        of what is not known, what was given.
+    """
+    try:
+        if Path(source).expanduser().is_file():
+            return source
+        entry = find_entry(source)
+        return known_sha256(entry.target) if entry.is_own else source
+    except (OSError, ModelError):  # whoever loads it says what is wrong
+        return source
 
 
 def sha256_of_model(source: str) -> str | None:

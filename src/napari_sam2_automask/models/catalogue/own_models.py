@@ -95,7 +95,7 @@ def entry_of_card(file: Path, card: Card) -> ModelEntry:
             f"Learned from {card.objects} objects on {card.date[:10]}; {what} on what was held back "
             f"{card.before:.2f} before, {card.after:.2f} after."
         ),
-        family="bundled",
+        family="bundled" if card.config == "bundled" else "sam2",
         file_name=file.name,
         size=None,
         sha256=None,

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 from napari_sam2_automask.disk.known_hash import known_sha256
 from napari_sam2_automask.errors import ModelError
 from napari_sam2_automask.models.catalogue.entry import ModelEntry
-from napari_sam2_automask.models.catalogue.own_models import check_own_name, own_entries
+from napari_sam2_automask.models.catalogue.folders import own_folder
+from napari_sam2_automask.models.catalogue.own_models import SUFFIX, check_own_name, own_entries
 
-__all__ = ["find_entry", "free_name", "has_learned", "list_models"]
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["find_entry", "has_learned", "list_models", "own_path"]
 
 
 _HASH = re.compile("[0-9a-f]{64}")
@@ -107,6 +112,11 @@ def find_entry(name: str) -> ModelEntry:
             return entry
         if entry.is_own and _HASH.fullmatch(name) and entry.path and known_sha256(entry.path) == name:
             return entry
+    if _HASH.fullmatch(name):
+        raise ModelError(
+            f"There is no learned model with the SHA-256 {name[:12]}... on this computer: add its file with "
+            "sam2-automask models add FILE."
+        )
     known = ", ".join(entry.name for entry in every)
     raise ModelError(f"There is no model {name!r}. Choose one of {known}, or the path of a checkpoint file.")
 
@@ -119,12 +129,13 @@ def has_learned(sha256: str) -> bool:
         return False
 
 
-def free_name(name: str) -> str:
-    """Return a name that a learned model can have: one that no model from elsewhere has.
+def own_path(name: str) -> Path:
+    """Return the file of a learned model of that name, whether it is there or not.
 
     Raises
     ------
     ModelError
-        If it cannot.
+        If a model cannot have that name: it is no plain one, or that of a model from elsewhere.
     """
-    return check_own_name(name, tuple(known for entry in _MODELS for known in (entry.name, *entry.aliases)))
+    taken = tuple(known for entry in _MODELS for known in (entry.name, *entry.aliases))
+    return own_folder() / f"{check_own_name(name, taken)}{SUFFIX}"
