@@ -98,6 +98,31 @@ def test_after_a_crash_the_mends_are_offered_and_done_again(make_napari_viewer, 
     assert len(widget.live.live_layer.shows.steps) == 3
 
 
+@pytest.mark.parametrize("again", [False, True])
+def test_mends_made_before_the_answer_are_kept_and_lie_on_top(make_napari_viewer, qtbot, store, again):
+    before, path = crashed(make_napari_viewer, qtbot, store)
+    widget, layer = live_result(make_napari_viewer(), qtbot, store=store)
+    qtbot.waitUntil(lambda: widget.result.autosave.isVisibleTo(widget.result), timeout=30_000)
+    corner = np.zeros(layer.data.shape, bool)
+    corner[:3, :4] = True
+    mend_all(qtbot, widget, [lambda mends: mends.paint(np.where(corner, 900, mends.labels))])
+    widget.result.autosave.keep()
+    qtbot.waitUntil(lambda: "before" in json.loads(path.read_text()), timeout=30_000)
+    if again:  # a crash before the answer: both are offered
+        text = json.loads(path.read_text())
+        widget.shut_down()
+        path.write_text(json.dumps(text | {"process": NOBODY}))
+        widget, layer = live_result(make_napari_viewer(), qtbot, store=store)
+        qtbot.waitUntil(lambda: widget.result.autosave.isVisibleTo(widget.result), timeout=30_000)
+        assert "4 steps" in widget.result.autosave.question.text()
+    with qtbot.waitSignal(widget.live.mended, timeout=30_000):
+        widget.result.autosave.yes.click()
+    assert len(np.unique(layer.data[corner])) == 1 and layer.data[0, 0] >= 900
+    np.testing.assert_array_equal(layer.data[~corner], before[~corner])
+    widget.result.autosave.keep()
+    qtbot.waitUntil(lambda: "before" not in json.loads(path.read_text()), timeout=30_000)
+
+
 def test_they_can_be_forgotten_and_another_result_has_none(make_napari_viewer, qtbot, store):
     _, path = crashed(make_napari_viewer, qtbot, store)
     widget, _ = live_result(make_napari_viewer(), qtbot, store=store)

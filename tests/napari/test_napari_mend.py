@@ -89,6 +89,28 @@ def test_control_removes_and_alt_merges_with_any_tool(live, qtbot):
     assert third not in some(layer) and int((layer.data == second).sum()) == pixels
 
 
+def test_a_tool_does_not_go_on_with_what_the_one_before_has_left(live, qtbot):
+    widget, layer = live
+    canvas = widget.mend.canvas
+    first, second, third = some(layer)[:3]
+    widget.mend.take("add")
+    done(qtbot, widget, lambda: widget.live.mend(lambda mends: mends.lock(first)))
+    corner = np.zeros(layer.data.shape, bool)
+    corner[:2, :2] = True
+    told = done(
+        qtbot, widget, lambda: widget.live.mend(lambda mends: mends.add(mask=corner & (mends.labels == 0)))
+    )
+    assert canvas.chosen == told.labels[0]
+    widget.mend.take("merge")
+    assert not canvas.chosen
+    canvas.click(inside(layer, second))
+    done(qtbot, widget, lambda: canvas.click(inside(layer, third)))
+    assert canvas.chosen == second and told.labels[0] in some(layer)
+    canvas.choose(first)  # as in the table: that is what a person wants to go on with
+    widget.mend.take("split")
+    assert canvas.chosen == first
+
+
 def test_split_by_a_stroke_and_by_clicks_loses_no_pixel(live, qtbot):
     widget, layer = live
     widget.mend.take("split")

@@ -19,7 +19,7 @@ from napari_sam2_automask.settings.presets import PRESETS
 
 DEFAULTS = {
     **dict.fromkeys(("model", "preset", "device"), "last used"),
-    **{"threads": 0, "remembered_images": 256, "folder": "", "offline": False},
+    **{"threads": 0, "remembered_images": 256, "stack_memory": 1000, "folder": "", "offline": False},
 }
 
 

@@ -46,6 +46,8 @@ def test_python_repeats_the_run_from_the_layer(make_napari_viewer_proxy, calls, 
     np.testing.assert_array_equal(image, stack[2])
     assert resolve_settings(settings, "bundled")[0] == widget.form.settings
     assert model == ("bundled", {"device": "cpu"})
+    floor = widget.request().floor
+    assert how.pop("floor") == (floor.pred_iou, floor.stability)
     assert how == {"rgb": False, "contrast_limits": (3, 99.5)}
 
 

@@ -12,6 +12,7 @@ from napari_sam2_automask._napari.live.follow_settings import Following
 from napari_sam2_automask._napari.live.outlines import Outlines
 from napari_sam2_automask._napari.live.panel import LivePanel
 from napari_sam2_automask._napari.mend.autosave import Autosave
+from napari_sam2_automask._napari.mend.link_panel import LinkPanel
 from napari_sam2_automask._napari.mend.panel import MendPanel
 from napari_sam2_automask._napari.table.panel import TablePanel
 from napari_sam2_automask._napari.tuning.panel import TunePanel
@@ -38,7 +39,7 @@ class Result(QWidget):
 
     Attributes
     ----------
-    live, autosave, mend, table, tuning
+    live, autosave, mend, links, table, tuning
         The panels, from top to bottom.
     objects, examples : Fold
         Hold the table, and the settings from examples.
@@ -53,7 +54,8 @@ class Result(QWidget):
         self.live = LivePanel()
         self.following = Following(viewer, self.live)
         self.mend = MendPanel(viewer, self.live, store)
-        self.autosave = Autosave(self.live, store)
+        self.links = LinkPanel(self.live, self.following.planes, self.mend.canvas)
+        self.autosave = Autosave(self.live, store, self.following.planes)
         self.table = TablePanel(viewer, self.live)
         self.tuning = TunePanel(viewer, self.live)
         self.outlines = Outlines(viewer, self)
@@ -66,14 +68,17 @@ class Result(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(6)
-        for part in (self.live, self.autosave, self.mend, self.objects, self.examples):
+        for part in (self.live, self.autosave, self.mend, self.links, self.objects, self.examples):
             layout.addWidget(part)
         self._viewer = ref(getattr(viewer, "__wrapped__", viewer))
         _open.add(self)
         self.live.begun.connect(self._begin)
         self.live.ended.connect(self._end)
         self.live.drawn.connect(self._outline)
-        self.following.told.connect(self.table.show_objects)
+        self.links.relinking.relinked.connect(self.following.remake)
+        self.live.switched.connect(self._outline)
+        self.live.switched.connect(self.table.show_objects)
+        self.following.measured.connect(self.table.show_objects)
         self.table.selected.connect(lambda labels: self.mend.canvas.choose(*labels, tell=False))
         self.mend.canvas.chose.connect(lambda labels: self.table.select(*labels))
         self.setVisible(False)
@@ -87,6 +92,7 @@ class Result(QWidget):
         """Follow nothing any more, and put nothing more into the viewer."""
         self.autosave.close_down()
         self.mend.close_down()
+        self.links.close_down()
         self.table.close_down()
         self.following.close()
         self.outlines.close()
@@ -104,7 +110,9 @@ class Result(QWidget):
         """Draw around what is locked."""
         follower = self.live.live_layer
         if follower is not None:
-            self.outlines.show(follower.layer, follower.locked)
+            self.outlines.show(follower.layer, follower.locked, follower.data)
+        else:
+            self.outlines.clear()
 
 
 def result_in(viewer: Viewer) -> Result | None:

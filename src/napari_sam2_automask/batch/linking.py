@@ -15,14 +15,15 @@ from napari_sam2_automask.files.stored_image import naming
 from napari_sam2_automask.image.view import contrast_of_planes
 from napari_sam2_automask.progress import Progress, ProgressCallback
 from napari_sam2_automask.record.record import Record
-from napari_sam2_automask.stack.linked_planes import link_planes
+from napari_sam2_automask.stack.linked_planes import link_planes, number_planes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     import numpy as np
 
     from napari_sam2_automask.batch.jobs import StackJob
+    from napari_sam2_automask.stack.splits_and_merges import Event
 
 __all__ = ["limits_of", "link_records", "link_stack", "write_linked"]
 
@@ -92,8 +93,22 @@ def link_records(stack: StackJob, records: list[Record]) -> Record:
     return records[0].of_planes(records, link=link)
 
 
-def write_linked(stack: StackJob, records: list[Record], planes: Any) -> Record:
-    """Link planes and write labels, table, tracks (for time) and record; return the record."""
+def write_linked(stack: StackJob, records: list[Record], planes: Any, events: Sequence[Event] = ()) -> Record:
+    """Link planes and write labels, table, tracks (for time) and record; return the record.
+
+    Where each plane has the numbers of its objects already, they are kept, and `events` are what is known of
+    splits and merges.
+    """
     assert stack.link is not None
-    linked = link_planes(planes, axis=stack.link.letter, spacing=stack.spacing, unit=stack.unit)
+    if all(record.numbers is not None for record in records):
+        linked = number_planes(
+            planes,
+            axis=stack.link.letter,
+            spacing=stack.spacing,
+            unit=stack.unit,
+            keep=True,
+            events=events,
+        )
+    else:
+        linked = link_planes(planes, axis=stack.link.letter, spacing=stack.spacing, unit=stack.unit)
     return write_objects(stack, linked, link_records(stack, records))

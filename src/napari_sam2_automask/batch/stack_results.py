@@ -41,7 +41,7 @@ def write_objects(stack: StackJob, linked: Linked, record: Record) -> Record:
     """Write labels, table, tracks (for time) and record of linked objects; return the record."""
     assert stack.link is not None
     axis = stack.link.letter
-    events = [f"{e.kind} at plane {e.plane}: {e.other} and {e.number}" for e in linked.events]
+    events = [event.text for event in linked.events]
     record = record.model_copy(
         update={
             "objects": len(linked.table),
@@ -88,7 +88,9 @@ def write_planes(
     import pandas as pd
 
     images, tables = [], []
-    numbered = number_through((one.labels, one.table) for one in results)
+    each = [(one.labels, one.table) for one in results]
+    known = all("numbers" in one.record for one in results)  # which they have then
+    numbered = ((labels, table.copy()) for labels, table in each) if known else number_through(each)
     for index, (labels, table) in zip(indices, numbered, strict=True):
         names = ["plane"] if len(index) == 1 else [f"plane_{k}" for k in range(len(index))]
         for column, (name, place) in enumerate(zip(names, index, strict=True), 1):

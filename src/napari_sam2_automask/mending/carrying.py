@@ -51,15 +51,16 @@ def carried(state: State) -> Carry:
 def carry(scene: Scene, action: Carry) -> tuple[Change, Carry, tuple[int, ...]]:
     """Return the change, the action with its numbers, and the objects taken over.
 
-    A number that a candidate of this run has is replaced by the next one.
+    A number that a candidate or a mended object of this run has is replaced by the next one.
     """
     draft = Draft(scene, (0, 0, *scene.shape))
     candidates = 0 if scene.start.candidates is None else len(scene.start.candidates)
     largest = max([scene.state.used, *(one.label for one in action.objects)])
+    taken = scene.state.kept.keys() | scene.state.gone.keys()
     done = []
     for one in action.objects:
         label = one.label
-        if label <= candidates:
+        if label <= candidates or label in taken:
             largest += 1
             label = largest
         own = label if candidates == 0 and label in scene.start.masks else 0

@@ -41,6 +41,11 @@ class History:
         return tuple(entry.action for entry in self._done)
 
     @property
+    def undone_steps(self) -> tuple[Action, ...]:
+        """All steps that were taken back, the next to be done again first."""
+        return tuple(entry.action for entry in reversed(self._undone))
+
+    @property
     def nbytes(self) -> int:
         """Bytes of what was replaced, about."""
         return self._bytes

@@ -334,7 +334,7 @@ class Mends:
             boxes = self._put(plan(self._scene, action).change)[1]
             self._history.amend(action)
             return Done(action, (), boxes)
-        return self.do(action)
+        return self._do(action)
 
     def do(self, action: Action) -> Done:
         """Do any action.
@@ -344,6 +344,9 @@ class Mends:
         MendError
             If it cannot be done; nothing has changed.
         """
+        return self._do(action)
+
+    def _do(self, action: Action) -> Done:
         planned = plan(self._scene, action)
         before, boxes = self._put(planned.change)
         self._history.push(planned.action, before)
@@ -357,6 +360,9 @@ class Mends:
         MendError
             If it cannot be done.
         """
+        return self._preview(action)
+
+    def _preview(self, action: Action) -> dict[int, Placed]:
         change = plan(self._scene, action).change
         pixels = change.unpacked()
         y0, x0 = change.box[:2]
@@ -382,6 +388,11 @@ class Mends:
     def next_redo(self) -> Action | None:
         """The action that `redo` would do again, None for none."""
         return self._history.next_redo
+
+    @property
+    def undone(self) -> tuple[Action, ...]:
+        """Every action that was taken back and can be done again, the first to be done again first."""
+        return self._history.undone_steps
 
     @property
     def nbytes(self) -> int:
@@ -435,7 +446,7 @@ class Mends:
         """
         for number, action in enumerate(actions_from(steps), 1):
             try:
-                self.do(action)
+                self._do(action)
             except MendError as error:
                 raise MendError(f"step {number} of the mends cannot be done again: {error}") from error
         if used > self._state.used:
@@ -474,10 +485,10 @@ class Mends:
     def _rle(self, mask: ArrayLike | Placed) -> RleMask:
         if isinstance(mask, Placed):
             return RleMask.of(mask.mask, mask.y0, mask.x0)
-        array = np.asarray(mask)
-        if array.shape != self.labels.shape:
+        array, shape = np.asarray(mask), self._start.labels.shape
+        if array.shape != shape:
             raise MendError(
-                f"the mask has the shape {array.shape}, the image {self.labels.shape}: give one of that shape"
+                f"the mask has the shape {array.shape}, the image {shape}: give one of that shape"
             )
         return RleMask.of(array.astype(bool))
 

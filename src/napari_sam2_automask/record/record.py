@@ -37,7 +37,8 @@ __all__ = ["RECORD_FORMAT", "RECORD_VERSION", "Record"]
 RECORD_FORMAT = "napari-sam2-automask record"
 #: Counted up whenever entries are added or change; records of all earlier versions can be read.
 #: 1: entries were whatever had been written. 2: entries are those of `Record`, and are checked. 3: `mends`.
-RECORD_VERSION = 3
+#: 4: `numbers`.
+RECORD_VERSION = 4
 
 
 class Record(Entry):
@@ -65,6 +66,8 @@ class Record(Entry):
         What only a viewer knows.
     mends : Mended or None
         What a person did to the objects.
+    numbers : tuple of (int, int) or None
+        Of a plane of a stack: its labels, and the numbers that they have in the stack.
     link, propagate : Link, Propagated or None
         Of a stack whose objects keep their numbers.
     planes : tuple of Record or None
@@ -95,6 +98,7 @@ class Record(Entry):
     pick: Taken | None = None
     viewer: Viewer | None = None
     mends: Mended | None = None
+    numbers: tuple[tuple[Count, Count], ...] | None = None
     link: Link | None = None
     propagate: Propagated | None = None
     objects: Count | None = None
@@ -166,7 +170,17 @@ class Record(Entry):
 
 
 # What each plane of a stack has of its own.
-_OF_A_PLANE = {"plane", "objects", "removed", "labels_sha256", "levels_sha256", "image", "pick"}
+_OF_A_PLANE = {
+    "plane",
+    "objects",
+    "removed",
+    "labels_sha256",
+    "levels_sha256",
+    "image",
+    "pick",
+    "mends",
+    "numbers",
+}
 
 
 def _what_is_wrong(error: Exception) -> str:

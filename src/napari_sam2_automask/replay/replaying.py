@@ -33,8 +33,11 @@ from napari_sam2_automask.replay.inputs import (
 )
 from napari_sam2_automask.settings.along import Along
 from napari_sam2_automask.stack.carrying import Propagation
+from napari_sam2_automask.stack.numbering import numbered_as
+from napari_sam2_automask.stack.splits_and_merges import Event
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from napari_sam2_automask.image.region import Region
@@ -123,9 +126,9 @@ def replay(
         results.append(_segment(one, plane, found, source, report))
     if stack is not None:
         records = [Record.of(one.record) for one in results]
-        return _told(
-            record, write_linked(stack, records, [one.labels for one in results]), stack.paths.labels
-        )
+        events = _events(record, inputs.indices)
+        written = write_linked(stack, records, [one.labels for one in results], events)
+        return _told(record, written, stack.paths.labels)
     if len(results) > 1:
         return _told(record, write_planes(results, paths, record, inputs.indices), paths.labels)
     write_results(results[0], paths, source.name)
@@ -159,9 +162,46 @@ def _segment(
         pick=None if record.pick is None else record.pick.to_json(),
         region=region,
         mends=record.mends,
+        numbers=record.numbers,
         viewer=None if record.viewer is None else record.viewer.to_json(),
     )
+    if record.numbers is not None:
+        done = _numbered(done, record.numbers)
     return done if region is None else _in_plane(done, region, part_of.shape)
+
+
+def _numbered(done: Segmentation, pairs: tuple[tuple[int, int], ...]) -> Segmentation:
+    """Return what was found in a plane with the numbers that its objects have in the stack.
+
+    Masks that others cover have no number there; they get the next ones.
+    """
+    labels = numbered_as(done.labels, pairs)
+    numbers, table = dict(pairs), done.table.copy()
+    for label in (*done.masks.ids.tolist(), *table["index"].tolist()):
+        numbers.setdefault(label, max(numbers.values(), default=0) + 1)
+    known = tuple(numbers.items())
+    for name in ("index", "parent"):
+        if name in table:
+            table[name] = numbered_as(table[name].to_numpy(), known).astype(np.int64)
+    return with_hashes(
+        replace(
+            done,
+            labels=labels,
+            levels=None if done.levels is None else numbered_as(done.levels, known),
+            cells=None if done.cells is None else numbered_as(done.cells, known),
+            table=table.sort_values("index", ignore_index=True),
+            masks=replace(done.masks, ids=numbered_as(done.masks.ids, known).astype(np.int64)),
+        )
+    )
+
+
+def _events(record: Record, indices: Sequence[tuple[int, ...]]) -> list[Event]:
+    """Return the splits and merges of a record from the viewer, in planes counted as they are replayed."""
+    told = record.link.events if record.link is not None else None
+    found = [Event.of(text) for text in told or ()]
+    along = max(range(len(indices[0])), key=lambda axis: len({index[axis] for index in indices}))
+    places = {index[along]: position for position, index in enumerate(indices)}
+    return [replace(event, plane=places.get(event.plane, event.plane)) for event in found]
 
 
 def _in_plane(done: Segmentation, region: Region, shape: tuple[int, int]) -> Segmentation:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["Event", "Linked", "link_planes", "number_planes"]
+__all__ = ["Event", "Linked", "link_planes", "linked_table", "number_planes"]
 
 Axis: TypeAlias = Literal["z", "t"]
 
@@ -114,7 +114,10 @@ def link_planes(
     nodes["number"] = _numbers(successor)
     events = find_events(nodes, edges, successor)
     return Linked(
-        _paint(planes, offsets, nodes["number"]), _table(nodes, events, axis, spacing, unit), events, nodes
+        _paint(planes, offsets, nodes["number"]),
+        linked_table(nodes, events, axis, spacing, unit),
+        events,
+        nodes,
     )
 
 
@@ -124,20 +127,26 @@ def number_planes(
     axis: Axis = "z",
     spacing: tuple[float, float, float] | None = None,
     unit: str = "px",
+    keep: bool = False,
+    events: Sequence[Event] = (),
 ) -> Linked:
     """Describe labels in which each object has one number in all planes already, as `link_planes` does.
 
     Parameters
     ----------
     labels : array_like of int, shape (P, Y, X)
-        0 for background. Objects are numbered anew, in the order of first appearance.
+        0 for background.
     axis, spacing, unit
         As for `link_planes`.
+    keep : bool
+        Keep the numbers; else objects are numbered anew, in the order of first appearance.
+    events : sequence of Event
+        Splits and merges that are known, in numbers that are kept.
 
     Returns
     -------
     Linked
-        Without splits and merges.
+        With these splits and merges.
 
     Raises
     ------
@@ -148,9 +157,14 @@ def number_planes(
     planes = _planes(labels)
     offsets = np.concatenate([[0], np.cumsum([len(p) for p in planes])]).astype(np.intp)
     nodes = _nodes(planes)
-    _, first, which = np.unique(nodes["label"], return_index=True, return_inverse=True)
-    nodes["number"] = (np.argsort(np.argsort(first)) + 1)[which]
-    return Linked(_paint(planes, offsets, nodes["number"]), _table(nodes, (), axis, spacing, unit), (), nodes)
+    if keep:
+        nodes["number"] = nodes["label"].astype(np.int64)
+    else:
+        _, first, which = np.unique(nodes["label"], return_index=True, return_inverse=True)
+        nodes["number"] = (np.argsort(np.argsort(first)) + 1)[which]
+    known = tuple(events)
+    table = linked_table(nodes, known, axis, spacing, unit)
+    return Linked(_paint(planes, offsets, nodes["number"]), table, known, nodes)
 
 
 def _check(
@@ -242,13 +256,14 @@ def _paint(planes: list[Regions], offsets: NDArray[np.intp], number: NDArray[np.
     return out
 
 
-def _table(
+def linked_table(
     nodes: dict[str, NDArray[Any]],
-    events: tuple[Event, ...],
+    events: Sequence[Event],
     axis: str,
     spacing: tuple[float, float, float] | None,
     unit: str,
 ) -> pd.DataFrame:
+    """Return a row for each object, see `link_planes`, from the nodes of `Linked`."""
     import pandas as pd
 
     rows = pd.DataFrame(nodes)

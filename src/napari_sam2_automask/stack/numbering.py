@@ -6,13 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_sam2_automask.errors import SettingsError
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     import pandas as pd
     from numpy.typing import NDArray
 
-__all__ = ["number_through"]
+__all__ = ["number_through", "numbered_as"]
 
 
 def number_through(
@@ -44,3 +46,30 @@ def number_through(
             table["parent"] = table["parent"].where(table["parent"] == 0, table["parent"] + shift)
         shift = max(shift, int(table["index"].max()) if len(table) else 0)
         yield moved, table
+
+
+def numbered_as(labels: NDArray[Any], pairs: Iterable[tuple[int, int]]) -> NDArray[np.uint32]:
+    """Return labels of any shape with other numbers.
+
+    Parameters
+    ----------
+    labels : int array
+        Labels of a plane; 0 stays.
+    pairs : iterable of (int, int)
+        The labels and their numbers.
+
+    Raises
+    ------
+    SettingsError
+        If a label has no number.
+    """
+    known = dict(pairs)
+    seen = np.union1d(0, labels)
+    if missing := [label for label in seen.tolist() if label and label not in known]:
+        raise SettingsError(
+            f"the record is damaged (label {missing[0]} has no number): use a record that was not edited"
+        )
+    table = np.zeros(int(seen.max(initial=0)) + 1, np.uint32)
+    table[seen] = [known[label] if label else 0 for label in seen.tolist()]
+    numbered: NDArray[np.uint32] = table[labels]
+    return numbered

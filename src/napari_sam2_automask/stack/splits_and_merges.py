@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+
+from napari_sam2_automask.errors import SettingsError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -38,6 +41,26 @@ class Event:
     plane: int
     number: int
     other: int
+
+    @property
+    def text(self) -> str:
+        """The event as a record tells it; `of` reads it."""
+        return f"{self.kind} at plane {self.plane}: {self.other} and {self.number}"
+
+    @classmethod
+    def of(cls, text: str) -> Event:
+        """Read what `text` gave.
+
+        Raises
+        ------
+        SettingsError
+            If it is something else.
+        """
+        found = re.fullmatch(r"(split|merge) at plane (\d+): (\d+) and (\d+)", text)
+        if found is None:
+            raise SettingsError(f"{text!r} is neither a split nor a merge: use a record that was not edited")
+        kind = "split" if found[1] == "split" else "merge"
+        return cls(kind, int(found[2]), int(found[4]), int(found[3]))  # type: ignore[arg-type]
 
 
 def find_events(

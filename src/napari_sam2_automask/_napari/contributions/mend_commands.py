@@ -17,6 +17,12 @@ __all__ = [
     "add",
     "ask",
     "brush",
+    "links_anew",
+    "links_cut",
+    "links_divide",
+    "links_join",
+    "links_redo",
+    "links_undo",
     "lock",
     "merge",
     "next_object",
@@ -118,3 +124,38 @@ def accept() -> None:
     """Lock the objects of the rows that are selected, and go on to the next."""
     if (result := _result()) is not None:
         result.table.accept.click()
+
+
+def links_cut() -> None:
+    """Let the objects that are chosen be others from this plane on."""
+    _link("cut")
+
+
+def links_join() -> None:
+    """Let the object that is chosen be the one that was chosen before in another plane."""
+    _link("join")
+
+
+def links_divide() -> None:
+    """Let the object that was chosen before divide into those that are chosen in this plane."""
+    _link("divide")
+
+
+def links_undo() -> None:
+    """Take the last change of links back."""
+    _link("undo")
+
+
+def links_redo() -> None:
+    """Do the change of links again that was taken back."""
+    _link("redo")
+
+
+def links_anew() -> None:
+    """Link the objects of all planes as they are now."""
+    _link("link")
+
+
+def _link(what: str) -> None:
+    if (result := _result()) is not None:
+        result.links.do(what)

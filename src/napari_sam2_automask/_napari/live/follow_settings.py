@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -12,12 +11,15 @@ from qtpy.QtCore import QObject, QTimer
 from napari_sam2_automask._napari.common.inference_thread import table_thread
 from napari_sam2_automask._napari.common.layout import Signal
 from napari_sam2_automask._napari.layers.features import numbered
+from napari_sam2_automask._napari.live import whole_masks
 from napari_sam2_automask._napari.live.level_images import levels_shown, on_layers
 from napari_sam2_automask._napari.live.level_layers import LevelLayers, anyone_edited
-from napari_sam2_automask._napari.live.live_layer import LiveLayer, retell
+from napari_sam2_automask._napari.live.live_layer import LiveLayer
 from napari_sam2_automask._napari.live.live_table import table_of
-from napari_sam2_automask.mending.actions import Settle
-from napari_sam2_automask.mending.segmented import mended_record
+from napari_sam2_automask._napari.live.plane_switch import OPENING, PlaneSwitch
+from napari_sam2_automask._napari.live.retelling import mends_of, retell, retell_stack
+from napari_sam2_automask._napari.live.stack_layer import StackLayer
+from napari_sam2_automask._napari.run.place_result import tracks_layers
 from napari_sam2_automask.progress import Progress
 from napari_sam2_automask.settings.amg import ALL_LEVELS
 
@@ -28,13 +30,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_sam2_automask._napari.common.inference_thread import Run
-    from napari_sam2_automask._napari.live.live_layer import Act, Answer
+    from napari_sam2_automask._napari.live.live_layer import Act
     from napari_sam2_automask._napari.live.panel import LivePanel
     from napari_sam2_automask._napari.run.controller import Finished
-    from napari_sam2_automask._napari.run.outcome import Outcome
+    from napari_sam2_automask._napari.run.outcome import Outcome, PlanesFound, TracksData
     from napari_sam2_automask._napari.run.request import Request
     from napari_sam2_automask.mending.mends import Done, Mends
     from napari_sam2_automask.settings.amg import AmgSettings
+    from napari_sam2_automask.stack.numbers import Plane
 
 __all__ = ["Following"]
 
@@ -69,13 +72,17 @@ class Following(QObject):
         The run that is followed.
     connections : list of (event emitter, callback)
         What to disconnect when the widget goes.
+    planes : PlaneSwitch
+        Which plane of a stack is followed.
     told : Qt signal
         Features and record of the layer fit what it shows.
+    measured : Qt signal
+        The rows of the objects that show are known.
     lost : Qt signal
         The layer was removed from the viewer, and nothing is followed any more.
     """
 
-    told, lost = Signal(), Signal()
+    told, measured, lost = Signal(), Signal(), Signal()
 
     def __init__(self, viewer: Viewer, panel: LivePanel) -> None:
         super().__init__(panel)
@@ -83,6 +90,13 @@ class Following(QObject):
         self.connections: list[tuple[Any, Any]] = [(viewer.layers.events.removed, self._on_removed)]
         for event, callback in self.connections:
             event.connect(callback)
+        self.planes = PlaneSwitch(viewer, panel)
+        self.connections += self.planes.connections
+        self.planes.opened.connect(self._on_opened)
+        panel.everywhere_wanted.connect(self._on_everywhere)
+        self._in_stack = False
+        # What is to be done in planes of a stack as soon as one is followed.
+        self._first: list[tuple[Plane, Act]] = []
         self.levels = LevelLayers(viewer, self)
         self.finished: Finished | None = None
         self._making: list[_Making] = []
@@ -90,9 +104,13 @@ class Following(QObject):
         self._timer.setInterval(POLL_INTERVAL)
         self._timer.timeout.connect(self._poll)
         panel.settled.connect(self._make)
+        panel.passed.connect(lambda plane: self._make(plane.shows.settings, follower=plane))
 
     def begin(self, finished: Finished, outcome: Outcome, layer: Labels) -> None:
         """Let a result follow the settings from now on, with the mends of an earlier one of its place."""
+        if outcome.planes is not None:
+            self._begin_stack(finished, outcome.planes, layer)
+            return
         if outcome.live is None:
             self.end()
             return
@@ -102,6 +120,7 @@ class Following(QObject):
         self.finished = finished
         settings = finished.request.settings
         follower = LiveLayer(outcome.live, layer, finished.request.window, settings)
+        whole_masks.remember(layer, follower)
         follower.table = partial(self._table, follower, finished)
         self._panel.begin(follower, settings)
         if carried is not None:
@@ -109,11 +128,60 @@ class Following(QObject):
         if settings.overlap == ALL_LEVELS:
             self._make(settings, tell=False)
 
+    def _begin_stack(self, finished: Finished, found: PlanesFound, layer: Labels) -> None:
+        """Let the planes of a stack follow, those that an earlier run wrote into the layer among them."""
+        stack = self.planes.stack
+        if stack is not None and stack.layer is layer:
+            self.finished = finished
+            self._panel.pause(OPENING)
+            known = stack
+            self._panel.work.run(
+                lambda: known.take(finished.request, found),
+                lambda _: self.planes.begin(known) if self.planes.stack is known else None,
+            )
+            return
+        same = stack is not None and _same_place(self.finished, finished, planes=False)
+        self.end()
+        self.finished = finished
+        new = StackLayer(layer, finished.request, found)
+        self._first = new.carrying(stack) if stack is not None and same else []
+        self.planes.begin(new)
+
+    def _on_opened(self, follower: LiveLayer) -> None:
+        settings = follower.shows.settings
+        if self._in_stack:
+            self._panel.switch(follower)
+            self.told.emit()
+        else:
+            self._in_stack = True
+            self._panel.begin(follower, settings)
+            self.planes.do_in(self._first)
+            self._first = []
+        self._make(settings, tell=False)
+
+    def _on_everywhere(self, settings: AmgSettings) -> None:
+        """Let all planes of the stack follow settings; or stop, where that is going on."""
+        stack, follower = self.planes.stack, self._panel.live_layer
+        if self.planes.busy:
+            self.planes.stop()
+        elif stack is not None and follower is not None:
+            others = [plane for plane in stack.found.store.planes if plane != follower.plane]
+            self.planes.do_in([(plane, lambda mends: mends.settle(settings)) for plane in others])
+
+    def remake(self, change: object = None) -> None:
+        """Have table, tracks and record made anew, since links have changed."""
+        if self._panel.shown is not None:
+            self._make(self._panel.shown)
+
     def mended(self) -> tuple[Request, dict[str, Any]] | None:
         """Return the run that is followed, and what a person did to its result; None for nothing."""
         follower, finished = self._panel.live_layer, self.finished
         if follower is None or finished is None:
             return None
+        if follower.plane is not None and (stack := self.planes.stack) is not None:
+            request = stack.own_request(follower.plane)
+            mends = mends_of(follower.shows, request)
+            return None if mends is None else (request, mends)
         mends = mends_of(follower.shows, finished.request)
         return None if mends is None else (finished.request, mends)
 
@@ -121,6 +189,8 @@ class Following(QObject):
         """Follow nothing any more; the levels of the run that was followed come all the same."""
         self._give_up()
         self.finished = None
+        self._in_stack = False
+        self.planes.end()
         self._panel.end()
 
     def close(self) -> None:
@@ -132,25 +202,28 @@ class Following(QObject):
 
     def _on_removed(self, event: Any = None) -> None:
         """End with the layer: what shows about a result goes when the result does."""
-        follower = self._panel.live_layer
-        if follower is not None and follower.layer not in self._viewer.layers:
+        follower, stack = self._panel.live_layer, self.planes.stack
+        layer = stack.layer if stack is not None else None if follower is None else follower.layer
+        if layer is not None and layer not in self._viewer.layers:
             self.end()
             self.lost.emit()
 
-    def _give_up(self) -> None:
-        """Let go of tables that no longer fit what shows."""
-        for making in self._making:
-            if making.tell:
-                making.run.cancel()
-        self._making = [making for making in self._making if not making.tell]
+    def _give_up(self, follower: LiveLayer | None = None) -> None:
+        """Let go of tables that no longer fit what shows, of one plane or of all."""
+        old = [one for one in self._making if one.tell and (follower is None or one.follower is follower)]
+        for making in old:
+            making.run.cancel()
+        self._making = [making for making in self._making if making not in old]
 
-    def _make(self, settings: AmgSettings, tell: bool = True) -> None:
+    def _make(self, settings: AmgSettings, tell: bool = True, follower: LiveLayer | None = None) -> None:
         """Have the table, and the levels, made by another thread, from what the layer shows now."""
-        follower, finished = self._panel.live_layer, self.finished
+        follower, finished = follower or self._panel.live_layer, self.finished
         if follower is None or finished is None:
             return
         labels = follower.window(np.asarray(follower.layer.data)).copy()
-        layered = settings.overlap == ALL_LEVELS
+        stack, plane = self.planes.stack, follower.plane
+        layered = settings.overlap == ALL_LEVELS and plane is None
+        request = finished.request if plane is None or stack is None else stack.own_request(plane)
         shows, written = follower.shows, self.levels.written(follower.layer)
         shape = follower.layer.data.shape
 
@@ -160,11 +233,13 @@ class Following(QObject):
                 levels = levels_shown(
                     shows.masks, labels, shows.kept, lambda: progress(Progress("levels", 0, 1))
                 )
-            table = table_of(labels, follower, shows, finished.request, levels)
+            table = table_of(labels, follower, shows, request, levels)
+            if plane is not None and stack is not None:
+                return table, stack.measured(plane, table), False, mends_of(shows, request)
             images = [] if levels is None else on_layers(levels, table, shape, finished.request.window)
             return numbered(table), images, anyone_edited(written), mends_of(shows, finished.request)
 
-        self._give_up()
+        self._give_up(follower)
         self._making.append(_Making(table_thread().submit(make), follower, settings, tell))
         self._timer.start()
 
@@ -180,6 +255,16 @@ class Following(QObject):
         elif self._making[0].run.finished:  # made one after the other
             self._take(self._making.pop(0))
 
+    def _show_stack(self, layer: Labels, features: pd.DataFrame, in_time: TracksData | None) -> None:
+        """Let the features of a stack, and the Tracks layer of the run, follow."""
+        layer.features = features
+        if in_time is None or self.finished is None:
+            return
+        for tracks in tracks_layers(self._viewer, self.finished.key):
+            tracks.data = in_time.data
+            tracks.features = in_time.features
+            tracks.graph = in_time.graph
+
     def _take(self, making: _Making) -> None:
         """Put a table and levels that are ready into the viewer."""
         run, follower, settings, tell = making
@@ -187,22 +272,20 @@ class Following(QObject):
             table, images, edited, mends = run.result()
         except Exception:  # an image that cannot be read any more: the labels are right without their table
             return
-        follower.layer.features = table
-        self.levels.show(follower.layer, images, edited=edited)
-        if tell and self.finished is not None:
-            retell(follower, self.finished, settings, mends)
+        stack, finished = self.planes.stack, self.finished
+        follower.features = table
+        if follower.plane is not None:
+            if not any(one.follower.plane is not None for one in self._making):  # the last has all
+                self._show_stack(follower.layer, *images)
+            if tell and stack is not None and finished is not None:
+                retell_stack(stack, follower, settings, mends)
+        else:
+            self.levels.show(follower.layer, images, edited=edited)
+            if tell and finished is not None:
+                retell(follower, finished, settings, mends)
+        self.measured.emit()
+        if tell and finished is not None and follower is self._panel.live_layer:
             self.told.emit()
-
-
-def mends_of(shows: Answer, request: Request) -> dict[str, Any] | None:
-    """Return the entry ``mends`` of the record; None where no more than settings were moved."""
-    if not any(not isinstance(step, Settle) for step in shows.steps):
-        return None
-
-    def in_record(settings: AmgSettings) -> AmgSettings:
-        return replace(request, settings=settings).asked
-
-    return mended_record(request.asked, shows.mends(in_record))
 
 
 def carrying(before: LiveLayer) -> Act:
@@ -218,13 +301,14 @@ def carrying(before: LiveLayer) -> Act:
     return act
 
 
-def _same_place(one: Finished | None, other: Finished) -> bool:
-    """Tell whether two runs segmented the same pixels of the same image."""
+def _same_place(one: Finished | None, other: Finished, *, planes: bool = True) -> bool:
+    """Tell whether two runs segmented the same pixels of the same image, perhaps of other planes."""
     if one is None or one.image is not other.image:
         return False
 
     def place(request: Request) -> tuple[Any, ...]:
         source, region = request.source, request.region
-        return source.rows_columns, source.level, source.shape, request.indices, region and region.key
+        indices = request.indices if planes else ()
+        return source.rows_columns, source.level, source.shape, indices, region and region.key
 
     return place(one.request) == place(other.request)

@@ -10,23 +10,49 @@ import numpy as np
 from napari_sam2_automask._napari.common.camera import camera_of
 
 if TYPE_CHECKING:
+    import pandas as pd
     from napari.layers import Labels
     from napari.viewer import Viewer
 
 __all__ = ["go_to_selected", "show_object"]
 
 
-def show_object(viewer: Viewer, layer: Labels, label: int) -> None:
-    """Move the view to an object, as the layer's features say where it lies; do nothing where they do not."""
-    table = layer.features
-    if "bbox_y0" not in table or "index" not in table or layer.ndim != 2:
+def show_object(
+    viewer: Viewer,
+    layer: Labels,
+    label: int,
+    table: pd.DataFrame | None = None,
+    axes: tuple[int, int] = (0, 1),
+) -> None:
+    """Move the view to an object, as the table says where it lies; do nothing where it does not.
+
+    Parameters
+    ----------
+    viewer : Viewer
+        Whose view.
+    layer : Labels
+        The layer.
+    label : int
+        The object.
+    table : DataFrame, optional
+        Its rows; the layer's features when left out.
+    axes : (int, int)
+        The axes of the layer that the object lies in.
+    """
+    if table is None:
+        if layer.ndim != 2:
+            return
+        table = layer.features
+    if "bbox_y0" not in table or "index" not in table:
         return
     rows = table[table["index"] == label]
     if len(rows) != 1 or rows["bbox_y0"].isna().any():
         return
     row = rows.iloc[0]
-    middle = np.array([row["bbox_y0"] + row["bbox_y1"], row["bbox_x0"] + row["bbox_x1"]], float) / 2
-    world = np.asarray(layer.data_to_world(middle))
+    middle = np.zeros(layer.ndim)
+    middle[list(axes)] = (row["bbox_y0"] + row["bbox_y1"]) / 2, (row["bbox_x0"] + row["bbox_x1"]) / 2
+    world = np.zeros(viewer.dims.ndim)
+    world[-layer.ndim :] = layer.data_to_world(middle)
     camera_of(viewer).center = (0.0, *(float(value) for value in world[list(viewer.dims.displayed)][-2:]))
 
 

@@ -2,39 +2,35 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from napari_sam2_automask._napari.live import whole_masks
-from napari_sam2_automask._napari.run.outcome import digest
-from napari_sam2_automask._napari.run.place_result import LAYER_KEY, RECORD_KEY, request_key
 from napari_sam2_automask.errors import AutomaskError
 from napari_sam2_automask.geometry.placed import Placed, tight
 from napari_sam2_automask.mending.actions import Settle
 from napari_sam2_automask.mending.mends import Mends
 from napari_sam2_automask.mending.state import Kept
-from napari_sam2_automask.record.record import RECORD_VERSION
 from napari_sam2_automask.settings.amg import ALL_LEVELS
+from napari_sam2_automask.stack.plane_mends import PlaneMends
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     import pandas as pd
     from napari.layers import Labels
     from numpy.typing import NDArray
 
-    from napari_sam2_automask._napari.run.controller import Finished
     from napari_sam2_automask.candidates.candidates import Candidates
     from napari_sam2_automask.mending.actions import Action
     from napari_sam2_automask.mending.mends import Done
     from napari_sam2_automask.painting.live import Change, LiveSelection
     from napari_sam2_automask.settings.amg import AmgSettings
+    from napari_sam2_automask.stack.numbers import Plane
 
     Act = Callable[[Mends], Done | None]
 
-__all__ = ["Answer", "LiveLayer", "retell"]
+__all__ = ["Answer", "LiveLayer"]
 
 
 class Answer(NamedTuple):
@@ -63,7 +59,16 @@ class Answer(NamedTuple):
     steps : tuple of Action
         All that counts.
     used : int
-        The largest number given out.
+        The largest label given out, of a plane of a stack its own.
+    undone : tuple of Action
+        What was taken back and can be done again, the next one first.
+    next_label : int
+        The number of the next new object.
+    covered : int
+        How many objects that were chosen lie wholly under others.
+    numbers : (N,) uint32 array or None
+        Of a plane of a stack: the number in the stack of each of its labels. `objects`, `kept`, `removed` and
+        what the layer holds are such numbers, `masks` and steps have the labels of the plane.
     error : AutomaskError or None
         Why the action could not be done.
     """
@@ -80,6 +85,10 @@ class Answer(NamedTuple):
     next_redo: Action | None
     steps: tuple[Action, ...] = ()
     used: int = 0
+    undone: tuple[Action, ...] = ()
+    next_label: int = 1
+    covered: int = 0
+    numbers: NDArray[np.uint32] | None = None
     error: AutomaskError | None = None
 
     def mends(self, in_record: Callable[[AmgSettings], AmgSettings]) -> dict[str, Any]:
@@ -101,14 +110,22 @@ class LiveLayer:
     live : LiveSelection
         Prepared, so that updates are quick.
     layer : Labels
-        Two-dimensional; holds what `settings` select.
+        Holds what `settings` select.
     window : callable
-        Returns the part of an array of the layer's shape that the candidates were found in, as a view (Y, X).
+        Returns the part of a plane in the layer's axes that the candidates were found in, as a view (Y, X).
     settings : AmgSettings
         The settings of the run.
+    mends : PlaneMends, optional
+        Of a plane of a stack: what was done to its objects.
+    cut : tuple of slice and int, optional
+        Of a plane of a stack: where it lies in the layer's data.
 
     Attributes
     ----------
+    features : DataFrame
+        The rows of its objects.
+    waiting : int
+        How many actions are yet to be done.
     mends : Mends
         What is done to the objects; only for the thread that does the work.
     shows : Answer
@@ -123,17 +140,62 @@ class LiveLayer:
         layer: Labels,
         window: Callable[[NDArray[Any]], NDArray[Any]],
         settings: AmgSettings,
+        *,
+        mends: PlaneMends | None = None,
+        cut: tuple[slice | int, ...] = (),
     ) -> None:
-        self.live, self.layer, self.window = live, layer, window
-        self.mends = Mends(live, settings)
+        self.live, self.layer = live, layer
+        self._window, self._cut = window, cut
+        self.mends = Mends(live, settings) if mends is None else mends
         self.table: Callable[[NDArray[Any]], pd.DataFrame] | None = None
+        self._rows: pd.DataFrame | None = None
+        self.waiting = 0
         self.shows = self._told(None, [])
         # The window of the layer as it was when it was last looked at.
-        self._seen: NDArray[Any] = live.labels.copy()
+        self._seen: NDArray[Any] = self._numbered(live.labels).copy()
         self._touched: set[int] = set()
         self._behind = False
-        self._corner, self._turned = _place(window, layer.data.shape)
-        whole_masks.remember(layer, self)
+        self._corner, self._turned = _place(window, layer.data[cut].shape)
+
+    @property
+    def plane(self) -> Plane | None:
+        """Where the plane lies in its stack; None for an image of two axes."""
+        return self.mends.plane if isinstance(self.mends, PlaneMends) else None
+
+    @property
+    def axes(self) -> tuple[int, int]:
+        """The axes of the layer that the plane lies in, in order."""
+        if not self._cut:
+            return 0, 1
+        first, second = (axis for axis, one in enumerate(self._cut) if isinstance(one, slice))
+        return first, second
+
+    @property
+    def features(self) -> pd.DataFrame:
+        """The rows of the objects: the layer's, or of a plane of a stack its own."""
+        import pandas as pd
+
+        if not self._cut:
+            features: pd.DataFrame = self.layer.features
+            return features
+
+        return pd.DataFrame() if self._rows is None else self._rows
+
+    @features.setter
+    def features(self, rows: pd.DataFrame) -> None:
+        self._rows = rows
+        if not self._cut:
+            self.layer.features = rows
+
+    @property
+    def data(self) -> NDArray[Any]:
+        """The data of the layer, of a stack those of the plane, as a view in the layer's axes."""
+        data: NDArray[Any] = np.asarray(self.layer.data)[self._cut]
+        return data
+
+    def window(self, data: NDArray[Any]) -> NDArray[Any]:
+        """Return the part of an array of the layer's shape that the candidates were found in, as a view."""
+        return self._window(data[self._cut])
 
     @property
     def candidates(self) -> Candidates:
@@ -168,8 +230,17 @@ class LiveLayer:
     @property
     def removed(self) -> dict[str, int]:
         """How many candidates each filter removed, and how many others cover wholly."""
-        covered = len(np.setdiff1d(self.change.rows + 1, self.objects, assume_unique=True))
+        covered = self.shows.covered
         return {**self.change.removed, **({"covered by others": covered} if covered else {})}
+
+    def own(self, objects: Iterable[int]) -> tuple[int, ...]:
+        """Return the labels that objects have in the plane, which candidates are counted by."""
+        return self.mends.own(objects) if isinstance(self.mends, PlaneMends) else tuple(objects)
+
+    def _numbered(self, labels: NDArray[Any]) -> NDArray[Any]:
+        """Return labels of the plane as the layer holds them."""
+        numbers = self.shows.numbers
+        return labels if numbers is None else numbers[labels]
 
     # -- places
 
@@ -210,7 +281,7 @@ class LiveLayer:
 
     def painted(self) -> NDArray[Any]:
         """Return the layer's data as it was last looked at; pixels that differ were edited since."""
-        labels = np.asarray(self.layer.data).copy()
+        labels: NDArray[Any] = np.asarray(self.layer.data).copy()
         self.window(labels)[...] = self._seen
         return labels
 
@@ -253,6 +324,11 @@ class LiveLayer:
 
         return work
 
+    @property
+    def behind(self) -> bool:
+        """Whether the layer does not show all that was done, since a person edited it meanwhile."""
+        return self._behind
+
     def put(self, answer: Answer) -> bool:
         """Show what the work gave; return False, and change no pixel, if a person edited meanwhile."""
         self.shows = answer
@@ -264,43 +340,63 @@ class LiveLayer:
         boxes = [box for part in answer.boxes for box in part.tolist()]
         if not boxes and not self._behind:
             return True
-        if self.layer.data.dtype.itemsize < labels.dtype.itemsize:
-            wider = np.asarray(self.layer.data).astype(labels.dtype)
-            self.window(wider)[...] = labels
+        dtype = labels.dtype if answer.numbers is None else answer.numbers.dtype
+        if self.layer.data.dtype.itemsize < dtype.itemsize:
+            wider = np.asarray(self.layer.data).astype(dtype)
+            self._seen = self._numbered(labels).copy()
+            self.window(wider)[...] = self._seen
             self.layer.data = wider
-            self._seen = labels.copy()
         else:
             self._write(labels, [[0, 0, *labels.shape]] if self._behind else boxes)
             self.layer.refresh(extent=False)
         self._behind = False
         return True
 
+    def renumber(self, answer: Answer, paint: Callable[[NDArray[Any]], None]) -> None:
+        """Take note that objects of the plane have other numbers; `paint` puts these into labels (Y, X)."""
+        self.shows = answer
+        paint(self._seen)
+        paint(self.window(self.layer.data))
+        self._touched.clear()
+
     def _write(self, labels: NDArray[Any], boxes: list[list[int]]) -> None:
         window = self.window(self.layer.data)
         if self._seen.dtype != window.dtype:
             self._seen = self._seen.astype(window.dtype)
         for y0, x0, y1, x1 in boxes:
+            values = self._numbered(labels[y0:y1, x0:x1])
             for image in (window, self._seen):
-                image[y0:y1, x0:x1] = labels[y0:y1, x0:x1]
+                image[y0:y1, x0:x1] = values
 
     def _told(self, done: Done | None, boxes: list[NDArray[np.int64]]) -> Answer:
         mends, change = self.mends, self.live.change
         assert change is not None and mends.settings is not None
-        visible = self.live.visible()
-        whole = change.settings.overlap == ALL_LEVELS
+        objects = self.live.visible()
+        if change.settings.overlap == ALL_LEVELS:
+            objects = np.union1d(objects, change.rows + 1)
+        covered = len(np.setdiff1d(change.rows + 1, objects, assume_unique=True))
+        numbers, used = None, mends.next_label - 1
+        if isinstance(mends, PlaneMends):
+            numbers, used = mends.table, mends.own_used
+            objects = np.sort(numbers[objects[objects < len(numbers)]]).astype(np.int64)
+            objects = objects[objects > 0]
         return Answer(
             done,
             boxes,
             mends.settings,
             change,
-            np.union1d(visible, change.rows + 1) if whole else visible,
+            objects,
             dict(self.live.masks),
             dict(mends.kept),
             mends.removed,
             mends.next_undo,
             mends.next_redo,
             mends.steps,
-            mends.next_label - 1,
+            used,
+            mends.undone,
+            mends.next_label,
+            covered,
+            numbers,
         )
 
 
@@ -312,42 +408,3 @@ def _place(
     corners = window(marker)[[0, 0, -1], [0, -1, 0]]
     (y0, x0), along_row, along_column = np.stack(np.unravel_index(corners, shape), axis=1)
     return (int(y0), int(x0)), bool(along_row[0] != y0 or along_column[1] != x0)
-
-
-def retell(
-    follower: LiveLayer, finished: Finished, settings: AmgSettings, mends: dict[str, Any] | None = None
-) -> None:
-    """Write into the layer's metadata what it shows now: settings, counts, the digest of its pixels.
-
-    Parameters
-    ----------
-    follower : LiveLayer
-        The layer that followed the settings.
-    finished : Finished
-        The run that it came from.
-    settings : AmgSettings
-        What it shows.
-    mends : dict, optional
-        The entry ``mends`` of the record, if there is one.
-    """
-    layer = follower.layer
-    request = replace(finished.request, settings=settings, custom=True)
-    info = layer.metadata.get(LAYER_KEY)
-    record = layer.metadata.get(RECORD_KEY)
-    if isinstance(info, dict):
-        info["key"] = request_key(request, finished.image)
-        # What a person edited is not ours to replace: its digest no longer fits.
-        if not follower.locked and not follower.rejected:
-            info["digests"] = {(): digest(np.asarray(layer.data))}
-    if isinstance(record, dict):
-        removed = {name: int(n) for name, n in follower.removed.items()}
-        layer.metadata[RECORD_KEY] = {
-            **record,
-            "settings": request.asked.to_json(),
-            "proposal": finished.request.asked.to_json(),  # the numbers are those of its candidates
-            "objects": len(follower.objects),
-            "removed": removed,
-            **({} if mends is None else {"format_version": RECORD_VERSION, "mends": mends}),
-        }
-        if mends is None:
-            layer.metadata[RECORD_KEY].pop("mends", None)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from napari_sam2_automask.mending.object_facts import facts_with, tell_edits
 from napari_sam2_automask.painting.table import Facts, object_table
 
@@ -42,6 +44,8 @@ def table_of(
     image = source.plane(request.indices[0])
     image = image if region is None else region.cut(image)
     facts = Facts.of_candidates(follower.candidates, shows.settings, shows.masks)
+    if shows.numbers is not None:
+        facts = _in_stack(facts, shows.numbers)
     shown = labels if levels is None else levels
     table = object_table(
         shown,
@@ -54,3 +58,13 @@ def table_of(
     measure_channels_of(request.picture(image), table, where, shows.settings)
     tell_edits(table, shows.kept)
     return table if region is None else region.shifted(table)
+
+
+def _in_stack(facts: Facts, numbers: NDArray[np.uint32]) -> Facts:
+    """Return what is known of the objects of a plane by their numbers in the stack, of those that show."""
+    known = facts.ids < len(numbers)
+    known[known] = numbers[facts.ids[known]] > 0
+    one_each: dict[str, Any] = {
+        name: value[known] for name, value in facts._asdict().items() if isinstance(value, np.ndarray)
+    }
+    return facts._replace(**{**one_each, "ids": numbers[one_each["ids"]].astype(np.int64)})

@@ -30,6 +30,7 @@ _thread = ThreadPoolExecutor(1, "sam2-automask-live")
 class _Task(NamedTuple):
     """An action, or settings to follow."""
 
+    layer: LiveLayer
     act: Act | None
     settings: AmgSettings | None = None
 
@@ -50,12 +51,15 @@ class LiveWork(QObject):
         Emits settings that the candidates cannot answer, and why in a sentence; the layer stays as it is.
     failed : Qt signal
         Emits why a mend cannot be done, in a sentence; the layer stays as it is.
+    passed : Qt signal
+        Emits a plane of a stack (`LiveLayer`) in which something was done after another one was shown.
     """
 
     shown = Signal(object)
     mended = Signal(object)
     refused = Signal(object, str)
     failed = Signal(str)
+    passed = Signal(object)
     _done = Signal(object, object)
     _looked = Signal(object, object)
 
@@ -73,14 +77,28 @@ class LiveWork(QObject):
         return self._working is not None
 
     def begin(self, layer: LiveLayer | None) -> None:
-        """Work for another layer from now on, or for none."""
-        self._layer, self._waiting, self._working = layer, [], None
+        """Work for another layer from now on, or for none; what was asked for before is not done."""
+        self._drop()
+        self._layer = layer
+
+    def go_on(self, layer: LiveLayer | None) -> None:
+        """Work for another plane of a stack, or for none for now; what was asked for before is done."""
+        self.take_edits()
+        self._layer = layer
+
+    def _drop(self) -> None:
+        for task in (*self._waiting, *([] if self._working is None else [self._working])):
+            task.layer.waiting -= 1
+        self._waiting, self._working = [], None
 
     def follow(self, settings: AmgSettings, *, join: bool = False) -> None:
         """Show settings as soon as can be; one step of the history with the last ones, if `join`."""
-        if self._waiting and self._waiting[-1].settings is not None:
-            self._waiting.pop()
-        self._add(_Task(lambda mends: mends.settle(settings, join=join), settings))
+        layer = self._layer
+        if layer is None:
+            return
+        if self._waiting and self._waiting[-1].settings is not None and self._waiting[-1].layer is layer:
+            self._waiting.pop().layer.waiting -= 1
+        self._add(_Task(layer, lambda mends: mends.settle(settings, join=join), settings))
 
     def mend(self, act: Act) -> None:
         """Do an action, after those that were asked for before.
@@ -91,7 +109,16 @@ class LiveWork(QObject):
             Takes the `Mends` of the layer and returns what was done, such as ``Mends.undo`` or
             ``lambda mends: mends.remove(3)``; called by another thread.
         """
-        self._add(_Task(act))
+        if self._layer is not None:
+            self.mend_in(self._layer, act)
+
+    def mend_in(self, layer: LiveLayer, act: Act | None) -> None:
+        """Do an action in any plane of a stack."""
+        self._add(_Task(layer, act))
+
+    def run(self, work: Callable[[], T], then: Callable[[T | AutomaskError], None]) -> None:
+        """Have something made by the other thread, after what it was given before; see `look`."""
+        self._send(work, then)
 
     def look(self, ask: Callable[[Mends], T], then: Callable[[T | AutomaskError], None]) -> None:
         """Ask something of the mends that changes nothing, such as a preview.
@@ -104,12 +131,13 @@ class LiveWork(QObject):
             Takes the answer, or the AutomaskError that was raised; called by the main thread.
         """
         layer = self._layer
-        if layer is None:
-            return
+        if layer is not None:
+            self._send(lambda: ask(layer.mends), then)
 
+    def _send(self, ask: Callable[[], T], then: Callable[[T | AutomaskError], None]) -> None:
         def work() -> None:
             try:
-                found: T | AutomaskError = ask(layer.mends)
+                found: T | AutomaskError = ask()
             except AutomaskError as error:
                 found = error
             with suppress(RuntimeError):  # the window may be gone
@@ -118,27 +146,28 @@ class LiveWork(QObject):
         _thread.submit(work)
 
     def take_edits(self) -> None:
-        """Take over what a person painted, if anything."""
-        if self._layer is not None and self._working is None and not self._waiting:
-            edits = self._layer.edits()
-            if edits is not None:
-                self._begin(_Task(None), edits)
+        """Take over what a person painted, if anything; what waits takes it over anyway."""
+        layer = self._layer
+        if layer is not None and not any(task.layer is layer for task in self._waiting):
+            self._add(_Task(layer, None))
 
     def _add(self, task: _Task) -> None:
-        if self._layer is None:
-            return
+        task.layer.waiting += 1
         self._waiting.append(task)
         if self._working is None:
             self._next()
 
     def _next(self) -> None:
-        if self._waiting and self._layer is not None:
+        while self._waiting and self._working is None:
             task = self._waiting.pop(0)
-            self._begin(task, self._layer.edits())
+            edits = task.layer.edits()
+            if edits is not None or task.act is not None or task.layer.behind:
+                self._begin(task, edits)
+                return
+            task.layer.waiting -= 1
 
     def _begin(self, task: _Task, edits: Act | None) -> None:
-        layer = self._layer
-        assert layer is not None
+        layer = task.layer
         self._working = task
         self._future = _thread.submit(layer.ask(edits, task.act))
         self._future.add_done_callback(lambda work: self._tell(layer, work))
@@ -150,18 +179,23 @@ class LiveWork(QObject):
 
     def _take(self, layer: LiveLayer, work: Future[Answer]) -> None:
         task = self._working
-        if layer is not self._layer or task is None or work is not self._future:
+        if task is None or work is not self._future:
             return
         self._working = None
         try:
             answer = work.result()
+            put = layer.put(answer)
         except Exception:
+            layer.waiting -= 1
             self._next()  # what else was asked for is done all the same
             raise
-        put = layer.put(answer)
-        if not put and not self._waiting:
-            self._waiting.append(_Task(None))  # which takes the edits over, and shows all
+        layer.waiting -= 1
+        if not put and not any(waits.layer is layer for waits in self._waiting):
+            self._add(_Task(layer, None))  # which takes the edits over, and shows all
         self._next()
+        if layer is not self._layer:
+            self.passed.emit(layer)
+            return
         if isinstance(answer.error, NewRunError) and task.settings is not None:
             self.refused.emit(task.settings, why_run(answer.error))
         elif answer.error is not None:

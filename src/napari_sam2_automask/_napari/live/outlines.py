@@ -30,7 +30,7 @@ WHITE = (1.0, 1.0, 1.0, 1.0)
 
 
 class Outlines(QObject):
-    """Outlines of objects in a Labels layer of two axes.
+    """Outlines of objects in a Labels layer, of a stack in the plane that is shown.
 
     napari has no public place for what is drawn over a layer: where the layer's node of the scene is not
     found, nothing is drawn.
@@ -68,14 +68,17 @@ class Outlines(QObject):
         self._node: Any = None
         self.labels: frozenset[int] = frozenset()
 
-    def show(self, layer: Labels, labels: Iterable[int]) -> None:
-        """Draw around these objects, and around no others; soon, for another thread looks where they are."""
+    def show(self, layer: Labels, labels: Iterable[int], data: ArrayLike | None = None) -> None:
+        """Draw around these objects, and around no others; soon, for another thread looks where they are.
+
+        Of a stack `data` are those of the plane, in the layer's axes.
+        """
         wanted = frozenset(labels)
         if not wanted:
             self.clear()
             return
         self.labels = wanted
-        data = np.asarray(layer.data)
+        data = np.asarray(layer.data if data is None else data)
         self._errands.send(
             lambda: borders(data, wanted, self._dash),
             lambda ends: self._draw(layer, wanted, ends),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from qtpy.QtCore import Qt, QTimer
-from qtpy.QtWidgets import QApplication, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QApplication, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
 from napari_sam2_automask._napari.common.fold import Fold
 from napari_sam2_automask._napari.common.layout import Signal, roomy
@@ -31,6 +31,7 @@ T = TypeVar("T")
 #: Milliseconds without a change after which features follow: of sliders, which may be moved on, and of mends.
 SETTLED = 300
 MENDED = 20
+EVERYWHERE = "These settings in all planes"
 LEVELS_WAIT = "The layers of the levels follow when the sliders rest."
 
 
@@ -53,6 +54,12 @@ class LivePanel(QWidget):
         A layer follows from now on, or none any more.
     drawn : Qt signal
         The layer shows something else.
+    everywhere_wanted : Qt signal
+        Emits settings that all planes of the stack are to follow.
+    switched : Qt signal
+        Another plane of the stack follows from now on, or none for now.
+    passed : Qt signal
+        Emits a plane of a stack (`LiveLayer`) in which something was done after another one was shown.
     """
 
     settings_wanted = Signal(object)
@@ -60,6 +67,7 @@ class LivePanel(QWidget):
     settled = Signal(object)
     mended, not_mended = Signal(object), Signal(str)
     begun, ended, drawn = Signal(), Signal(), Signal()
+    switched, passed, everywhere_wanted = Signal(), Signal(object), Signal(object)
 
     def __init__(self) -> None:
         super().__init__()
@@ -76,8 +84,10 @@ class LivePanel(QWidget):
         self.before = QPushButton("Before")
         self.undo, self.redo = QPushButton("Undo"), QPushButton("Redo")
         self.again = QPushButton("Run again")
+        self.everywhere = QPushButton(EVERYWHERE)
         self._lay_out()
         self._work = LiveWork(self)
+        self._work.passed.connect(self.passed)
         self._work.shown.connect(self._on_shown)
         self._work.refused.connect(self._on_refused)
         self._work.mended.connect(self._on_mended)
@@ -95,6 +105,7 @@ class LivePanel(QWidget):
         self.undo.clicked.connect(self.undo_last)
         self.redo.clicked.connect(self.redo_last)
         self.again.clicked.connect(self.run_wanted)
+        self.everywhere.clicked.connect(self._on_everywhere)
         self.setVisible(False)
 
     @property
@@ -106,6 +117,11 @@ class LivePanel(QWidget):
     def shown(self) -> AmgSettings | None:
         """The settings that the layer shows."""
         return self._shown
+
+    @property
+    def work(self) -> LiveWork:
+        """What does the work, on a thread of its own."""
+        return self._work
 
     def mend(self, act: Act) -> None:
         """Do something to the objects, see `LiveWork.mend`; `mended` or `not_mended` tells the end."""
@@ -130,10 +146,49 @@ class LivePanel(QWidget):
         self._mine = settings
         self._work.begin(layer)
         self._edits.watch(layer.layer)
+        for part in (self.sliders, self.before, self.everywhere):
+            part.setEnabled(True)
+        self.everywhere.setVisible(layer.plane is not None)
         self._say(None, settings)
         self._draw(settings, with_histograms=True)
         self.setVisible(True)
         self.begun.emit()
+
+    def pause(self, reason: str) -> None:
+        """Follow no plane of the stack for now, and say why."""
+        self._wait(None)
+        self.message.setText(reason)
+        self.message.setVisible(True)
+        self.again.setVisible(False)
+        self.count.setText("")
+        self.switched.emit()
+
+    def switch(self, layer: LiveLayer) -> None:
+        """Follow another plane of the stack, at its own settings."""
+        self._wait(layer)
+        settings = layer.shows.settings
+        self._shown = self._asked = self._mine = settings
+        self._edits.watch(layer.layer)
+        self._say(None, settings)
+        self._draw(settings, with_histograms=True)
+        self.settings_wanted.emit(settings)
+        self.switched.emit()
+        self._work.take_edits()
+
+    def _wait(self, layer: LiveLayer | None) -> None:
+        """Let the plane be that follows; what is to be done in it is done."""
+        if self._next.isActive():
+            self._update()
+        if self._rest.isActive():
+            self._settle()
+        for timer in (self._next, self._rest):
+            timer.stop()
+        self._pending = None
+        self._edits.watch(None)
+        self._work.go_on(layer)
+        self._layer = layer
+        for part in (self.sliders, self.before, self.undo, self.redo, self.everywhere):
+            part.setEnabled(layer is not None)
 
     def end(self) -> None:
         """Follow nothing any more."""
@@ -161,6 +216,8 @@ class LivePanel(QWidget):
         self.redo.setToolTip("Do again what was taken back.")
         self.again.setToolTip("What is stored of this run cannot answer for these settings: ask the model.")
         roomy(self.before, self.undo, self.redo)
+        self.everywhere.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self.everywhere.setToolTip("Let all planes follow these settings, under what was mended in each.")
         self.again.setVisible(False)
         self.message.setVisible(False)
         layout = QVBoxLayout(self)
@@ -171,7 +228,7 @@ class LivePanel(QWidget):
         for button in (self.before, self.undo, self.redo):
             head.addWidget(button)
         layout.addLayout(head)
-        for part in (self.message, self.again, self.sliders, self.missing):
+        for part in (self.message, self.again, self.sliders, self.everywhere, self.missing):
             layout.addWidget(part)
 
     def _update(self) -> None:
@@ -222,8 +279,11 @@ class LivePanel(QWidget):
     def _draw(self, settings: AmgSettings, *, with_histograms: bool) -> None:
         assert self._layer is not None
         objects = self._layer.objects
+        here = "" if self._layer.plane is None else "In this plane. "
         self.count.setText(count_words(len(objects)))
-        self.count.setToolTip(f"Chosen from {len(self._layer.candidates):,} masks that the run has left.")
+        self.count.setToolTip(
+            f"{here}Chosen from {len(self._layer.candidates):,} masks that the run has left."
+        )
         self.removed.setText(why_missing(self._layer.removed))
         if with_histograms:
             self.sliders.show_candidates(self._layer.live, settings)
@@ -239,6 +299,14 @@ class LivePanel(QWidget):
             self.before.setText("Before")
             self.before.blockSignals(False)
             self.settings_wanted.emit(self._asked.adjusted(**changes))
+
+    def say_left(self, planes: int) -> None:
+        """Say in how many planes something is yet to be done."""
+        self.everywhere.setText(f"{planes:,} planes left: stop" if planes else EVERYWHERE)
+
+    def _on_everywhere(self) -> None:
+        if self._shown is not None:
+            self.everywhere_wanted.emit(self._shown)
 
     def _settle(self) -> None:
         if self._layer is not None and self._shown is not None:

@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from napari_sam2_automask._napari.common.errands import Errands
 from napari_sam2_automask._napari.common.layout import roomy
+from napari_sam2_automask._napari.common.plain_words import plain
 from napari_sam2_automask._napari.run.outcome import digest
+from napari_sam2_automask._napari.run.place_result import LAYER_KEY
 from napari_sam2_automask.disk.atomic import write_one
 from napari_sam2_automask.disk.json_file import json_bytes, read_json
 from napari_sam2_automask.errors import MendError
 from napari_sam2_automask.mending.actions import Settle
-from napari_sam2_automask.mending.mends import Done, Mends
+from napari_sam2_automask.mending.restoring import restore
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from napari_sam2_automask._napari.common.memory import Store
     from napari_sam2_automask._napari.live.panel import LivePanel
+    from napari_sam2_automask._napari.live.plane_switch import PlaneSwitch
     from napari_sam2_automask.mending.actions import Action
 
 __all__ = ["Autosave"]
@@ -45,6 +49,8 @@ class Autosave(QWidget):
         Whose mends are kept.
     store : Store
         Beside whose file they are.
+    planes : PlaneSwitch
+        Knows the stack, if there is one, whose planes are mended.
 
     Attributes
     ----------
@@ -52,9 +58,9 @@ class Autosave(QWidget):
         The file of the result that is followed; None where nothing is kept.
     """
 
-    def __init__(self, live: LivePanel, store: Store) -> None:
+    def __init__(self, live: LivePanel, store: Store, planes: PlaneSwitch) -> None:
         super().__init__()
-        self._live, self._store = live, store
+        self._live, self._store, self._planes = live, store, planes
         self.path: Path | None = None
         self._kept: tuple[Action, ...] = ()
         self._found: dict[str, Any] | None = None
@@ -68,23 +74,36 @@ class Autosave(QWidget):
         self.no.clicked.connect(self._forget)
         live.begun.connect(self._begin)
         live.drawn.connect(self._on_drawn)
+        live.passed.connect(lambda plane: self._on_drawn())
         live.ended.connect(self.end)
         self._lay_out()
 
     def keep(self) -> None:
-        """Write the mends now, if there are any that were not written."""
-        follower, path = self._live.live_layer, self.path
-        if follower is None or path is None or self._found is not None:
+        """Write the mends now, if there are any that were not written.
+
+        While it is not answered whether those of before are to come back, these are kept with the new ones.
+        """
+        follower, path, stack = self._live.live_layer, self.path, self._planes.stack
+        if path is None or (follower is None and stack is None):
             return
-        steps, used, name = follower.shows.steps, follower.shows.used, follower.layer.name
+        steps = self._steps()
         if steps is self._kept or all(isinstance(step, Settle) for step in (*steps, *self._kept)):
             return
-        self._kept = steps
+        self._kept, before = steps, self._found
+
+        name = self._name()
+        done = {} if stack is None else stack.told
+        used = 0 if follower is None else follower.shows.used
 
         def write() -> None:
-            told = {"name": name, "process": os.getpid(), "used": used}
-            told["steps"] = [step.to_json() for step in steps]
-            write_one(path, json_bytes(told, None), parents=True)
+            whole: dict[str, Any] = {"name": name, "process": os.getpid()}
+            if stack is not None:
+                whole["planes"] = stack.kept(done)
+            else:
+                whole |= {"used": used, "steps": [step.to_json() for step in steps]}
+            if before is not None:
+                whole["before"] = before
+            write_one(path, json_bytes(whole, None), parents=True)
 
         self._errands.send(write, lambda _: None, lambda error: None)
 
@@ -105,6 +124,18 @@ class Autosave(QWidget):
             with suppress(OSError):
                 path.unlink(missing_ok=True)
 
+    def _steps(self) -> tuple[Action, ...]:
+        """Return all that was done, of a stack plane after plane."""
+        follower, stack = self._live.live_layer, self._planes.stack
+        if stack is not None:
+            return tuple(step for one in stack.told.values() for step in one.steps)
+        return () if follower is None else follower.shows.steps
+
+    def _name(self) -> str:
+        follower, stack = self._live.live_layer, self._planes.stack
+        layer = stack.layer if stack is not None else None if follower is None else follower.layer
+        return "" if layer is None else str(layer.name)
+
     def _lay_out(self) -> None:
         self.question.setWordWrap(True)
         self.yes.setToolTip("Do again what was done to the objects before napari ended unexpectedly.")
@@ -124,26 +155,28 @@ class Autosave(QWidget):
     def _begin(self) -> None:
         self._found, self._kept = None, ()
         self.setVisible(False)
-        follower, folder = self._live.live_layer, self._store.folder
+        follower, folder, stack = self._live.live_layer, self._store.folder, self._planes.stack
         if follower is None or folder is None:
             return
-        labels, name = follower.painted(), follower.layer.name
+        labels = follower.painted() if stack is None else follower.data
+        digests = None if stack is None else dict(stack.layer.metadata[LAYER_KEY]["digests"])
+        name = self._name()
 
         def look() -> tuple[Path, Any]:
-            path = folder / FOLDER / f"{digest(labels)}.json"
+            whose = digest(labels) if digests is None else _of_planes(digests)
+            path = folder / FOLDER / f"{whose}.json"
             found = None
             with suppress(MendError):  # one that cannot be read is written anew by the next mends
                 found = read_json(path, "mends that were kept", MendError) if path.is_file() else None
             return path, found
 
         def then(ends: tuple[Path, Any]) -> None:
-            if self._live.live_layer is not follower:
+            if self._planes.stack is not stack or (stack is None and self._live.live_layer is not follower):
                 return
             self.path, found = ends
             self._timer.start()
-            steps = found.get("steps") if isinstance(found, dict) else None
-            if isinstance(steps, list) and steps and not _runs(found.get("process")):
-                count = len(steps)
+            count = sum(_count(one) for one in _sessions(found))
+            if count and not _runs(found.get("process")):
                 self._found = found
                 self.question.setText(
                     f"Restore the mends of {name}? {count:,} step{'s'[: count != 1]} are kept."
@@ -153,8 +186,7 @@ class Autosave(QWidget):
         self._errands.send(look, then, lambda error: None)
 
     def _on_drawn(self) -> None:
-        follower = self._live.live_layer
-        if follower is not None and abs(len(follower.shows.steps) - len(self._kept)) >= ACTIONS:
+        if abs(len(self._steps()) - len(self._kept)) >= ACTIONS:
             self.keep()
 
     def _restore(self) -> None:
@@ -163,13 +195,15 @@ class Autosave(QWidget):
         if found is None:
             return
 
-        def act(mends: Mends) -> Done | None:
-            mends.replay(found["steps"], int(found.get("used", 0)))
-            height, width = mends.labels.shape
-            boxes = np.array([[0, 0, height, width]])
-            return Done(mends.steps[-1], (), boxes) if mends.steps else None
-
-        self._live.mend(act)
+        sessions = _sessions(found)
+        self._kept = ()  # what comes back is to be written again
+        if (stack := self._planes.stack) is not None:
+            try:
+                self._planes.do_in(stack.restoring([one.get("planes", []) for one in sessions]))
+            except MendError as error:
+                self._live.not_mended.emit(plain(error))
+        else:
+            self._live.mend(lambda mends: restore(mends, sessions))
 
     def _forget(self) -> None:
         self._found = None
@@ -177,6 +211,31 @@ class Autosave(QWidget):
         path = self.path
         if path is not None:
             self._errands.send(lambda: path.unlink(missing_ok=True), lambda _: None, lambda error: None)
+        self._kept = ()
+        self.keep()
+
+
+def _of_planes(digests: Mapping[Any, str]) -> str:
+    """Return a hash of a stack's labels from those of its planes."""
+    told = "".join(f"{plane}{one}" for plane, one in sorted(digests.items()))
+    return hashlib.blake2b(told.encode(), digest_size=16).hexdigest()
+
+
+def _sessions(found: Any) -> list[dict[str, Any]]:
+    """Return what was kept in sessions that followed each other without an answer, the earliest first."""
+    sessions: list[dict[str, Any]] = []
+    while isinstance(found, dict):
+        if _count(found):
+            sessions.insert(0, found)
+        found = found.get("before")
+    return sessions
+
+
+def _count(session: Mapping[str, Any]) -> int:
+    """Return how many steps a session has; 0 where it cannot be read."""
+    planes = session.get("planes", [session])
+    steps = [one.get("steps") for one in planes if isinstance(one, dict)] if isinstance(planes, list) else []
+    return sum(len(one) for one in steps if isinstance(one, list))
 
 
 def _runs(process: Any) -> bool:

@@ -72,6 +72,8 @@ class Canvas(QObject):
         self.tool = ""
         self.negative = False
         self.picked: tuple[int, ...] = ()
+        # Whether what is chosen is what an action has left, not a person's choice.
+        self._left = False
         self.seeds: list[Point] = []
         self.asking = Asking(self)
         self._previews = Previews(viewer, live)
@@ -80,6 +82,7 @@ class Canvas(QObject):
         live.mended.connect(self._on_mended)
         live.not_mended.connect(self._on_not_mended)
         live.drawn.connect(self._redraw)
+        live.switched.connect(self._on_switched)
 
     # -- begin and end
 
@@ -91,12 +94,13 @@ class Canvas(QObject):
         self.tool = tool if layer is not None else ""
         self.give_up()
         self._previews.clear()
-        if layer is None or follower is None:
+        if self._left or layer is None:  # what the tool before has left is not what this one is to go on with
             self.choose(0)
+        if layer is None or follower is None:
             return
         layer.mode = "paint" if tool == "brush" else "pan_zoom"
         if tool == "brush":
-            layer.selected_label = follower.shows.used + 1
+            layer.selected_label = follower.shows.next_label
         layer.mouse_pan = tool not in ("brush", *DRAWN)
 
     def give_up(self) -> bool:
@@ -123,6 +127,7 @@ class Canvas(QObject):
     def choose(self, *labels: int, tell: bool = True) -> None:
         """Choose objects, and no others; 0 is none."""
         self.picked = tuple(label for label in labels if label)
+        self._left = False
         self._redraw()
         if tell:
             self.chose.emit(self.picked)
@@ -138,6 +143,15 @@ class Canvas(QObject):
             layer.mouse_drag_callbacks.append(self._on_press)
             layer.mouse_move_callbacks.append(self._on_move)
         self._layer = layer
+
+    def _on_switched(self) -> None:
+        """Forget what was begun in the plane that was shown before."""
+        self.give_up()
+        self._under = self._nothing_at = None
+        self.choose(0)
+        follower = self._live.live_layer
+        if self.tool == "brush" and follower is not None:
+            follower.layer.selected_label = follower.shows.next_label
 
     def _redraw(self) -> None:
         self._previews.choose(self.picked)
@@ -177,17 +191,18 @@ class Canvas(QObject):
         if self.tool in ("add", "parts", "whole") and not self.asking.begun:
             self._previews.look(self.tool, self._under, self.label_at(self._under))
 
-    @staticmethod
-    def _at(layer: Labels, event: Any) -> Point:
-        y, x = layer.world_to_data(event.position)[-2:]
-        return float(y), float(x)
+    def _at(self, layer: Labels, event: Any) -> Point:
+        place = layer.world_to_data(event.position)
+        follower = self._live.live_layer
+        first, second = (-2, -1) if follower is None else follower.axes
+        return float(place[first]), float(place[second])
 
     def label_at(self, point: Point) -> int:
         """Return the object at a point of the layer's data, 0 for none."""
         follower = self._live.live_layer
         if follower is None:
             return 0
-        data = follower.layer.data
+        data = follower.data
         y, x = round(point[0]), round(point[1])
         return int(data[y, x]) if 0 <= y < data.shape[0] and 0 <= x < data.shape[1] else 0
 
@@ -197,6 +212,7 @@ class Canvas(QObject):
         """Do what a click with the tool does, at a point (y, x) of the layer's data."""
         follower = self._live.live_layer
         if follower is None:
+            self.said.emit("This plane is not ready to be mended.")
             return
         label, tool = self.label_at(point), self.tool
         if "Control" in keys:
@@ -357,6 +373,7 @@ class Canvas(QObject):
             self._previews.clear()
         if done.labels and done.action.action not in ("lock", "release"):
             self.choose(done.labels[0])
+            self._left = True
         elif self.picked and self._live.live_layer is not None:
             self.choose(*(label for label in self.picked if label in self._live.live_layer.objects))
 

@@ -23,7 +23,7 @@ _COLUMNS = 4
 _DONE = {
     "add": "Added object {0}.",
     "remove": "Removed.",
-    "merge": "Merged into object {0}.",
+    "merge": "Merged into object {0}. Click on more of it; Esc begins another.",
     "split": "Split into {1}.",
     "step": "{1} there now.",
     "reshape": "Object {0} has another shape.",
@@ -71,6 +71,7 @@ class MendPanel(QWidget):
         live.mended.connect(self._on_mended)
         live.begun.connect(self._begin)
         live.drawn.connect(self._count)
+        live.switched.connect(self._count)
         live.ended.connect(self._end)
         self.connections: list[tuple[Any, Any]] = [(viewer.dims.events.ndisplay, self._on_dimensions)]
         for event, callback in self.connections:

@@ -58,7 +58,7 @@ class Previews(QObject):
         if follower is None or not labels:
             self._chosen.clear()
         else:
-            self._chosen.show(follower.layer, labels)
+            self._chosen.show(follower.layer, labels, follower.data)
 
     def show(self, mask: Placed | None) -> None:
         """Draw around a mask of the part that was segmented, as what is coming."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from napari_sam2_automask._napari.common.inference_thread import torch_threads
@@ -14,7 +14,7 @@ from napari_sam2_automask.models.catalogue.identity import by_hash
 from napari_sam2_automask.progress import Cancelled, Progress, no_progress
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from napari_sam2_automask.candidates.candidates import Candidates
     from napari_sam2_automask.geometry.placed import Placed
     from napari_sam2_automask.models import Model
-    from napari_sam2_automask.painting.live import AskModel, Box, Point
+    from napari_sam2_automask.painting.live import AskModel, Box, LiveSelection, Point
     from napari_sam2_automask.progress import ProgressCallback
 
 __all__ = ["EngineSegmenter", "engine_segmenter"]
@@ -65,11 +65,19 @@ class EngineSegmenter:
                 progress(Progress("paint", 0, 1))
             result = _choose_and_paint(candidates, plane, request, self._load(request, progress), complete)
             if result.live is not None:
-                result.live.again = lambda settings, report: self._propose(
-                    plane, replace(request, settings=settings), report
-                )
-                result.live.ask = self._asking(plane, request, candidates.object_diameter)
-            return result
+                self._attach(request, result.live, lambda: plane)
+            return replace(result, attach=partial(self._attach, request))
+
+    def _attach(self, request: Request, live: LiveSelection, read: Callable[[], NDArray[Any]]) -> None:
+        """Tell a selection its picture, and let it ask the model there."""
+        from napari_sam2_automask.selection.measured import know_picture
+
+        if request.source.other_axes:  # which may have been on the disk, where no picture is kept
+            know_picture(live.candidates, request.picture(read()))
+        live.again = lambda settings, report: self._propose(
+            read(), replace(request, settings=settings), report
+        )
+        live.ask = self._asking(read, request, live.candidates.object_diameter)
 
     def _propose(self, plane: NDArray[Any], request: Request, progress: ProgressCallback) -> Candidates:
         from napari_sam2_automask.pipeline import propose_views
@@ -86,7 +94,7 @@ class EngineSegmenter:
         know_picture(found, request.picture(plane))
         return _as_in_form(found, request)
 
-    def _asking(self, plane: NDArray[Any], request: Request, diameter: float) -> AskModel:
+    def _asking(self, read: Callable[[], NDArray[Any]], request: Request, diameter: float) -> AskModel:
         """Return what asks the model for one object; of several channels the surest answer counts."""
         views: list[NDArray[np.uint8]] = []
 
@@ -98,7 +106,7 @@ class EngineSegmenter:
 
             model = self._load(request, no_progress)
             first = request.settings.renderings.split("+")[0]
-            views[:] = views or [render(view, first)[0] for view in request.views(plane)]
+            views[:] = views or [render(view, first)[0] for view in request.views(read())]
             threshold = request.settings.mask_threshold
             found = [
                 ask(view, model, points, on, box=box, mask=mask, diameter=diameter, threshold=threshold)
@@ -167,6 +175,7 @@ def _choose_and_paint(
         complete=complete,
         device=str(model.device),
         live=live,
+        candidates=candidates if complete and request.source.other_axes else None,
     )
 
 

@@ -9,18 +9,23 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     import pandas as pd
     from numpy.typing import NDArray
 
     from napari_sam2_automask._napari.run.request import Request
+    from napari_sam2_automask.candidates.candidates import Candidates
     from napari_sam2_automask.painting.live import LiveSelection
     from napari_sam2_automask.progress import ProgressCallback
+    from napari_sam2_automask.stack.links import Links
+    from napari_sam2_automask.stack.numbers import Numbers
+    from napari_sam2_automask.stack.plane_store import PlaneStore
 
     Index = tuple[int, ...]
+    Attach = Callable[[LiveSelection, Callable[[], NDArray[Any]]], None]
 
-__all__ = ["Outcome", "PlaneResult", "Segmenter", "TracksData", "digest"]
+__all__ = ["Outcome", "PlaneResult", "PlanesFound", "Segmenter", "TracksData", "digest"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +47,12 @@ class PlaneResult:
     device : str
         The device that was used.
     live : LiveSelection or None
-        What the settings can go on selecting from.
+        Of an image of two axes: what the settings can go on selecting from.
+    candidates : Candidates or None
+        Of a plane of a stack: the same, to be kept until the plane is shown.
+    attach : callable or None
+        Tells a selection from these candidates its picture, and lets it ask the model. Takes the selection,
+        and what reads the plane, or the region of it.
     """
 
     labels: NDArray[Any]
@@ -52,6 +62,30 @@ class PlaneResult:
     complete: bool = True
     device: str = ""
     live: LiveSelection | None = None
+    candidates: Candidates | None = None
+    attach: Attach | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class PlanesFound:
+    """What the settings can go on selecting from in the planes of a stack.
+
+    Attributes
+    ----------
+    store : PlaneStore
+        Their candidates.
+    numbers : Numbers
+        Which number in the stack each label of a plane has.
+    attach : callable or None
+        See `PlaneResult`; takes the index of a plane and the selection.
+    links : Links or None
+        Of planes that were linked.
+    """
+
+    store: PlaneStore
+    numbers: Numbers
+    attach: Callable[[Index, LiveSelection], None] | None = None
+    links: Links | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,6 +133,8 @@ class Outcome:
         Of a two-dimensional image: what the settings can go on selecting from.
     tracks : TracksData or None
         Of a stack linked in time.
+    planes : PlanesFound or None
+        Of a stack: what the settings can go on selecting from in each plane.
     """
 
     data: NDArray[Any]
@@ -112,6 +148,7 @@ class Outcome:
     device: str = ""
     live: LiveSelection | None = None
     tracks: TracksData | None = None
+    planes: PlanesFound | None = None
 
 
 def digest(plane: NDArray[Any]) -> str:

@@ -17,7 +17,15 @@ if TYPE_CHECKING:
 
     from napari_sam2_automask._napari.run.outcome import Outcome
 
-__all__ = ["RECORD_KEY", "find_previous", "layer_name", "place_outcome", "previous_of", "request_key"]
+__all__ = [
+    "RECORD_KEY",
+    "find_previous",
+    "layer_name",
+    "place_outcome",
+    "previous_of",
+    "request_key",
+    "tracks_layers",
+]
 
 #: Where a layer's metadata holds the record of the run.
 RECORD_KEY = "sam2_automask"
@@ -130,11 +138,16 @@ def place_outcome(
     )
 
 
+def tracks_layers(viewer: Viewer, key: str) -> list[Any]:
+    """Return the Tracks layers of the runs with a key."""
+    return [layer for layer in viewer.layers if layer.metadata.get(TRACKS_KEY) == key]
+
+
 def _place_tracks(viewer: Viewer, request: Request, outcome: Outcome, key: str) -> None:
     """Add the tracks of a stack linked in time, in the place of those of an earlier run with the same key."""
     tracks = outcome.tracks
     assert tracks is not None
-    for layer in [layer for layer in viewer.layers if layer.metadata.get(TRACKS_KEY) == key]:
+    for layer in tracks_layers(viewer, key):
         viewer.layers.remove(layer)
     viewer.add_tracks(
         tracks.data,

@@ -139,12 +139,9 @@ class Request:
         return replace(self, source=source, stack_limits=every[0])
 
     @property
-    def floor(self) -> Floor | None:
-        """The lowest scores of candidates to keep; of an image of two axes lower than the thresholds.
-
-        So the thresholds can be lowered after the run.
-        """
-        return None if self.source.other_axes else Floor.with_room(self.settings)
+    def floor(self) -> Floor:
+        """The lowest scores of candidates to keep: below the thresholds, so that these can be lowered."""
+        return Floor.with_room(self.settings)
 
     @property
     def pictures(self) -> int:

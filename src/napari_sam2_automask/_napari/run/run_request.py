@@ -9,17 +9,22 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_sam2_automask._napari.run.outcome import Outcome, digest
+from napari_sam2_automask._napari.common.preferences import preference
+from napari_sam2_automask._napari.run.outcome import Outcome, PlanesFound, digest
 from napari_sam2_automask._napari.run.stack_outcome import linked_planes, stack_planes
 from napari_sam2_automask.errors import ImageError
 from napari_sam2_automask.image.renderings import render
 from napari_sam2_automask.progress import Cancelled, Progress
+from napari_sam2_automask.stack.plane_store import PlaneStore
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
-    from napari_sam2_automask._napari.run.outcome import PlaneResult, Segmenter
+    from napari_sam2_automask._napari.run.outcome import Attach, PlaneResult, Segmenter
     from napari_sam2_automask._napari.run.request import Previous, Request
+    from napari_sam2_automask.painting.live import LiveSelection
     from napari_sam2_automask.progress import ProgressCallback
     from napari_sam2_automask.record.entries import Channels
 
@@ -51,12 +56,16 @@ def run_request(request: Request, segmenter: Segmenter, progress: ProgressCallba
     request = request.with_contrast()
     source = request.source
     results: list[PlaneResult] = []
+    store = PlaneStore(preference("stack_memory") * 1_000_000)
     for number, index in enumerate(request.indices):
         try:
             result = _one(request, index, segmenter, _over_planes(progress, number, len(request.indices)))
         except Cancelled:
             break
-        results.append(result)
+        if result.candidates is not None:
+            # A copy knows no picture, which would be kept with it.
+            store.put(index, replace(result.candidates))
+        results.append(replace(result, candidates=None))
         if not result.complete:
             break
     if not results:
@@ -64,11 +73,12 @@ def run_request(request: Request, segmenter: Segmenter, progress: ProgressCallba
     done = request.indices[: len(results)]
     complete = len(results) == len(request.indices) and results[-1].complete
     previous = _unedited(request, done) if complete else None
-    tracks, link = None, None
+    tracks, link, numbers, links = None, None, None, None
     if request.link and complete and len(results) > 1:
-        data, table, digests, tracks, link = linked_planes(source, request.link, results, done)
+        found = linked_planes(source, request.link, results, done)
+        data, table, digests, tracks, link, numbers, links = found
     elif source.other_axes:
-        data, table, digests = stack_planes(source, done, results, previous)
+        data, table, digests, numbers = stack_planes(source, done, results, previous)
     else:
         data = source.oriented(results[0].labels)
         table, digests = results[0].table, {(): digest(data)}
@@ -81,10 +91,38 @@ def run_request(request: Request, segmenter: Segmenter, progress: ProgressCallba
     if link is not None:
         record["link"] = link
     live = None if source.other_axes else results[0].live
-    replaces = previous is not None
+    planes = None
+    if numbers is not None and store.planes:
+        planes = PlanesFound(store, numbers, _attaching(request, results[0].attach), links)
     return Outcome(
-        data, table, record, digests, removed, complete, replaces, seconds, results[0].device, live, tracks
+        data,
+        table,
+        record,
+        digests,
+        removed,
+        complete,
+        previous is not None,
+        seconds,
+        results[0].device,
+        live,
+        tracks,
+        planes,
     )
+
+
+def _attaching(request: Request, attach: Attach | None) -> Callable[[Index, LiveSelection], None] | None:
+    """Return what tells a selection of any plane its picture, see `PlanesFound`."""
+    if attach is None:
+        return None
+
+    def one(index: Index, live: LiveSelection) -> None:
+        def read() -> NDArray[Any]:
+            plane, region = request.source.plane(index), request.region
+            return plane if region is None else region.cut(plane)
+
+        attach(live, read)
+
+    return one
 
 
 def _one(request: Request, index: Index, segmenter: Segmenter, progress: ProgressCallback) -> PlaneResult:

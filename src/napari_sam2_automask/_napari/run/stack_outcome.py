@@ -12,23 +12,34 @@ from napari_sam2_automask._napari.run.outcome import TracksData, digest
 from napari_sam2_automask.errors import ImageError
 from napari_sam2_automask.settings.units import short_unit
 from napari_sam2_automask.stack.linked_planes import link_planes
+from napari_sam2_automask.stack.links import Links
 from napari_sam2_automask.stack.numbering import number_through
+from napari_sam2_automask.stack.numbers import Numbers
 from napari_sam2_automask.stack.track_arrays import tracks
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pandas as pd
     from numpy.typing import NDArray
 
     from napari_sam2_automask._napari.layers.snapshot import ImageSource
     from napari_sam2_automask._napari.run.outcome import PlaneResult
     from napari_sam2_automask._napari.run.request import Previous
+    from napari_sam2_automask.stack.linked_planes import Linked
 
     Index = tuple[int, ...]
 
-__all__ = ["LinkedPlanes", "axis_name", "linked_planes", "stack_planes"]
+__all__ = ["LinkedPlanes", "axis_name", "linked_planes", "stack_planes", "tracks_of"]
 
 LinkedPlanes = tuple[
-    "NDArray[Any]", "pd.DataFrame", "dict[Index, str]", "TracksData | None", "dict[str, Any]"
+    "NDArray[Any]",
+    "pd.DataFrame",
+    "dict[Index, str]",
+    "TracksData | None",
+    "dict[str, Any]",
+    "Numbers",
+    "Links",
 ]
 
 #: A Tracks layer has time, and three axes of space at most.
@@ -37,8 +48,10 @@ _MOST_AXES = 4
 
 def stack_planes(
     source: ImageSource, indices: tuple[Index, ...], results: list[PlaneResult], previous: Previous | None
-) -> tuple[NDArray[Any], pd.DataFrame, dict[Index, str]]:
+) -> tuple[NDArray[Any], pd.DataFrame, dict[Index, str], Numbers]:
     """Put planes into an array of the stack's shape, with label ids unique over all planes.
+
+    What comes back last are the numbers that the labels of the planes have there.
 
     An earlier array is continued in place: a copy of a whole stack for one more plane could cost more than
     the run. The viewer draws planes, and redraws when it is told of the change.
@@ -49,10 +62,12 @@ def stack_planes(
     if previous is not None:
         data = previous.data if previous.data.dtype == np.uint32 else previous.data.astype(np.uint32)
     first = 1 if previous is None else previous.next_id
-    tables, digests = [], {}
+    tables, digests, numbers = [], {}, Numbers()
+    numbers.largest = first - 1
     names = [axis_name(source, axis) for axis in source.other_axes]
     numbered = number_through(((result.labels, result.table) for result in results), first)
-    for index, (labels, table) in zip(indices, numbered, strict=True):
+    for index, result, (labels, table) in zip(indices, results, numbered, strict=True):
+        numbers.put(index, zip(result.table["index"].tolist(), table["index"].tolist(), strict=True))
         plane = source.oriented(labels)
         data[source.slices(index)] = plane
         digests[index] = digest(plane)
@@ -60,7 +75,7 @@ def stack_planes(
             table.insert(1 + position, name, value)
         tables.append(table)
     filled = [table for table in tables if len(table)]
-    return data, pd.concat(filled or tables[:1], ignore_index=True), digests
+    return data, pd.concat(filled or tables[:1], ignore_index=True), digests, numbers
 
 
 def axis_name(source: ImageSource, axis: int) -> str:
@@ -97,6 +112,10 @@ def linked_planes(
         For time: what a Tracks layer takes, if it takes that many axes.
     record : dict
         What was linked, JSON-able.
+    numbers : Numbers
+        Those that the labels of the planes have.
+    links : Links
+        What can be cut and joined.
     """
     axis = next(axis for axis in source.other_axes if source.shape[axis] > 1)
     places = source.all_indices()
@@ -112,23 +131,35 @@ def linked_planes(
         spacing=spacing,
         unit=unit,
     )
-    data = np.zeros(source.shape, found.labels.dtype)
+    data = np.zeros(source.shape, np.uint32)  # wide enough for objects that are yet to come
     digests: dict[Index, str] = {}
     for place, linked in zip(places, found.labels, strict=True):
         plane = source.oriented(linked)
         data[source.slices(place)] = plane
         digests[place] = digest(plane)
-    events = [f"{e.kind} at plane {e.plane}: {e.other} and {e.number}" for e in found.events]
+    events = [event.text for event in found.events]
     record = {"along": "time" if link == "t" else "z", "spacing": spacing, "unit": unit, "events": events}
-    return data, found.table, digests, _tracks(source, axis, found) if link == "t" else None, record
+    in_time = tracks_of(source, found) if link == "t" else None
+    links = Links(dict(found.nodes), found.events, "t" if link == "t" else "z", spacing, unit)
+    return data, found.table, digests, in_time, record, _numbers(found, places), links
 
 
-def _tracks(source: ImageSource, axis: int, found: Any) -> TracksData | None:
+def _numbers(found: Linked, places: Sequence[Index]) -> Numbers:
+    """Return the numbers that the labels of planes have after linking."""
+    nodes, numbers = found.nodes, Numbers()
+    for k, place in enumerate(places):
+        here = nodes["plane"] == k
+        numbers.put(place, zip(nodes["label"][here].tolist(), nodes["number"][here].tolist(), strict=True))
+    return numbers
+
+
+def tracks_of(source: ImageSource, found: Linked) -> TracksData | None:
     """Return the tracks in the axes of the stack: napari takes (track, time, y, x) in the layer's order.
 
     Axes of one position before them are left out, for napari takes the first one for time. None if the
     others are more than it takes, or have no place of their own.
     """
+    axis = next(axis for axis in source.other_axes if source.shape[axis] > 1)
     places = (axis, *source.rows_columns)
     kept = list(range(min(places), len(source.shape)))
     try:

@@ -64,8 +64,7 @@ def as_python(request: Request, mends: Mapping[str, Any] | None = None) -> str:
         lines.append("from skimage.io import imread\n")
     if any("open_file(" in text for text in (*made, arguments[0])):
         lines.append("from pathlib import Path\n\nfrom napari_sam2_automask.files import open_file\n")
-    if request.floor is not None:
-        arguments.append(f"floor={(request.floor.pred_iou, request.floor.stability)}")
+    arguments.append(f"floor={(request.floor.pred_iou, request.floor.stability)}")
     call = f"({', '.join(arguments)})\n"
     if mends is None:
         return "".join([*lines, *made, f"result = segment{call}"])
@@ -118,8 +117,7 @@ def as_command(request: Request, family: str | HasPresets) -> str:
         words += ["--contrast", "stack"]
     elif not source.rgb and request.contrast_limits:
         words += ["--contrast-limits", *(repr(limit) for limit in request.contrast_limits)]
-    if request.floor is not None:
-        words += ["--floor", repr(request.floor.pred_iou), repr(request.floor.stability)]
+    words += ["--floor", repr(request.floor.pred_iou), repr(request.floor.stability)]
     for name, value in _changes(request.asked, PRESETS[request.preset].for_model(family)).items():
         if value is not None:  # point grids say by themselves that there are no points per side
             words += _option(name, value)

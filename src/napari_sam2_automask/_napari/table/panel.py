@@ -99,7 +99,7 @@ class TablePanel(QWidget):
             return
         selected = self.labels
         self._following = True
-        self.model.show(follower.layer.features)
+        self.model.show(follower.features)
         if self._sorted.sortColumn() < 0 and "predicted_iou" in self.model.names:
             # What the model is least sure of comes first.
             self.view.sortByColumn(self.model.names.index("predicted_iou"), Qt.SortOrder.AscendingOrder)
@@ -200,7 +200,7 @@ class TablePanel(QWidget):
         self.selected.emit(labels)
         follower = self._live.live_layer
         if len(labels) == 1 and follower is not None:
-            show_object(self._viewer, follower.layer, labels[0])
+            show_object(self._viewer, follower.layer, labels[0], follower.features, follower.axes)
 
     def _on_accept(self) -> None:
         labels = self.labels

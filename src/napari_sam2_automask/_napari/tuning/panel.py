@@ -157,7 +157,7 @@ class TunePanel(QWidget):
         except CandidatesError as error:
             self.message.setText(plain(error))
             return
-        work = partial(_search, follower, labels, ids, tuple(follower.rejected), settings)
+        work = partial(_search, follower, labels, ids, follower.own(follower.rejected), settings)
         self._run = inference_thread().submit(work)
         self._show(None)
         self.search.setText("Stop")

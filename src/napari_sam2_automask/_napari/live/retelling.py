@@ -1,0 +1,120 @@
+"""What a layer's metadata say of what it shows now: settings, counts, mends, the digest of its pixels."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_sam2_automask._napari.run.outcome import digest
+from napari_sam2_automask._napari.run.place_result import LAYER_KEY, RECORD_KEY, request_key
+from napari_sam2_automask.mending.actions import Settle
+from napari_sam2_automask.mending.segmented import mended_record
+from napari_sam2_automask.record.record import RECORD_VERSION
+
+if TYPE_CHECKING:
+    from napari_sam2_automask._napari.live.live_layer import Answer, LiveLayer
+    from napari_sam2_automask._napari.live.stack_layer import StackLayer
+    from napari_sam2_automask._napari.run.controller import Finished
+    from napari_sam2_automask._napari.run.request import Request
+    from napari_sam2_automask.settings.amg import AmgSettings
+
+__all__ = ["mends_of", "retell", "retell_stack"]
+
+
+def retell(
+    follower: LiveLayer, finished: Finished, settings: AmgSettings, mends: dict[str, Any] | None = None
+) -> None:
+    """Write into the layer's metadata what it shows now: settings, counts, the digest of its pixels.
+
+    Parameters
+    ----------
+    follower : LiveLayer
+        The layer that followed the settings.
+    finished : Finished
+        The run that it came from.
+    settings : AmgSettings
+        What it shows.
+    mends : dict, optional
+        The entry ``mends`` of the record, if there is one.
+    """
+    layer = follower.layer
+    request = replace(finished.request, settings=settings, custom=True)
+    info = layer.metadata.get(LAYER_KEY)
+    record = layer.metadata.get(RECORD_KEY)
+    if isinstance(info, dict):
+        info["key"] = request_key(request, finished.image)
+        # What a person edited is not ours to replace: its digest no longer fits.
+        if not follower.locked and not follower.rejected:
+            info["digests"] = {(): digest(np.asarray(layer.data))}
+    if isinstance(record, dict):
+        removed = {name: int(n) for name, n in follower.removed.items()}
+        layer.metadata[RECORD_KEY] = {
+            **record,
+            "settings": request.asked.to_json(),
+            "proposal": finished.request.asked.to_json(),  # the numbers are those of its candidates
+            "objects": len(follower.objects),
+            "removed": removed,
+            **({} if mends is None else {"format_version": RECORD_VERSION, "mends": mends}),
+        }
+        if mends is None:
+            layer.metadata[RECORD_KEY].pop("mends", None)
+
+
+def mends_of(shows: Answer, request: Request) -> dict[str, Any] | None:
+    """Return the entry ``mends`` of the record; None where no more than settings were moved."""
+    if not any(not isinstance(step, Settle) for step in shows.steps):
+        return None
+
+    def in_record(settings: AmgSettings) -> AmgSettings:
+        return replace(request, settings=settings).asked
+
+    return mended_record(request.asked, shows.mends(in_record))
+
+
+def retell_stack(
+    stack: StackLayer, follower: LiveLayer, settings: AmgSettings, mends: dict[str, Any] | None = None
+) -> None:
+    """Write into the layer's metadata what it shows now in one plane of a stack.
+
+    Parameters
+    ----------
+    stack : StackLayer
+        The stack.
+    follower : LiveLayer
+        The plane.
+    settings : AmgSettings
+        What it shows.
+    mends : dict, optional
+        The entry ``mends`` of the plane's record, if there is one.
+    """
+    layer, plane = follower.layer, follower.plane
+    assert plane is not None
+    info, record = layer.metadata.get(LAYER_KEY), layer.metadata.get(RECORD_KEY)
+    if isinstance(info, dict) and not follower.locked and not follower.rejected:
+        info["digests"][plane] = digest(follower.data)
+    places = [tuple(one) for one in (record or {}).get("viewer", {}).get("planes") or ()]
+    if not isinstance(record, dict) or plane not in places:
+        return
+    request = stack.own_request(plane)
+    told = {
+        "settings": replace(request, settings=settings).asked.to_json(),
+        "proposal": request.asked.to_json(),
+        "objects": len(follower.objects),
+        "removed": {name: int(n) for name, n in follower.removed.items()},
+        "mends": mends,
+    }
+    planes = [dict(one) for one in record.get("planes") or [record]]
+    for place, one in zip(places, planes, strict=True):
+        one["numbers"] = [list(pair) for pair in sorted(stack.found.numbers.of(place).items())]
+        one["format_version"] = RECORD_VERSION
+    mine = planes[places.index(plane)]
+    mine |= told
+    if mends is None:
+        del mine["mends"]
+    if stack.links is not None and isinstance(record.get("link"), dict):
+        link = {**record["link"], "events": [event.text for event in stack.links.events]}
+        record = {**record, "link": link}
+    whole = {**record, "format_version": RECORD_VERSION, "planes": planes} if "planes" in record else mine
+    layer.metadata[RECORD_KEY] = whole

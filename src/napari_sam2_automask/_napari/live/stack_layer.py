@@ -1,0 +1,306 @@
+"""The planes of a stack's result: each follows its own settings and mends, one at a time is shown."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import replace
+from functools import partial
+from threading import RLock
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from napari_sam2_automask._napari.layers.features import numbered, objects_of
+from napari_sam2_automask._napari.live.live_layer import LiveLayer
+from napari_sam2_automask._napari.run.place_result import LAYER_KEY
+from napari_sam2_automask._napari.run.stack_outcome import tracks_of
+from napari_sam2_automask.errors import MendError
+from napari_sam2_automask.mending.actions import Settle, actions_from
+from napari_sam2_automask.mending.restoring import restore
+from napari_sam2_automask.painting.live import LiveSelection
+from napari_sam2_automask.stack.plane_mends import PlaneMends
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    import pandas as pd
+    from napari.layers import Labels
+    from napari.viewer import Viewer
+    from numpy.typing import NDArray
+
+    from napari_sam2_automask._napari.live.live_layer import Act, Answer
+    from napari_sam2_automask._napari.run.outcome import PlanesFound, TracksData
+    from napari_sam2_automask._napari.run.request import Request
+    from napari_sam2_automask.mending.actions import Action
+    from napari_sam2_automask.mending.mends import Done, Mends
+    from napari_sam2_automask.stack.links import Links, Relabelled
+    from napari_sam2_automask.stack.numbers import Plane
+
+__all__ = ["StackLayer", "Told"]
+
+#: How many planes are ready at a time, and the bytes of pixels that each of them may keep ready.
+OPEN, PIXELS = 4, 64 << 20
+
+
+class Told(NamedTuple):
+    """What was done in a plane, in its own labels: what counts, what was taken back, the largest label."""
+
+    steps: tuple[Action, ...] = ()
+    undone: tuple[Action, ...] = ()
+    used: int = 0
+
+    @property
+    def mended(self) -> bool:
+        """Whether more than settings were moved."""
+        return any(not isinstance(step, Settle) for step in self.steps)
+
+
+class StackLayer:
+    """A Labels layer of a stack.
+
+    Parameters
+    ----------
+    layer : Labels
+        The layer.
+    request : Request
+        The run, or the last of those that wrote into the layer.
+    found : PlanesFound
+        What they found.
+
+    Attributes
+    ----------
+    shown : tuple of int or None
+        The plane that a person sees; it stays ready.
+    """
+
+    def __init__(self, layer: Labels, request: Request, found: PlanesFound) -> None:
+        self.layer, self.request, self.found = layer, request, found
+        self._open: OrderedDict[Plane, LiveLayer] = OrderedDict()
+        self._closed: dict[Plane, Told] = {}
+        self._planes_lock = RLock()
+        self._table: pd.DataFrame | None = None
+        self.shown: Plane | None = None
+        # Links are looked at by the thread of tables, too.
+        self._lock = RLock()
+        # Numbers up to this one were given out by runs.
+        self._largest = found.numbers.largest
+
+    @property
+    def told(self) -> dict[Plane, Told]:
+        """What was done in each plane in which anything was; as the layer shows it."""
+        with self._planes_lock:
+            found = {**self._closed, **{plane: _told(one) for plane, one in self._open.items()}}
+        return {plane: one for plane, one in sorted(found.items()) if one.steps or one.undone}
+
+    def plane_at(self, viewer: Viewer) -> Plane | None:
+        """Return the plane that the viewer shows; None if it shows no whole plane of those segmented."""
+        source = self.request.source
+        shown = sorted(axis - (viewer.dims.ndim - self.layer.ndim) for axis in viewer.dims.displayed)
+        if shown != sorted(source.rows_columns):
+            return None
+        place = np.asarray(self.layer.world_to_data(viewer.dims.point))
+        plane = tuple(round(float(place[axis])) for axis in source.other_axes)
+        return plane if plane in self.found.store else None
+
+    def own_request(self, plane: Plane) -> Request:
+        """Return the run of one plane."""
+        return replace(self.request, indices=(plane,))
+
+    # -- for the thread that does the work
+
+    def open(self, plane: Plane) -> LiveLayer:
+        """Return a plane that is ready to be mended; that may take a while.
+
+        Raises
+        ------
+        CandidatesError
+            If what was found there cannot be read any more.
+        """
+        follower = self._open.get(plane) or self._made(plane)
+        with self._planes_lock:
+            self._open[plane] = follower
+            self._closed.pop(plane, None)
+            self._open.move_to_end(plane)
+            for other, one in list(self._open.items())[:-1]:
+                if len(self._open) > OPEN and not one.waiting and other != self.shown:
+                    self._closed[other] = _told(one)
+                    del self._open[other]
+        return follower
+
+    def _made(self, plane: Plane) -> LiveLayer:
+        found, settings = self.found, self.request.settings
+        live = LiveSelection(found.store.get(plane), limit=PIXELS)
+        live.prepare()
+        if found.attach is not None:
+            found.attach(plane, live)
+        mends = PlaneMends(live, settings, numbers=found.numbers, plane=plane)
+        known = self._closed.get(plane, Told())
+        mends.replay((*known.steps, *known.undone), known.used)
+        for _ in known.undone:
+            mends.undo()
+        cut = self.request.source.slices(plane)
+        return LiveLayer(live, self.layer, self.request.window, settings, mends=mends, cut=cut)
+
+    # -- other runs and sessions
+
+    def take(self, request: Request, found: PlanesFound) -> None:
+        """Let planes be those of a later run that wrote them into this layer."""
+        self._table = None
+        for plane in found.store.planes:
+            with self._planes_lock:
+                self._open.pop(plane, None)
+                self._closed.pop(plane, None)
+            self.found.numbers.put(plane, found.numbers.of(plane).items())
+        self.found.store.take(found.store)
+        self._largest = self.found.numbers.largest
+        self.request = request
+
+    def carrying(self, before: StackLayer) -> list[tuple[Plane, Act]]:
+        """Return the actions that take over what was mended in the planes of another run."""
+
+        def act(plane: Plane, mends: Mends) -> Done | None:
+            carried = before.open(plane).mends.carried()
+            return mends.do(carried) if carried.objects else None
+
+        return [
+            (plane, partial(act, plane))
+            for plane, one in before.told.items()
+            if one.mended and plane in self.found.store
+        ]
+
+    def kept(self, told: Mapping[Plane, Told]) -> list[dict[str, Any]]:
+        """Return what was done in planes, and their numbers, ready for JSON; for `restoring`."""
+        return [
+            {
+                "plane": list(plane),
+                "steps": [step.to_json() for step in one.steps],
+                "used": one.used,
+                "numbers": [list(pair) for pair in sorted(self.found.numbers.of(plane).items())],
+            }
+            for plane, one in told.items()
+            if one.mended
+        ]
+
+    def restoring(self, sessions: Sequence[Sequence[Mapping[str, Any]]]) -> Iterator[tuple[Plane, Act]]:
+        """Return the actions that do again what `kept` told, of the earliest session first.
+
+        Raises
+        ------
+        MendError
+            If it cannot be read.
+        """
+        planes: dict[Plane, list[Mapping[str, Any]]] = {}
+        try:
+            for one in (one for session in sessions for one in session):
+                pairs = [(int(label), int(number)) for label, number in one["numbers"]]
+                told = {"steps": actions_from(one["steps"]), "used": int(one["used"]), "numbers": pairs}
+                planes.setdefault(tuple(int(place) for place in one["plane"]), []).append(told)
+        except (KeyError, TypeError, ValueError) as error:
+            raise MendError("the mends that were kept are damaged: mend the objects again") from error
+        for plane, kept in planes.items():
+            if plane in self.found.store:
+                yield plane, partial(self._restore, plane, kept)
+
+    def _restore(self, plane: Plane, kept: Sequence[Mapping[str, Any]], mends: Mends) -> Done | None:
+        """Do again what was done in a plane, with the numbers that it gave out where they are free."""
+        numbers = self.found.numbers
+        others = [other for other in numbers.planes if other != plane]
+        for label, number in (pair for one in kept for pair in one["numbers"]):
+            new = number > self._largest and any(numbers.label(other, number) for other in others)
+            if not new and not numbers.of(plane).get(label):
+                numbers.put(plane, [(label, number)])
+        return restore(mends, kept)
+
+    # -- links
+
+    @property
+    def links(self) -> Links | None:
+        """The links of the planes; None where each plane is by itself."""
+        return self.found.links
+
+    def position(self, plane: Plane) -> int:
+        """Return the number of a plane, as links count them."""
+        return self.request.source.all_indices().index(plane)
+
+    def relink(self, act: Callable[[Links], Relabelled]) -> tuple[Relabelled, dict[Plane, Answer]]:
+        """Do something to the links, for the thread that does the work.
+
+        Returns
+        -------
+        change : Relabelled
+            What is to be painted.
+        answers : dict of plane to Answer
+            What is to be known of planes that are ready.
+
+        Raises
+        ------
+        MendError
+            If it cannot be done; nothing has changed.
+        """
+        numbers, links = self.found.numbers, self.links
+        if links is None:
+            raise MendError("the planes are not linked: run with 'Link along z' or 'Link in time'")
+        with self._lock:
+            links.reserve(numbers.largest)
+            change = act(links)
+        places = self.request.source.all_indices()
+        for position, pairs in change.numbers.items():
+            plane = places[position]
+            known = [(numbers.label(plane, old), new) for old, new in pairs.items()]
+            numbers.put(plane, [(label, new) for label, new in known if label])
+        numbers.largest = max(numbers.largest, links.next_number - 1)
+        changed = {places[position] for position in change.numbers}
+        return change, {plane: one.ask()() for plane, one in list(self._open.items()) if plane in changed}
+
+    def labels_of(self, position: int) -> NDArray[Any]:
+        """Return the labels of a plane (Y, X) as the layer holds them, a view."""
+        source = self.request.source
+        labels: NDArray[Any] = np.asarray(self.layer.data)[source.slices(source.all_indices()[position])]
+        return source.oriented(labels)
+
+    def repaint(self, change: Relabelled, position: int, answers: Mapping[Plane, Answer]) -> None:
+        """Put new numbers into the layer's data of one plane."""
+        plane = self.request.source.all_indices()[position]
+        follower = self._open.get(plane)
+        if follower is not None and plane in answers:
+            follower.renumber(answers[plane], lambda labels: change.paint(labels, position))
+        else:
+            change.paint(self.labels_of(position), position)
+
+    # -- the table
+
+    def measured(self, plane: Plane, rows: pd.DataFrame) -> tuple[pd.DataFrame, TracksData | None]:
+        """Return features and tracks of the layer with other objects in a plane; for a thread that can wait.
+
+        Of linked planes an object has one row, which the links tell.
+        """
+        if self.links is None:
+            return self._features(plane, rows), None
+        position = self.position(plane)
+        with self._lock:
+            self.links.look(position, np.array(self.labels_of(position)))
+            features = numbered(self.links.table)
+            in_time = tracks_of(self.request.source, self.links.linked) if self.links.axis == "t" else None
+        return features, in_time
+
+    def _features(self, plane: Plane, rows: pd.DataFrame) -> pd.DataFrame:
+        import pandas as pd
+
+        info = self.layer.metadata.get(LAYER_KEY)
+        columns = info["axis_columns"] if isinstance(info, dict) else []
+        before = objects_of(self.layer.features) if self._table is None else self._table
+        if not columns or not set(columns) <= set(before.columns):
+            known: pd.DataFrame = self.layer.features
+            return known
+        rows = rows.copy()
+        for position, (name, value) in enumerate(zip(columns, plane, strict=True)):
+            rows.insert(1 + position, name, value)
+        planes = list(before[columns].itertuples(index=False, name=None))
+        others = before[[one != plane for one in planes]]
+        self._table = pd.concat([others, rows], ignore_index=True) if len(others) else rows
+        return numbered(self._table)
+
+
+def _told(follower: LiveLayer) -> Told:
+    shows = follower.shows
+    return Told(shows.steps, shows.undone, shows.used)

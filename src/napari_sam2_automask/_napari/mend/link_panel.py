@@ -1,0 +1,176 @@
+"""Links of a stack as buttons: cut, join, divide, and all of them anew."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from qtpy.QtWidgets import QGridLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
+
+from napari_sam2_automask._napari.common.layout import small
+from napari_sam2_automask._napari.live.relinking import Relinking
+
+if TYPE_CHECKING:
+    from napari_sam2_automask._napari.live.panel import LivePanel
+    from napari_sam2_automask._napari.live.plane_switch import PlaneSwitch
+    from napari_sam2_automask._napari.mend.canvas import Canvas
+    from napari_sam2_automask.stack.links import Links, Relabelled
+
+__all__ = ["LinkPanel"]
+
+_BUTTONS = {
+    "cut": ("Cut here", "The objects chosen end in the plane before; from this plane on they are others."),
+    "join": (
+        "Join",
+        "Choose an object and press this, then choose one of another plane and press it again: they are one.",
+    ),
+    "divide": (
+        "Divide",
+        "Choose an object and press this, then go to the plane in which it has divided, choose its parts "
+        "(Ctrl+click in the table) and press it again.",
+    ),
+    "undo": ("Undo link", "Take the last change of links back."),
+    "redo": ("Redo link", "Do the change of links again that was taken back."),
+    "link": ("Link anew", "Link the objects of all planes as they are now, by how they overlap."),
+}
+_DONE = {
+    "cut": "Object {0} ends in the plane before; here it is object {1}.",
+    "join": "Joined into object {0}.",
+    "divide": "Object {0} has divided.",
+    "link": "All planes are linked anew.",
+}
+
+
+class LinkPanel(QWidget):
+    """Shown with a result whose planes are linked.
+
+    Parameters
+    ----------
+    live : LivePanel
+        Whose objects are linked.
+    planes : PlaneSwitch
+        Knows the stack.
+    canvas : Canvas
+        Where objects are chosen.
+
+    Attributes
+    ----------
+    buttons : dict of str to QPushButton
+        By the name of what they do.
+    relinking : Relinking
+        Does it.
+    """
+
+    def __init__(self, live: LivePanel, planes: PlaneSwitch, canvas: Canvas) -> None:
+        super().__init__()
+        self._live, self._planes, self._canvas = live, planes, canvas
+        self.relinking = Relinking(live, planes)
+        self.buttons = {name: QPushButton(title) for name, (title, _) in _BUTTONS.items()}
+        self.message = small(QLabel())
+        # What was chosen first, for what takes two presses: the button and the object.
+        self._first: tuple[str, int] | None = None
+        self._lay_out()
+        for name, button in self.buttons.items():
+            button.clicked.connect(lambda _, name=name: self.do(name))
+        live.begun.connect(self._begin)
+        live.ended.connect(self._end)
+        self.relinking.relinked.connect(self._on_relinked)
+        self.relinking.failed.connect(self._on_failed)
+        self.setVisible(False)
+
+    def do(self, what: str) -> None:
+        """Do what a button does, with the objects that are chosen in the plane shown."""
+        stack, follower = self._planes.stack, self._live.live_layer
+        if stack is None or follower is None or follower.plane is None:
+            return
+        if stack.links is None:
+            self._live.not_mended.emit(
+                "the planes are not linked: run with objects linked along z or in time"
+            )
+            return
+        picked, here = self._canvas.picked, stack.position(follower.plane)
+        if what == "undo":
+            self.relinking.do(lambda links: links.undo())
+        elif what == "redo":
+            self.relinking.do(lambda links: links.redo())
+        elif what == "link":
+            count = stack.request.source.plane_count
+            self.relinking.do(lambda links: links.link([stack.labels_of(k) for k in range(count)]))
+        elif not picked:
+            self._say("Choose an object first: by its row in the table, or by a click with Merge.")
+        elif what == "cut":
+            for number in picked:
+                self.relinking.do(partial(_cut, number, here))
+        elif self._first is None or self._first[0] != what:
+            self._begin_two(what, picked[-1])
+        else:
+            first, self._first = self._first[1], None
+            if what == "join":
+                self.relinking.do(lambda links: links.join(first, picked[-1]))
+            else:
+                self.relinking.do(lambda links: links.divide(first, here, picked))
+
+    def close_down(self) -> None:
+        """Do nothing any more."""
+        self.relinking.stop()
+
+    def _begin_two(self, what: str, number: int) -> None:
+        self._first = what, number
+        then = (
+            "go to another plane, choose what is the same object there, and press Join again"
+            if what == "join"
+            else "go to the plane in which it has divided, choose its parts, and press Divide again"
+        )
+        self._say(f"Object {number}: {then}.")
+
+    def _lay_out(self) -> None:
+        grid = QGridLayout()
+        grid.setSpacing(2)
+        for k, (name, button) in enumerate(self.buttons.items()):
+            button.setToolTip(_BUTTONS[name][1])
+            button.setAccessibleName(f"Links: {_BUTTONS[name][0]}")
+            button.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+            grid.addWidget(button, k // 3, k % 3)
+        heading = QLabel("Links")
+        heading.setStyleSheet("font-weight: bold;")
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(3)
+        layout.addWidget(heading)
+        layout.addLayout(grid)
+        layout.addWidget(self.message)
+        self.message.setVisible(False)
+
+    def _begin(self) -> None:
+        self._first = None
+        self._say("")
+        self._enable()
+        self.setVisible(self.relinking.links is not None)
+
+    def _end(self) -> None:
+        self.relinking.stop()
+        self.setVisible(False)
+
+    def _enable(self) -> None:
+        links = self.relinking.links
+        self.buttons["undo"].setEnabled(links is not None and links.next_undo is not None)
+        self.buttons["redo"].setEnabled(links is not None and links.next_redo is not None)
+
+    def _on_relinked(self, change: Relabelled) -> None:
+        self._enable()
+        self._canvas.choose(0)
+        labels = change.labels
+        self._say(
+            _DONE[change.action].format(*labels) if labels or change.action == "link" else "Taken back."
+        )
+
+    def _on_failed(self, reason: str) -> None:
+        self._say(reason[:1].upper() + reason[1:].rstrip(".") + ".")
+
+    def _say(self, text: str) -> None:
+        self.message.setText(text)
+        self.message.setVisible(bool(text))
+
+
+def _cut(number: int, plane: int, links: Links) -> Relabelled:
+    return links.cut(number, plane)

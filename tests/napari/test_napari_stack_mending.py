@@ -1,0 +1,378 @@
+"""Mending, sliders and the table in the plane of a stack that is shown."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from candidate_factory import random_candidates
+from napari.layers import Tracks
+from napari_kit import LOW, QUICK, SHAPE, dock, finish, labels_of, move, rows, run
+
+from napari_sam2_automask import paint, select
+from napari_sam2_automask._napari.common.memory import Store
+from napari_sam2_automask._napari.contributions.save_labels import write_labels
+from napari_sam2_automask._napari.mend.autosave import FOLDER
+from napari_sam2_automask._napari.run.engine_segmenter import EngineSegmenter
+from napari_sam2_automask._napari.run.outcome import PlaneResult
+from napari_sam2_automask._napari.run.place_result import RECORD_KEY
+from napari_sam2_automask.replay import replay
+from napari_sam2_automask.stack.numbering import numbered_as
+
+PLANES = 4
+#: No process has this number: Linux counts up to 4,194,304.
+NOBODY = 999_999_999
+START = LOW.replace(pred_iou_thresh=0.7)
+
+
+def candidates_of(plane, settings=LOW):
+    own = LOW.replace(points_per_side=settings.points_per_side)
+    return random_candidates(SHAPE, 60, seed=int(plane.max()), settings=own)
+
+
+class StackSegmenter:
+    """Finds other blobs in every plane, with room below the thresholds."""
+
+    def __call__(self, plane, request, progress):
+        candidates = candidates_of(plane, request.settings)
+        painted = paint(select(candidates, request.settings), record={"settings": {}})
+        return PlaneResult(
+            painted.labels, painted.table, painted.record, {}, True, "cpu", candidates=candidates
+        )
+
+
+def image(axis=0):
+    planes = np.zeros((PLANES, *SHAPE), np.uint8)
+    planes += np.arange(1, PLANES + 1, dtype=np.uint8)[:, None, None]
+    return np.moveaxis(planes, 0, axis)
+
+
+def stack_result(viewer, qtbot, *, link="", axis=0, store=None):
+    """Run on all planes; return the widget, and the layer once the first plane is ready."""
+    viewer.add_image(image(axis), name="stack", rgb=False)
+    if axis:
+        viewer.dims.order = (2, 0, 1)
+    viewer.dims.set_current_step(axis, 0)
+    widget = dock(viewer, StackSegmenter(), store or Store())
+    widget.form.show(START)
+    widget.images.planes.combo.setCurrentIndex(1)
+    widget.images.link_combo.setCurrentIndex(widget.images.link_combo.findData(link))
+    run(qtbot, widget)
+    ready(qtbot, widget, 0)
+    return widget, labels_of(viewer)[-1]
+
+
+def ready(qtbot, widget, plane):
+    def there():
+        follower = widget.live.live_layer
+        return follower is not None and follower.plane == (plane,) and len(follower.features) > 0
+
+    qtbot.waitUntil(there, timeout=30_000)
+
+
+def show(qtbot, widget, plane, axis=0):
+    widget._viewer.dims.set_current_step(axis, plane)
+    ready(qtbot, widget, plane)
+
+
+def done(qtbot, widget, act):
+    with qtbot.waitSignal(widget.live.mended, timeout=30_000) as told:
+        act()
+    return told.args[0]
+
+
+def some(plane):
+    return [int(n) for n in np.unique(plane)[1:]]
+
+
+@pytest.fixture
+def viewer(make_napari_viewer):
+    return make_napari_viewer()
+
+
+@pytest.mark.parametrize("axis", [0, 2])
+def test_each_plane_is_mended_by_itself_and_stays_so(viewer, qtbot, axis):
+    widget, layer = stack_result(viewer, qtbot, axis=axis)
+    planes = np.moveaxis(layer.data, axis, 0)
+    before = planes.copy()
+    assert "In this plane" in widget.live.count.toolTip()
+    assert set(widget.result.table.model.labels) == set(some(planes[0]))
+    first = some(planes[0])[0]
+    where = planes[0] == first
+    widget.mend.take("remove")
+    done(qtbot, widget, lambda: widget.mend.canvas.click(tuple(np.argwhere(where)[0].astype(float))))
+    assert not planes[0][where].any()
+    show(qtbot, widget, 2, axis)
+    assert widget.mend.tool == "remove" and widget.mend.locked.isHidden()
+    assert set(widget.result.table.model.labels) == set(some(planes[2]))
+    one, other = some(planes[2])[:2]
+    both = np.isin(planes[2], [one, other])
+    done(qtbot, widget, lambda: widget.live.mend(lambda mends: mends.merge(one, other)))
+    assert (planes[2][both] == one).all()
+    # Sliders act in this plane, under what was mended, and give new objects numbers of their own.
+    move(qtbot, widget, "pred_iou_thresh", 0.55)
+    assert (planes[2][both] == one).all() and len(some(planes[2])) > len(some(before[2]))
+    came = set(some(planes[2])) - set(some(before[2]))
+    assert min(came) > before.max()
+    for plane in (1, 3):
+        np.testing.assert_array_equal(planes[plane], before[plane])
+    show(qtbot, widget, 0, axis)
+    assert widget.form.settings.pred_iou_thresh == START.pred_iou_thresh
+    assert "1 removed" in widget.mend.locked.text() and not planes[0][where].any()
+    done(qtbot, widget, widget.live.undo_last)
+    np.testing.assert_array_equal(planes[0], before[0])
+    done(qtbot, widget, widget.live.redo_last)
+    assert not planes[0][where].any()
+    qtbot.waitUntil(lambda: first not in rows(layer)["index"].tolist(), timeout=30_000)
+    assert set(rows(layer)["index"]) == set(some(layer.data))
+
+
+def test_planes_that_are_closed_meanwhile_keep_their_history(viewer, qtbot, monkeypatch):
+    monkeypatch.setattr("napari_sam2_automask._napari.live.stack_layer.OPEN", 1)
+    widget, layer = stack_result(viewer, qtbot)
+    first, second, third = some(layer.data[0])[:3]
+    for act in (
+        lambda mends: mends.remove(first),
+        lambda mends: mends.merge(second, third),
+        lambda mends: mends.undo(),
+    ):
+        done(qtbot, widget, lambda act=act: widget.live.mend(act))
+    mended, follower = layer.data[0].copy(), widget.live.live_layer
+    for plane in (1, 2, 0):
+        show(qtbot, widget, plane)
+    assert widget.live.live_layer is not follower
+    np.testing.assert_array_equal(layer.data[0], mended)
+    done(qtbot, widget, widget.live.redo_last)
+    assert third not in layer.data[0] and first not in layer.data[0]
+    done(qtbot, widget, widget.live.undo_last)
+    np.testing.assert_array_equal(layer.data[0], mended)
+
+
+def test_what_was_painted_in_any_plane_is_taken_over_when_it_is_shown(viewer, qtbot):
+    widget, layer = stack_result(viewer, qtbot)
+    layer.data[2, 10:14, 10:14] = 7777
+    show(qtbot, widget, 2)
+    qtbot.waitUntil(lambda: 7777 in widget.live.live_layer.shows.kept, timeout=30_000)
+    assert widget.live.live_layer.shows.kept[7777].edited == "painted"
+    assert (layer.data[2, 10:14, 10:14] == 7777).all()
+    move(qtbot, widget, "pred_iou_thresh", 0.8)
+    assert (layer.data[2, 10:14, 10:14] == 7777).all()
+
+
+def test_a_plane_that_was_not_segmented_says_so(viewer, qtbot):
+    viewer.add_image(image(), name="stack")
+    viewer.dims.set_current_step(0, 1)
+    widget = dock(viewer, StackSegmenter())
+    widget.form.show(START)
+    run(qtbot, widget)
+    ready(qtbot, widget, 1)
+    layer = viewer.layers[-1]
+    viewer.dims.set_current_step(0, 2)
+    assert widget.live.live_layer is None and "not segmented" in widget.live.message.text()
+    widget.mend.canvas.click((5.0, 5.0))  # acts nowhere
+    run(qtbot, widget)  # of the plane that is shown now: into the same layer
+    ready(qtbot, widget, 2)
+    assert viewer.layers[-1] is layer and layer.data[1].any() and layer.data[2].any()
+    done(qtbot, widget, lambda: widget.live.mend(lambda mends: mends.remove(some(layer.data[2])[0])))
+    show(qtbot, widget, 1)
+    done(qtbot, widget, lambda: widget.live.mend(lambda mends: mends.remove(some(layer.data[1])[0])))
+
+
+@pytest.mark.parametrize("link", ["", "z"])
+def test_the_record_gives_the_labels_again(viewer, qtbot, link):
+    from napari_sam2_automask import Mends
+    from napari_sam2_automask.record.record import Record
+
+    widget, layer = stack_result(viewer, qtbot, link=link)
+    one, other = some(layer.data[0])[:2]
+    done(qtbot, widget, lambda: widget.live.mend(lambda mends: mends.merge(one, other)))
+    show(qtbot, widget, 3)
+    move(qtbot, widget, "pred_iou_thresh", 0.6)
+    done(qtbot, widget, lambda: widget.live.mend(lambda mends: mends.remove(some(layer.data[3])[0])))
+
+    def told():
+        planes = layer.metadata[RECORD_KEY].get("planes", [])
+        return len(planes) == PLANES and "mends" in planes[0] and "mends" in planes[3]
+
+    qtbot.waitUntil(told, timeout=30_000)
+    record = json.loads(json.dumps(layer.metadata[RECORD_KEY]))
+    record = Record.of(record | {"format": "napari-sam2-automask record"})
+    for plane, one in enumerate(record.each_plane):
+        candidates = candidates_of(image()[plane])
+        if one.mends is None:
+            labels = paint(select(candidates, START)).labels
+        else:
+            mends = Mends(candidates, one.mends.settings)
+            mends.replay(one.mends.steps, one.mends.used)
+            labels = mends.labels
+        np.testing.assert_array_equal(numbered_as(labels, one.numbers), layer.data[plane])
+
+
+def test_mends_of_all_planes_are_carried_into_another_run(viewer, qtbot):
+    widget, layer = stack_result(viewer, qtbot)
+    ground = []
+    for plane in (0, 1):
+        show(qtbot, widget, plane)
+        label = some(layer.data[plane])[0]
+        ground.append(layer.data[plane] == label)
+        done(qtbot, widget, lambda label=label: widget.live.mend(lambda mends: mends.remove(label)))
+    widget.form.show(START.replace(points_per_side=17))
+    run(qtbot, widget)
+    ready(qtbot, widget, 1)
+    new = labels_of(viewer)[-1]
+    assert new is not layer
+    qtbot.waitUntil(
+        lambda: not any(new.data[plane][where].any() for plane, where in enumerate(ground)), timeout=30_000
+    )
+
+
+def test_mends_of_planes_come_back_after_a_crash(make_napari_viewer, qtbot, tmp_path):
+    store = Store(tmp_path / "settings" / "choices.json")
+
+    def files():
+        return list((store.folder / FOLDER).glob("*.json"))
+
+    widget, layer = stack_result(make_napari_viewer(), qtbot, store=store)
+    qtbot.waitUntil(lambda: widget.result.autosave.path is not None, timeout=30_000)
+    for plane in (0, 2):
+        show(qtbot, widget, plane)
+        label = some(layer.data[plane])[0]
+        done(qtbot, widget, lambda label=label: widget.live.mend(lambda mends: mends.remove(label)))
+    mended = layer.data.copy()
+    widget.result.autosave.keep()
+    qtbot.waitUntil(lambda: len(files()) == 1, timeout=30_000)
+    path = files()[0]
+    kept = json.loads(path.read_text())
+    assert [one["plane"] for one in kept["planes"]] == [[0], [2]]
+    widget.shut_down()
+    path.write_text(json.dumps(kept | {"process": NOBODY}))
+    widget, layer = stack_result(make_napari_viewer(), qtbot, store=store)
+    autosave = widget.result.autosave
+    qtbot.waitUntil(lambda: not autosave.isHidden(), timeout=30_000)
+    assert "2 steps" in autosave.question.text()
+    autosave.yes.click()
+    qtbot.waitUntil(lambda: np.array_equal(layer.data, mended), timeout=30_000)
+
+
+@pytest.mark.parametrize("link", ["", "t"])
+def test_replay_of_a_mended_stack_gives_the_same_labels(viewer, qtbot, monkeypatch, tmp_path, network, link):
+    """The whole way: a file, a run, mends in two planes, links, the record, the replay."""
+    for where in ("napari_sam2_automask", "napari_sam2_automask.models"):
+        monkeypatch.setattr(f"{where}.load_model", lambda *_, **__: network)
+    path = tmp_path / "some cells.tif"
+    noise = np.random.default_rng(0).random((3, 40, 50))
+    tifffile.imwrite(path, (1000 * noise).astype(np.uint16))
+    viewer.open(path, plugin="napari")
+    viewer.dims.set_current_step(0, 0)
+    widget = dock(viewer, EngineSegmenter())
+    widget.form.show(LOW.replace(**{**QUICK, "pred_iou_thresh": 0.505}))
+    widget.images.planes.combo.setCurrentIndex(1)
+    widget.images.link_combo.setCurrentIndex(widget.images.link_combo.findData(link))
+    widget.run()
+    finish(qtbot, widget, timeout=120_000)
+    ready(qtbot, widget, 0)
+    (layer,) = labels_of(viewer)
+    one = some(layer.data[0])[0]
+    done(qtbot, widget, lambda: widget.live.mend(lambda mends: mends.remove(one)))
+    corner = np.zeros(layer.data.shape[1:], bool)
+    corner[:3, :3] = True
+    done(
+        qtbot,
+        widget,
+        lambda: widget.live.mend(lambda mends: mends.paint(np.where(corner, 500, mends.labels))),
+    )
+    show(qtbot, widget, 2)
+    move(qtbot, widget, "pred_iou_thresh", 0.5)
+    if link:
+        widget.mend.canvas.choose(some(layer.data[2])[0])
+        with qtbot.waitSignal(widget.result.links.relinking.relinked, timeout=30_000):
+            widget.result.links.buttons["link"].click()
+
+    def told():
+        planes = layer.metadata[RECORD_KEY]["planes"]
+        numbers = [{number for _, number in plane.get("numbers", [])} for plane in planes]
+        known = all(set(some(plane)) <= those for plane, those in zip(layer.data, numbers, strict=True))
+        return known and "mends" in planes[0] and planes[2]["settings"]["pred_iou_thresh"] == 0.5
+
+    qtbot.waitUntil(told, timeout=30_000)
+    data, meta, _ = layer.as_layer_data_tuple()
+    files = write_labels(str(tmp_path / "cells.tif"), data, meta)
+    again = replay(Path(next(file for file in files if file.endswith(".record.json"))), tmp_path / "again")
+    np.testing.assert_array_equal(tifffile.imread(again.labels), layer.data)
+
+
+def test_links_are_cut_joined_and_divided_and_tracks_follow(viewer, qtbot):
+    widget, layer = stack_result(viewer, qtbot, link="t")
+    (tracks,) = [one for one in viewer.layers if isinstance(one, Tracks)]
+    links, canvas = widget.result.links, widget.mend.canvas
+    through = next(n for n in some(layer.data[0]) if all((plane == n).any() for plane in layer.data[:3]))
+    before = layer.data.copy()
+
+    def press(name):
+        with qtbot.waitSignal(links.relinking.relinked, timeout=30_000):
+            links.do(name)
+
+    show(qtbot, widget, 1)
+    canvas.choose(through)
+    press("cut")
+    new = int(before.max()) + 1
+    assert (layer.data[0] == before[0]).all() and set(layer.data[1][before[1] == through]) == {new}
+    assert set(layer.data[2][before[2] == through]) == {new}
+
+    def rows_fit():
+        table = rows(layer).set_index("index")
+        return new in table.index and table.loc[through, "last_plane"] == 0
+
+    qtbot.waitUntil(rows_fit, timeout=30_000)
+    qtbot.waitUntil(lambda: new in set(tracks.features["object"]), timeout=30_000)
+    press("undo")
+    np.testing.assert_array_equal(layer.data, before)
+    press("redo")
+    # What was cut is joined again: chosen in one plane, then in the other.
+    canvas.choose(new)
+    links.do("join")
+    assert "go to another plane" in links.message.text()
+    show(qtbot, widget, 0)
+    canvas.choose(through)
+    press("join")
+    assert not (layer.data == through).any() and (layer.data[0][before[0] == through] == new).all()
+    # A mend in a plane goes by the new numbers, and can be taken back.
+    done(qtbot, widget, lambda: widget.live.mend(lambda mends: mends.remove(new)))
+    assert not (layer.data[0] == new).any()
+    done(qtbot, widget, widget.live.undo_last)
+    assert (layer.data[0] == new).sum() == (before[0] == through).sum()
+    # It divides: what is seen of it in plane 1, and another object there.
+    canvas.choose(new)
+    links.do("divide")
+    show(qtbot, widget, 1)
+    part = next(n for n in some(layer.data[1]) if n not in set(some(layer.data[0])))
+    canvas.choose(part)
+    press("divide")
+    qtbot.waitUntil(lambda: part in rows(layer)["index"].tolist(), timeout=30_000)
+    qtbot.waitUntil(lambda: (rows(layer).set_index("index")["split_from"] == new).sum() == 2, timeout=30_000)
+    qtbot.waitUntil(lambda: len(tracks.graph) >= 2, timeout=30_000)
+
+
+def test_settings_are_taken_into_all_planes_under_what_was_mended(viewer, qtbot):
+    widget, layer = stack_result(viewer, qtbot)
+    label = some(layer.data[0])[0]
+    where = layer.data[0] == label
+    done(qtbot, widget, lambda: widget.live.mend(lambda mends: mends.remove(label)))
+    show(qtbot, widget, 1)
+    move(qtbot, widget, "pred_iou_thresh", 0.55)
+    widget.live.everywhere.click()
+    expected = [
+        np.count_nonzero(paint(select(candidates_of(plane), START.replace(pred_iou_thresh=0.55))).labels)
+        for plane in image()
+    ]
+    qtbot.waitUntil(
+        lambda: [np.count_nonzero(plane) for plane in layer.data[1:]] == expected[1:], timeout=30_000
+    )
+    assert not layer.data[0][where].any()
+    qtbot.waitUntil(lambda: not widget.live.work.busy and not widget.following._making, timeout=30_000)
+    show(qtbot, widget, 3)
+    assert widget.form.settings.pred_iou_thresh == 0.55
+    assert set(rows(layer)["index"]) == set(some(layer.data))
