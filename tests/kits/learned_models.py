@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from learned_cards import learned_card
 
 from napari_sam2_automask.learning import Plan
-from napari_sam2_automask.models import Card, Model, load_model, own_path, save_model
+from napari_sam2_automask.models import Model, load_model, own_path, save_model
 from napari_sam2_automask.models.keeping import learned_model
-from napari_sam2_automask.settings.amg import AmgSettings
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["QUICK_PLAN", "discs", "learned_card", "put_model"]
+__all__ = ["QUICK_PLAN", "discs", "put_model"]
 
 #: As little as there can be in a step, and a check after each of forty.
 QUICK_PLAN = Plan(size=64, own=1, known=1, prompts=2, more_own=1, more_known=0, checks=40)
@@ -28,18 +28,6 @@ def discs() -> tuple[np.ndarray, np.ndarray]:
     for i in range(9):
         labels[np.hypot(y - 16 - 32 * (i // 3), x - 16 - 32 * (i % 3)) < 11] = i + 1
     return np.where(labels > 0, 170, 40).astype(np.uint8), labels
-
-
-def learned_card(name: str, **more) -> Card:
-    """Return what a learned model says of itself."""
-    presets = {"coarse": AmgSettings(), "balanced": AmgSettings(points_per_side=4), "fine": AmgSettings()}
-    said = {
-        "name": name, "date": "2026-01-02", "base": "bundled", "base_sha256": "0" * 64,
-        "learned_from": "1" * 64, "images": 1, "objects": 17, "colours": "gray", "seed": 0, "steps": 80,
-        "threads": 1, "minutes": 1.0, "measure": "accuracy", "before": 0.25, "after": 0.5,
-        "weights_sha256": "2" * 64, "presets": presets,
-    }  # fmt: skip
-    return Card(**(said | more))
 
 
 def put_model(name: str, shift: float = 0.0, **more) -> tuple[Path, Model]:

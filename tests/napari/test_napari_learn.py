@@ -8,16 +8,18 @@ from functools import partial
 import numpy as np
 import pandas as pd
 import pytest
-from learned_models import learned_card
-from napari.layers import Labels
+from learned_cards import learned_card
+from napari.layers import Image, Labels
 from napari_kit import dock, live_result
 from safetensors.numpy import save_file
 
 from napari_sam2_automask import PRESETS, Cancelled, Progress
+from napari_sam2_automask._napari.layers.snapshot import take_source
 from napari_sam2_automask._napari.learn import panel as learn_panel
-from napari_sam2_automask._napari.learn.examples import edited_in, is_mended
+from napari_sam2_automask._napari.learn.examples import edited_in, is_mended, take_example
 from napari_sam2_automask._napari.learn.words import Words
 from napari_sam2_automask.errors import LearningError
+from napari_sam2_automask.image.region import Region
 from napari_sam2_automask.learning.own_process import Learned
 from napari_sam2_automask.learning.reports import LearningProgress
 from napari_sam2_automask.models import own_path
@@ -201,6 +203,16 @@ def test_images_regions_and_planes_and_what_is_refused(make_napari_viewer, qtbot
     viewer.layers["mine"].data = TWO * 0
     assert "no object is labelled" in learn()
     assert len(stand.tasks) == 1
+
+
+def test_a_result_of_a_region_is_complete_in_that_region():
+    image = Image(FIRST)
+    region = Region("field of view", (10, 20, 40, 60))
+    labels = Labels(TWO, metadata={"sam2_automask": {"viewer": {"region": region.to_json()}}})
+    source = take_source(image, (0, 1), (0, 0))
+    _, _, complete, _ = take_example(labels, image, source, "layer", True).read()
+    assert complete[10:40, 20:60].all() and complete.sum() == 30 * 40
+    assert take_example(labels, image, source, "layer", False).read()[2] is False
 
 
 def press(qtbot, panel) -> str:

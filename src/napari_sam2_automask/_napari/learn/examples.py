@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,7 +24,7 @@ from napari_sam2_automask.mending.object_facts import EDITED
 from napari_sam2_automask.settings.amg import AmgSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from napari.layers import Layer
     from numpy.typing import NDArray
@@ -60,8 +61,8 @@ class Example:
         As of `Request`.
     labels : array
         The layer's data.
-    complete : Region or bool
-        Where all objects are labelled: everywhere, nowhere, or in a region.
+    where : callable
+        Returns where all objects are labelled: everywhere, nowhere, or in a `Region`, which takes a while.
     edited : frozenset of int
         Objects that a person mended or locked.
     """
@@ -70,7 +71,7 @@ class Example:
     source: ImageSource
     contrast: str
     labels: Any
-    complete: Region | bool
+    where: Callable[[], Region | bool]
     edited: frozenset[int]
 
     def read(self) -> tuple[NDArray[np.uint8], NDArray[Any], NDArray[np.bool_] | bool, dict[int, float]]:
@@ -81,7 +82,7 @@ class Example:
         LearningError
             If the labels are of another shape, or the model sees several pictures of the image.
         ImageError
-            If the image cannot be read.
+            If the image cannot be read, or shapes hold nothing of it.
         """
         source, labels = self.source, self.labels
         if tuple(labels.shape) == source.shape:
@@ -105,11 +106,12 @@ class Example:
         return views[0], plane, self._complete(plane.shape), weights
 
     def _complete(self, shape: tuple[int, ...]) -> NDArray[np.bool_] | bool:
-        if isinstance(self.complete, bool):
-            return self.complete
+        region = self.where()
+        if isinstance(region, bool):
+            return region
         mask = np.zeros(shape, bool)
-        part = self.complete.cut(mask)
-        part[...] = True if self.complete.mask is None else self.complete.mask
+        part = region.cut(mask)
+        part[...] = True if region.mask is None else region.mask
         return mask
 
 
@@ -190,17 +192,12 @@ def take_example(
         Where all objects are labelled: everywhere, nowhere, or in the shapes of a layer.
     locked : iterable of int
         Objects of which it is known, before their table says so, that they were mended.
-
-    Raises
-    ------
-    ImageError
-        If the shapes hold nothing of the image.
     """
-    where: Region | bool
+    where: Callable[[], Region | bool]
     if isinstance(complete, Shapes):
-        where = region_of_shapes(complete, image, source)
+        where = partial(region_of_shapes, complete, image, source)
     else:
-        where = (complete and _segmented_part(labels)) or complete
+        where = partial(_segmented_part, labels, complete)
     return Example(
         labels.name, source, contrast, level_data(labels), where, edited_in(labels) | frozenset(locked)
     )
@@ -228,12 +225,12 @@ def task_of(examples: Sequence[Example], **more: Any) -> LearningTask:
     return LearningTask(images, labels, complete, weights, names, **more)
 
 
-def _segmented_part(labels: Labels) -> Region | None:
-    """Return the part of its image that a result is of; None for all of it, and for other labels."""
+def _segmented_part(labels: Labels, complete: bool) -> Region | bool:
+    """Return the part of its image that a result is of, if it is complete there."""
     record = labels.metadata.get(RECORD_KEY)
     viewer = record.get("viewer") if isinstance(record, dict) else None
     told = viewer.get("region") if isinstance(viewer, dict) else None
-    return None if told is None else Region.from_json(told)
+    return complete if told is None or not complete else Region.from_json(told)
 
 
 def _times(shape: Iterable[int]) -> str:
