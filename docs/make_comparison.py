@@ -14,6 +14,7 @@ import csv
 from pathlib import Path
 
 import numpy as np
+from picture_facts import made
 from PIL import Image, ImageDraw, ImageFont
 from skimage.segmentation import find_boundaries
 from skimage.transform import resize
@@ -92,6 +93,7 @@ def main() -> None:
             page.paste(Image.fromarray(picture), (x, y + LINE))
         y += height
     page.save(args.out, quality=68)
+    made(args.out)
 
 
 if __name__ == "__main__":

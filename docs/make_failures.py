@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from make_comparison import DATA, LINE, MARGIN, PANEL, ROOT, panel
+from picture_facts import made
 from PIL import Image, ImageDraw, ImageFont
 from skimage.measure import regionprops
 
@@ -114,6 +115,7 @@ def main() -> None:
             words = f"{kind}: {modality} | ground truth | {PRESETS[args.preset].title}"
             draw.text((MARGIN + 3 * place * (PANEL + MARGIN), y), words, fill="black", font=font)
     page.save(args.out, quality=72)
+    made(args.out)
 
 
 if __name__ == "__main__":

@@ -19,10 +19,12 @@ from pathlib import Path
 
 import napari
 import numpy as np
-from make_comparison import LINE, MARGIN, PANEL, ROOT, panel
-from make_widget_pictures import WIDTH, draw, shoot
+from make_comparison import LINE, MARGIN, PANEL, panel
+from make_widget_pictures import shoot
+from picture_facts import IMAGES, made
 from PIL import Image, ImageDraw, ImageFont
 from qtpy.QtCore import Qt
+from staged_window import WIDTH, draw
 
 from napari_sam2_automask import load_model, segment
 from napari_sam2_automask._napari import AutomaskWidget
@@ -45,7 +47,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=5.0)
     parser.add_argument("--name", default="my worms")
     parser.add_argument("--model", type=Path, help="learned before")
-    parser.add_argument("--out", type=Path, default=ROOT / "docs" / "images")
+    parser.add_argument("--out", type=Path, default=IMAGES)
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         os.environ["SAM2_AUTOMASK_HOME"] = folder
@@ -115,6 +117,7 @@ def compared(path: Path, name: str, out: Path) -> None:
         pen.text((x, MARGIN), text, fill="black", font=font)
         page.paste(Image.fromarray(picture), (x, MARGIN + LINE))
     page.save(out, quality=80)
+    made(out)
     print(out)
 
 

@@ -1,28 +1,28 @@
-"""Take widget_first.png, widget.png and widget_mend.png: the window at first, after a run, and mending.
+"""Take the pictures of the window: at first, running, after a run, with a line dragged, and mending.
 
     python docs/make_widget_pictures.py [--sample NAME] [--size WIDTHxHEIGHT] [--out FOLDER]
 
-Needs a display; without one: `xvfb-run -a -s "-screen 0 1600x1000x24"`. What earlier sessions remembered
+Needs a display; without one: `xvfb-run -a -s "-screen 0 1600x1000x24"`. What earlier runs remembered
 is left out, so that the pictures are those of a first start. The time in the status is that of this machine.
 """
 
 from __future__ import annotations
 
 import argparse
-import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import napari
 import numpy as np
-from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QApplication
+from picture_facts import IMAGES, made
+from qtpy.QtCore import QPoint
+from staged_window import drag, draw, opened, wait_for_result
 
-from napari_sam2_automask._napari import AutomaskWidget
-from napari_sam2_automask._napari.common.memory import Store
 from napari_sam2_automask.samples import samples
 
-#: Width of the dock in pixels, the longest wait for a run in seconds, and the pause for drawing.
-WIDTH, LONGEST, PAUSE = 300, 600.0, 0.5
+if TYPE_CHECKING:
+    import napari
+
+    from napari_sam2_automask._napari import AutomaskWidget
 
 
 def main() -> None:
@@ -32,31 +32,32 @@ def main() -> None:
     )
     parser.add_argument("--sample", default="fluorescence_nuclei", choices=[one.name for one in samples()])
     parser.add_argument("--size", default="1366x768", help="of the window, in pixels")
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "images")
+    parser.add_argument("--out", type=Path, default=IMAGES)
     asked = parser.parse_args()
     width, height = (int(n) for n in asked.size.split("x"))
-    viewer = napari.Viewer()
-    viewer.window.resize(width, height)
-    layers = viewer.open_sample("napari-sam2-automask", asked.sample)
-    viewer.layers.remove(layers[1])  # the ground truth
-    widget = AutomaskWidget(viewer, store=Store())
-    dock = viewer.window.add_dock_widget(widget, name="SAM 2 AutoMask")
-    window = dock.window()
-    window.resizeDocks([dock], [WIDTH], Qt.Orientation.Horizontal)
-    draw()
-    viewer.reset_view()
+    viewer, widget = opened(asked.sample, (width, height))
     shoot(viewer, asked.out / "widget_first.png")
     widget.run()
-    end = time.monotonic() + LONGEST
-    while widget.running and time.monotonic() < end:
+    while widget.running and widget.run_panel.bar.value() * 3 < widget.run_panel.bar.maximum():
         draw(0.05)
-    if widget.live.isHidden():
-        raise SystemExit(f"no result: {widget.run_panel.status.text()}")
-    draw(2.0)
+    shoot(viewer, asked.out / "widget_running.png")
+    wait_for_result(widget)
     shoot(viewer, asked.out / "widget.png")
+    drag_a_line(widget)
+    shoot(viewer, asked.out / "widget_dragged.png")
+    widget.live.undo_last()
+    draw(1.0)
     mend(widget)
     shoot(viewer, asked.out / "widget_mend.png")
     viewer.close()
+
+
+def drag_a_line(widget: AutomaskWidget) -> None:
+    """Drag the line under *Sure* to the right, so that only the surest objects stay."""
+    sure = widget.live.sliders.sure
+    y = sure.height() // 2
+    drag(sure, [QPoint(x, y) for x in range(sure.width() // 3, sure.width() * 3 // 4, 6)])
+    draw(1.5)
 
 
 def mend(widget: AutomaskWidget) -> None:
@@ -85,18 +86,11 @@ def across(mask: np.ndarray) -> list[tuple[float, float]]:
     return [(float(y.mean()), float(x.min()) - 3), (float(y.mean()), float(x.max()) + 3)]
 
 
-def draw(seconds: float = PAUSE) -> None:
-    """Let the window draw itself."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        QApplication.processEvents()
-        time.sleep(0.01)
-
-
 def shoot(viewer: napari.Viewer, path: Path) -> None:
     """Take a picture of the whole window."""
     draw()
     viewer.screenshot(str(path), canvas_only=False, flash=False)
+    made(path)
     print(path)
 
 

@@ -16,14 +16,8 @@ if TYPE_CHECKING:
 # With this set (the continuous integration sets it) nothing may be skipped for want of a display, of a
 # build tool or of data: what cannot run has to fail.
 REQUIRE_ALL = bool(os.environ.get("SAM2_AUTOMASK_REQUIRE_ALL"))
-HAS_DISPLAY = sys.platform != "linux" or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
-
 # Fixtures of napari that open a viewer.
 _VIEWERS = {"make_napari_viewer", "make_napari_viewer_proxy"}
-
-if not HAS_DISPLAY:
-    # Qt aborts the process where there is no display, unless it is told to draw into memory.
-    os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A script's background job ignores Ctrl+C and hands that down to the programs that tests start
@@ -31,27 +25,34 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+@pytest.hookimpl(
+    trylast=True
+)  # pytest-xvfb, where it finds Xvfb, gives each process a screen of its own first
+def pytest_configure(config: pytest.Config) -> None:
+    """Tell Qt to draw into memory where there is no display: it aborts the process otherwise."""
+    # What pytest-xdist directs from opens no window, and hands its environment down.
+    directs = config.getoption("dist", "no") != "no" and "PYTEST_XDIST_WORKER" not in os.environ
+    if not directs and not _has_display():
+        os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+
+
+def _has_display() -> bool:
+    return sys.platform != "linux" or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Where tests run in several processes, keep those of windows in one of them.
+    """Where tests run in several processes, keep those of a file together: they share what takes long."""
+    from xdist.scheduler import LoadFileScheduling
 
-    Two processes that open windows on one screen take the focus from each other. (Groups of pytest-xdist 3.8
-    do nothing with pytest 9.2.)
-    """
-    from xdist.scheduler import LoadScopeScheduling
-
-    class WindowsTogether(LoadScopeScheduling):
-        def _split_scope(self, nodeid: str) -> str:
-            return "windows" if nodeid.startswith(("tests/napari/", "tests/replay/")) else nodeid
-
-    return WindowsTogether(config, log)
+    return LoadFileScheduling(config, log)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Skip what needs a display without one, unless skipping is forbidden."""
-    if HAS_DISPLAY or REQUIRE_ALL:
+    if _has_display() or REQUIRE_ALL:
         return
-    skip = pytest.mark.skip(reason="needs a display: run under xvfb-run, see the README")
+    skip = pytest.mark.skip(reason="needs a display: install Xvfb, see the README")
     for item in items:
         # A viewer's canvas asks for OpenGL as soon as it has a layer, and drawing into memory has none.
         if item.get_closest_marker("display") or _VIEWERS & set(getattr(item, "fixturenames", ())):

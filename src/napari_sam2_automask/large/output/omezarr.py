@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,7 +19,6 @@ from napari_sam2_automask.large.tiles.grid import Box
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -195,18 +195,18 @@ def read_attributes(path: Path) -> dict[str, Any]:
         raise ImageError(f"{path} is not an OME-Zarr image: {error}") from error
 
 
-def open_levels(path: Path) -> tuple[list[Any], dict[str, Any]]:
+def open_levels(path: str | Path) -> tuple[list[Any], dict[str, Any]]:
     """Open finished labels without reading them, ready for a viewer.
 
     Parameters
     ----------
-    path : Path
+    path : str or Path
         Of the OME-Zarr group.
 
     Returns
     -------
     list of dask.array.Array
-        The levels, full resolution first.
+        The levels, full resolution first; where there is one only, that array itself, as viewers want it.
     dict
         For ``viewer.add_labels(levels, **kwargs)``: ``multiscale``, ``scale``, ``axis_labels``, ``name``,
         ``translate`` if the labels are of a coarser level of the image than full resolution, and
@@ -216,6 +216,7 @@ def open_levels(path: Path) -> tuple[list[Any], dict[str, Any]]:
 
     from napari_sam2_automask.files.zarr_store import open_zarr
 
+    path = Path(path)
     attributes = read_attributes(path)
     multiscale = attributes["ome"]["multiscales"][0]
     load: Any = da.from_zarr

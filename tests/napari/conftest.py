@@ -1,0 +1,37 @@
+"""What the tests of the window share: how to open many windows in little time."""
+
+from __future__ import annotations
+
+import gc
+from functools import cache
+from typing import TYPE_CHECKING
+
+import npe2
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _manifests_are_read_once() -> Iterator[None]:
+    """Keep what each plugin's manifest says: every viewer of a test looks for all plugins anew."""
+    read = cache(npe2.PluginManifest.from_file)
+
+    def from_file(_: type[npe2.PluginManifest], path: Path | str) -> npe2.PluginManifest:
+        return read(path).model_copy(deep=True)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(npe2.PluginManifest, "from_file", classmethod(from_file))
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _modules_are_not_garbage() -> None:
+    """Keep what is imported out of the searches for garbage that napari's check for leaks makes."""
+    import torch  # noqa: F401
+    from napari.qt import QtViewer  # noqa: F401
+
+    gc.collect()
+    gc.freeze()
