@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
+import zarr
 from job_kit import fake_segment, run, save
 from places import KITS
 
@@ -25,6 +26,8 @@ from napari_sam2_automask.candidates.candidates import BEYOND_MEMORY
 from napari_sam2_automask.cli import segment_report
 from napari_sam2_automask.errors import ModelError, OutputError, SettingsError
 from napari_sam2_automask.files.formats import read_cellpose, read_rois
+from napari_sam2_automask.files.hashes import file_hash
+from napari_sam2_automask.files.opening import open_file
 from napari_sam2_automask.files.reading import read_image
 from napari_sam2_automask.files.results import ResultPaths, write_files, write_results
 from napari_sam2_automask.image.pick import Pick
@@ -437,3 +440,54 @@ def test_killed_at_any_time_leaves_no_broken_file_and_goes_on(tmp_path):
             assert (out / f"{stem}.table.csv").read_text().startswith("index,")
     assert subprocess.run([sys.executable, "-c", code], capture_output=True).returncode == 0
     assert len(list(out.glob("*.labels.tif"))) == 60
+
+
+def save_zarr(path, shape=(12, 16), names="yx"):
+    """Write an OME-Zarr image of threes."""
+    group = zarr.create_group(str(path))
+    group.create_array("0", shape=shape, chunks=shape, dtype="u1")[...] = 3
+    axes = [{"name": name, "type": "space"} for name in names]
+    datasets = [{"path": "0", "coordinateTransformations": [{"type": "scale", "scale": [1.0] * len(names)}]}]
+    group.attrs.put({"ome": {"version": "0.5", "multiscales": [{"axes": axes, "datasets": datasets}]}})
+    return path
+
+
+def test_labels_go_into_their_ome_zarr_and_over_none_unless_told(tmp_path, fake):
+    image, out = save_zarr(tmp_path / "a.zarr"), tmp_path / "out"
+    before = file_hash(image)
+    (result,) = run([image], out, also=("ome-zarr-labels", "geojson"))
+    assert result.status == "done", result.message
+    inside = image / "labels" / "sam2_automask"
+    np.testing.assert_array_equal(open_file(inside)[0][:], tifffile.imread(out / "a.labels.tif"))
+    assert "a.geojson" in names(out) and file_hash(image) == before
+    assert run([image], out, also=("ome-zarr-labels",))[0].status == "skipped"
+    (result,) = run([image], tmp_path / "other", also=("ome-zarr-labels",))
+    assert result.status == "failed" and "is there already" in result.message
+    assert not (tmp_path / "other").exists()
+    (result,) = run([image], tmp_path / "other", also=("ome-zarr-labels",), overwrite=True)
+    assert result.status == "done" and not list((image / "labels").glob(".*"))
+
+
+def test_labels_leave_their_ome_zarr_when_the_results_cannot_be_written(tmp_path, fake):
+    def fail(*_):
+        raise OutputError("no space left")
+
+    image = save_zarr(tmp_path / "a.zarr")
+    fake.setattr(job_task, "write_results", fail)
+    with pytest.raises(OutputError):
+        run([image], tmp_path / "out", also=("ome-zarr-labels",))
+    assert not (image / "labels").exists()
+
+
+@pytest.mark.parametrize(
+    ("save_image", "words"),
+    [
+        (lambda folder: save(folder / "a.tif", 3), "is no OME-Zarr"),
+        (lambda folder: save_zarr(folder / "a.zarr", (2, 12, 16), "zyx"), "of stacks linked ones"),
+    ],
+)
+def test_what_cannot_take_labels_is_said_before_any_work(tmp_path, fake, save_image, words):
+    image = save_image(tmp_path)
+    (result,) = run([image], tmp_path / "out", plane=0, also=("ome-zarr-labels",))
+    assert result.status == "failed" and words in result.message
+    assert not (tmp_path / "out").exists()

@@ -8,10 +8,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import tifffile
+import zarr
 from stack_kit import SHAPE, find_spots, invoke, message, spots
 
 from napari_sam2_automask.cli.commands import main
 from napari_sam2_automask.errors import SettingsError
+from napari_sam2_automask.files.opening import open_file
 from napari_sam2_automask.files.pixel_size import pixel_size_of
 from napari_sam2_automask.files.stack_file import open_stack
 from napari_sam2_automask.image.channels import mix
@@ -62,6 +64,24 @@ def test_sections_become_objects_with_a_volume(body, tmp_path):
     assert table["voxels"].tolist() == [voxels]
     assert table["volume_um3"][0] == pytest.approx(voxels * 2.0 * 0.5 * 0.25)
     assert not (tmp_path / "out" / "body_linked.tracks.csv").exists()
+
+
+def test_linked_labels_go_into_the_ome_zarr_of_their_stack(tmp_path):
+    stack = np.stack([spots((20, 30)), spots((20, 31))])
+    group = zarr.create_group(str(tmp_path / "a.zarr"))
+    group.create_array("0", data=stack)
+    axes = [{"name": name, "type": "space"} for name in "zyx"]
+    datasets = [{"path": "0", "coordinateTransformations": [{"type": "scale", "scale": [2.0, 1.0, 1.0]}]}]
+    group.attrs.put({"ome": {"version": "0.5", "multiscales": [{"axes": axes, "datasets": datasets}]}})
+    wanted = ("--link", "z", "--also", "ome-zarr-labels")
+    done = invoke(tmp_path / "a.zarr", "--out", tmp_path / "out", *wanted)
+    assert done.exit_code == 0, done.output
+    labels = tifffile.imread(tmp_path / "out" / "a_linked.labels.tif")
+    inside = open_file(tmp_path / "a.zarr" / "labels" / "sam2_automask")[0]
+    assert labels.max() == 1 and np.array_equal(inside[:], labels)
+    found = message(tmp_path / "a.zarr", "--out", tmp_path / "new", *wanted)
+    assert "is there already" in found
+    assert not list(tmp_path.glob("new/*.tif"))  # said before the planes are segmented
 
 
 def test_bodies_and_tracks_are_measured(body, moving, tmp_path):

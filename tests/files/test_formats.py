@@ -398,7 +398,7 @@ def test_more_labels_than_16_bits_hold(tmp_path):
 
 
 def test_nothing_found_can_be_written(tmp_path):
-    for form in FORMATS:
+    for form in (name for name, one in FORMATS.items() if not one.extra):
         assert export(np.zeros((5, 6), np.uint16), tmp_path / form, form).exists()
     assert read_cellpose(tmp_path / "cellpose").labels().shape == (5, 6)
     with pytest.raises(ImageError, match="no outlines"):

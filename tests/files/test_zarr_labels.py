@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+import zipfile
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import zarr
 
+from napari_sam2_automask.batch.finding import find_images
 from napari_sam2_automask.errors import FormatError, ImageError, OutputNameError
-from napari_sam2_automask.files import open_file, write_zarr_labels
+from napari_sam2_automask.files import Outlines, export, open_file, pixel_size_of, write_zarr_labels
+from napari_sam2_automask.files.hashes import file_hash
+from napari_sam2_automask.files.own_results import is_own_result
 
 
 def image(path, version="0.5", shape=(2, 3, 40, 600), names="czyx"):
@@ -107,3 +112,51 @@ def test_a_list_of_labels_that_others_wrote_is_kept(tmp_path):
     zarr.create_group(str(path / "labels"), zarr_format=2).attrs.put({"labels": ["theirs"], "note": 3})
     write_zarr_labels(path, labels(largest=5), "ours")
     assert json.loads((path / "labels" / ".zattrs").read_text()) == {"labels": ["theirs", "ours"], "note": 3}
+
+
+def zipped(path, top=""):
+    """Put an OME-Zarr into a zip file beside it."""
+    with zipfile.ZipFile(path.with_suffix(".ozx"), "w") as file:
+        file.comment = b'{"ome": {"version": "0.5"}}'
+        for one in sorted(one for one in path.rglob("*") if one.is_file()):
+            file.write(one, top + one.relative_to(path).as_posix())
+    return path.with_suffix(".ozx")
+
+
+@pytest.mark.parametrize("version", ["0.4", "0.5"])
+@pytest.mark.parametrize("top", ["", "a.zarr/"])
+def test_labels_go_into_a_zipped_image(tmp_path, version, top):
+    folder = image(tmp_path / "a.zarr", version)
+    path, wanted = zipped(folder, top), labels(largest=9)
+    before = file_hash(path)
+    written = write_zarr_labels(path, wanted, "cells")
+    assert written == path / "labels" / "cells"
+    with pytest.raises(OutputNameError, match="is there already"):
+        write_zarr_labels(path, wanted * 0, "cells")
+    write_zarr_labels(path, wanted, "more")
+    write_zarr_labels(path, wanted * 0 + 5, "cells", overwrite=True)
+    assert file_hash(path) == before == file_hash(folder) and (open_file(path)[0][...] == 7).all()
+    assert [one.name for one in tmp_path.iterdir() if one.name.startswith(".")] == []
+    with zipfile.ZipFile(path) as file:
+        assert file.comment and len(set(file.namelist())) == len(file.namelist()) and file.testzip() is None
+        file.extractall(tmp_path / "out")
+    inside = tmp_path / "out" / top / "labels"
+    assert attributes(inside)["labels"] == ["cells", "more"]
+    assert (open_file(inside / "cells")[0][...] == 5).all()
+    np.testing.assert_array_equal(open_file(inside / "more")[0][...], wanted)
+
+
+@pytest.mark.parametrize("shape", [(40, 600), (3, 40, 600)])
+def test_labels_in_a_zip_of_their_own(tmp_path, shape):
+    wanted = labels(shape)
+    outlines = replace(Outlines.of_labels(wanted), size=(2.0, 0.5, 0.25, "um"))
+    path = export(outlines, tmp_path / "a.labels.ozx", "ozx")
+    array, axes = open_file(path)
+    np.testing.assert_array_equal(array[...], wanted)
+    assert axes == "ZYX"[-len(shape) :] and pixel_size_of(path) == (
+        2.0 if len(shape) == 3 else None,
+        0.5,
+        0.25,
+        "um",
+    )
+    assert is_own_result(path) and find_images([tmp_path])[0] == []

@@ -10,6 +10,7 @@ from skimage.measure import regionprops_table
 
 from napari_sam2_automask.errors import ImageError, SettingsError
 from napari_sam2_automask.image.intensity import intensity_columns
+from napari_sam2_automask.image.region import Region
 from napari_sam2_automask.measures import measure
 from napari_sam2_automask.settings.measure_names import MEASURES, STATISTICS
 
@@ -171,12 +172,25 @@ def test_columns_have_their_unit_in_their_name():
     labels = ellipse(5, 5, 0)
     found = measure(labels, ["centroid", "perimeter", "solidity"], pixel_size=(500, 500), unit="nanometer")
     assert found.columns.tolist() == [
-        "index", "area", "centroid_y", "centroid_x", "perimeter",
+        "index", "area", "centroid_y", "centroid_x", "centroid_y_um", "centroid_x_um", "perimeter",
         "perimeter_um", "solidity",
     ]  # fmt: skip
     assert found["perimeter_um"][0] == pytest.approx(found["perimeter"][0] / 2)
     assert "perimeter_um" not in measure(labels, pixel_size=(1, 1), unit="furlong")
     assert len(measure(np.zeros((4, 4), int))) == 0
+
+
+def test_centroids_lie_in_micrometres_too_also_in_a_region():
+    labels = np.zeros((9, 20), int)
+    labels[2:5, 10:15] = 1
+    row = dict(measure(labels, ["centroid"], pixel_size=(500, 250), unit="nm").iloc[0])
+    assert (row["centroid_y"], row["centroid_x"]) == (3, 12)
+    assert (row["centroid_y_um"], row["centroid_x_um"]) == (1.5, 3)
+    part = measure(labels[1:, 4:], ["centroid"], pixel_size=(500, 250), unit="nm")
+    found = Region("part", (1, 4, 9, 20)).shifted(part, (500, 250), "nm")
+    assert dict(found.iloc[0]) == row
+    body = measure(np.ones((3, 5, 7), int), ["centroid"], pixel_size=(2, 1, 0.5), unit="um").iloc[0]
+    assert (body["centroid_z_um"], body["centroid_y_um"], body["centroid_x_um"]) == (2, 2, 1.5)
 
 
 def test_measures_that_mean_nothing_are_left_out():

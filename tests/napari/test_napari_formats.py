@@ -8,13 +8,16 @@ import zipfile
 import numpy as np
 import pytest
 from napari.layers import Labels
-from napari_kit import live_result, rows
+from napari_kit import copied, dock, live_result, rows
 from npe2 import PluginManager
 from pyramid_factory import write_zarr
+from web_folder import served
 
 from napari_sam2_automask import select
+from napari_sam2_automask._napari.background.spec_of_request import large_spec
 from napari_sam2_automask._napari.contributions import other_formats
-from napari_sam2_automask.errors import FormatError, OutputNameError
+from napari_sam2_automask._napari.contributions.read_zarr import read_zarr
+from napari_sam2_automask.errors import FormatError, ImageError, OutputNameError
 from napari_sam2_automask.files import open_file, read_rois
 
 PLUGIN = "napari-sam2-automask"
@@ -111,3 +114,29 @@ def test_labels_go_into_the_zarr_of_their_image(tmp_path):
     np.testing.assert_array_equal(np.asarray(open_file(path / "labels" / "my_labels_2_")[0]), box_labels())
     with pytest.raises(OutputNameError, match="is there already"):
         other_formats.write_zarr_labels(str(path), box_labels(), {"name": "my labels [2]"})
+
+
+def test_zipped_zarrs_open_with_all_levels_and_labels_are_saved_in_one(viewer, tmp_path):
+    labels = np.kron(box_labels(), np.ones((12, 12), np.uint16))
+    layer = viewer.add_labels(labels, name="mine")
+    path = tmp_path / "boxes.ozx"
+    layer.save(str(path), plugin=PLUGIN)
+    (back,) = viewer.open(str(path), plugin=PLUGIN)
+    assert isinstance(back, Labels) and back.multiscale and back.name == "boxes"
+    np.testing.assert_array_equal(np.asarray(back.data[0]), labels)
+
+
+def test_a_web_address_opens_lazily(viewer, tmp_path):
+    path = write_zarr(tmp_path / "a.zarr", [np.arange(1200, dtype=np.uint16).reshape(30, 40)])
+    with served(path.parent) as (address, asked):
+        (layer,) = viewer.open(f"{address}/a.zarr", plugin=PLUGIN)
+        np.testing.assert_array_equal(np.asarray(layer.data), np.arange(1200).reshape(30, 40))
+        assert asked and layer.name == "a"
+        widget = dock(viewer)
+        text = copied(widget.copies.python)
+        assert f"open_file(web_address('{address}/a.zarr'), level=0)" in text
+        exec(text.split("result =")[0], found := {})
+        assert found["web_address"](f"{address}/a.zarr").name == "a.zarr"
+        with pytest.raises(ImageError, match="on the web, where a run in the background does not go"):
+            large_spec(widget.request(), "a.zarr")
+    assert read_zarr("https://host/page.html") is None and read_zarr(str(tmp_path / "none.ozx")) is None

@@ -48,6 +48,7 @@ def open_on(viewer, link, image=None, **how):
 def test_objects_keep_their_number_in_time_and_become_tracks(make_napari_viewer, qtbot):
     viewer = make_napari_viewer()
     widget = open_on(viewer, "t", scale=(1, 2, 3), translate=(0, 5, 7))
+    widget.form.show(widget.form.settings.replace(measures=("perimeter", "intensity_mean")))
     run(qtbot, widget)
     (labels,) = labels_of(viewer)
     np.testing.assert_array_equal(labels.data > 0, stack() > 0)
@@ -62,6 +63,12 @@ def test_objects_keep_their_number_in_time_and_become_tracks(make_napari_viewer,
     np.testing.assert_allclose(tracks.translate, labels.translate)
     for _, t, y, x in tracks.data:
         assert labels.data[int(t), round(y), round(x)] > 0
+    # Measured in each frame, of the image as it is.
+    for number, t, mean in zip(
+        tracks.data[:, 0], tracks.data[:, 1], tracks.features["intensity_mean"], strict=True
+    ):
+        assert mean == (200 + t if labels.data[0, 6, 5] == number else 100)
+    assert (tracks.features["perimeter"] > 20).all()
     # Again: both are replaced.
     run(qtbot, widget)
     assert len(labels_of(viewer)) == 1
@@ -78,9 +85,13 @@ def test_bodies_have_volumes(make_napari_viewer, qtbot, order):
     widget = dock(viewer, TwoMovers())
     widget.images.planes.combo.setCurrentIndex(1)
     widget.images.link_combo.setCurrentIndex(1)
+    widget.form.show(widget.form.settings.replace(measures=("volume", "intensity_max")))
     run(qtbot, widget)
     (labels,) = labels_of(viewer)
     np.testing.assert_array_equal(labels.data > 0, image > 0)
+    for _, row in rows(labels).iterrows():
+        own = labels.data == row["index"]
+        assert row["volume"] == np.count_nonzero(own) and row["intensity_max"] == image[own].max()
     assert len(np.unique(labels.data)) == 3
     volumes = rows(labels).set_index("index")["volume_um3"]
     for label, volume in volumes.items():

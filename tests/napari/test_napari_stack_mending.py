@@ -50,14 +50,14 @@ def image(axis=0):
     return np.moveaxis(planes, 0, axis)
 
 
-def stack_result(viewer, qtbot, *, link="", axis=0, store=None):
+def stack_result(viewer, qtbot, *, link="", axis=0, store=None, settings=START):
     """Run on all planes; return the widget, and the layer once the first plane is ready."""
     viewer.add_image(image(axis), name="stack", rgb=False)
     if axis:
         viewer.dims.order = (2, 0, 1)
     viewer.dims.set_current_step(axis, 0)
     widget = dock(viewer, StackSegmenter(), store or Store())
-    widget.form.show(START)
+    widget.form.show(settings)
     widget.images.planes.combo.setCurrentIndex(1)
     widget.images.link_combo.setCurrentIndex(widget.images.link_combo.findData(link))
     run(qtbot, widget)
@@ -305,7 +305,8 @@ def test_replay_of_a_mended_stack_gives_the_same_labels(viewer, qtbot, monkeypat
 
 
 def test_links_are_cut_joined_and_divided_and_tracks_follow(viewer, qtbot):
-    widget, layer = stack_result(viewer, qtbot, link="t")
+    measured = START.replace(measures=("intensity_max",))
+    widget, layer = stack_result(viewer, qtbot, link="t", settings=measured)
     (tracks,) = [one for one in viewer.layers if isinstance(one, Tracks)]
     links, canvas = widget.result.links, widget.mend.canvas
     through = next(n for n in some(layer.data[0]) if all((plane == n).any() for plane in layer.data[:3]))
@@ -328,6 +329,11 @@ def test_links_are_cut_joined_and_divided_and_tracks_follow(viewer, qtbot):
 
     qtbot.waitUntil(rows_fit, timeout=30_000)
     qtbot.waitUntil(lambda: new in set(tracks.features["object"]), timeout=30_000)
+    for number, plane, most in zip(
+        tracks.features["object"], tracks.data[:, 1], tracks.features["intensity_max"], strict=True
+    ):
+        own = layer.data[int(plane)] == number
+        assert most == viewer.layers["stack"].data[int(plane)][own].max()
     press("undo")
     np.testing.assert_array_equal(layer.data, before)
     press("redo")

@@ -14,6 +14,7 @@ from napari_sam2_automask._napari.live.panel import LivePanel
 from napari_sam2_automask._napari.mend.autosave import Autosave
 from napari_sam2_automask._napari.mend.link_panel import LinkPanel
 from napari_sam2_automask._napari.mend.panel import MendPanel
+from napari_sam2_automask._napari.plots.panel import PlotPanel
 from napari_sam2_automask._napari.table.panel import TablePanel
 from napari_sam2_automask._napari.tuning.panel import TunePanel
 
@@ -39,10 +40,10 @@ class Result(QWidget):
 
     Attributes
     ----------
-    live, autosave, mend, links, table, tuning
+    live, autosave, mend, links, table, plots, tuning
         The panels, from top to bottom.
-    objects, examples : Fold
-        Hold the table, and the settings from examples.
+    objects, measures, examples : Fold
+        Hold the table, the plots, and the settings from examples.
     following : Following
         Keeps the result in step with the settings.
     outlines : Outlines
@@ -57,18 +58,22 @@ class Result(QWidget):
         self.links = LinkPanel(self.live, self.following.planes, self.mend.canvas)
         self.autosave = Autosave(self.live, store, self.following.planes)
         self.table = TablePanel(viewer, self.live)
+        self.plots = PlotPanel(self.live)
         self.tuning = TunePanel(viewer, self.live)
         self.outlines = Outlines(viewer, self)
         self.objects = Fold("Table", "The objects with their scores and measures; the doubtful ones first.")
+        self.measures = Fold("Measures", "Any measure as a filter, and two of them against each other.")
         self.examples = Fold(
             "Settings from examples", "Settings found from a few objects that you picked or painted."
         )
         self.objects.addWidget(self.table)
+        self.measures.addWidget(self.plots)
         self.examples.addWidget(self.tuning)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(6)
-        for part in (self.live, self.autosave, self.mend, self.links, self.objects, self.examples):
+        parts = (self.live, self.autosave, self.mend, self.links, self.objects, self.measures, self.examples)
+        for part in parts:
             layout.addWidget(part)
         self._viewer = ref(getattr(viewer, "__wrapped__", viewer))
         _open.add(self)
@@ -77,10 +82,16 @@ class Result(QWidget):
         self.live.drawn.connect(self._outline)
         self.links.relinking.relinked.connect(self.following.remake)
         self.live.switched.connect(self._outline)
-        self.live.switched.connect(self.table.show_objects)
-        self.following.measured.connect(self.table.show_objects)
-        self.table.selected.connect(lambda labels: self.mend.canvas.choose(*labels, tell=False))
+        for panel in (self.table, self.plots):
+            self.live.switched.connect(panel.show_objects)
+            self.following.measured.connect(panel.show_objects)
+        self.measures.toggled.connect(self.plots.set_open)
+        for selected in (self.table.selected, self.plots.selected):
+            selected.connect(lambda labels: self.mend.canvas.choose(*labels, tell=False))
+        self.table.selected.connect(self.plots.choose)
+        self.plots.selected.connect(lambda labels: self.table.select(*labels))
         self.mend.canvas.chose.connect(lambda labels: self.table.select(*labels))
+        self.mend.canvas.chose.connect(self.plots.choose)
         self.setVisible(False)
 
     @property
@@ -101,6 +112,7 @@ class Result(QWidget):
         self.setVisible(True)
         self._outline()
         self.table.show_objects()
+        self.plots.show_objects()
 
     def _end(self) -> None:
         self.outlines.clear()

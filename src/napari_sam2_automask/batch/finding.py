@@ -12,6 +12,7 @@ from napari_sam2_automask.files.own_results import is_own_result
 from napari_sam2_automask.files.series import images_in_zarr, is_zarr, name_of
 from napari_sam2_automask.files.vendor import how_to_read
 from napari_sam2_automask.files.vendor_formats import suffix_of
+from napari_sam2_automask.files.web_address import Address
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -35,9 +36,9 @@ def find_images(
     Parameters
     ----------
     inputs : sequence of Path
-        Files, taken whatever their names; Zarrs, of which every image is taken (all fields of a plate); and
-        folders, searched (not their subfolders) in alphabetical order for what may be an image by its name;
-        hidden files and results of this package are left out.
+        Files, taken whatever their names; web addresses of Zarrs; Zarrs, of which every image is taken (all
+        fields of a plate); and folders, searched (not their subfolders) in alphabetical order for what may be
+        an image by its name; hidden files and results of this package are left out.
     left_out : callable
         Told each result of this package that lies in a folder.
     unreadable : callable
@@ -84,6 +85,8 @@ def _entries(
     given: Path, left_out: Callable[[Path], object], unreadable: Callable[[Path], object]
 ) -> list[Path]:
     """Return what of an input may be an image: the input, or what a folder holds."""
+    if isinstance(given, Address):
+        return [given]
     given.stat()  # says what is wrong where there is nothing
     if not given.is_dir() or is_zarr(given):
         return [given]
@@ -125,6 +128,8 @@ def _is_apt(path: Path) -> bool:
 
 
 def _images_in(entry: Path) -> list[Path]:
+    if isinstance(entry, Address):
+        return images_in_zarr(entry)
     entry.stat()  # of a link that leads nowhere, or in a circle
     check_file(entry)
     return images_in_zarr(entry) if entry.is_dir() else [entry]

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from napari_sam2_automask.batch.existing import existing, same_model
 from napari_sam2_automask.batch.file_results import FileResult, removed_text
-from napari_sam2_automask.batch.jobs import Job, StackJob
+from napari_sam2_automask.batch.jobs import Job, StackJob, is_whole, labels_inside
 from napari_sam2_automask.batch.propagation import propagate_stack
 from napari_sam2_automask.candidates.candidates import Floor, left_out_text
 from napari_sam2_automask.disk.atomic import make_folder
 from napari_sam2_automask.errors import AutomaskError, OutputError
+from napari_sam2_automask.files.formats.zarr_labels import check_zarr_labels
 from napari_sam2_automask.files.hashes import file_hash
 from napari_sam2_automask.files.results import write_results
 from napari_sam2_automask.files.stack_file import stack_of
@@ -28,7 +29,6 @@ from napari_sam2_automask.workers.process import check_stopped, model_of, use_th
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from napari_sam2_automask.files.results import ResultPaths
     from napari_sam2_automask.image.picture import LoadedImage
     from napari_sam2_automask.models import Model
     from napari_sam2_automask.progress import ProgressCallback
@@ -137,9 +137,12 @@ class JobTask:
                     lambda old: self._asked(job, checksum, limits, old),
                     plane=plane,
                 )
-                if there is not None and (there.status == "failed" or _all_there(job.paths)):
+                if there is not None and (there.status == "failed" or is_whole(job)):
                     return there
             image = job.read()
+            if job.inside:
+                shape = image.array.shape[:2]
+                check_zarr_labels(job.source, shape, job.inside, overwrite=self.overwrite)
             settings = self._measured(job, image)
         except AutomaskError as error:
             return FileResult(job.source, "failed", str(error), plane=plane)
@@ -200,7 +203,8 @@ class JobTask:
                     file={"name": job.source.name, "sha256": checksum, "path": str(job.source.absolute())},
                     pick=None if job.pick.is_plain else job.pick.to_json(),
                 )
-            write_results(done, job.paths, job.source.name)
+            with labels_inside(job, done.labels, self.overwrite):
+                write_results(done, job.paths, job.source.name)
         except AutomaskError as error:
             if type(error) is OutputError:
                 raise
@@ -225,11 +229,6 @@ class JobTask:
             fit_text(fitted, Pixel.known(image.pixel_size, image.unit), done.settings.fit_objects),
             job.pick.projection,
         )
-
-
-def _all_there(paths: ResultPaths) -> bool:
-    """Tell whether the further formats are there as well."""
-    return all(path.exists() for _, path in paths.also)
 
 
 def _forget_features() -> None:

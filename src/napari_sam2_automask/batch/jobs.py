@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from napari_sam2_automask.files.formats.exporting import FORMATS
+from napari_sam2_automask.files.formats.zarr_labels import has_zarr_labels, zarr_labels_placed
 from napari_sam2_automask.files.reading import read_image
 from napari_sam2_automask.files.stack_file import stack_of
 from napari_sam2_automask.image.pick import Pick
@@ -14,13 +16,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
+    import numpy as np
+    from numpy.typing import NDArray
+
     from napari_sam2_automask.files.results import ResultPaths
     from napari_sam2_automask.image.picture import LoadedImage
     from napari_sam2_automask.settings.along import Along
     from napari_sam2_automask.settings.units import Pixel
     from napari_sam2_automask.stack.carrying import Propagation
 
-__all__ = ["Job", "LinkPaths", "StackJob"]
+__all__ = ["Job", "LinkPaths", "StackJob", "is_whole", "labels_inside"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +42,15 @@ class Job:
         What to take of the file.
     pixel : Pixel or None
         How large a pixel is, in place of what the file says.
+    inside : str
+        What the labels are called inside the image, an OME-Zarr; empty if they are not to be there.
     """
 
     source: Path
     paths: ResultPaths
     pick: Pick = Pick()
     pixel: Pixel | None = None
+    inside: str = ""
 
     def read(self) -> LoadedImage:
         """Read the picture, with the size of its pixels if the job says it.
@@ -114,6 +122,8 @@ class StackJob:
         Carry objects from one plane to the others, in place of segmenting every plane and linking.
     one_contrast : bool
         Take the percentiles of the contrast from all planes of the file in place of each plane.
+    inside : str
+        What the linked labels are called inside the image, as for `Job`.
     """
 
     source: Path
@@ -124,6 +134,7 @@ class StackJob:
     unit: str = "px"
     propagate: Propagation | None = None
     one_contrast: bool = False
+    inside: str = ""
 
     @property
     def results(self) -> int:
@@ -138,3 +149,18 @@ class StackJob:
         if self.propagate is None:
             for job in self.planes:
                 yield from job.paths.files
+
+
+def is_whole(job: Job | StackJob) -> bool:
+    """Tell whether all is there that is asked for besides our own files."""
+    inside = not job.inside or has_zarr_labels(job.source, job.inside)
+    return inside and all(path.exists() for _, path in job.paths.also)
+
+
+def labels_inside(
+    job: Job | StackJob, labels: NDArray[np.integer[Any]], overwrite: bool
+) -> AbstractContextManager[Any]:
+    """Write labels into the image, if they are to be there, unless what is done meanwhile fails."""
+    if not job.inside:
+        return nullcontext()
+    return zarr_labels_placed(job.source, labels, job.inside, overwrite=overwrite)

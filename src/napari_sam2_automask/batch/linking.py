@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_sam2_automask.batch.existing import existing
 from napari_sam2_automask.batch.file_results import FileResult
+from napari_sam2_automask.batch.jobs import is_whole
 from napari_sam2_automask.batch.stack_results import write_objects
 from napari_sam2_automask.errors import AutomaskError, OutputError
 from napari_sam2_automask.files.stack_file import stack_of
@@ -54,10 +55,10 @@ def link_stack(stack: StackJob, failed: int, overwrite: bool, progress: Progress
         if (
             not overwrite
             and (there := existing(paths.labels, paths.record, stack.source, lambda old: _asked(old, asked)))
-            and (there.status == "failed" or all(path.exists() for _, path in paths.also))
+            and (there.status == "failed" or is_whole(stack))
         ):
             return there
-        objects = write_linked(stack, records, _Planes(stack, progress)).objects or 0
+        objects = write_linked(stack, records, _Planes(stack, progress), overwrite=overwrite).objects or 0
     except (AutomaskError, OSError, ValueError, KeyError, MemoryError) as error:
         if type(error) is OutputError:
             raise
@@ -93,11 +94,13 @@ def link_records(stack: StackJob, records: list[Record]) -> Record:
     return records[0].of_planes(records, link=link)
 
 
-def write_linked(stack: StackJob, records: list[Record], planes: Any, events: Sequence[Event] = ()) -> Record:
+def write_linked(
+    stack: StackJob, records: list[Record], planes: Any, events: Sequence[Event] = (), **how: Any
+) -> Record:
     """Link planes and write labels, table, tracks (for time) and record; return the record.
 
     Where each plane has the numbers of its objects already, they are kept, and `events` are what is known of
-    splits and merges.
+    splits and merges. See `write_objects` for the rest.
     """
     assert stack.link is not None
     if all(record.numbers is not None for record in records):
@@ -111,4 +114,4 @@ def write_linked(stack: StackJob, records: list[Record], planes: Any, events: Se
         )
     else:
         linked = link_planes(planes, axis=stack.link.letter, spacing=stack.spacing, unit=stack.unit)
-    return write_objects(stack, linked, link_records(stack, records))
+    return write_objects(stack, linked, link_records(stack, records), **how)

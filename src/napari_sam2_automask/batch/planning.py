@@ -9,7 +9,8 @@ from napari_sam2_automask.batch.finding import unique_stems
 from napari_sam2_automask.batch.jobs import Job, LinkPaths, StackJob
 from napari_sam2_automask.disk.regular import Inputs
 from napari_sam2_automask.errors import AutomaskError, ImageError, SettingsError
-from napari_sam2_automask.files.formats.exporting import FORMATS, check_formats
+from napari_sam2_automask.files.formats.exporting import FORMATS, INTO_IMAGE, check_formats
+from napari_sam2_automask.files.formats.zarr_labels import LABELS, check_zarr_labels
 from napari_sam2_automask.files.opening import count_series, left_out
 from napari_sam2_automask.files.pyramid import level_for
 from napari_sam2_automask.files.results import ResultPaths
@@ -83,7 +84,7 @@ class Wanted:
     one_contrast : bool
         One contrast for all planes of a file.
     also : tuple of str
-        Further formats to write, see `FORMATS`.
+        Further formats to write, see `FORMATS`, and `INTO_IMAGE`.
     """
 
     pick: Pick = Pick()
@@ -97,10 +98,19 @@ class Wanted:
     also: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        check_formats(self.also)
-        flat = [form for form in self.also if not FORMATS[form].stacks]
+        check_formats(self.also, [INTO_IMAGE])
+        flat = [form for form in self.files_also if not FORMATS[form].stacks]
         if flat and self.propagate is not None:
             raise SettingsError(f"--also {flat[0]} holds no stack, and --propagate gives one: leave one out")
+
+    @property
+    def files_also(self) -> tuple[str, ...]:
+        """Those of the further formats that are files."""
+        return tuple(form for form in self.also if form != INTO_IMAGE)
+
+    def inside(self, stem: str) -> str:
+        """Return what labels are called inside their image, empty for none; `stem` says what they are of."""
+        return f"{LABELS}{stem}" if INTO_IMAGE in self.also else ""
 
     @property
     def needs_look(self) -> bool:
@@ -155,8 +165,9 @@ def _without_inputs(found: Plan, sources: Sequence[Path]) -> Plan:
 def _one_picture(source: Path, folder: Path, stem: str, wanted: Wanted) -> StackJob:
     name = stem + wanted.pick.suffix
     pixel = None if wanted.size is None else Pixel(*wanted.size[1:])
-    job = Job(source, ResultPaths.of(folder, name, wanted.also), wanted.pick, pixel)
-    return StackJob(source, (job,), LinkPaths.of(folder, name, wanted.also))
+    paths = ResultPaths.of(folder, name, wanted.files_also)
+    job = Job(source, paths, wanted.pick, pixel, wanted.inside(wanted.pick.suffix))
+    return StackJob(source, (job,), LinkPaths.of(folder, name, wanted.files_also))
 
 
 def _stacks_of(source: Path, folder: Path, stem: str, series: int | None, wanted: Wanted) -> list[StackJob]:
@@ -172,22 +183,30 @@ def _stacks_of(source: Path, folder: Path, stem: str, series: int | None, wanted
     groups: dict[int | None, list[Job]] = {}
     for one in picks:
         position = stack.position_of(one.plane, pick) if wanted.link is not None else None
-        job = Job(source, ResultPaths.of(folder, stem + one.suffix, wanted.also), one, pixel)
+        paths = ResultPaths.of(folder, stem + one.suffix, wanted.files_also)
+        job = Job(source, paths, one, pixel, "" if wanted.link else wanted.inside(one.suffix))
         groups.setdefault(position, []).append(job)
-    whole = stem + replace(pick, plane=None).suffix
-    return [
-        StackJob(
-            source,
-            tuple(jobs),
-            LinkPaths.of(folder, whole if position is None else f"{whole}_pos{position}", wanted.also),
-            wanted.link,
-            _spacing(stack, wanted.link),
-            "px" if stack.size is None else stack.size[3],
-            wanted.propagate,
-            wanted.one_contrast,
+    stacks = []
+    for position, jobs in groups.items():
+        whole = replace(pick, plane=None).suffix + ("" if position is None else f"_pos{position}")
+        inside = wanted.inside(whole) if wanted.link else ""
+        if inside:
+            sides = (stack.array.shape[stack.axes.index(axis)] for axis in "YX")
+            check_zarr_labels(source, (len(jobs), *sides), inside, overwrite=True)
+        stacks.append(
+            StackJob(
+                source,
+                tuple(jobs),
+                LinkPaths.of(folder, stem + whole, wanted.files_also),
+                wanted.link,
+                _spacing(stack, wanted.link),
+                "px" if stack.size is None else stack.size[3],
+                wanted.propagate,
+                wanted.one_contrast,
+                inside,
+            )
         )
-        for position, jobs in groups.items()
-    ]
+    return stacks
 
 
 def parse_series(text: str | None, source: Path) -> list[int | None]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_sam2_automask.batch.existing import existing, same_model
 from napari_sam2_automask.batch.file_results import FileResult
+from napari_sam2_automask.batch.jobs import is_whole
 from napari_sam2_automask.batch.resume_point import Unfinished
 from napari_sam2_automask.batch.stack_results import write_objects
 from napari_sam2_automask.disk.atomic import make_folder
@@ -85,7 +86,7 @@ def propagate_stack(
                 stack.source,
                 lambda old: _entries(asked, old, _in_pixels(first, settings), model_sha256),
             )
-            if there is not None:
+            if there is not None and (there.status == "failed" or is_whole(stack)):
                 return there
         views = _Views(stack, contrast_limits)
         make_folder(paths.labels.parent)
@@ -136,7 +137,7 @@ def _propagate(
         keeper=keeper,
         progress=progress,
     )
-    record = write_objects(stack, linked, Record.of(made))
+    record = write_objects(stack, linked, Record.of(made), overwrite=overwrite)
     if keeper is not None:
         keeper.remove()
     return record

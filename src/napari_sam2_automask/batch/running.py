@@ -13,6 +13,7 @@ from napari_sam2_automask.batch.file_results import FileResult
 from napari_sam2_automask.batch.job_task import Item
 from napari_sam2_automask.batch.linking import limits_of, link_stack
 from napari_sam2_automask.errors import AutomaskError
+from napari_sam2_automask.files.formats.zarr_labels import check_name_of_labels
 from napari_sam2_automask.image.view import contrast_range
 from napari_sam2_automask.models.catalogue.identity import by_hash
 from napari_sam2_automask.progress import ProgressCallback, no_progress
@@ -80,12 +81,14 @@ def run(
         for number, stack in enumerate(stacks):
             jobs, limits = _jobs_of(stack), contrast_limits
             left[number] = len(jobs)
-            if stack.one_contrast and limits is None:
-                try:
+            try:
+                if stack.inside and not task.overwrite and not stack.paths.labels.exists():
+                    check_name_of_labels(stack.source, stack.inside)
+                if stack.one_contrast and limits is None:
                     limits = limits_of(stack)
-                except AutomaskError as error:
-                    useless.append(FileResult(stack.source, "failed", str(error)))
-                    continue
+            except AutomaskError as error:
+                useless.append(FileResult(stack.source, "failed", str(error)))
+                continue
             for job in jobs:
                 yield Item(number, _absolute(job), limits)
 

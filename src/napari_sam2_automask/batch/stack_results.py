@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_sam2_automask.batch.jobs import labels_inside
 from napari_sam2_automask.disk.atomic import write_all
 from napari_sam2_automask.disk.json_file import json_bytes
 from napari_sam2_automask.files.formats.exporting import FORMATS
@@ -15,13 +17,12 @@ from napari_sam2_automask.files.pixel_size import scale_in_file
 from napari_sam2_automask.image.view import image_hash
 from napari_sam2_automask.record.record import Record
 from napari_sam2_automask.settings.along import Along
-from napari_sam2_automask.settings.measure_names import STATISTICS
-from napari_sam2_automask.stack.measured import measure_bodies, measure_frames
+from napari_sam2_automask.stack.measured import measure_linked
 from napari_sam2_automask.stack.numbering import number_through
 from napari_sam2_automask.stack.track_arrays import tracks
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     import pandas as pd
@@ -37,8 +38,19 @@ if TYPE_CHECKING:
 __all__ = ["write_objects", "write_planes"]
 
 
-def write_objects(stack: StackJob, linked: Linked, record: Record) -> Record:
-    """Write labels, table, tracks (for time) and record of linked objects; return the record."""
+def write_objects(
+    stack: StackJob,
+    linked: Linked,
+    record: Record,
+    *,
+    overwrite: bool = False,
+    channels: Callable[[int], Mapping[str, NDArray[Any]]] | None = None,
+) -> Record:
+    """Write labels, table, tracks (for time) and record of linked objects; return the record.
+
+    Labels of that name inside the image are replaced with `overwrite`. `channels` takes the number of a plane
+    and returns its channels by name; those of the stack's files if left out.
+    """
     assert stack.link is not None
     axis = stack.link.letter
     events = [event.text for event in linked.events]
@@ -49,10 +61,19 @@ def write_objects(stack: StackJob, linked: Linked, record: Record) -> Record:
             "labels_sha256": image_hash(linked.labels),
         }
     )
-    table, frames = _measured(stack, linked, record.each_plane[0].settings.measures)
+    table, frames = measure_linked(
+        linked,
+        axis,
+        record.each_plane[0].settings.measures,
+        channels or (lambda plane: stack.planes[plane].read().intensities),
+        stack.spacing,
+        stack.unit,
+    )
     files: dict[Path, Content] = {}
     if stack.paths.also:
-        outlines = Outlines.of_labels(linked.labels, stack.source.name, table, axis)
+        outlines = replace(
+            Outlines.of_labels(linked.labels, stack.source.name, table, axis), size=_scale(stack, record)[0]
+        )
         files |= {path: FORMATS[form].content(outlines) for form, path in stack.paths.also}
     files[stack.paths.objects] = lambda file: table.to_csv(file, index=False)
     if axis == "t":
@@ -61,7 +82,8 @@ def write_objects(stack: StackJob, linked: Linked, record: Record) -> Record:
     size, interval = _scale(stack, record)
     axes = f"{axis.upper()}YX"
     files[stack.paths.labels] = lambda file: write_labels(file, linked.labels, axes, size, interval)
-    write_all(files)
+    with labels_inside(stack, linked.labels, overwrite):
+        write_all(files)
     return record
 
 
@@ -120,21 +142,6 @@ def _scale(stack: StackJob, record: Record) -> tuple[PixelSize | None, float | N
         return size_in_record(record.each_plane[0].to_json()), interval
     z, y, x = stack.spacing
     return (z if stack.link is Along.z else None, y, x, stack.unit), interval
-
-
-def _measured(
-    stack: StackJob, linked: Linked, measures: Sequence[str]
-) -> tuple[pd.DataFrame, pd.DataFrame | None]:
-    """Return the table of objects, measured as bodies along z, and their measures in each frame of time."""
-
-    def channels(plane: int) -> dict[str, NDArray[Any]]:
-        return stack.planes[plane].read().intensities
-
-    wanted = channels if set(measures) & set(STATISTICS) else None
-    if stack.link is Along.z:
-        return measure_bodies(linked, measures, wanted, stack.spacing, stack.unit), None
-    size = None if stack.spacing is None else stack.spacing[1:]
-    return linked.table, measure_frames(linked, measures, wanted, size, stack.unit)
 
 
 def _tracks_csv(file: IO[bytes], linked: Linked, frames: pd.DataFrame | None) -> None:

@@ -16,7 +16,8 @@ from napari_sam2_automask.cli.option_groups import (
     WorkOptions,
     with_groups,
 )
-from napari_sam2_automask.errors import OutputError
+from napari_sam2_automask.errors import OutputError, SettingsError
+from napari_sam2_automask.files.web_address import Address, given_path
 from napari_sam2_automask.settings.along import Along
 
 __all__ = ["large", "runs_app"]
@@ -68,7 +69,14 @@ class PlaneOptions:
 
 @with_groups
 def large(
-    image: Annotated[Path, typer.Argument(metavar="INPUT", help="An image file, Zarr array or OME-Zarr.")],
+    image: Annotated[
+        Path,
+        typer.Argument(
+            metavar="INPUT",
+            parser=given_path,
+            help="An image file, Zarr array or OME-Zarr, or the web address (https://...) of one.",
+        ),
+    ],
     out: Annotated[Path, typer.Option("--out", "-o", help="The OME-Zarr to write, such as labels.zarr.")],
     model: ModelOptions,
     planes: PlaneOptions,
@@ -136,20 +144,23 @@ def large(
         keep_tiles=tiles.keep_tiles,
         series=planes.series,
     )
+    address = image if isinstance(image, Address) else None
+    if background and address is not None:
+        raise SettingsError("a run in the background does not go on the web: leave out --background")
     if background:
         from napari_sam2_automask.large.background import start
 
         say(f"process {start(spec)} works on {out}; watch it with: sam2-automask runs status {out}")
         return
-    _run(spec)
+    _run(spec, address)
 
 
-def _run(spec: Any) -> None:
+def _run(spec: Any, address: Address | None) -> None:
     """Do a run in this process and say what came out."""
     with WorkProgress(1) as progress:
         try:
             progress.start(Path(spec.image).name)
-            result = spec.run(progress)
+            result = spec.run(progress, address)
         except KeyboardInterrupt:
             complain("error: stopped from the keyboard: run the same command again to go on")
             raise typer.Exit(130) from None

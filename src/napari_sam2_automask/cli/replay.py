@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from napari_sam2_automask.cli.console import WorkProgress, complain, say
+from napari_sam2_automask.files.web_address import given_path
 
 __all__ = ["replay_command"]
 
@@ -15,7 +16,12 @@ def replay_command(
     record: Annotated[Path, typer.Argument(help="A record that `segment` wrote (NAME.record.json).")],
     image: Annotated[
         Path | None,
-        typer.Argument(help="The image. [default: where the record says, or beside it]", show_default=False),
+        typer.Argument(
+            metavar="[IMAGE]",
+            parser=given_path,
+            help="The image. [default: where the record says, or beside it]",
+            show_default=False,
+        ),
     ] = None,
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the results; made if need be.")] = ...,  # type: ignore[assignment]
     model: Annotated[

@@ -17,6 +17,7 @@ from napari_sam2_automask.cli.option_groups import (
     with_groups,
 )
 from napari_sam2_automask.errors import SettingsError
+from napari_sam2_automask.files.web_address import given_path
 from napari_sam2_automask.settings.along import Along
 from napari_sam2_automask.settings.numbers import whole_number
 
@@ -194,7 +195,9 @@ def segment(
         list[Path],
         typer.Argument(
             metavar="INPUT...",
-            help="Images (TIFF, PNG, JPEG, BMP, WebP, GIF, .npy or OME-Zarr), plates, and folders of them.",
+            parser=given_path,
+            help="Images (TIFF, PNG, JPEG, BMP, WebP, GIF, .npy or OME-Zarr), plates, folders of them, and "
+            "web addresses (https://...) of OME-Zarrs.",
         ),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the results; made if need be.")],
@@ -208,7 +211,8 @@ def segment(
         typer.Option(
             metavar="FORMAT",
             help="A format of another program to write as well: imagej (ROI set), geojson (QuPath), "
-            "coco-polygons, yolo, cellpose (_seg.npy). May be given several times.",
+            "coco-polygons, yolo, cellpose (_seg.npy), anndata (.h5ad), ozx (zipped OME-Zarr), "
+            "ome-zarr-labels (into the image, an OME-Zarr). May be given several times.",
             show_default=False,
         ),
     ] = None,

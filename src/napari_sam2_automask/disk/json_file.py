@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from napari_sam2_automask.errors import AutomaskError
 
-__all__ = ["COCO_LIMIT", "LIMIT", "json_bytes", "read_json"]
+__all__ = ["COCO_LIMIT", "LIMIT", "json_bytes", "parse_json", "read_json"]
 
 #: How large a file may be, in bytes: records and settings hold point grids at most, COCO outlines of objects.
 LIMIT, COCO_LIMIT = 64 << 20, 1 << 30
@@ -46,10 +46,17 @@ def read_json(path: Path, kind: str, error: type[AutomaskError], *, limit: int =
     """
     try:
         _check(path, limit)
-        return json.loads(path.read_bytes())
+        data = path.read_bytes()
     except OSError as problem:
         reason = problem.strerror or str(problem)
         raise error(f"cannot read {path.name} ({reason}: {path}): check the path") from problem
+    return parse_json(data, path, kind, error)
+
+
+def parse_json(data: bytes, path: Path, kind: str, error: type[AutomaskError]) -> Any:
+    """Return what the bytes of a JSON file say; all else as for `read_json`."""
+    try:
+        return json.loads(data)
     except (ValueError, RecursionError) as problem:
         reason = "it is nested too deep" if isinstance(problem, RecursionError) else str(problem)
         raise error(f"{path} is no JSON ({reason}): give {kind}") from problem

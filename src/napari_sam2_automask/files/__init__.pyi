@@ -17,3 +17,4 @@ from .results import (
     write_results as write_results,
 )
 from .stack_file import Stack as Stack, open_stack as open_stack, stack_of as stack_of
+from .web_address import Address as Address, web_address as web_address

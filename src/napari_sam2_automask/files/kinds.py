@@ -11,6 +11,8 @@ from napari_sam2_automask.files.series import is_zarr
 from napari_sam2_automask.files.tiff import TIFF_MARKS
 from napari_sam2_automask.files.vendor import can_read
 from napari_sam2_automask.files.vendor_formats import VENDOR_SUFFIXES, format_of, suffix_of
+from napari_sam2_automask.files.web_address import Address
+from napari_sam2_automask.files.zarr_places import ZIPPED, is_zipped_zarr
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,7 +22,7 @@ __all__ = ["KINDS", "SUFFIXES", "check_file", "is_candidate", "is_unreadable", "
 _TIFF = (".tif", ".tiff", ".btf", ".tf2", ".tf8", ".ptif", ".ptiff", ".qptiff", ".lsm", ".stk", ".svs",
          ".ndpi", ".scn", ".bif")  # fmt: skip
 #: What the names of images end in, in lower case: what a folder is searched for.
-SUFFIXES = (*_TIFF, ".png", ".jpg", ".jpeg", ".bmp", ".webp", ".gif", ".npy", ".zarr")
+SUFFIXES = (*_TIFF, ".png", ".jpg", ".jpeg", ".bmp", ".webp", ".gif", ".npy", ".zarr", *ZIPPED)
 #: What can be read, in the words of a message.
 KINDS = "TIFF, PNG, JPEG, BMP, WebP, GIF, .npy or OME-Zarr"
 # OME-XML that lies beside the TIFFs of a set.
@@ -50,6 +52,8 @@ def stem_of(path: Path) -> str:
 def check_file(path: Path) -> None:
     """Make sure that there is a regular file, or a Zarr, without opening it, which may take for ever.
 
+    Of a web address nothing is asked.
+
     Raises
     ------
     ImageError
@@ -57,6 +61,8 @@ def check_file(path: Path) -> None:
     OSError
         If that cannot be told.
     """
+    if isinstance(path, Address):
+        return
     if not path.exists():
         raise ImageError(f"there is no file {path}: check the path")
     if path.is_dir():
@@ -74,14 +80,14 @@ def kind_of(path: Path) -> tuple[str, bytes]:
     Parameters
     ----------
     path : Path
-        A file, or the folder of a Zarr.
+        A file, or the folder or the web address of a Zarr.
 
     Returns
     -------
     {"Zarr", "vendor", "TIFF", "npy", "raster"}
         Its kind.
     bytes
-        How it starts; empty for a Zarr.
+        How it starts; empty for a Zarr in a folder or at an address.
 
     Raises
     ------
@@ -91,7 +97,7 @@ def kind_of(path: Path) -> tuple[str, bytes]:
         If it cannot be read.
     """
     check_file(path)
-    if path.is_dir():
+    if isinstance(path, Address) or path.is_dir():
         return "Zarr", b""
     with path.open("rb") as file:
         start = file.read(32)
@@ -106,6 +112,8 @@ def kind_of(path: Path) -> tuple[str, bytes]:
         return "npy", start
     if is_raster(start):
         return "raster", start
+    if is_zipped_zarr(path, start):
+        return "Zarr", start
     if not path.name.lower().endswith(SUFFIXES) and can_read(path.name):
         return "vendor", start
     if path.name.lower().endswith(_OME_XML) and b"<" in start:

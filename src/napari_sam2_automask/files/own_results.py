@@ -10,6 +10,7 @@ from napari_sam2_automask.errors import AutomaskError
 from napari_sam2_automask.files.series import attributes_of, is_zarr
 from napari_sam2_automask.files.tiff import TIFF_MARKS
 from napari_sam2_automask.files.tiff_chain import check_chain
+from napari_sam2_automask.files.zarr_places import is_zipped_zarr
 from napari_sam2_automask.image.view import image_hash
 from napari_sam2_automask.record.record import Record
 from napari_sam2_automask.settings.amg import AmgSettings
@@ -46,10 +47,12 @@ def is_own_result(path: Path) -> bool:
             return name.endswith(own) or _holds_labels(path)
         if not path.is_file():
             return False  # to open a pipe may take for ever
-        if name.endswith((".labels.tif", ".levels.tif", "_seg.npy")):
+        if name.endswith((".labels.tif", ".levels.tif", "_seg.npy", ".labels.ozx")):
             return True
         with path.open("rb") as file:
             start = file.read(1024)
+        if is_zipped_zarr(path, start):
+            return _holds_labels(path)
         if start.startswith(TIFF_MARKS):
             return _is_own_tiff(path)
         return name.endswith(".png") and (f"tEXtSoftware\0{SOFTWARE}".encode() in start or _is_sheet(path))

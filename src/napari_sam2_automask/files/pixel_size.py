@@ -119,10 +119,10 @@ def scale_in_file(path: Path, series: int = 0, level: int = 0) -> FileScale:
         Which level of a pyramid; where the file does not tell of it, full resolution is told.
     """
     try:
-        if path.is_dir():
+        kind, start = kind_of(path)
+        if kind == "Zarr":
             axes, level = scale_in_zarr(path, level)
             return scale_of_axes(axes, level)
-        kind, start = kind_of(path)
         if kind == "vendor":
             return scale_of_axes(vendor_images(path, start)[series].scale)
         found = scale_of_axes(scale_in_tiff(path, series))

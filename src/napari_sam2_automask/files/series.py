@@ -5,21 +5,25 @@ from __future__ import annotations
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from napari_sam2_automask.disk.json_file import read_json
+from napari_sam2_automask.disk.json_file import LIMIT, parse_json, read_json
 from napari_sam2_automask.errors import AutomaskError, ImageError
 from napari_sam2_automask.files.stored_image import reading
+from napari_sam2_automask.files.web_address import Address
+from napari_sam2_automask.files.zarr_places import MARKS, ZIPPED, is_zipped_zarr, place_of
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 __all__ = ["attributes_of", "images_in_zarr", "is_zarr", "name_of"]
 
-_MARKS = ("zarr.json", ".zgroup", ".zarray", ".zattrs")
+_KIND = "an OME-Zarr image"
 
 
 def is_zarr(path: Path) -> bool:
-    """Tell whether a folder is a Zarr array or group."""
-    return any((path / mark).is_file() for mark in _MARKS)
+    """Tell whether a folder or a zip file is a Zarr array or group; a web address is taken for one."""
+    if isinstance(path, Address) or any((path / mark).is_file() for mark in MARKS):
+        return True
+    return is_zipped_zarr(path)
 
 
 def attributes_of(path: Path) -> dict[str, Any]:
@@ -30,16 +34,24 @@ def attributes_of(path: Path) -> dict[str, Any]:
     ImageError
         If they are no JSON object.
     """
-    kind = "an OME-Zarr image"
-    told: Any = {}
-    if (path / "zarr.json").is_file():
-        told = read_json(path / "zarr.json", kind, ImageError)
-        told = told.get("attributes", {}) if isinstance(told, dict) else None
-    elif (path / ".zattrs").is_file():
-        told = read_json(path / ".zattrs", kind, ImageError)
+    told = _told_by(path, "zarr.json")
+    if told is not None:
+        told = told.get("attributes", {}) if isinstance(told, dict) else ""
+    else:
+        told = _told_by(path, ".zattrs")
+    told = {} if told is None else told
     if not isinstance(told, dict):
-        raise ImageError(f"{path} cannot be read, its attributes are no JSON object: give {kind}")
+        raise ImageError(f"{path} cannot be read, its attributes are no JSON object: give {_KIND}")
     return told
+
+
+def _told_by(path: Path, key: str) -> Any:
+    """Return what a JSON file of a Zarr says; None if there is none."""
+    place = None if path.is_dir() else place_of(path)
+    if place is None:
+        return read_json(path / key, _KIND, ImageError) if (path / key).is_file() else None
+    data = place.read(key, None, LIMIT)
+    return None if data is None else parse_json(data, path / key, _KIND, ImageError)
 
 
 def images_in_zarr(path: Path) -> list[Path]:
@@ -74,6 +86,8 @@ def images_in_zarr(path: Path) -> list[Path]:
 
 def _images_of(path: Path) -> list[Path]:
     attributes = _ome(path)
+    if "multiscales" not in attributes and not path.is_dir() and not isinstance(path, Address):
+        raise ImageError(f"{path} holds several images, or none, in one zip file: unpack it")
     if "plate" in attributes:
         wells = [_inside(path, well["path"]) for well in attributes["plate"]["wells"]]
         return [image for well in wells for image in _fields(well)]
@@ -81,6 +95,8 @@ def _images_of(path: Path) -> list[Path]:
         return _fields(path)
     if "multiscales" in attributes:
         return [path]
+    if isinstance(path, Address):
+        return []
     numbers = sorted(int(one.name) for one in path.iterdir() if one.name.isdecimal() and is_zarr(one))
     return [path / str(n) for n in numbers if _may_be_image(path / str(n))]
 
@@ -127,6 +143,9 @@ def name_of(path: Path) -> str:
     """Return a name for the results of an image: of one inside a Zarr, with the Zarr's name before."""
     root = next((one for one in (path, *path.parents) if one.suffix.lower() == ".zarr"), None)
     if root is None:
+        zipped = next((ending for ending in ZIPPED if path.name.lower().endswith(ending)), "")
+        if zipped:
+            return path.name[: -len(zipped)].removesuffix(".ome")
         return path.name if path.is_dir() else path.stem
     stem = root.name.removesuffix(root.suffix)
     return "_".join([stem.removesuffix(".ome"), *path.relative_to(root).parts])

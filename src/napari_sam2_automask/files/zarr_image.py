@@ -53,15 +53,26 @@ def _channels(attributes: Any) -> tuple[str, ...]:
 
 
 def missing_chunks(array: Any) -> int:
-    """Return how many chunks, or shards of them, of a Zarr array in a folder are not stored.
+    """Return how many chunks, or shards of them, of a Zarr array are not stored; 0 where that cannot be told.
 
     They read as its fill value.
     """
-    folder = Path(array.store.root) / array.path
     grid = [-(-n // step) for n, step in zip(array.shape, array.shards or array.chunks, strict=True)]
     # The files are gone through, of which there are so many, not the grid, of which anything can be said.
-    stored = {file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file()}
+    stored = _stored(array)
+    if stored is None:
+        return 0
     return int(math.prod(grid)) - sum(_is_chunk(key, array.metadata, grid) for key in stored)
+
+
+def _stored(array: Any) -> set[str] | None:
+    """Return the names of all files of an array; None where they cannot be told."""
+    place = getattr(array.store, "place", None)
+    if place is None:
+        folder = Path(array.store.root) / array.path
+        return {file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file()}
+    keys, start = place.keys(), f"{array.path}/" if array.path else ""
+    return None if keys is None else {key[len(start) :] for key in keys if key.startswith(start)}
 
 
 def _is_chunk(key: str, metadata: Any, grid: list[int]) -> bool:

@@ -2,43 +2,36 @@
 
 from __future__ import annotations
 
-import bz2
-import lzma
+import asyncio
 import math
 import stat
-import zlib
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from zarr.abc.store import RangeByteRequest, Store, SuffixByteRequest
+from zarr.core.buffer import default_buffer_prototype
 from zarr.storage import LocalStore
 
+from napari_sam2_automask.disk.json_file import LIMIT
 from napari_sam2_automask.errors import ImageError
 from napari_sam2_automask.files.stored_image import LARGEST_PIECE, check_pixels
+from napari_sam2_automask.files.zarr_bounds import Bound, check_codec
+from napari_sam2_automask.files.zarr_parts import Part, Place
+from napari_sam2_automask.files.zarr_places import place_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Iterable
     from pathlib import Path
 
-    from numpy.typing import NDArray
+__all__ = ["PlaceStore", "array_of", "check_array", "open_zarr"]
 
-__all__ = ["array_of", "check_array", "open_zarr"]
-
-_COMPRESSORS = frozenset({"blosc", "zlib", "gzip", "bz2", "lz4", "zstd", "lzma"})
-# All others are refused: pickle runs what a chunk says, and what else may be installed nobody knows.
-_HARMLESS = _COMPRESSORS | {
-    "bytes", "endian", "transpose", "sharding_indexed", "shuffle", "delta", "packbits", "bitround",
-    "quantize", "fixedscaleoffset", "astype", "crc32", "crc32c", "adler32", "fletcher32", "jenkins_lookup3",
-}  # fmt: skip
-_TYPES_OF_CODECS = ("dtype", "astype", "encode_dtype", "decode_dtype")
 _MOST_CHUNKS_IN_SHARD = 2**24
-_STEP, _MOST_STREAMS = 2**20, 1000
 _METADATA = ("zarr.json", ".zarray", ".zattrs", ".zgroup", ".zmetadata")
 
 
 def open_zarr(path: Path) -> Any:
-    """Open a Zarr group, or an array that is safe to read.
+    """Open a Zarr group, or an array that is safe to read: a folder, a zip, or what lies at a web address.
 
     Raises
     ------
@@ -47,7 +40,9 @@ def open_zarr(path: Path) -> Any:
     """
     import zarr
 
-    node: Any = zarr.open(_Store(path, read_only=True), mode="r")
+    place = place_of(path)
+    store: Store = _FolderStore(path, read_only=True) if place is None else PlaceStore(place)
+    node: Any = zarr.open(store, mode="r")
     return check_array(node, path) if isinstance(node, zarr.Array) else node
 
 
@@ -83,7 +78,7 @@ def check_array(array: Any, path: Path) -> Any:
     else:
         codecs = list(metadata["codecs"])
     for codec in codecs:
-        _check_codec(codec, path)
+        check_codec(codec, path)
     shard = getattr(array, "shards", None)
     inner = math.prod(n // m for n, m in zip(shard, array.chunks, strict=True)) if shard else 0
     size = math.prod(array.chunks) * np.dtype(array.dtype).itemsize
@@ -92,164 +87,113 @@ def check_array(array: Any, path: Path) -> Any:
             f"{path} is stored in chunks of {'x'.join(map(str, array.chunks))} pixels, which do not fit into "
             "memory: save it in smaller chunks"
         )
-    if isinstance(array.store, _Store):
-        array.store.bounds[array.path] = _Bound.of(path, codecs, size, inner)
+    if isinstance(array.store, _Bounded):
+        array.store.bounds[array.path] = Bound.of(path, codecs, size, inner)
     return array
 
 
-def _name(codec: Mapping[str, Any]) -> str:
-    return str(codec.get("id", codec.get("name", ""))).removeprefix("numcodecs.").lower()
+class _Bounded:
+    """What a store may give of the arrays in it that were checked."""
+
+    bounds: dict[str, Bound]
+
+    def bound_of(self, key: str) -> Bound | None:
+        """Return what bounds a file of chunks; None of any other file."""
+        found = [bound for path, bound in self.bounds.items() if key.startswith(f"{path}/" if path else "")]
+        return found[0] if found and not key.endswith(_METADATA) else None
+
+    def checked(self, key: str, data: Any, byte_range: Any) -> Any:
+        """Return what was read if it is decoded to no more than it may be."""
+        bound = self.bound_of(key)
+        if data is not None and bound is not None and not bound.is_index(byte_range):
+            bound.check(np.frombuffer(data.as_numpy_array(), np.uint8), whole=byte_range is None)
+        return data
 
 
-def _inner(codec: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
-    found: Sequence[Mapping[str, Any]] = codec.get("configuration", {}).get("codecs", ())
-    return found
-
-
-def _check_codec(codec: Mapping[str, Any], path: Path) -> None:
-    """Refuse a codec that could do more than to turn bytes into numbers."""
-    details = codec.get("configuration", codec)
-    for one in (*_inner(codec), *details.get("index_codecs", ())):
-        _check_codec(one, path)
-    types = [details[key] for key in _TYPES_OF_CODECS if details.get(key) is not None]
-    if _name(codec) not in _HARMLESS or any(np.dtype(one).kind not in "biuf" for one in types):
-        raise ImageError(
-            f"{path} is stored with the codec {_name(codec)!r}, which is not known to be safe: save it anew, "
-            "compressed with blosc, zstd or gzip"
-        )
-
-
-@dataclass(frozen=True)
-class _Bound:
-    """What the stored chunks of an array may be decoded to.
-
-    Attributes
-    ----------
-    path : Path
-        The array.
-    compressor : mapping or None
-        The only one.
-    most : int
-        Bytes of a chunk. Filters may make eight bytes of one.
-    shard : int
-        How many chunks there are in a file; 0 without shards.
-    index : slice
-        Where in a shard is told where its chunks are.
-    """
-
-    path: Path
-    compressor: Mapping[str, Any] | None
-    most: int
-    shard: int
-    index: slice
-
-    @classmethod
-    def of(cls, path: Path, codecs: Sequence[Mapping[str, Any]], size: int, shard: int) -> _Bound:
-        flat = [*codecs, *(inner for codec in codecs for inner in _inner(codec))]
-        found = [codec for codec in flat if _name(codec) in _COMPRESSORS]
-        sharded = [codec["configuration"] for codec in flat if _name(codec) == "sharding_indexed"]
-        names = [_name(one) for one in sharded[0]["index_codecs"]] if sharded else []
-        if len(found) > 1 or len(sharded) > 1 or (sharded and len(codecs) > 1) or set(names) & _COMPRESSORS:
-            raise ImageError(f"{path} is compressed or sharded twice: save it anew, compressed once")
-        start: int = 0
-        tail: int | None = 16 * shard
-        if sharded and sharded[0].get("index_location", "end") == "end":
-            start = -16 * shard - 4 * names.count("crc32c")
-            tail = start + 16 * shard or None
-        return cls(path, found[0] if found else None, 8 * size + 2**20, shard, slice(start, tail))
-
-    def is_index(self, part: Any) -> bool:
-        """Tell whether a part of a shard that is read tells where its chunks are."""
-        at_start = self.index.start == 0 and getattr(part, "start", None) == 0
-        return bool(self.shard) and (hasattr(part, "suffix") or at_start)
-
-    def check_size(self, size: int) -> None:
-        """Refuse a file that is larger than what it holds."""
-        if size > self.most * max(1, self.shard):
-            raise self._too_large()
-
-    def check(self, stored: NDArray[np.uint8], whole: bool) -> None:
-        """Refuse a chunk, or all chunks of a whole shard, that would be decoded to more than a chunk."""
-        if self.compressor is None:
-            return
-        chunks = [stored]
-        if whole and self.shard:
-            places = np.ascontiguousarray(stored[self.index]).view("<u8").reshape(-1, 2).tolist()
-            chunks = [stored[start : start + size] for start, size in places if start + size <= len(stored)]
-        for chunk in chunks:
-            if _decoded_size(self.compressor, chunk.tobytes(), self.most) > self.most:
-                raise self._too_large()
-
-    def _too_large(self) -> ImageError:
-        return ImageError(
-            f"{self.path} has a chunk that would be decoded to far more than its pixels: replace the file, "
-            "it is damaged or made to fill the memory"
-        )
-
-
-def _decoded_size(compressor: Mapping[str, Any], stored: bytes, most: int) -> int:
-    """Return how many bytes a chunk would be decoded to, counted until it is more than `most`."""
-    details, name = compressor.get("configuration", compressor), _name(compressor)
-    if name in ("blosc", "lz4"):
-        return int.from_bytes(stored[4:8] if name == "blosc" else stored[:4], "little")
-    if name == "zstd":
-        return _size_of_zstd(stored, most)
-    decoders: dict[str, Callable[[], Any]] = {
-        "zlib": zlib.decompressobj,
-        "gzip": lambda: zlib.decompressobj(31),
-        "bz2": bz2.BZ2Decompressor,
-        "lzma": lambda: lzma.LZMADecompressor(details.get("format", 1), filters=details.get("filters")),
-    }
-    size = 0
-    with suppress(
-        zlib.error, lzma.LZMAError, OSError, EOFError
-    ):  # whoever decodes it says that it is damaged
-        for _ in range(_MOST_STREAMS):  # one may follow another
-            decoder, left = decoders[name](), stored
-            while not decoder.eof:
-                got = len(decoder.decompress(left, _STEP))
-                left, size = getattr(decoder, "unconsumed_tail", b""), size + got
-                if size > most or not (got or left):
-                    return size
-            if not (stored := decoder.unused_data):
-                return size
-        return most + 1
-    return size
-
-
-def _size_of_zstd(stored: bytes, most: int) -> int:
-    """Return the size of a frame as its head tells it; it is decoded where the head does not."""
-    kind = stored[4] if stored[:4] == b"\x28\xb5\x2f\xfd" and len(stored) > 4 else 0
-    single, wide = bool(kind & 32), kind >> 6
-    if wide or single:
-        start = 5 + (not single) + (0, 1, 2, 4)[kind & 3]
-        return int.from_bytes(stored[start : start + (1, 2, 4, 8)[wide]], "little") + 256 * (wide == 1)
-    import imagecodecs
-
-    try:
-        return len(imagecodecs.zstd_decode(stored, out=most))
-    except imagecodecs.ZstdError:  # damaged, or more
-        return most + 1
-
-
-class _Store(LocalStore):
+class _FolderStore(_Bounded, LocalStore):
     """A folder of regular files, none of which is larger or decoded to more than it may be."""
 
     def __init__(self, root: Path | str, *, read_only: bool = False) -> None:
         super().__init__(root, read_only=read_only)
-        self.bounds: dict[str, _Bound] = {}
+        self.bounds = {}
 
     async def get(self, key: str, prototype: Any = None, byte_range: Any = None) -> Any:
         """Return the bytes of a file, or a part of them; None if there is no such file."""
-        found = [bound for path, bound in self.bounds.items() if key.startswith(f"{path}/" if path else "")]
-        bound = found[0] if found and not key.endswith(_METADATA) else None
         with suppress(FileNotFoundError, NotADirectoryError):
             about = (self.root / key).stat()
             if not stat.S_ISREG(about.st_mode) and not stat.S_ISDIR(about.st_mode):
                 raise ImageError(f"{self.root / key} is no regular file: replace it")
-            if bound is not None:
+            if (bound := self.bound_of(key)) is not None:
                 bound.check_size(about.st_size)
-        data = await super().get(key, prototype, byte_range)
-        if data is not None and bound is not None and not bound.is_index(byte_range):
-            bound.check(np.frombuffer(data.as_numpy_array(), np.uint8), whole=byte_range is None)
-        return data
+        return self.checked(key, await super().get(key, prototype, byte_range), byte_range)
+
+
+class PlaceStore(_Bounded, Store):
+    """The files of a Zarr that lie in no folder, to be read only."""
+
+    def __init__(self, place: Place) -> None:
+        super().__init__(read_only=True)
+        self.place, self.bounds = place, {}
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, PlaceStore) and self.place == other.place
+
+    async def get(self, key: str, prototype: Any = None, byte_range: Any = None) -> Any:
+        """Return the bytes of a file, or a part of them; None if there is no such file."""
+        bound = self.bound_of(key)
+        most = LIMIT if bound is None else bound.most_stored
+        told = await asyncio.to_thread(self.place.read, key, _part(byte_range), most)
+        buffer = (prototype or default_buffer_prototype()).buffer
+        return self.checked(key, None if told is None else buffer.from_bytes(told), byte_range)
+
+    async def get_partial_values(self, prototype: Any, key_ranges: Iterable[Any]) -> list[Any]:
+        """Return parts of files."""
+        return [await self.get(key, prototype, byte_range) for key, byte_range in key_ranges]
+
+    async def exists(self, key: str) -> bool:
+        """Tell whether there is a file."""
+        return await asyncio.to_thread(self.place.read, key, Part(0, 1), LIMIT) is not None
+
+    supports_writes: bool = False
+    supports_deletes: bool = False
+
+    @property
+    def supports_listing(self) -> bool:
+        """Whether it is known which files there are."""
+        return self.place.keys() is not None
+
+    async def set(self, key: str, value: Any) -> None:
+        """Refuse to write."""
+        raise NotImplementedError
+
+    async def delete(self, key: str) -> None:
+        """Refuse to delete."""
+        raise NotImplementedError
+
+    async def list(self) -> AsyncIterator[str]:
+        """Go through all files."""
+        for key in self.place.keys() or ():
+            yield key
+
+    async def list_prefix(self, prefix: str) -> AsyncIterator[str]:
+        """Go through the files whose names start so."""
+        for key in self.place.keys() or ():
+            if key.startswith(prefix):
+                yield key
+
+    async def list_dir(self, prefix: str) -> AsyncIterator[str]:
+        """Go through what lies directly in a folder."""
+        start = f"{prefix.rstrip('/')}/" if prefix.strip("/") else ""
+        inside = (key[len(start) :] for key in self.place.keys() or () if key.startswith(start))
+        for name in dict.fromkeys(key.split("/")[0] for key in inside):
+            yield name
+
+
+def _part(byte_range: Any) -> Part | None:
+    if byte_range is None:
+        return None
+    if isinstance(byte_range, RangeByteRequest):
+        return Part(byte_range.start, byte_range.end)
+    if isinstance(byte_range, SuffixByteRequest):
+        return Part(-byte_range.suffix, None)
+    return Part(byte_range.offset, None)

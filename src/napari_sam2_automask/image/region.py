@@ -11,8 +11,11 @@ import numpy as np
 from napari_sam2_automask.errors import AutomaskError, SettingsError
 from napari_sam2_automask.geometry.mask_decoding import decode_mask, is_number
 from napari_sam2_automask.geometry.run_lengths import compressed_rle
+from napari_sam2_automask.settings.units import in_micrometres
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
 
@@ -79,7 +82,9 @@ class Region:
 
     def restore(self, result: Result, shape: tuple[int, int]) -> Result:
         """Put the labels and the table of a result of the box into the whole plane, of `shape`."""
-        return replace(result, labels=self.widened(result.labels, shape), table=self.shifted(result.table))
+        size, unit = (result.record.get(name) for name in ("pixel_size", "unit"))
+        table = self.shifted(result.table, size, unit)
+        return replace(result, labels=self.widened(result.labels, shape), table=table)
 
     def widened(self, labels: NDArray[Any], shape: tuple[int, int]) -> NDArray[Any]:
         """Return labels (..., y, x) of the box in those of the whole plane, of `shape`; 0 around them."""
@@ -88,12 +93,14 @@ class Region:
         whole[..., y0:y1, x0:x1] = labels
         return whole
 
-    def shifted(self, table: Any) -> Any:
-        """Return a table of the box with places counted in the whole plane."""
-        y0, x0 = self.box[:2]
+    def shifted(self, table: Any, pixel_size: Sequence[float] | None, unit: str | None) -> Any:
+        """Return a table of the box with places counted in the whole plane, whose pixels have a size."""
+        sides = [in_micrometres((side,), unit) for side in pixel_size or (1.0, 1.0)]
         table = table.copy()
         for column in table.columns:
-            part = str(column).rsplit("_", 1)[-1]
-            if str(column).split("_")[0] in ("bbox", "point", "crop", "centroid"):
-                table[column] += y0 if part.startswith("y") else x0
+            kind, _, place = str(column).partition("_")
+            if kind in ("bbox", "point", "crop", "centroid"):
+                axis = 0 if place.startswith("y") else 1
+                step = sides[axis] if place.endswith("_um") else 1
+                table[column] += self.box[axis] * (step or 1)
         return table

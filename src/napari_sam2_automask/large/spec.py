@@ -27,6 +27,7 @@ from napari_sam2_automask.settings.numbers import (
 )
 
 if TYPE_CHECKING:
+    from napari_sam2_automask.files.web_address import Address
     from napari_sam2_automask.large.run import LargeResult
     from napari_sam2_automask.large.source.source import FileSource
 
@@ -202,13 +203,15 @@ class LargeSpec:
             raise SettingsError(f"this does not describe a run over a large image ({wrong})")
         return cls(**(dict(values) | {"settings": AmgSettings.from_json(values["settings"])}))
 
-    def run(self, progress: ProgressCallback = no_progress) -> LargeResult:
+    def run(self, progress: ProgressCallback = no_progress, image: Address | None = None) -> LargeResult:
         """Do it; see `segment_large` for what is raised and what can be picked up again.
 
         Parameters
         ----------
         progress : callable
             Takes a `Progress` at every task; may raise `Cancelled`.
+        image : Address, optional
+            The image, where a person gave its web address; a text in a file is never taken for one.
 
         Returns
         -------
@@ -218,9 +221,9 @@ class LargeSpec:
         from napari_sam2_automask.files.stored_image import naming
 
         with naming(Path(self.image)):
-            return self._run(progress)
+            return self._run(progress, image)
 
-    def _run(self, progress: ProgressCallback) -> LargeResult:
+    def _run(self, progress: ProgressCallback, given: Address | None) -> LargeResult:
         from napari_sam2_automask.large.run import segment_large
         from napari_sam2_automask.large.source.sampling import contrast_of
         from napari_sam2_automask.large.source.source import FileSource
@@ -231,7 +234,7 @@ class LargeSpec:
         from napari_sam2_automask.workers.process import threads_for
         from napari_sam2_automask.workers.tls import TlsFiles
 
-        image = str(Path(self.image).absolute())
+        image = str(Path(self.image).absolute()) if given is None else given
         source = FileSource(image, self.axes, self.channel, self.level, self.allow_missing, self.series)
         shown_as_is = source.is_rgb and source.dtype == "uint8"
         limits = None if shown_as_is else self.contrast_limits or contrast_of(source)

@@ -56,7 +56,8 @@ def measure(
     DataFrame
         A row for each object, in order of the labels, with the columns ``index`` (int64), ``area`` or of
         bodies ``voxels`` (int64), and float64 ones called like the measures; ``centroid`` gives one for each
-        axis, and measures of intensity one for each channel, such as ``intensity_mean_DAPI``.
+        axis, ``centroid_y``, and ``centroid_y_um``; measures of intensity one for each channel, such as
+        ``intensity_mean_DAPI``.
 
     Raises
     ------
@@ -127,12 +128,14 @@ def shape_columns(
     columns: dict[str, NDArray[np.float64]] = {}
     for info in infos:
         own = info.columns(flat)
-        pixels = centres if info.name == "centroid" else found[:, names.index(info.name), :1]
-        for axis, name in enumerate(own):
-            columns[name] = pixels[:, axis].copy()
+        both = (
+            (centres, centres * (sides or 1.0))
+            if info.name == "centroid"
+            else np.split(found[:, names.index(info.name)], 2, axis=1)
+        )
+        columns |= {name: both[0][:, axis].copy() for axis, name in enumerate(own)}
         if sides is not None and info.power:
-            (name,) = own
-            columns[with_unit(name, info.power)] = found[:, names.index(info.name), 1].copy()
+            columns |= {with_unit(name, info.power): both[1][:, axis].copy() for axis, name in enumerate(own)}
     return columns
 
 

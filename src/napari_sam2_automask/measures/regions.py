@@ -9,6 +9,7 @@ import numpy as np
 from napari_sam2_automask.errors import ImageError
 from napari_sam2_automask.geometry.placed import places_of
 from napari_sam2_automask.measures.measuring import sides_in_micrometres
+from napari_sam2_automask.settings.measure_names import is_measure
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = ["count_in_regions"]
 
-#: Columns that say where objects lie or what they are called, of which a mean says nothing.
-_PLACES = ("index", "bbox", "point", "crop", "centroid", "level", "parent", "plane", "orientation")
+#: A direction, of which a mean says nothing.
+_DIRECTION = "orientation"
 
 
 def count_in_regions(
@@ -98,5 +99,5 @@ def _measures(table: pd.DataFrame | None, ids: NDArray[np.int64]) -> dict[str, N
     if table is None or "index" not in table:
         return {}
     numbers = table.drop_duplicates("index").set_index("index").reindex(ids).select_dtypes("number")
-    names = [str(name) for name in numbers if str(name).split("_")[0] not in _PLACES]
+    names = [str(name) for name in numbers if is_measure(str(name)) and name != _DIRECTION]
     return {name: numbers[name].to_numpy(np.float64) for name in names}

@@ -102,6 +102,11 @@ class LiveSelection:
         """The label image, (Y, X) uint16 or uint32; changed in place by updates."""
         return self._canvas.labels
 
+    @property
+    def table(self) -> BoxTable | None:
+        """What makes `choose` faster, if it was prepared."""
+        return self._table
+
     def prepare(self, tick: Callable[[], None] | None = None) -> None:
         """Make everything that updates look up; `tick` is called often and may raise to stop."""
         from napari_sam2_automask.candidates.thresholds import make_ladder

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -39,6 +40,8 @@ from napari_sam2_automask.stack.splits_and_merges import Event
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
+
+    from numpy.typing import NDArray
 
     from napari_sam2_automask.image.region import Region
     from napari_sam2_automask.models import Model
@@ -126,13 +129,22 @@ def replay(
         results.append(_segment(one, plane, found, source, report))
     if stack is not None:
         records = [Record.of(one.record) for one in results]
-        events = _events(record, inputs.indices)
-        written = write_linked(stack, records, [one.labels for one in results], events)
-        return _told(record, written, stack.paths.labels)
+        events, labels = _events(record, inputs.indices), [one.labels for one in results]
+        now = write_linked(stack, records, labels, events, channels=partial(_channels, inputs))
+        return _told(record, now, stack.paths.labels)
     if len(results) > 1:
         return _told(record, write_planes(results, paths, record, inputs.indices), paths.labels)
     write_results(results[0], paths, source.name)
     return _told(record, Record.of(results[0].record), paths.labels)
+
+
+def _channels(inputs: Inputs, plane: int) -> dict[str, NDArray[Any]]:
+    """Return the channels of a plane, of which there may be no more than a region."""
+    part_of = inputs.load(plane)
+    found = part_of.image.intensities
+    if part_of.region is None:
+        return dict(found)
+    return {name: part_of.region.widened(one, part_of.shape) for name, one in found.items()}
 
 
 def _told(record: Record, now: Record, labels: Path) -> Replay:

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_sam2_automask.settings.measure_names import is_measure
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -15,11 +17,6 @@ if TYPE_CHECKING:
 
 __all__ = ["ENOUGH", "FENCE", "all_measures", "fences", "median_area", "odd_images"]
 
-#: Columns that say where things are or what they are called, of which a distribution says nothing.
-_PLACES = (
-    "index", "bbox", "point", "crop", "centroid", "level", "parent", "plane", "first", "last",
-    "split", "merged",
-)  # fmt: skip
 #: How far outside of the middle half is an outlier, in widths of it (Tukey), and from how many values on.
 FENCE, ENOUGH = 1.5, 5
 
@@ -27,11 +24,7 @@ FENCE, ENOUGH = 1.5, 5
 def numbers_of(result: Result) -> dict[str, NDArray[np.float64]]:
     """Return the measures of a result, by column."""
     numbers = result.table.select_dtypes("number")
-    return {
-        str(name): numbers[name].to_numpy(np.float64)
-        for name in numbers
-        if str(name).split("_")[0] not in _PLACES
-    }
+    return {str(name): numbers[name].to_numpy(np.float64) for name in numbers if is_measure(str(name))}
 
 
 def all_measures(results: Sequence[Result]) -> dict[str, NDArray[np.float64]]:

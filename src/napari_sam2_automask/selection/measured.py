@@ -11,7 +11,7 @@ import numpy as np
 from napari_sam2_automask.errors import CandidatesError
 from napari_sam2_automask.image.intensity import intensity_columns
 from napari_sam2_automask.measures.shape import shape_of
-from napari_sam2_automask.settings.filters import is_of_intensity
+from napari_sam2_automask.settings.filters import FILTERS, is_of_intensity
 from napari_sam2_automask.settings.measure_names import STATISTICS
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from napari_sam2_automask.candidates.candidates import Candidates
     from napari_sam2_automask.image.picture import LoadedImage
 
-__all__ = ["know_picture", "measured"]
+__all__ = ["filterable", "know_picture", "measure_some", "measured"]
 
 
 class _Measured:
@@ -61,6 +61,11 @@ class _Measured:
                 y0, x0, mask = candidates.mask(row, threshold)
                 self._values[key][row] = self._one(name, y0, x0, mask)
             self._known[key][missing] = True
+
+    def missing(self, name: str, threshold: float, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return those of some rows that are not measured yet."""
+        known = self._known.get((name, threshold))
+        return rows if known is None else rows[~known[rows]]
 
     def values(self, name: str, threshold: float) -> NDArray[np.float64]:
         """Return a measure of all rows, (N,); NaN of those that were not measured."""
@@ -119,6 +124,26 @@ def measured(
     found = _of(candidates)
     found((name,), threshold, np.flatnonzero(alive))
     return found.values(name, threshold)
+
+
+def filterable(candidates: Candidates) -> tuple[str, ...]:
+    """Return the names of all measures that candidates can be filtered by, those of each channel too."""
+    picture = _of(candidates).picture
+    channels = () if picture is None else tuple(picture.intensities)
+    return (*FILTERS, *(f"{one}_{name}" if name else one for one in STATISTICS for name in channels))
+
+
+def measure_some(
+    candidates: Candidates, name: str, threshold: float, alive: NDArray[np.bool_], most: int
+) -> int:
+    """Measure at most so many candidates of those that are not measured yet; return how many are left.
+
+    Parameters and errors are those of `measured`.
+    """
+    found = _of(candidates)
+    missing = found.missing(name, threshold, np.flatnonzero(alive))
+    found((name,), threshold, missing[:most])
+    return max(0, len(missing) - most)
 
 
 def _of(candidates: Candidates) -> _Measured:

@@ -7,7 +7,15 @@ from typing import Any, NamedTuple
 from napari_sam2_automask.errors import SettingsError
 from napari_sam2_automask.settings.numbers import shown
 
-__all__ = ["MEASURES", "STATISTICS", "MeasureInfo", "check_measures", "read_measures", "with_unit"]
+__all__ = [
+    "MEASURES",
+    "STATISTICS",
+    "MeasureInfo",
+    "check_measures",
+    "is_measure",
+    "read_measures",
+    "with_unit",
+]
 
 
 class MeasureInfo(NamedTuple):
@@ -43,7 +51,7 @@ class MeasureInfo(NamedTuple):
 
 
 _ALL = (
-    MeasureInfo("centroid", "mean of the pixels' rows and columns, in pixels"),
+    MeasureInfo("centroid", "mean of the pixels' rows and columns, from the middle of the first pixel", 1),
     MeasureInfo("perimeter", "length of the outlines, those of holes included", 1, "2"),
     MeasureInfo("circularity", "4 pi area / perimeter squared, at most 1", 0, "2"),
     MeasureInfo("solidity", "share of the convex hull that is covered"),
@@ -68,12 +76,24 @@ _ALL = (
 MEASURES = {info.name: info for info in _ALL}
 #: Those of intensities.
 STATISTICS = tuple(info.name for info in _ALL if info.intensity)
+#: What columns start with that say where objects lie or what they are called.
+_PLACES = frozenset(
+    (
+        "index", "bbox", "point", "crop", "centroid", "level", "parent", "plane", "planes", "first", "last",
+        "split", "merged",
+    )
+)  # fmt: skip
 #: Words that stand for several when settings are written.
 _GROUPS = {
     "shape": tuple(info.name for info in _ALL if not info.intensity),
     "intensity": STATISTICS,
     "all": tuple(MEASURES),
 }
+
+
+def is_measure(column: str) -> bool:
+    """Tell whether a column of a table is a quantity, not a place, a name or a number of something."""
+    return column.split("_")[0] not in _PLACES
 
 
 def with_unit(column: str, power: int) -> str:

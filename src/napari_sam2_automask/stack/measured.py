@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_sam2_automask.measures.measuring import measure
+from napari_sam2_automask.settings.measure_names import STATISTICS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     Channels = Mapping[str, NDArray[Any]]
 
-__all__ = ["measure_bodies", "measure_frames"]
+__all__ = ["measure_bodies", "measure_frames", "measure_linked"]
 
 
 def measure_bodies(
@@ -59,6 +60,32 @@ def measure_bodies(
     # Where both have a centroid, the table's is that of the areas, in planes and pixels, as it always was.
     new = [name for name in found if name == "index" or name not in linked.table]
     return linked.table.merge(found[new].drop(columns="voxels", errors="ignore"), on="index", how="left")
+
+
+def measure_linked(
+    linked: Linked,
+    along: str,
+    measures: Sequence[str],
+    channels: Callable[[int], Channels],
+    spacing: tuple[float, float, float] | None = None,
+    unit: str | None = None,
+) -> tuple[pd.DataFrame, pd.DataFrame | None]:
+    """Return the table of linked objects, with measures of bodies along z, or of time those in each frame.
+
+    Parameters
+    ----------
+    linked, measures, spacing, unit
+        As for `measure_bodies`.
+    along : {"z", "t"}
+        What the planes are.
+    channels : callable
+        As for `measure_bodies`; called for measures of intensity alone.
+    """
+    wanted = channels if set(measures) & set(STATISTICS) else None
+    if along == "z":
+        return measure_bodies(linked, measures, wanted, spacing, unit), None
+    size = None if spacing is None else (spacing[1], spacing[2])
+    return linked.table, measure_frames(linked, measures, wanted, size, unit)
 
 
 def measure_frames(

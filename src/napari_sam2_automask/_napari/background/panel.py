@@ -19,6 +19,7 @@ from napari_sam2_automask._napari.common.errands import Errands
 from napari_sam2_automask._napari.common.garbage import CollectionsWait
 from napari_sam2_automask._napari.common.layout import choice_label, roomy
 from napari_sam2_automask._napari.run.controller import explain
+from napari_sam2_automask.files.web_address import is_web
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -117,7 +118,7 @@ class BackgroundPanel(QWidget):
         if self._own_output:
             return
         layer = self._layer()
-        if layer is None or not layer.source.path:
+        if layer is None or not layer.source.path or is_web(str(layer.source.path)):
             self.output.clear()
         else:
             self._errands.send(partial(default_output, str(layer.source.path)), self._offer, self._fail)

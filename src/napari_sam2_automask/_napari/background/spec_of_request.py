@@ -11,6 +11,7 @@ import numpy as np
 from napari_sam2_automask.errors import ImageError, OutputError
 from napari_sam2_automask.files.kinds import KINDS, is_candidate, stem_of
 from napari_sam2_automask.files.pixel_size import FileScale
+from napari_sam2_automask.files.web_address import is_web
 from napari_sam2_automask.image.axes import cut, guess_axes
 
 if TYPE_CHECKING:
@@ -63,6 +64,11 @@ def large_spec(request: Request, output: str) -> LargeSpec:
         raise ImageError(
             f"{source.name!r} has no file behind it: save the layer first (File > Save Selected Layers, as "
             "TIFF) and open that file"
+        )
+    if is_web(source.path):
+        raise ImageError(
+            f"{source.path} is on the web, where a run in the background does not go: give the address to "
+            "sam2-automask large, or choose a place or a coarser level"
         )
     if not is_candidate(Path(source.path)):
         raise ImageError(f"{source.path} is no {KINDS} file: save the layer as TIFF first and open that file")

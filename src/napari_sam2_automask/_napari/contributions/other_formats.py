@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     LayerData = tuple[Any, dict[str, Any], str]
 
 __all__ = [
-    "read_outlined", "write_cellpose", "write_coco_polygons", "write_geojson", "write_imagej", "write_yolo",
-    "write_zarr_labels",
+    "read_outlined", "write_anndata", "write_cellpose", "write_coco_polygons", "write_geojson",
+    "write_imagej", "write_yolo", "write_zarr_labels",
 ]  # fmt: skip
 
 _READERS: dict[str, Callable[[Path], Outlines]] = {
@@ -86,16 +86,19 @@ write_geojson = partial(_write, "geojson")
 write_coco_polygons = partial(_write, "coco-polygons")
 write_yolo = partial(_write, "yolo")
 write_cellpose = partial(_write, "cellpose")
+write_anndata = partial(_write, "anndata")
 
 
 def write_zarr_labels(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
-    """Write a Labels layer into the OME-Zarr of its image, called like the layer.
+    """Write a Labels layer into the OME-Zarr of its image, called like the layer, or into a new ``.ozx``.
 
     Raises
     ------
     FormatError, ImageError, OutputError
         If that is no OME-Zarr image, or the labels are not of its shape, or have a name that is taken.
     """
+    if path.lower().endswith(".ozx") and not Path(path).exists():
+        return _write("ozx", path, data, meta)
     name = re.sub(r"[^A-Za-z0-9_.-]+", "_", str(meta.get("name") or "labels")).lstrip(".-")[:100] or "labels"
     return [str(zarr_labels.write_zarr_labels(Path(path), np.asarray(data), name))]
 

@@ -12,8 +12,8 @@ from napari_sam2_automask._napari.common.inference_thread import table_thread
 from napari_sam2_automask._napari.common.layout import Signal
 from napari_sam2_automask._napari.layers.features import numbered
 from napari_sam2_automask._napari.live import whole_masks
-from napari_sam2_automask._napari.live.level_images import levels_shown, on_layers
-from napari_sam2_automask._napari.live.level_layers import LevelLayers, anyone_edited
+from napari_sam2_automask._napari.live.level_images import cells_on_layer, levels_shown, on_layers
+from napari_sam2_automask._napari.live.level_layers import CELLS_KEY, LevelLayers, anyone_edited
 from napari_sam2_automask._napari.live.live_layer import LiveLayer
 from napari_sam2_automask._napari.live.live_table import table_of
 from napari_sam2_automask._napari.live.plane_switch import OPENING, PlaneSwitch
@@ -68,6 +68,8 @@ class Following(QObject):
     ----------
     levels : LevelLayers
         The layers of its levels, if all levels are kept.
+    cells : LevelLayers
+        The layer of its objects grown to cells, if they are.
     finished : Finished or None
         The run that is followed.
     connections : list of (event emitter, callback)
@@ -98,6 +100,7 @@ class Following(QObject):
         # What is to be done in planes of a stack as soon as one is followed.
         self._first: list[tuple[Plane, Act]] = []
         self.levels = LevelLayers(viewer, self)
+        self.cells = LevelLayers(viewer, self, key=CELLS_KEY, title="cells", visible=True)
         self.finished: Finished | None = None
         self._making: list[_Making] = []
         self._timer = QTimer(self)
@@ -105,6 +108,10 @@ class Following(QObject):
         self._timer.timeout.connect(self._poll)
         panel.settled.connect(self._make)
         panel.passed.connect(lambda plane: self._make(plane.shows.settings, follower=plane))
+
+    @property
+    def _shown(self) -> tuple[LevelLayers, LevelLayers]:
+        return self.levels, self.cells
 
     def begin(self, finished: Finished, outcome: Outcome, layer: Labels) -> None:
         """Let a result follow the settings from now on, with the mends of an earlier one of its place."""
@@ -125,7 +132,7 @@ class Following(QObject):
         self._panel.begin(follower, settings)
         if carried is not None:
             self._panel.mend(carrying(carried))
-        if settings.overlap == ALL_LEVELS:
+        if settings.overlap == ALL_LEVELS or settings.expand_distance > 0:
             self._make(settings, tell=False)
 
     def _begin_stack(self, finished: Finished, found: PlanesFound, layer: Labels) -> None:
@@ -198,7 +205,8 @@ class Following(QObject):
         self.end()
         self._timer.stop()
         self._making.clear()
-        self.levels.stop()
+        for layers in self._shown:
+            layers.stop()
 
     def _on_removed(self, event: Any = None) -> None:
         """End with the layer: what shows about a result goes when the result does."""
@@ -224,7 +232,7 @@ class Following(QObject):
         stack, plane = self.planes.stack, follower.plane
         layered = settings.overlap == ALL_LEVELS and plane is None
         request = finished.request if plane is None or stack is None else stack.own_request(plane)
-        shows, written = follower.shows, self.levels.written(follower.layer)
+        shows, written = follower.shows, [layers.written(follower.layer) for layers in self._shown]
         shape = follower.layer.data.shape
 
         def make(progress: Any) -> Any:
@@ -237,7 +245,9 @@ class Following(QObject):
             if plane is not None and stack is not None:
                 return table, stack.measured(plane, table), False, mends_of(shows, request)
             images = [] if levels is None else on_layers(levels, table, shape, finished.request.window)
-            return numbered(table), images, anyone_edited(written), mends_of(shows, finished.request)
+            cells = cells_on_layer(labels, settings.expand_distance, table, shape, finished.request)
+            edited = [anyone_edited(layers) for layers in written]
+            return numbered(table), (images, cells), edited, mends_of(shows, finished.request)
 
         self._give_up(follower)
         self._making.append(_Making(table_thread().submit(make), follower, settings, tell))
@@ -280,7 +290,8 @@ class Following(QObject):
             if tell and stack is not None and finished is not None:
                 retell_stack(stack, follower, settings, mends)
         else:
-            self.levels.show(follower.layer, images, edited=edited)
+            for layers, own, touched in zip(self._shown, images, edited, strict=True):
+                layers.show(follower.layer, own, edited=touched)
             if tell and finished is not None:
                 retell(follower, finished, settings, mends)
         self.measured.emit()

@@ -8,6 +8,8 @@ import numpy as np
 
 from napari_sam2_automask._napari.run.outcome import digest
 from napari_sam2_automask.geometry.placed import Placed, places_of
+from napari_sam2_automask.measures.cells import expand
+from napari_sam2_automask.measures.measuring import sides_in_micrometres
 from napari_sam2_automask.painting.labels import label_dtype
 from napari_sam2_automask.painting.levels import paint_levels
 
@@ -17,9 +19,10 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
+    from napari_sam2_automask._napari.run.request import Request
     from napari_sam2_automask.painting.levels import Levels
 
-__all__ = ["LevelImage", "levels_shown", "on_layers"]
+__all__ = ["LevelImage", "cells_on_layer", "levels_shown", "on_layers"]
 
 
 class LevelImage(NamedTuple):
@@ -84,3 +87,20 @@ def on_layers(
         window(data)[...] = image
         found.append(LevelImage(data, table[table["level"] == n].reset_index(drop=True), digest(data)))
     return found
+
+
+def cells_on_layer(
+    labels: NDArray[np.integer[Any]],
+    distance: float,
+    table: pd.DataFrame,
+    shape: tuple[int, ...],
+    request: Request,
+) -> list[LevelImage]:
+    """Return what the layer of the cells shows: objects (Y, X) grown by a distance; none where that is 0."""
+    if distance <= 0:
+        return []
+    source = request.source
+    cells = expand(labels, distance, sides_in_micrometres(source.pixel_size, source.unit, 2))
+    data = np.zeros(shape, cells.dtype)
+    request.window(data)[...] = cells
+    return [LevelImage(data, table, digest(data))]

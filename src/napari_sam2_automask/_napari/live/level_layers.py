@@ -1,4 +1,4 @@
-"""A Labels layer for each level of a result, below the layer of the result; replaced as one."""
+"""Labels layers below the layer of a result, one for each level, or one of its cells; replaced as one."""
 
 from __future__ import annotations
 
@@ -22,10 +22,12 @@ if TYPE_CHECKING:
 
     from napari_sam2_automask._napari.live.level_images import LevelImage
 
-__all__ = ["LEVEL_KEY", "LevelLayers", "anyone_edited"]
+__all__ = ["CELLS_KEY", "LEVEL_KEY", "LevelLayers", "anyone_edited"]
 
 #: Where a layer's metadata holds which level of which result it is, and the hash of its labels.
 LEVEL_KEY = "sam2_automask_level"
+#: The same of the cells of a result.
+CELLS_KEY = "sam2_automask_cells"
 #: Most levels that get a layer.
 MOST = 12
 
@@ -39,11 +41,25 @@ class LevelLayers(QObject):
         Where the layers go.
     parent : QObject
         What it lives as long as.
+    key : str
+        Where in a layer's metadata it is told that it is one of these.
+    title : str
+        What layers are called after the result; ``{}`` is the number of the level.
+    visible : bool
+        Whether they are shown at once.
     """
 
-    def __init__(self, viewer: Viewer, parent: QObject) -> None:
+    def __init__(
+        self,
+        viewer: Viewer,
+        parent: QObject,
+        *,
+        key: str = LEVEL_KEY,
+        title: str = "level {}",
+        visible: bool = False,
+    ) -> None:
         super().__init__(parent)
-        self._viewer = viewer
+        self._viewer, self._key, self._title, self._visible = viewer, key, title, visible
         self._waiting: list[tuple[Labels, int, LevelImage]] = []
         # napari takes a while for a layer: one at a time, so that the viewer draws breath between them.
         self._timer = QTimer(self)
@@ -53,7 +69,7 @@ class LevelLayers(QObject):
     def written(self, result: Labels) -> list[tuple[NDArray[Any], str]]:
         """Return labels and hash of the layers that a result has; for `anyone_edited`."""
         return [
-            (np.asarray(layer.data), layer.metadata[LEVEL_KEY]["digest"])
+            (np.asarray(layer.data), layer.metadata[self._key]["digest"])
             for layer in self._own(result).values()
         ]
 
@@ -73,7 +89,7 @@ class LevelLayers(QObject):
         own = self._own(result)
         if edited:
             for layer in own.values():
-                layer.metadata[LEVEL_KEY]["result"] = None
+                layer.metadata[self._key]["result"] = None
             own = {}
         for n, layer in own.items():
             if n >= len(images):
@@ -82,7 +98,7 @@ class LevelLayers(QObject):
             if n in own:
                 own[n].data = image.data
                 own[n].features = numbered(image.table)
-                own[n].metadata[LEVEL_KEY]["digest"] = image.digest
+                own[n].metadata[self._key]["digest"] = image.digest
             else:
                 self._waiting.append((result, n, image))
         if len(images) > MOST and len(own) < MOST:
@@ -103,7 +119,7 @@ class LevelLayers(QObject):
         identity = str(result.unique_id)
         found = {}
         for layer in map(unwrapped, self._viewer.layers):
-            info = layer.metadata.get(LEVEL_KEY)
+            info = layer.metadata.get(self._key)
             if isinstance(info, dict) and info.get("result") == identity:
                 found[int(info["level"])] = layer
         return found
@@ -118,11 +134,11 @@ class LevelLayers(QObject):
             return
         layer = Labels(
             image.data,
-            name=f"{result.name} - level {n}",
+            name=f"{result.name} - {self._title.format(n)}",
             features=numbered(image.table),
-            # The result shows all of them, one on top of the other; whoever wants a level shows it.
-            visible=False,
-            metadata={LEVEL_KEY: {"result": str(result.unique_id), "level": n, "digest": image.digest}},
+            # The result shows all levels, one on top of the other; whoever wants one shows it.
+            visible=self._visible,
+            metadata={self._key: {"result": str(result.unique_id), "level": n, "digest": image.digest}},
             **layer_transform(result),
         )
         selected = set(layers.selection)

@@ -57,7 +57,7 @@ def table_of(
     where = labels if levels is None else levels.labels
     measure_channels_of(request.picture(image), table, where, shows.settings)
     tell_edits(table, shows.kept)
-    return table if region is None else region.shifted(table)
+    return table if region is None else region.shifted(table, source.pixel_size, source.unit)
 
 
 def _in_stack(facts: Facts, numbers: NDArray[np.uint32]) -> Facts:

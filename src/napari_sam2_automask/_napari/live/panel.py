@@ -101,7 +101,7 @@ class LivePanel(QWidget):
             timer.timeout.connect(then)
         self.before.setCheckable(True)
         self.before.toggled.connect(self._compare)
-        self.sliders.wanted.connect(self._on_slider)
+        self.sliders.wanted.connect(self.want)
         self.undo.clicked.connect(self.undo_last)
         self.redo.clicked.connect(self.redo_last)
         self.again.clicked.connect(self.run_wanted)
@@ -117,6 +117,11 @@ class LivePanel(QWidget):
     def shown(self) -> AmgSettings | None:
         """The settings that the layer shows."""
         return self._shown
+
+    @property
+    def asked(self) -> AmgSettings | None:
+        """The settings that were asked for last; the layer shows them soon."""
+        return self._asked
 
     @property
     def work(self) -> LiveWork:
@@ -292,7 +297,8 @@ class LivePanel(QWidget):
         self.redo.setEnabled(self._layer.shows.next_redo is not None)
         self.drawn.emit()
 
-    def _on_slider(self, changes: dict[str, Any]) -> None:
+    def want(self, changes: dict[str, Any]) -> None:
+        """Change settings, by name, as a person does who moves a slider."""
         if self._asked is not None:
             self.before.blockSignals(True)  # who moves a slider goes on from what shows
             self.before.setChecked(False)

@@ -12,8 +12,9 @@ import numpy as np
 
 from napari_sam2_automask._napari.layers.features import numbered, objects_of
 from napari_sam2_automask._napari.live.live_layer import LiveLayer
+from napari_sam2_automask._napari.run.outcome import digest
 from napari_sam2_automask._napari.run.place_result import LAYER_KEY
-from napari_sam2_automask._napari.run.stack_outcome import tracks_of
+from napari_sam2_automask._napari.run.stack_outcome import measured_links, tracks_of
 from napari_sam2_automask.errors import MendError
 from napari_sam2_automask.mending.actions import Settle, actions_from
 from napari_sam2_automask.mending.restoring import restore
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from napari_sam2_automask._napari.run.request import Request
     from napari_sam2_automask.mending.actions import Action
     from napari_sam2_automask.mending.mends import Done, Mends
+    from napari_sam2_automask.stack.linked_planes import Linked
     from napari_sam2_automask.stack.links import Links, Relabelled
     from napari_sam2_automask.stack.numbers import Plane
 
@@ -79,6 +81,7 @@ class StackLayer:
         self._closed: dict[Plane, Told] = {}
         self._planes_lock = RLock()
         self._table: pd.DataFrame | None = None
+        self._measured: tuple[Any, pd.DataFrame, pd.DataFrame | None] | None = None
         self.shown: Plane | None = None
         # Links are looked at by the thread of tables, too.
         self._lock = RLock()
@@ -145,7 +148,7 @@ class StackLayer:
 
     def take(self, request: Request, found: PlanesFound) -> None:
         """Let planes be those of a later run that wrote them into this layer."""
-        self._table = None
+        self._table = self._measured = None
         for plane in found.store.planes:
             with self._planes_lock:
                 self._open.pop(plane, None)
@@ -279,9 +282,21 @@ class StackLayer:
         position = self.position(plane)
         with self._lock:
             self.links.look(position, np.array(self.labels_of(position)))
-            features = numbered(self.links.table)
-            in_time = tracks_of(self.request.source, self.links.linked) if self.links.axis == "t" else None
-        return features, in_time
+            linked, axis = self.links.linked, self.links.axis
+        table, frames = self._measured_links(linked)
+        return numbered(table), tracks_of(self.request.source, linked, frames) if axis == "t" else None
+
+    def _measured_links(self, linked: Linked) -> tuple[pd.DataFrame, pd.DataFrame | None]:
+        """Return the table of linked objects, and measures in each frame; anew once labels change."""
+        if self.links is None or not self.request.settings.measures:
+            return linked.table, None
+        labels = np.stack([self.labels_of(k) for k in range(len(self.request.source.all_indices()))])
+        key = digest(labels), linked.events
+        known = self._measured
+        if known is None or known[0] != key:
+            found = measured_links(self.request, replace(linked, labels=labels), self.links)
+            known = self._measured = (key, *found)
+        return known[1], known[2]
 
     def _features(self, plane: Plane, rows: pd.DataFrame) -> pd.DataFrame:
         import pandas as pd

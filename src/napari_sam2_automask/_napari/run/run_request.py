@@ -75,7 +75,7 @@ def run_request(request: Request, segmenter: Segmenter, progress: ProgressCallba
     previous = _unedited(request, done) if complete else None
     tracks, link, numbers, links = None, None, None, None
     if request.link and complete and len(results) > 1:
-        found = linked_planes(source, request.link, results, done)
+        found = linked_planes(request, results, done)
         data, table, digests, tracks, link, numbers, links = found
     elif source.other_axes:
         data, table, digests, numbers = stack_planes(source, done, results, previous)

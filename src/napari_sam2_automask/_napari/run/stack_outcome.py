@@ -13,6 +13,7 @@ from napari_sam2_automask.errors import ImageError
 from napari_sam2_automask.settings.units import short_unit
 from napari_sam2_automask.stack.linked_planes import link_planes
 from napari_sam2_automask.stack.links import Links
+from napari_sam2_automask.stack.measured import measure_linked
 from napari_sam2_automask.stack.numbering import number_through
 from napari_sam2_automask.stack.numbers import Numbers
 from napari_sam2_automask.stack.track_arrays import tracks
@@ -25,12 +26,12 @@ if TYPE_CHECKING:
 
     from napari_sam2_automask._napari.layers.snapshot import ImageSource
     from napari_sam2_automask._napari.run.outcome import PlaneResult
-    from napari_sam2_automask._napari.run.request import Previous
+    from napari_sam2_automask._napari.run.request import Previous, Request
     from napari_sam2_automask.stack.linked_planes import Linked
 
     Index = tuple[int, ...]
 
-__all__ = ["LinkedPlanes", "axis_name", "linked_planes", "stack_planes", "tracks_of"]
+__all__ = ["LinkedPlanes", "axis_name", "linked_planes", "measured_links", "stack_planes", "tracks_of"]
 
 LinkedPlanes = tuple[
     "NDArray[Any]",
@@ -84,17 +85,13 @@ def axis_name(source: ImageSource, axis: int) -> str:
     return name if is_named(name) else f"axis_{axis}"
 
 
-def linked_planes(
-    source: ImageSource, link: str, results: list[PlaneResult], indices: tuple[Index, ...]
-) -> LinkedPlanes:
+def linked_planes(request: Request, results: list[PlaneResult], indices: tuple[Index, ...]) -> LinkedPlanes:
     """Link the labels of planes of a stack with one axis of several planes.
 
     Parameters
     ----------
-    source : ImageSource
-        The stack.
-    link : {"z", "t"}
-        What the planes are.
+    request : Request
+        The run: its stack, what the planes are, and what is to be measured.
     results : list of PlaneResult
         One per plane segmented, in their order.
     indices : tuple of plane indices
@@ -105,7 +102,7 @@ def linked_planes(
     data : ndarray of unsigned int
         Labels of the stack's shape.
     table : DataFrame
-        One row per object, see `link_planes`.
+        One row per object, see `link_planes` and `measure_bodies`.
     digests : dict of plane index to str
         Of each plane written.
     tracks : TracksData or None
@@ -117,6 +114,7 @@ def linked_planes(
     links : Links
         What can be cut and joined.
     """
+    source, link = request.source, request.link
     axis = next(axis for axis in source.other_axes if source.shape[axis] > 1)
     places = source.all_indices()
     spacing, unit = None, "px"
@@ -139,9 +137,24 @@ def linked_planes(
         digests[place] = digest(plane)
     events = [event.text for event in found.events]
     record = {"along": "time" if link == "t" else "z", "spacing": spacing, "unit": unit, "events": events}
-    in_time = tracks_of(source, found) if link == "t" else None
     links = Links(dict(found.nodes), found.events, "t" if link == "t" else "z", spacing, unit)
-    return data, found.table, digests, in_time, record, _numbers(found, places), links
+    table, frames = measured_links(request, found, links)
+    in_time = tracks_of(source, found, frames) if link == "t" else None
+    return data, table, digests, in_time, record, _numbers(found, places), links
+
+
+def measured_links(request: Request, found: Linked, links: Links) -> tuple[pd.DataFrame, pd.DataFrame | None]:
+    """Return the table of linked objects with the measures of the run, and in time those of each frame."""
+    source = request.source
+    places = source.all_indices()
+    return measure_linked(
+        found,
+        links.axis,
+        request.settings.measures,
+        lambda plane: request.picture(source.plane(places[plane])).intensities,
+        links.spacing,
+        links.unit,
+    )
 
 
 def _numbers(found: Linked, places: Sequence[Index]) -> Numbers:
@@ -153,7 +166,7 @@ def _numbers(found: Linked, places: Sequence[Index]) -> Numbers:
     return numbers
 
 
-def tracks_of(source: ImageSource, found: Linked) -> TracksData | None:
+def tracks_of(source: ImageSource, found: Linked, frames: pd.DataFrame | None) -> TracksData | None:
     """Return the tracks in the axes of the stack: napari takes (track, time, y, x) in the layer's order.
 
     Axes of one position before them are left out, for napari takes the first one for time. None if the
@@ -168,7 +181,7 @@ def tracks_of(source: ImageSource, found: Linked) -> TracksData | None:
         return None
     if len(kept) > _MOST_AXES:
         return None
-    made = tracks(found)
+    made = tracks(found, frames)
     coordinates = np.zeros((len(made.data), 1 + len(source.shape)), made.data.dtype)
     coordinates[:, 0] = made.data[:, 0]
     for column, place in enumerate(places, 1):

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from napari_sam2_automask.errors import ImageError
+from napari_sam2_automask.files.web_address import is_web
+from napari_sam2_automask.files.zarr_places import ZIPPED
 from napari_sam2_automask.image.channels import Look
 
 if TYPE_CHECKING:
@@ -56,7 +58,9 @@ def _whole(path: str | None, layer: str, multiscale: bool, level: int) -> str:
     """Return the expression of all the pixels of a file, or of a layer of the viewer."""
     if path is None:
         return f"viewer.layers[{layer!r}].data" + (f"[{level}]" if multiscale else "")
-    if multiscale or path.rstrip("/\\").endswith(".zarr"):
+    if is_web(path):
+        return f"open_file(web_address({path!r}), level={level})[0]"
+    if multiscale or path.rstrip("/\\").endswith((".zarr", *ZIPPED)):
         return f"open_file(Path({path!r}), level={level})[0]"
     return f"imread({path!r})"
 

@@ -1,14 +1,15 @@
-"""The buttons that put the line which repeats a run on the clipboard."""
+"""The buttons that put the line which repeats a run on the clipboard, and that make a report."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from napari.utils.notifications import show_warning
-from qtpy.QtWidgets import QApplication, QHBoxLayout, QPushButton, QWidget
+from qtpy.QtWidgets import QApplication, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from napari_sam2_automask._napari.common.layout import Signal
 from napari_sam2_automask._napari.common.plain_words import plain
+from napari_sam2_automask._napari.script.report_button import ReportButton
 from napari_sam2_automask._napari.script.run_lines import as_command, as_python
 from napari_sam2_automask.errors import AutomaskError
 
@@ -54,10 +55,15 @@ class CopyRow(QWidget):
         self.command = QPushButton("Copy as command")
         self.python.setToolTip("Put Python that repeats this run on the clipboard.")
         self.command.setToolTip("Put the command line that repeats this run on the clipboard.")
-        row = QHBoxLayout(self)
-        row.setContentsMargins(0, 0, 0, 0)
+        self.report = ReportButton()
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        row = QHBoxLayout()
         row.addWidget(self.python)
         row.addWidget(self.command)
+        layout.addLayout(row)
+        layout.addWidget(self.report)
+        self.report.made.connect(self.copied)
         self.python.clicked.connect(lambda: self._copy(self._as_python, "Python"))
         self.command.clicked.connect(lambda: self._copy(self._as_command, "command"))
 

@@ -62,7 +62,9 @@ def as_python(request: Request, mends: Mapping[str, Any] | None = None) -> str:
             arguments.append(f"contrast_limits={request.contrast_limits}")
     if any("imread(" in text for text in (*made, arguments[0])):
         lines.append("from skimage.io import imread\n")
-    if any("open_file(" in text for text in (*made, arguments[0])):
+    if any("open_file(web_address(" in text for text in (*made, arguments[0])):
+        lines.append("from napari_sam2_automask.files import open_file, web_address\n")
+    elif any("open_file(" in text for text in (*made, arguments[0])):
         lines.append("from pathlib import Path\n\nfrom napari_sam2_automask.files import open_file\n")
     arguments.append(f"floor={(request.floor.pred_iou, request.floor.stability)}")
     call = f"({', '.join(arguments)})\n"

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from napari_sam2_automask.disk.atomic import write_one
 from napari_sam2_automask.disk.json_file import json_bytes
 from napari_sam2_automask.errors import SettingsError
+from napari_sam2_automask.files.formats.anndata_file import h5ad
 from napari_sam2_automask.files.formats.cellpose import cellpose_npy
 from napari_sam2_automask.files.formats.coco_polygons import coco_polygons_of
 from napari_sam2_automask.files.formats.geojson import geojson_of
 from napari_sam2_automask.files.formats.imagej import rois_zip
+from napari_sam2_automask.files.formats.label_pyramid import labels_ozx
 from napari_sam2_automask.files.formats.outlined import Outlines
 from napari_sam2_automask.files.formats.yolo import yolo_text
 from napari_sam2_automask.painting.segmentation import Segmentation
@@ -25,16 +28,31 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-__all__ = ["FORMATS", "Format", "check_formats", "export"]
+__all__ = ["FORMATS", "INTO_IMAGE", "Format", "check_formats", "export"]
 
 
 class Format(NamedTuple):
-    """A format: the words for it, how files end, whether it holds stacks, and what gives the bytes."""
+    """A format.
+
+    Attributes
+    ----------
+    title : str
+        The words for it.
+    ending : str
+        How files end.
+    stacks : bool
+        Whether it holds stacks.
+    content : callable
+        What gives the bytes.
+    extra : str
+        The package that writes it, and our extra that it comes with, if it needs one.
+    """
 
     title: str
     ending: str
     stacks: bool
     content: Callable[[Outlines], bytes]
+    extra: str = ""
 
 
 #: By the names that the command line takes.
@@ -48,22 +66,33 @@ FORMATS = {
         lambda one: json_bytes(coco_polygons_of(one), None),
     ),
     "yolo": Format("YOLO text", ".yolo.txt", False, yolo_text),
+    "ozx": Format("zipped OME-Zarr", ".labels.ozx", True, labels_ozx),
+    "anndata": Format("AnnData", ".h5ad", True, h5ad, "anndata"),
     "cellpose": Format("Cellpose _seg.npy", "_seg.npy", True, cellpose_npy),
 }
+#: What writes labels into the OME-Zarr of their image, which is no file of its own.
+INTO_IMAGE = "ome-zarr-labels"
 
 
-def check_formats(names: Iterable[str]) -> tuple[str, ...]:
-    """Return names of formats, each once.
+def check_formats(names: Iterable[str], more: Iterable[str] = ()) -> tuple[str, ...]:
+    """Return names of formats, each once; `more` are known besides `FORMATS`.
 
     Raises
     ------
     SettingsError
-        If one is unknown.
+        If one is unknown, or the package is not there that writes it.
     """
     found = tuple(dict.fromkeys(names))
+    known = (*FORMATS, *more)
     for name in found:
-        if name not in FORMATS:
-            raise SettingsError(f"no format named {shown(name)}: choose from {', '.join(FORMATS)}")
+        if name not in known:
+            raise SettingsError(f"no format named {shown(name)}: choose from {', '.join(known)}")
+        extra = FORMATS[name].extra if name in FORMATS else ""
+        if extra and find_spec(extra) is None:
+            raise SettingsError(
+                f"{FORMATS[name].title} is written by a package that is not there: pip install "
+                f"'napari-sam2-automask[{extra}]'"
+            )
     return found
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from napari_sam2_automask.errors import FormatError, ImageError
+from napari_sam2_automask.files.labels_tiff import size_in_record
 from napari_sam2_automask.geometry.mask_decoding import MOST_PIXELS
 from napari_sam2_automask.geometry.placed import Placed, places_of
 from napari_sam2_automask.geometry.rings import fill, polygons
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
+    from napari_sam2_automask.files.pixel_size import PixelSize
     from napari_sam2_automask.geometry.rings import Polygon
     from napari_sam2_automask.painting.segmentation import Segmentation
 
@@ -67,6 +69,8 @@ class Outlines:
         Whether they were kept whole on levels.
     left_out : mapping of str to int
         What a file held besides, for each reason.
+    size : PixelSize or None
+        Distance between planes, height and width of a pixel, and their unit.
     """
 
     name: str
@@ -78,6 +82,7 @@ class Outlines:
     table: pd.DataFrame | None = None
     layered: bool = False
     left_out: Mapping[str, int] = field(default_factory=dict)
+    size: PixelSize | None = None
 
     @classmethod
     def of_segmentation(cls, segmentation: Segmentation, name: str = "image") -> Outlines:
@@ -91,6 +96,7 @@ class Outlines:
             painted=segmentation.labels,
             table=segmentation.table,
             layered=segmentation.levels is not None,
+            size=size_in_record(segmentation.record),
         )
 
     @classmethod

@@ -2,35 +2,47 @@
 
 from __future__ import annotations
 
+import copy
 import re
 import shutil
-from typing import TYPE_CHECKING, Any
+import zipfile
+from contextlib import closing, contextmanager
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
 from napari_sam2_automask.disk.atomic import sync, write_one
-from napari_sam2_automask.disk.json_file import json_bytes, read_json
+from napari_sam2_automask.disk.json_file import LIMIT, json_bytes, parse_json, read_json
 from napari_sam2_automask.disk.leftovers import free_path
 from napari_sam2_automask.disk.output_errors import writing
 from napari_sam2_automask.errors import FormatError, ImageError, OutputNameError
+from napari_sam2_automask.files.formats.label_pyramid import add_folder, write_label_pyramid
 from napari_sam2_automask.files.opening import images_in
 from napari_sam2_automask.files.series import attributes_of, is_zarr
+from napari_sam2_automask.files.web_address import Address
+from napari_sam2_automask.files.zarr_places import ZipPlace, is_zipped_zarr
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
 
-__all__ = ["write_zarr_labels"]
+__all__ = [
+    "LABELS", "check_name_of_labels", "check_zarr_labels", "has_zarr_labels", "write_zarr_labels",
+    "zarr_labels_placed",
+]  # fmt: skip
 
-#: The largest side of the smallest level, and of a chunk.
-_SMALLEST, _CHUNK = 256, 1024
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
 _KIND = "an OME-Zarr image"
+#: How often a list of labels is written that others change meanwhile.
+_TRIES = 9
+#: What labels are called where nobody says.
+LABELS = "sam2_automask"
 
 
 def write_zarr_labels(
-    image: Path, labels: NDArray[np.integer[Any]], name: str = "sam2_automask", *, overwrite: bool = False
+    image: Path, labels: NDArray[np.integer[Any]], name: str = LABELS, *, overwrite: bool = False
 ) -> Path:
     """Write labels into the OME-Zarr of their image.
 
@@ -39,7 +51,7 @@ def write_zarr_labels(
     Parameters
     ----------
     image : Path
-        An OME-Zarr image of version 0.4 or 0.5; the labels get the same version.
+        An OME-Zarr image of version 0.4 or 0.5, in a folder or a zip file; the labels get the same version.
     labels : int array
         Of the shape of its first level without the channels; axes of length 1 may be left out.
     name : str
@@ -63,33 +75,100 @@ def write_zarr_labels(
     OutputError
         If they cannot be written.
     """
+    with zarr_labels_placed(image, labels, name, overwrite=overwrite) as target:
+        return target
+
+
+@contextmanager
+def zarr_labels_placed(
+    image: Path, labels: NDArray[np.integer[Any]], name: str, *, overwrite: bool = False
+) -> Iterator[Path]:
+    """Write labels as `write_zarr_labels` does, into their place when what is done meanwhile succeeds."""
+    labels = np.asarray(labels)
+    target = check_zarr_labels(image, labels.shape, name, overwrite=overwrite)
+    if labels.dtype.kind not in "iu" or (labels.size and int(labels.min()) < 0):
+        raise FormatError(f"{image} takes labels of whole numbers from 0, not {labels.dtype}: give such")
+    told, axes, scale = _described(image)
+    flat = [axis for axis in axes if axis["name"] != "c"]
+    draft = free_path(image if image.is_dir() else image.parent)
+    try:
+        with writing(target):
+            write_label_pyramid(draft, labels.reshape(_shape(image, axes)), flat, scale, told, "../../")
+        yield target
+        with writing(target):
+            if image.is_dir():
+                _place(draft, target, told)
+            else:
+                write_one(image, lambda file: _zip_with(image, draft, name, told, file))
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+def _place(draft: Path, target: Path, version: str) -> None:
+    """Move labels into their place in a folder, and name them in the list of labels."""
+    folder = target.parent
+    folder.mkdir(exist_ok=True)
+    aside = free_path(folder)
+    try:
+        if target.exists():
+            target.replace(aside)
+        draft.replace(target)
+    finally:
+        if aside.exists() and not target.exists():
+            aside.replace(target)
+        shutil.rmtree(aside, ignore_errors=True)
+    sync(folder)
+    _list(folder, target.name, version)
+
+
+def _zip_with(image: Path, draft: Path, name: str, version: str, file: IO[bytes]) -> None:
+    """Write a zipped image anew, with labels added."""
+    place = ZipPlace(image)
+    with closing(place), zipfile.ZipFile(file, "w") as new:
+        new.comment = place.comment
+        listed = f"labels/{'zarr.json' if version == '0.5' else '.zattrs'}"
+        data = place.read(listed, None, LIMIT)
+        whole = {} if data is None else parse_json(data, image / listed, "a list of labels", ImageError)
+        # The new description of the labels comes in place of the old one.
+        new.writestr(place.start + listed, json_bytes(_with_name(whole, name, version)))
+        marks = [f"{place.start}labels/.zgroup"] if version != "0.5" else []
+        for mark in marks:
+            new.writestr(mark, json_bytes({"zarr_format": 2}))
+        place.copy(new, lambda key: key != listed and not key.startswith(f"labels/{name}/"), marks)
+        add_folder(new, draft, f"{place.start}labels/{name}/")
+
+
+def has_zarr_labels(image: Path, name: str) -> bool:
+    """Tell whether there are labels of a name in the OME-Zarr of their image."""
+    if not is_zipped_zarr(image):
+        return (image / "labels" / name).exists()
+    with closing(ZipPlace(image)) as place:
+        return any(key.startswith(f"labels/{name}/") for key in place.keys())  # noqa: SIM118
+
+
+def check_zarr_labels(image: Path, shape: Sequence[int], name: str, *, overwrite: bool = False) -> Path:
+    """Return where labels of a shape go in an OME-Zarr; raises what `write_zarr_labels` raises."""
+    target = check_name_of_labels(image, name, overwrite=overwrite)
+    wanted = _shape(image, _described(image)[1])
+    if [side for side in shape if side > 1] != [side for side in wanted if side > 1]:
+        raise FormatError(
+            f"{image} takes labels of the shape {wanted}, not {tuple(shape)}: give those of the whole "
+            "image, of stacks linked ones"
+        )
+    return target
+
+
+def check_name_of_labels(image: Path, name: str, *, overwrite: bool = False) -> Path:
+    """Return where labels go in an OME-Zarr; raises what `write_zarr_labels` raises."""
     if not _NAME.fullmatch(name):
         raise OutputNameError(f"labels cannot be called {name[:99]!r}: choose letters, digits, _ and -")
-    if not image.is_dir() or not is_zarr(image):
+    if isinstance(image, Address) or not is_zarr(image):
         raise ImageError(f"{image} is no OME-Zarr: give {_KIND}")
-    told, axes, scale = _described(image)
-    whole = _fitting(image, np.asarray(labels), axes)
-    folder = image / "labels"
-    target = folder / name
-    if any(one.is_symlink() for one in (image, folder, target)):
+    target = image / "labels" / name
+    if any(one.is_symlink() for one in (image, target.parent, target)):
         raise OutputNameError(f"{target} leads elsewhere by a link: give the folder that it leads to")
-    if target.exists() and not overwrite:
+    if not overwrite and has_zarr_labels(image, name):
         raise OutputNameError(f"{target} is there already: choose another name, or overwrite it")
-    with writing(target):
-        folder.mkdir(exist_ok=True)
-        draft, aside = free_path(folder), free_path(folder)
-        try:
-            _write(draft, whole, [axis for axis in axes if axis["name"] != "c"], scale, told)
-            if target.exists():
-                target.replace(aside)
-            draft.replace(target)
-        finally:
-            shutil.rmtree(draft, ignore_errors=True)
-            if aside.exists() and not target.exists():
-                aside.replace(target)
-            shutil.rmtree(aside, ignore_errors=True)
-        sync(folder)
-    _list(folder, name, told)
     return target
 
 
@@ -112,68 +191,32 @@ def _described(image: Path) -> tuple[str, list[dict[str, Any]], list[float]]:
     return version, axes, [step for step, axis in zip(scale, names, strict=True) if axis != "c"]
 
 
-def _fitting(
-    image: Path, labels: NDArray[np.integer[Any]], axes: list[dict[str, Any]]
-) -> NDArray[np.integer[Any]]:
-    """Return labels with all axes of the image but channels."""
+def _shape(image: Path, axes: list[dict[str, Any]]) -> tuple[int, ...]:
+    """Return the shape of an image without its channels."""
     (stored,) = images_in(image)
-    sides = zip(stored.shapes[0], axes, strict=True)
-    shape = tuple(side for side, axis in sides if axis["name"] != "c")
-    fits = [side for side in labels.shape if side > 1] == [side for side in shape if side > 1]
-    if labels.dtype.kind not in "iu" or not fits or (labels.size and int(labels.min()) < 0):
-        raise FormatError(
-            f"{image} takes labels of whole numbers from 0 of the shape {shape}, not {labels.dtype} of "
-            f"{labels.shape}: give the labels of that image"
-        )
-    return labels.reshape(shape)
-
-
-def _write(
-    folder: Path,
-    labels: NDArray[np.integer[Any]],
-    axes: list[dict[str, Any]],
-    scale: list[float],
-    version: str,
-) -> None:
-    """Write a pyramid: from level to level every second row and column, so that numbers stay."""
-    import zarr
-
-    group: Any = zarr.create_group(str(folder), zarr_format=3 if version == "0.5" else 2)
-    unsigned = labels.astype(np.uint16 if labels.max(initial=0) <= np.iinfo(np.uint16).max else np.uint32)
-    datasets: list[dict[str, Any]] = []
-    level = unsigned
-    while True:
-        number = str(len(datasets))
-        chunks = (*(1 for _ in level.shape[:-2]), *(min(_CHUNK, max(1, side)) for side in level.shape[-2:]))
-        more: dict[str, Any] = (
-            {"dimension_names": [axis["name"] for axis in axes]} if version == "0.5" else {}
-        )
-        array = group.create_array(number, shape=level.shape, chunks=chunks, dtype=level.dtype, **more)
-        array[...] = level
-        factor = 2.0 ** len(datasets)
-        own = [step * (factor if at >= len(scale) - 2 else 1) for at, step in enumerate(scale)]
-        datasets.append({"path": number, "coordinateTransformations": [{"type": "scale", "scale": own}]})
-        if max(level.shape[-2:]) <= _SMALLEST:
-            break
-        level = level[..., ::2, ::2]
-    multiscale: dict[str, Any] = {"axes": axes, "datasets": datasets, "name": "labels"}
-    source: dict[str, Any] = {"image-label": {"version": version, "source": {"image": "../../"}}}
-    if version == "0.5":
-        group.attrs.put({"ome": {"version": version, "multiscales": [multiscale], **source}})
-    else:
-        group.attrs.put({"multiscales": [{"version": version, **multiscale}], **source})
+    return tuple(side for side, axis in zip(stored.shapes[0], axes, strict=True) if axis["name"] != "c")
 
 
 def _list(folder: Path, name: str, version: str) -> None:
-    """Name the labels in the list of labels, which is made if there is none."""
+    """Name labels in the list of labels, which is made if there is none."""
     path = folder / ("zarr.json" if version == "0.5" else ".zattrs")
-    whole = read_json(path, "a list of labels", ImageError) if path.exists() else {}
+    if version != "0.5" and not (folder / ".zgroup").exists():
+        write_one(folder / ".zgroup", json_bytes({"zarr_format": 2}))
+    for _ in range(_TRIES):
+        whole = read_json(path, "a list of labels", ImageError) if path.exists() else {}
+        listed = _with_name(whole, name, version)
+        if listed == whole:
+            return
+        # Another process may have read the list before, and write it after: it is looked at again.
+        write_one(path, json_bytes(listed))
+
+
+def _with_name(whole: Any, name: str, version: str) -> dict[str, Any]:
+    """Return the description of the group of labels with one more name in its list."""
+    found: dict[str, Any] = copy.deepcopy(whole)
+    place = found
     if version == "0.5":
-        whole = whole or {"zarr_format": 3, "node_type": "group", "attributes": {}}
-        place = whole.setdefault("attributes", {}).setdefault("ome", {"version": version})
-    else:
-        place = whole
-        if not (folder / ".zgroup").exists():
-            write_one(folder / ".zgroup", json_bytes({"zarr_format": 2}))
+        found = found or {"zarr_format": 3, "node_type": "group", "attributes": {}}
+        place = found.setdefault("attributes", {}).setdefault("ome", {"version": version})
     place["labels"] = list(dict.fromkeys([*place.get("labels", []), name]))
-    write_one(path, json_bytes(whole))
+    return found

@@ -14,7 +14,9 @@ import numpy as np
 
 from napari_sam2_automask.errors import ImageError
 from napari_sam2_automask.files.opening import images_in, series_of
+from napari_sam2_automask.files.series import is_zarr
 from napari_sam2_automask.files.stored_image import naming, reading
+from napari_sam2_automask.files.web_address import Address
 from napari_sam2_automask.files.zarr_image import missing_chunks
 from napari_sam2_automask.image.axes import check_axes, cut, guess_axes
 
@@ -154,7 +156,7 @@ class FileSource:
         Which image of a file with several; None for the only one.
     """
 
-    path: str
+    path: str | Address
     axes: str = ""
     channel: int = 0
     level: int = 0
@@ -194,7 +196,7 @@ class FileSource:
     def read(self, plane: int, box: Box) -> NDArray[Any]:
         """Return the pixels of a box, shape (Y, X) or (Y, X, colours)."""
         opened = self._opened
-        with reading(Path(self.path), pixels=True):
+        with reading(_path(self.path), pixels=True):
             return opened.read(plane, box)
 
     def description(self) -> dict[str, Any]:
@@ -206,7 +208,7 @@ class FileSource:
             If the file cannot be read, or chunks of a Zarr array are missing and may not be.
         """
         # A TIFF that is read as Zarr has no chunks on disk to count.
-        counted = not self.allow_missing and Path(self.path).is_dir()
+        counted = not self.allow_missing and is_zarr(_path(self.path))
         missing = missing_chunks(self._opened.array) if counted else 0
         if missing:
             raise ImageError(
@@ -217,7 +219,11 @@ class FileSource:
         return self._opened.description() | {"level": self.level} | chosen
 
 
-def _state(path: str) -> tuple[int, int, int] | None:
+def _path(path: str | Address) -> Path:
+    return path if isinstance(path, Address) else Path(path)
+
+
+def _state(path: str | Address) -> tuple[int, int, int] | None:
     """Return what changes when a file is replaced; None of a Zarr, whose chunks are read anew each time."""
     if not os.path.isfile(path):
         return None
@@ -227,11 +233,11 @@ def _state(path: str) -> tuple[int, int, int] | None:
 
 @lru_cache(maxsize=8)
 def _open(source: FileSource, _state: tuple[int, int, int] | None) -> ArraySource:
-    path = Path(source.path)
+    path = _path(source.path)
     with naming(path):
         image = series_of(images_in(path), source.series)
         array, axes = image.array(source.level), image.stored_axes(source.axes)
-        check_axes(axes, array.shape, source.path)
+        check_axes(axes, array.shape, str(source.path))
         return ArraySource(array, axes, source.channel, path.name)
 
 

@@ -1,0 +1,62 @@
+"""OME-Zarrs in zip files and at web addresses as layers: behind File > Open and `napari https://...`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_sam2_automask.files.opening import images_in
+from napari_sam2_automask.files.own_results import is_own_result
+from napari_sam2_automask.files.pixel_size import scale_in_file
+from napari_sam2_automask.files.series import name_of
+from napari_sam2_automask.files.web_address import Address, given_path, is_web
+from napari_sam2_automask.files.zarr_places import is_zipped_zarr
+from napari_sam2_automask.settings.units import UNITS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    LayerData = tuple[Any, dict[str, Any], str]
+
+__all__ = ["read_zarr"]
+
+_NAMES = {"T": "time", "Z": "z", "Y": "y", "X": "x"}
+
+
+def read_zarr(path: str | list[str]) -> Callable[[str | list[str]], list[LayerData]] | None:
+    """Return what reads OME-Zarrs in zip files and at addresses that a person gave; else None."""
+    paths = [path] if isinstance(path, str) else path
+    if not paths or not all(_is_apt(one) for one in paths):
+        return None
+    return lambda given: [_layer(given_path(one)) for one in ([given] if isinstance(given, str) else given)]
+
+
+def _is_apt(path: str) -> bool:
+    at = path.rstrip("/").lower()
+    return at.endswith(".zarr") if is_web(at) else is_zipped_zarr(Path(path))
+
+
+def _layer(path: Path) -> LayerData:
+    """Return one layer of all levels, which are read as they are looked at."""
+    import dask.array as da
+
+    (stored,) = images_in(path)
+    load: Any = da.from_zarr
+    levels = [load(stored.array(level)) for level in range(len(stored.shapes))]
+    axes, scale = stored.likely_axes, scale_in_file(path)
+    about: dict[str, Any] = {"name": name_of(path), "multiscale": len(levels) > 1}
+    channel = axes.find("C")
+    spatial = [axis for axis in axes if axis != "C"]
+    if scale.size is not None:
+        *sides, unit = scale.size
+        steps = dict(zip("ZYX", sides, strict=True))
+        about["scale"] = tuple(steps.get(axis) or 1.0 for axis in spatial)
+        about["units"] = tuple(UNITS[unit] if steps.get(axis) else "pixel" for axis in spatial)
+    is_labels = not isinstance(path, Address) and is_own_result(path)
+    if channel >= 0 and not is_labels:
+        about["channel_axis"] = channel
+    else:
+        about["axis_labels"] = tuple(_NAMES.get(axis, axis.lower()) for axis in spatial)
+    if channel >= 0 and len(stored.channels) == stored.shapes[0][channel]:
+        about["name"] = list(stored.channels)
+    return levels if len(levels) > 1 else levels[0], about, "labels" if is_labels else "image"

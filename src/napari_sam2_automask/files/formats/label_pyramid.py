@@ -1,0 +1,105 @@
+"""Labels as an OME-Zarr of several levels: in a folder, or in a zip file of their own."""
+
+from __future__ import annotations
+
+import tempfile
+import zipfile
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_sam2_automask.settings.units import long_unit
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from napari_sam2_automask.files.formats.outlined import Outlines
+
+__all__ = ["add_folder", "labels_ozx", "write_label_pyramid"]
+
+#: The largest side of the smallest level, and of a chunk.
+_SMALLEST, _CHUNK = 256, 1024
+
+
+def write_label_pyramid(
+    folder: Path,
+    labels: NDArray[np.integer[Any]],
+    axes: list[dict[str, Any]],
+    scale: list[float],
+    version: str,
+    source: str = "",
+) -> None:
+    """Write labels as an OME-Zarr group: a level has every second row and column of the one before.
+
+    Parameters
+    ----------
+    folder : Path
+        Where to; nothing is there.
+    labels : (..., Y, X) int array
+        The labels, from 0.
+    axes : list of dict
+        As OME-Zarr tells them, one for each axis.
+    scale : list of float
+        The step along each axis.
+    version : {"0.4", "0.5"}
+        Of OME-Zarr.
+    source : str
+        The image relative to the labels; empty where it is elsewhere.
+    """
+    import zarr
+
+    group: Any = zarr.create_group(str(folder), zarr_format=3 if version == "0.5" else 2)
+    unsigned = labels.astype(np.uint16 if labels.max(initial=0) <= np.iinfo(np.uint16).max else np.uint32)
+    datasets: list[dict[str, Any]] = []
+    level = unsigned
+    while True:
+        number = str(len(datasets))
+        chunks = (*(1 for _ in level.shape[:-2]), *(min(_CHUNK, max(1, side)) for side in level.shape[-2:]))
+        more: dict[str, Any] = (
+            {"dimension_names": [axis["name"] for axis in axes]} if version == "0.5" else {}
+        )
+        array = group.create_array(number, shape=level.shape, chunks=chunks, dtype=level.dtype, **more)
+        array[...] = level
+        factor = 2.0 ** len(datasets)
+        own = [step * (factor if at >= len(scale) - 2 else 1) for at, step in enumerate(scale)]
+        datasets.append({"path": number, "coordinateTransformations": [{"type": "scale", "scale": own}]})
+        if max(level.shape[-2:]) <= _SMALLEST:
+            break
+        level = level[..., ::2, ::2]
+    multiscale: dict[str, Any] = {"axes": axes, "datasets": datasets, "name": "labels"}
+    about: dict[str, Any] = {"version": version, **({"source": {"image": source}} if source else {})}
+    told = {"image-label": about}
+    if version == "0.5":
+        group.attrs.put({"ome": {"version": version, "multiscales": [multiscale], **told}})
+    else:
+        group.attrs.put({"multiscales": [{"version": version, **multiscale}], **told})
+
+
+def labels_ozx(outlines: Outlines) -> bytes:
+    """Return a zip file with the labels as an OME-Zarr of version 0.5, with the size of pixels if known."""
+    labels = outlines.labels()
+    names = [outlines.axis, "y", "x"][3 - labels.ndim :]
+    axes: list[dict[str, Any]] = [
+        {"name": name, "type": "time" if name == "t" else "space"} for name in names
+    ]
+    scale = [1.0] * labels.ndim
+    if outlines.size is not None:
+        *sides, unit = outlines.size
+        for at, (name, side) in enumerate(zip(names, sides[3 - labels.ndim :], strict=True)):
+            if name != "t" and side is not None:
+                scale[at] = side
+                axes[at]["unit"] = long_unit(unit)
+    made = BytesIO()
+    with tempfile.TemporaryDirectory() as folder, zipfile.ZipFile(made, "w") as file:
+        write_label_pyramid(Path(folder) / "a", labels, axes, scale, "0.5")
+        add_folder(file, Path(folder) / "a", "")
+    return made.getvalue()
+
+
+def add_folder(file: zipfile.ZipFile, folder: Path, start: str) -> None:
+    """Put the files of a folder into a zip as they are, descriptions first; `start` precedes their names."""
+    found = sorted((one for one in folder.rglob("*") if one.is_file()), key=lambda one: len(one.parts))
+    for one in found:
+        file.write(one, start + one.relative_to(folder).as_posix())
