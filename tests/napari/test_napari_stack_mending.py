@@ -88,6 +88,11 @@ def some(plane):
     return [int(n) for n in np.unique(plane)[1:]]
 
 
+def fits(qtbot, layer):
+    """Wait until the features have a row for each object of all planes, and no others."""
+    qtbot.waitUntil(lambda: set(rows(layer)["index"]) == set(some(layer.data)), timeout=30_000)
+
+
 @pytest.fixture
 def viewer(make_napari_viewer):
     return make_napari_viewer()
@@ -126,13 +131,16 @@ def test_each_plane_is_mended_by_itself_and_stays_so(viewer, qtbot, axis):
     np.testing.assert_array_equal(planes[0], before[0])
     done(qtbot, widget, widget.live.redo_last)
     assert not planes[0][where].any()
-    qtbot.waitUntil(lambda: first not in rows(layer)["index"].tolist(), timeout=30_000)
-    assert set(rows(layer)["index"]) == set(some(layer.data))
+    assert first not in some(layer.data)
+    fits(qtbot, layer)
 
 
 def test_planes_that_are_closed_meanwhile_keep_their_history(viewer, qtbot, monkeypatch):
     monkeypatch.setattr("napari_sam2_automask._napari.live.stack_layer.OPEN", 1)
+    monkeypatch.setattr("napari_sam2_automask._napari.run.run_request.preference", {"stack_memory": 0}.get)
     widget, layer = stack_result(viewer, qtbot)
+    assert widget.live.kept.text() == "What was found in 3 of 4 planes is kept on the disk."
+    assert widget.live.kept.isVisibleTo(widget.live)
     first, second, third = some(layer.data[0])[:3]
     for act in (
         lambda mends: mends.remove(first),
@@ -179,6 +187,17 @@ def test_a_plane_that_was_not_segmented_says_so(viewer, qtbot):
     done(qtbot, widget, lambda: widget.live.mend(lambda mends: mends.remove(some(layer.data[2])[0])))
     show(qtbot, widget, 1)
     done(qtbot, widget, lambda: widget.live.mend(lambda mends: mends.remove(some(layer.data[1])[0])))
+
+    def told():
+        record = layer.metadata[RECORD_KEY]
+        return all("mends" in one for one in record.get("planes", [{}]))
+
+    qtbot.waitUntil(told, timeout=30_000)
+    record = layer.metadata[RECORD_KEY]
+    assert record["viewer"]["planes"] == [[1], [2]] and len(record["planes"]) == 2
+    for plane, one in zip((1, 2), record["planes"], strict=True):
+        assert set(some(layer.data[plane])) <= {number for _, number in one["numbers"]}
+        assert len(one["mends"]["steps"]) == 1
 
 
 @pytest.mark.parametrize("link", ["", "z"])
@@ -381,4 +400,4 @@ def test_settings_are_taken_into_all_planes_under_what_was_mended(viewer, qtbot)
     qtbot.waitUntil(lambda: not widget.live.work.busy and not widget.following._making, timeout=30_000)
     show(qtbot, widget, 3)
     assert widget.form.settings.pred_iou_thresh == 0.55
-    assert set(rows(layer)["index"]) == set(some(layer.data))
+    fits(qtbot, layer)

@@ -17,7 +17,7 @@ from napari_sam2_automask._napari.live.level_layers import CELLS_KEY, LevelLayer
 from napari_sam2_automask._napari.live.live_layer import LiveLayer
 from napari_sam2_automask._napari.live.live_table import table_of
 from napari_sam2_automask._napari.live.plane_switch import OPENING, PlaneSwitch
-from napari_sam2_automask._napari.live.retelling import mends_of, retell, retell_stack
+from napari_sam2_automask._napari.live.retelling import mends_of, retell, retell_joined, retell_stack
 from napari_sam2_automask._napari.live.stack_layer import StackLayer
 from napari_sam2_automask._napari.run.place_result import tracks_layers
 from napari_sam2_automask.progress import Progress
@@ -142,10 +142,13 @@ class Following(QObject):
             self.finished = finished
             self._panel.pause(OPENING)
             known = stack
-            self._panel.work.run(
-                lambda: known.take(finished.request, found),
-                lambda _: self.planes.begin(known) if self.planes.stack is known else None,
-            )
+
+            def go_on(_: object) -> None:
+                if self.planes.stack is known:
+                    retell_joined(known)
+                    self.planes.begin(known)
+
+            self._panel.work.run(lambda: known.take(finished.request, found), go_on)
             return
         same = stack is not None and _same_place(self.finished, finished, planes=False)
         self.end()

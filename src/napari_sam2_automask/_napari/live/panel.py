@@ -8,7 +8,7 @@ from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QApplication, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
 from napari_sam2_automask._napari.common.fold import Fold
-from napari_sam2_automask._napari.common.layout import Signal, roomy
+from napari_sam2_automask._napari.common.layout import Signal, roomy, small
 from napari_sam2_automask._napari.live.edit_watch import EditWatch
 from napari_sam2_automask._napari.live.live_work import LiveWork
 from napari_sam2_automask._napari.live.sliders import Sliders
@@ -84,7 +84,7 @@ class LivePanel(QWidget):
         self.before = QPushButton("Before")
         self.undo, self.redo = QPushButton("Undo"), QPushButton("Redo")
         self.again = QPushButton("Run again")
-        self.everywhere = QPushButton(EVERYWHERE)
+        self.everywhere, self.kept = QPushButton(EVERYWHERE), small(QLabel())
         self._lay_out()
         self._work = LiveWork(self)
         self._work.passed.connect(self.passed)
@@ -154,6 +154,7 @@ class LivePanel(QWidget):
         for part in (self.sliders, self.before, self.everywhere):
             part.setEnabled(True)
         self.everywhere.setVisible(layer.plane is not None)
+        self.kept.setVisible(False)
         self._say(None, settings)
         self._draw(settings, with_histograms=True)
         self.setVisible(True)
@@ -225,6 +226,7 @@ class LivePanel(QWidget):
         self.everywhere.setToolTip("Let all planes follow these settings, under what was mended in each.")
         self.again.setVisible(False)
         self.message.setVisible(False)
+        self.kept.setVisible(False)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
@@ -233,7 +235,7 @@ class LivePanel(QWidget):
         for button in (self.before, self.undo, self.redo):
             head.addWidget(button)
         layout.addLayout(head)
-        for part in (self.message, self.again, self.sliders, self.everywhere, self.missing):
+        for part in (self.message, self.again, self.sliders, self.everywhere, self.kept, self.missing):
             layout.addWidget(part)
 
     def _update(self) -> None:
@@ -309,6 +311,12 @@ class LivePanel(QWidget):
     def say_left(self, planes: int) -> None:
         """Say in how many planes something is yet to be done."""
         self.everywhere.setText(f"{planes:,} planes left: stop" if planes else EVERYWHERE)
+
+    def say_kept(self, on_disk: int, planes: int) -> None:
+        """Say of how many planes of a stack what was found lies on the disk."""
+        self.kept.setText(f"What was found in {on_disk:,} of {planes:,} planes is kept on the disk.")
+        self.kept.setToolTip("The memory for the planes of a stack is one of the preferences.")
+        self.kept.setVisible(on_disk > 0)
 
     def _on_everywhere(self) -> None:
         if self._shown is not None:

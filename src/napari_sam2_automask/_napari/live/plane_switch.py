@@ -142,3 +142,5 @@ class PlaneSwitch(QObject):
         else:
             stack.shown = plane
             self.opened.emit(found)
+            store = stack.found.store
+            self._panel.say_kept(store.on_disk, len(store.planes))

@@ -14,13 +14,16 @@ from napari_sam2_automask.mending.segmented import mended_record
 from napari_sam2_automask.record.record import RECORD_VERSION
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from napari_sam2_automask._napari.live.live_layer import Answer, LiveLayer
     from napari_sam2_automask._napari.live.stack_layer import StackLayer
     from napari_sam2_automask._napari.run.controller import Finished
     from napari_sam2_automask._napari.run.request import Request
     from napari_sam2_automask.settings.amg import AmgSettings
+    from napari_sam2_automask.stack.numbers import Plane
 
-__all__ = ["mends_of", "retell", "retell_stack"]
+__all__ = ["mends_of", "retell", "retell_joined", "retell_stack"]
 
 
 def retell(
@@ -117,4 +120,33 @@ def retell_stack(
         link = {**record["link"], "events": [event.text for event in stack.links.events]}
         record = {**record, "link": link}
     whole = {**record, "format_version": RECORD_VERSION, "planes": planes} if "planes" in record else mine
-    layer.metadata[RECORD_KEY] = whole
+    layer.metadata[RECORD_KEY] = stack.record = whole
+
+
+def retell_joined(stack: StackLayer) -> None:
+    """Write into the layer's metadata the record of all planes, after a later run wrote some into it."""
+    now = stack.layer.metadata.get(RECORD_KEY)
+    if not isinstance(now, dict):
+        return
+    every = {**_planes_in(stack.record), **_planes_in(now)}
+    places = sorted(every)
+    if len(places) > 1:
+        # Planes were numbered in the order in which they were run.
+        numbers = stack.found.numbers
+        planes = [
+            {
+                **every[place],
+                "numbers": [list(pair) for pair in sorted(numbers.of(place).items())],
+            }
+            for place in places
+        ]
+        now = {name: value for name, value in now.items() if name not in ("mends", "numbers")}
+        now |= {"planes": planes, "format_version": RECORD_VERSION}
+        now["viewer"] = {**now["viewer"], "planes": [list(place) for place in places]}
+    stack.layer.metadata[RECORD_KEY] = stack.record = now
+
+
+def _planes_in(record: Mapping[str, Any]) -> dict[Plane, Mapping[str, Any]]:
+    """Return the record of each plane that a record is of."""
+    places = [tuple(place) for place in record.get("viewer", {}).get("planes") or ()]
+    return dict(zip(places, record.get("planes") or [record], strict=True)) if places else {}

@@ -13,7 +13,7 @@ import numpy as np
 from napari_sam2_automask._napari.layers.features import numbered, objects_of
 from napari_sam2_automask._napari.live.live_layer import LiveLayer
 from napari_sam2_automask._napari.run.outcome import digest
-from napari_sam2_automask._napari.run.place_result import LAYER_KEY
+from napari_sam2_automask._napari.run.place_result import LAYER_KEY, RECORD_KEY
 from napari_sam2_automask._napari.run.stack_outcome import measured_links, tracks_of
 from napari_sam2_automask.errors import MendError
 from napari_sam2_automask.mending.actions import Settle, actions_from
@@ -73,6 +73,8 @@ class StackLayer:
     ----------
     shown : tuple of int or None
         The plane that a person sees; it stays ready.
+    record : mapping
+        The record of all its planes.
     """
 
     def __init__(self, layer: Labels, request: Request, found: PlanesFound) -> None:
@@ -83,6 +85,7 @@ class StackLayer:
         self._table: pd.DataFrame | None = None
         self._measured: tuple[Any, pd.DataFrame, pd.DataFrame | None] | None = None
         self.shown: Plane | None = None
+        self.record: Mapping[str, Any] = layer.metadata.get(RECORD_KEY) or {}
         # Links are looked at by the thread of tables, too.
         self._lock = RLock()
         # Numbers up to this one were given out by runs.

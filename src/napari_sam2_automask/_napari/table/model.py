@@ -10,7 +10,7 @@ from qtpy.QtCore import QAbstractTableModel, QModelIndex, Qt
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["COLUMNS", "ObjectModel"]
+__all__ = ["COLUMNS", "ObjectModel", "told"]
 
 #: Columns that come first, with what they are called and mean; others follow under their own names.
 COLUMNS = {

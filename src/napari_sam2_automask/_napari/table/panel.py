@@ -20,7 +20,7 @@ from qtpy.QtWidgets import (
 from napari_sam2_automask._napari.common.layout import Signal, choice_label
 from napari_sam2_automask._napari.live.go_to_object import show_object
 from napari_sam2_automask._napari.table.colours import coloured
-from napari_sam2_automask._napari.table.model import ObjectModel
+from napari_sam2_automask._napari.table.model import ObjectModel, told
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
@@ -32,6 +32,8 @@ __all__ = ["TablePanel"]
 #: Height of the table in pixels.
 HEIGHT = 170
 ONE_BY_ONE = "as labels"
+#: Rows that a column is fitted to, and the pixels beside their text, with the arrow of the sorted column.
+MEASURED, ROOM = 30, 24
 
 
 class TablePanel(QWidget):
@@ -99,7 +101,10 @@ class TablePanel(QWidget):
             return
         selected = self.labels
         self._following = True
+        before = self.model.names
         self.model.show(follower.features)
+        if self.model.names != before:
+            self._fit_columns()
         if self._sorted.sortColumn() < 0 and "predicted_iou" in self.model.names:
             # What the model is least sure of comes first.
             self.view.sortByColumn(self.model.names.index("predicted_iou"), Qt.SortOrder.AscendingOrder)
@@ -112,12 +117,12 @@ class TablePanel(QWidget):
     def select(self, *labels: int) -> None:
         """Select the rows of objects, and of no others; without telling anyone."""
         before, self._following = self._following, True
-        chosen = self._rows
+        chosen, flags = self._rows, QItemSelectionModel.SelectionFlag
         chosen.clearSelection()
-        for row in range(self._sorted.rowCount()):
-            if self._label(row) in labels:
-                index = self._sorted.index(row, 0)
-                flags = QItemSelectionModel.SelectionFlag
+        known = {label: row for row, label in enumerate(self.model.labels)} if labels else {}
+        for label in labels:
+            if label in known:
+                index = self._sorted.mapFromSource(self.model.index(known[label], 0))
                 chosen.select(index, flags.Select | flags.Rows)
                 self.view.scrollTo(index)
         self._following = before
@@ -142,6 +147,14 @@ class TablePanel(QWidget):
         """Give the layer its own colours back."""
         self._restore()
 
+    def _fit_columns(self) -> None:
+        """Make columns as wide as their first values: Qt measures all of them, at each change, and slowly."""
+        metrics = self.view.fontMetrics()
+        for column, name in enumerate(self.model.names):
+            title = self.model.headerData(column, Qt.Orientation.Horizontal)
+            texts = [title, *(told(value) for value in self.model.values(name)[:MEASURED])]
+            self.view.setColumnWidth(column, max(map(metrics.horizontalAdvance, texts)) + ROOM)
+
     def _label(self, row: int) -> int:
         return self.model.labels[self._sorted.mapToSource(self._sorted.index(row, 0)).row()]
 
@@ -158,7 +171,7 @@ class TablePanel(QWidget):
         if (rows := self.view.verticalHeader()) is not None:
             rows.setVisible(False)
         if (columns := self.view.horizontalHeader()) is not None:
-            columns.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+            columns.setSectionResizeMode(QHeaderView.ResizeMode.Interactive)
         for button, tip in (
             (self.previous, "Go to the object of the row above."),
             (self.next, "Go to the object of the row below; as sorted at first, the next doubtful one."),
