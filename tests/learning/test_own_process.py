@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -18,7 +19,9 @@ from napari_sam2_automask.models import find_entry, own_path
 def task(name: str, **more) -> LearningTask:
     image, labels = discs()
     view = np.repeat(image[..., None], 3, -1)
-    return LearningTask((view,), (labels,), (True,), ({3: 3.0},), ("discs",), name, plan=QUICK_PLAN, **more)
+    return LearningTask(
+        (view,), (labels,), (True,), ({3: 3.0, 77: 3.0},), ("discs",), name, plan=QUICK_PLAN, **more
+    )
 
 
 @pytest.fixture(autouse=True)
@@ -51,6 +54,9 @@ def test_what_cannot_be_is_said_in_its_own_words():
     own_path("taken").touch()
     with pytest.raises(ModelError, match="there is a model 'taken' already"):
         learn_in_own_process(task("taken"))
+    nothing = replace(task("discs"), labels=(np.zeros((96, 96), np.int32),))
+    with pytest.raises(LearningError, match="no object is labelled"):
+        learn_in_own_process(nothing)
 
 
 def test_a_process_that_dies_is_said_with_what_to_do(monkeypatch):

@@ -10,7 +10,10 @@ from threading import Event, Thread
 from time import monotonic
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+import numpy as np
+
 from napari_sam2_automask.errors import AutomaskError, ModelError
+from napari_sam2_automask.learning.lessons import lessons_of
 from napari_sam2_automask.learning.own_process import Learned, LearningTask, step_back
 from napari_sam2_automask.models.catalogue.registry import own_path
 from napari_sam2_automask.models.runtime.process_guards import wait_patiently
@@ -19,6 +22,10 @@ from napari_sam2_automask.workers.piped_process import take_pipes, volunteer
 from napari_sam2_automask.workers.process import Failed, use_threads
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
     from napari_sam2_automask.progress import Progress
 
 # Reports more often than this are nothing to anybody, in seconds.
@@ -56,6 +63,9 @@ def _learned(task: LearningTask, teller: _Teller) -> Learned:
     target = own_path(task.name)
     if target.exists():
         raise ModelError(f"there is a model {task.name!r} already: choose another name")
+    weights = [_there(*both) for both in zip(task.weights, task.labels, strict=True)]
+    # What cannot be learned from is said before torch is loaded, which takes seconds.
+    lessons_of(task.images, task.labels, task.complete, weights, task.names, rgb=True)
     if task.threads:
         use_threads(task.threads)
     import torch
@@ -74,7 +84,7 @@ def _learned(task: LearningTask, teller: _Teller) -> Learned:
         task.minutes,
         steps=task.steps,
         complete=task.complete,
-        weights=task.weights,
+        weights=weights,
         name=task.name,
         names=task.names,
         rgb=True,
@@ -87,6 +97,12 @@ def _learned(task: LearningTask, teller: _Teller) -> Learned:
     assert card is not None
     save_model(model, target)
     return Learned(target, card.images, card.objects, card.steps, card.measure, card.before, card.after)
+
+
+def _there(weights: Mapping[int, float], labels: NDArray[Any]) -> dict[int, float]:
+    """Return how much those objects count that are there."""
+    there = np.unique(labels)
+    return {label: weight for label, weight in weights.items() if label in there}
 
 
 def main() -> None:

@@ -50,7 +50,7 @@ class LearningTask:
     complete : tuple of bool or (Y, X) bool arrays
         Where each is labelled completely.
     weights : tuple of mappings of int to float
-        How much objects of each count.
+        How much objects of each count; what is not there does not matter.
     names : tuple of str
         What messages call the images.
     name : str

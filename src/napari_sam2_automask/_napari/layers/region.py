@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from napari_sam2_automask._napari.layers.snapshot import ImageSource
 
-__all__ = ["outline_of", "region_in_view", "region_of_labels", "region_of_shapes"]
+__all__ = ["outline_of", "outlines_of_shapes", "region_in_view", "region_of_labels", "region_of_shapes"]
 
 #: Corners of the polygon that stands for an ellipse.
 CORNERS = 90
@@ -51,6 +51,25 @@ def region_of_shapes(shapes: Shapes, image: Image, source: ImageSource) -> Regio
     """
     from skimage.draw import polygon
 
+    outlines = outlines_of_shapes(shapes, image, source)
+    whole = _boxed(shapes.name, np.concatenate(outlines), source, None)
+    y0, x0, y1, x1 = whole.box
+    mask = np.zeros((y1 - y0, x1 - x0), bool)
+    for points in outlines:
+        mask[polygon(points[:, 0] - y0, points[:, 1] - x0, mask.shape)] = True  # type: ignore[no-untyped-call]
+    if not mask.any():
+        raise ImageError(f"the shapes of {shapes.name!r} hold no pixel of the image: draw them on it")
+    return replace(whole, mask=mask)
+
+
+def outlines_of_shapes(shapes: Shapes, image: Image, source: ImageSource) -> list[NDArray[Any]]:
+    """Return the corners (N, 2) of each shape that encloses an area, y and x in pixels of the plane.
+
+    Raises
+    ------
+    ImageError
+        If none does.
+    """
     outlines = [
         np.array([_on_image(shapes, corner, image) for corner in outline_of(data, kind)])
         for data, kind in zip(shapes.data, shapes.shape_type, strict=True)
@@ -62,14 +81,7 @@ def region_of_shapes(shapes: Shapes, image: Image, source: ImageSource) -> Regio
         outlines = [source.pyramid.at(points, axes) for points in outlines]
     if not outlines:
         raise ImageError(f"{shapes.name!r} holds no shape that encloses an area: draw a polygon or rectangle")
-    whole = _boxed(shapes.name, np.concatenate(outlines), source, None)
-    y0, x0, y1, x1 = whole.box
-    mask = np.zeros((y1 - y0, x1 - x0), bool)
-    for points in outlines:
-        mask[polygon(points[:, 0] - y0, points[:, 1] - x0, mask.shape)] = True  # type: ignore[no-untyped-call]
-    if not mask.any():
-        raise ImageError(f"the shapes of {shapes.name!r} hold no pixel of the image: draw them on it")
-    return replace(whole, mask=mask)
+    return outlines
 
 
 def region_of_labels(labels: Labels, source: ImageSource) -> Region:

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.layers import Image, Labels, Shapes
+from PIL import Image as Picture, ImageDraw
 
 from napari_sam2_automask._napari.layers.features import objects_of
 from napari_sam2_automask._napari.layers.layer_choice import is_own_view
 from napari_sam2_automask._napari.layers.place import level_data
-from napari_sam2_automask._napari.layers.region import region_of_shapes
+from napari_sam2_automask._napari.layers.region import outlines_of_shapes
 from napari_sam2_automask._napari.live.level_layers import LEVEL_KEY
 from napari_sam2_automask._napari.run.place_result import LAYER_KEY, RECORD_KEY
 from napari_sam2_automask._napari.run.request import Request
-from napari_sam2_automask.errors import LearningError
+from napari_sam2_automask.errors import ImageError, LearningError
 from napari_sam2_automask.image.region import Region
-from napari_sam2_automask.learning.lessons import lessons_of
 from napari_sam2_automask.learning.own_process import LearningTask
 from napari_sam2_automask.mending.object_facts import EDITED
 from napari_sam2_automask.settings.amg import AmgSettings
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_sam2_automask._napari.layers.snapshot import ImageSource
+
+    Where = Region | NDArray[np.bool_] | bool
 
 __all__ = [
     "COUNTS",
@@ -62,7 +64,7 @@ class Example:
     labels : array
         The layer's data.
     where : callable
-        Returns where all objects are labelled: everywhere, nowhere, or in a `Region`, which takes a while.
+        Returns where all objects are labelled: everywhere, nowhere, in a `Region` or where a mask is true.
     edited : frozenset of int
         Objects that a person mended or locked.
     """
@@ -71,11 +73,13 @@ class Example:
     source: ImageSource
     contrast: str
     labels: Any
-    where: Callable[[], Region | bool]
+    where: Callable[[], Where]
     edited: frozenset[int]
 
     def read(self) -> tuple[NDArray[np.uint8], NDArray[Any], NDArray[np.bool_] | bool, dict[int, float]]:
         """Return what the model sees, the labels, where they are complete, and what objects count.
+
+        Nothing here computes for long without letting go of Python's lock, for which the viewer would wait.
 
         Raises
         ------
@@ -101,13 +105,12 @@ class Example:
                 f"of {source.name!r} the model sees {len(views)} pictures, one for each channel, and learns "
                 "from one: choose one channel, or channels mixed"
             )
-        there = set(np.unique(plane).tolist())
-        weights = dict.fromkeys(sorted(self.edited & there), COUNTS)
+        weights = dict.fromkeys(sorted(self.edited), COUNTS)
         return views[0], plane, self._complete(plane.shape), weights
 
     def _complete(self, shape: tuple[int, ...]) -> NDArray[np.bool_] | bool:
         region = self.where()
-        if isinstance(region, bool):
+        if not isinstance(region, Region):
             return region
         mask = np.zeros(shape, bool)
         part = region.cut(mask)
@@ -192,10 +195,16 @@ def take_example(
         Where all objects are labelled: everywhere, nowhere, or in the shapes of a layer.
     locked : iterable of int
         Objects of which it is known, before their table says so, that they were mended.
+
+    Raises
+    ------
+    ImageError
+        If no shape encloses an area.
     """
-    where: Callable[[], Region | bool]
+    where: Callable[[], Where]
     if isinstance(complete, Shapes):
-        where = partial(region_of_shapes, complete, image, source)
+        outlines = outlines_of_shapes(complete, image, source)
+        where = partial(_drawn, complete.name, outlines, source.plane_shape)
     else:
         where = partial(_segmented_part, labels, complete)
     return Example(
@@ -216,13 +225,22 @@ def task_of(examples: Sequence[Example], **more: Any) -> LearningTask:
     Raises
     ------
     AutomaskError
-        If nothing can be learned from them.
+        If they do not fit together or cannot be read.
     """
     images, labels, complete, weights = zip(*(example.read() for example in examples), strict=True)
-    names = tuple(one.name for one in examples)
-    # What cannot be learned from is said now, and not by a process that takes seconds to come up.
-    lessons_of(images, labels, complete, weights, names, rgb=True)
-    return LearningTask(images, labels, complete, weights, names, **more)
+    return LearningTask(images, labels, complete, weights, tuple(one.name for one in examples), **more)
+
+
+def _drawn(name: str, outlines: Sequence[NDArray[Any]], shape: tuple[int, int]) -> NDArray[np.bool_]:
+    """Return a mask of what lies in outlines; to a pixel at their edges, and quick however large they are."""
+    picture = Picture.new("1", (shape[1], shape[0]))
+    pen = ImageDraw.Draw(picture)
+    for points in outlines:
+        pen.polygon([(float(x), float(y)) for y, x in points], fill=1)
+    mask = np.array(picture)
+    if not mask.any():
+        raise ImageError(f"the shapes of {name!r} hold no pixel of the image: draw them on it")
+    return mask
 
 
 def _segmented_part(labels: Labels, complete: bool) -> Region | bool:
