@@ -6,6 +6,7 @@ import csv
 import io
 import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from napari_sam2_automask.disk.atomic import write_one
@@ -14,7 +15,6 @@ from napari_sam2_automask.errors import OutputNameError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
-    from pathlib import Path
 
 __all__ = ["FileResult", "check_summary", "removed_text", "write_summary"]
 
@@ -86,12 +86,12 @@ def check_summary(path: Path, inputs: Iterable[Path], results: Iterable[Path]) -
         raise OutputNameError(f"the summary {path} has the name of an image's results: choose another name")
 
 
-def write_summary(path: Path, results: Sequence[FileResult], useless: Mapping[Path, str]) -> None:
+def write_summary(path: str | Path, results: Sequence[FileResult], useless: Mapping[Path, str]) -> None:
     """Write what became of many images as a CSV file.
 
     Parameters
     ----------
-    path : Path
+    path : str or Path
         The file; one that exists is replaced.
     results : sequence of FileResult
         A row each: ``image``, ``plane``, ``status``, ``objects``, ``seconds``, ``message``.
@@ -103,6 +103,7 @@ def write_summary(path: Path, results: Sequence[FileResult], useless: Mapping[Pa
     OutputError
         If it cannot be written.
     """
+    path = Path(path)
     rows: list[tuple[Any, ...]] = [
         (r.source, "" if r.plane is None else r.plane, r.status, r.objects, round(r.seconds, 3),
          r.message or r.removed)

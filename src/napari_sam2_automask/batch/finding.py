@@ -12,7 +12,7 @@ from napari_sam2_automask.files.own_results import is_own_result
 from napari_sam2_automask.files.series import images_in_zarr, is_zarr, name_of
 from napari_sam2_automask.files.vendor import how_to_read
 from napari_sam2_automask.files.vendor_formats import suffix_of
-from napari_sam2_automask.files.web_address import Address
+from napari_sam2_automask.files.web_address import Address, given_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -24,7 +24,7 @@ _T = TypeVar("_T")
 
 
 def find_images(
-    inputs: Sequence[Path],
+    inputs: Sequence[str | Path],
     left_out: Callable[[Path], object] = bool,
     unreadable: Callable[[Path], object] = bool,
     together: Callable[[Path, list[Path]], object] = lambda one, others: None,
@@ -35,7 +35,7 @@ def find_images(
 
     Parameters
     ----------
-    inputs : sequence of Path
+    inputs : sequence of str or Path
         Files, taken whatever their names; web addresses of Zarrs; Zarrs, of which every image is taken (all
         fields of a plate); and folders, searched (not their subfolders) in alphabetical order for what may be
         an image by its name; hidden files and results of this package are left out.
@@ -55,7 +55,7 @@ def find_images(
     """
     found: dict[Path, Path] = {}
     useless: dict[Path, str] = {}
-    for given in inputs:
+    for given in map(given_path, inputs):
         images: list[Path] = []
         for entry in _attempt(given, lambda path: _entries(path, left_out, unreadable), useless):
             images += _attempt(entry, _images_in, useless)

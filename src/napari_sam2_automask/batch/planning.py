@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_sam2_automask.batch.finding import unique_stems
@@ -16,6 +17,7 @@ from napari_sam2_automask.files.pyramid import level_for
 from napari_sam2_automask.files.results import ResultPaths
 from napari_sam2_automask.files.stack_file import Stack, stack_of
 from napari_sam2_automask.files.stored_image import naming
+from napari_sam2_automask.files.web_address import given_path
 from napari_sam2_automask.image.pick import POSITIONS, Pick, parse_planes
 from napari_sam2_automask.settings.along import Along
 from napari_sam2_automask.settings.numbers import shown, whole_number
@@ -23,7 +25,6 @@ from napari_sam2_automask.settings.units import Pixel
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from pathlib import Path
 
     from napari_sam2_automask.files.pixel_size import PixelSize
     from napari_sam2_automask.settings.units import Quantity
@@ -119,21 +120,22 @@ class Wanted:
         return bool(more) or not self.pick.is_plain
 
 
-def plan(sources: Sequence[Path], folder: Path, wanted: Wanted | None = None) -> Plan:
+def plan(sources: Sequence[str | Path], folder: str | Path, wanted: Wanted | None = None) -> Plan:
     """Say what is to be done with files, without reading pixels.
 
     Parameters
     ----------
-    sources : sequence of Path
+    sources : sequence of str or Path
         The files.
-    folder : Path
+    folder : str or Path
         Where results go.
     wanted : Wanted, optional
         What of each; the only picture of each if left out.
     """
     wanted = wanted or Wanted()
     found = Plan([], {})
-    for source, stem in zip(sources, unique_stems(sources), strict=True):
+    paths, folder = [given_path(source) for source in sources], Path(folder)
+    for source, stem in zip(paths, unique_stems(paths), strict=True):
         if not wanted.needs_look:
             found.stacks.append(_one_picture(source, folder, stem, wanted))
             continue
@@ -146,7 +148,7 @@ def plan(sources: Sequence[Path], folder: Path, wanted: Wanted | None = None) ->
                     found.stacks.extend(_stacks_of(source, folder, stem, number, wanted))
             except AutomaskError as error:
                 found.useless[source] = str(error)
-    return _without_inputs(found, sources)
+    return _without_inputs(found, paths)
 
 
 def _without_inputs(found: Plan, sources: Sequence[Path]) -> Plan:

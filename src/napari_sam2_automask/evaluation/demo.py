@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from napari_sam2_automask.disk.atomic import make_folder
@@ -20,7 +21,6 @@ from napari_sam2_automask.settings.presets import PRESETS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     import numpy as np
     from numpy.typing import NDArray
@@ -65,7 +65,7 @@ class DemoResult:
 
 
 def run_demo(
-    out: Path,
+    out: str | Path,
     *,
     started: Callable[[str], None] = lambda title: None,
     finished: Callable[[DemoResult], None] = lambda result: None,
@@ -75,7 +75,7 @@ def run_demo(
 
     Parameters
     ----------
-    out : Path
+    out : str or Path
         Folder for the results: for each image and preset labels, table, COCO JSON, record, and a picture of
         the outlines beside the ground truth.
     started, finished : callable
@@ -92,6 +92,7 @@ def run_demo(
     Cancelled
         If `progress` raised it.
     """
+    out = Path(out)
     from napari_sam2_automask.models import load_model
 
     make_folder(out)

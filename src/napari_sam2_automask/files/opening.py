@@ -13,6 +13,7 @@ from napari_sam2_automask.files.raster import images_in_raster
 from napari_sam2_automask.files.stored_image import StoredImage, reading
 from napari_sam2_automask.files.tiff import images_in_tiff
 from napari_sam2_automask.files.vendor import vendor_images
+from napari_sam2_automask.files.web_address import given_path
 from napari_sam2_automask.files.zarr_image import zarr_image
 from napari_sam2_automask.settings.numbers import WHOLE
 
@@ -50,11 +51,12 @@ def images_in(path: Path) -> list[StoredImage]:
         return images_in_raster(path, start)
 
 
-def count_series(path: Path) -> int:
+def count_series(path: str | Path) -> int:
     """Return how many images a TIFF, or scenes a vendor file, holds; 1 for any other file.
 
     Thumbnails, labels of slides, overviews and masks that lie beside the images are not counted.
     """
+    path = given_path(path)
     try:
         return len(images_in(path))
     except ImageError:
@@ -92,12 +94,12 @@ def series_of(images: Sequence[StoredImage], number: int | None) -> StoredImage:
     return images[number]
 
 
-def open_file(path: Path, level: int = 0, series: int | None = 0) -> tuple[Any, str]:
+def open_file(path: str | Path, level: int = 0, series: int | None = 0) -> tuple[Any, str]:
     """Open an image file.
 
     Parameters
     ----------
-    path : Path
+    path : str or Path
         Any that `images_in` takes.
     level : int
         Which level of a pyramid.
@@ -116,6 +118,7 @@ def open_file(path: Path, level: int = 0, series: int | None = 0) -> tuple[Any, 
     ImageError
         If there is no such file, level or series, or it cannot be read.
     """
+    path = given_path(path)
     image = series_of(images_in(path), series)
     return image.array(level), image.axes
 

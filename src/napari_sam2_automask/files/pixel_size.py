@@ -9,6 +9,7 @@ from napari_sam2_automask.files.axis_names import AxisScale
 from napari_sam2_automask.files.kinds import kind_of
 from napari_sam2_automask.files.tiff_scale import scale_in_tiff
 from napari_sam2_automask.files.vendor import vendor_images
+from napari_sam2_automask.files.web_address import given_path
 from napari_sam2_automask.files.zarr_scale import scale_in_zarr
 from napari_sam2_automask.settings.numbers import LENGTH
 from napari_sam2_automask.settings.units import convert, known_unit
@@ -87,12 +88,12 @@ class FileScale:
         return _SECONDS.get(unit, _SECONDS.get(unit.removesuffix("s")))
 
 
-def pixel_size_of(path: Path, series: int = 0) -> PixelSize | None:
+def pixel_size_of(path: str | Path, series: int = 0) -> PixelSize | None:
     """Return how large the pixels of an image are at full resolution, None where the file does not tell.
 
     Parameters
     ----------
-    path : Path
+    path : str or Path
         The file.
     series : int
         Which image of a TIFF with several.
@@ -103,6 +104,7 @@ def pixel_size_of(path: Path, series: int = 0) -> PixelSize | None:
     What other programs write as the resolution of a TIFF seldom means anything. Axes in different units of
     length are told in that of X.
     """
+    path = given_path(path)
     return scale_in_file(path, series).size
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from napari_sam2_automask.files.opening import level_shapes
 from napari_sam2_automask.files.pixel_size import FileScale, PixelSize, pixel_size_of, scale_in_file
 from napari_sam2_automask.files.stored_image import check_level
+from napari_sam2_automask.files.web_address import given_path
 from napari_sam2_automask.settings.units import Pixel, Quantity, convert
 
 if TYPE_CHECKING:
@@ -179,12 +180,14 @@ def place_level(path: Path, wanted: int | Quantity, size: PixelSize | None = Non
     return Placed(level, (z, y, x), found.origin, found.unit or None)
 
 
-def level_for(path: Path, wanted: int | Quantity, series: int = 0, size: PixelSize | None = None) -> int:
+def level_for(
+    path: str | Path, wanted: int | Quantity, series: int = 0, size: PixelSize | None = None
+) -> int:
     """Return the level of a file that is meant.
 
     Parameters
     ----------
-    path : Path
+    path : str or Path
         An image; one without a pyramid has level 0 only.
     wanted : int or Quantity
         Its number, which is not looked up; or the size that its pixels should have, a length or a number of
@@ -203,6 +206,7 @@ def level_for(path: Path, wanted: int | Quantity, series: int = 0, size: PixelSi
     """
     if isinstance(wanted, int):
         return wanted
+    path = given_path(path)
     size = size or pixel_size_of(path, series)
     pixel = None if size is None else Pixel.known((size[1], size[2]), size[3])
     pixels = wanted.in_pixels(pixel, "--pixel-size")

@@ -9,6 +9,7 @@ import numpy as np
 
 from napari_sam2_automask.files.opening import images_in
 from napari_sam2_automask.files.stack_file import Stack, check_plane
+from napari_sam2_automask.files.web_address import given_path
 from napari_sam2_automask.image.pick import Pick
 from napari_sam2_automask.settings.numbers import WHOLE
 
@@ -22,12 +23,12 @@ if TYPE_CHECKING:
 __all__ = ["every_plane", "read_image"]
 
 
-def read_image(path: Path, plane: int | None = None) -> LoadedImage:
+def read_image(path: str | Path, plane: int | None = None) -> LoadedImage:
     """Read one plane of an image file.
 
     Parameters
     ----------
-    path : Path
+    path : str or Path
         The file; what it is is told by its content, not by its name.
     plane : int, optional
         Which plane to take of a file with several, counted from 0 over all its images, channels counted as
@@ -38,15 +39,16 @@ def read_image(path: Path, plane: int | None = None) -> LoadedImage:
     ImageError
         If the file cannot be read, is no image, or holds several planes and none was chosen.
     """
+    path = given_path(path)
     return _plane(path, images_in(path), plane)
 
 
-def every_plane(path: Path, level: int = 0) -> Iterator[LoadedImage]:
+def every_plane(path: str | Path, level: int = 0) -> Iterator[LoadedImage]:
     """Read all planes of a file, one after the other, channels counted as planes.
 
     Parameters
     ----------
-    path : Path
+    path : str or Path
         The file.
     level : int
         Which level of a pyramid; 0 is full resolution.
@@ -56,6 +58,7 @@ def every_plane(path: Path, level: int = 0) -> Iterator[LoadedImage]:
     ImageError
         If the file cannot be read or has no such level.
     """
+    path = given_path(path)
     images = images_in(path)
     total = sum(image.count(level) for image in images)
     for plane in range(total):

@@ -13,6 +13,7 @@ from napari_sam2_automask.files.converted import Expanded
 from napari_sam2_automask.files.opening import images_in, series_of
 from napari_sam2_automask.files.pyramid import scale_at
 from napari_sam2_automask.files.stored_image import reading
+from napari_sam2_automask.files.web_address import given_path
 from napari_sam2_automask.image.axes import check_axes, cut
 from napari_sam2_automask.image.pick import POSITIONS, Pick
 from napari_sam2_automask.image.picture import LoadedImage
@@ -253,13 +254,13 @@ class Stack:
 
 
 def open_stack(
-    path: Path, axes: str = "", series: int | None = None, level: int = 0, size: PixelSize | None = None
+    path: str | Path, axes: str = "", series: int | None = None, level: int = 0, size: PixelSize | None = None
 ) -> Stack:
     """Open an image file of any kind.
 
     Parameters
     ----------
-    path : Path
+    path : str or Path
         A TIFF, PNG, JPEG, BMP, WebP, GIF, Zarr, OME-Zarr or ``.npy`` file, or a vendor's.
     axes : str
         One letter for each axis, in place of what the file says.
@@ -276,11 +277,12 @@ def open_stack(
         If the file cannot be read or holds several images and none was chosen, it has no such level, or the
         axes do not fit it.
     """
+    path = given_path(path)
     image = series_of(images_in(path), series)
     return Stack.of(image, axes, level, size, series or 0)
 
 
-def stack_of(path: Path, pick: Pick, size: PixelSize | None = None) -> Stack:
+def stack_of(path: str | Path, pick: Pick, size: PixelSize | None = None) -> Stack:
     """Open a file as a pick asks for; raises what `open_stack` raises."""
     return open_stack(path, pick.axes, pick.series, pick.level, size)
 

@@ -76,6 +76,8 @@ def is_web(text: str) -> bool:
     return text.lower().startswith(tuple(f"{scheme}://" for scheme in _SCHEMES))
 
 
-def given_path(text: str) -> Path:
+def given_path(given: str | Path) -> Path:
     """Return the path, or the web address, that a person gave."""
-    return web_address(text) if is_web(text) else Path(text)
+    if isinstance(given, str) and is_web(given):
+        return web_address(given)
+    return given if isinstance(given, Address) else Path(given)

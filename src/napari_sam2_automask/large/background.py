@@ -105,7 +105,7 @@ def start(spec: LargeSpec) -> int:
     return int(process.pid)
 
 
-def resume(output: Path) -> int:
+def resume(output: str | Path) -> int:
     """Go on with a run that was stopped, with the settings it was started with; see `start`."""
     path = run_folder(Path(output).absolute()) / "spec.json"
     try:
@@ -115,7 +115,7 @@ def resume(output: Path) -> int:
     return start(spec)
 
 
-def status(output: Path) -> Status:
+def status(output: str | Path) -> Status:
     """Return how the run that writes an output is doing; any process may ask, at any time."""
     _children[:] = [child for child in _children if child.poll() is None]
     output = Path(output).absolute()
@@ -134,7 +134,7 @@ def status(output: Path) -> Status:
     return Status("stopped", **counted) if is_run and (folder / "spec.json").exists() else Status("unknown")
 
 
-def stop(output: Path) -> None:
+def stop(output: str | Path) -> None:
     """Ask a run to stop after what it is doing; what is finished is kept."""
     folder = run_folder(Path(output).absolute())
     if is_run_folder(folder):

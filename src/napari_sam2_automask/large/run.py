@@ -48,7 +48,7 @@ __all__ = ["LargeResult", "segment_large"]
 
 def segment_large(
     source: Source,
-    output: Path,
+    output: str | Path,
     segmenter: Segmenter,
     *,
     tile: int = Grid.tile,
@@ -76,7 +76,7 @@ def segment_large(
     ----------
     source : Source
         The image.
-    output : Path
+    output : str or Path
         The OME-Zarr to write. Until it is finished, results are kept in a folder beside it, with ``.run``
         added to the name. A CSV table of the objects comes beside it too.
     segmenter : Segmenter

@@ -48,7 +48,8 @@ class PresetChoice(QWidget):
             self._group.addButton(button)
             if name != APART:
                 button.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
-                row.addWidget(button, 1)
+                # As wide as its word wants: all of them are read at 300 pixels with a scroll bar.
+                row.addWidget(button, len(PRESETS[name].title) + 2)
         self.reset = QPushButton("Back")
         self.reset.setVisible(False)
         self.state, self.cost = QLabel(), small(QLabel())

@@ -11,6 +11,7 @@ from napari_sam2_automask.disk.regular import check_regular
 from napari_sam2_automask.errors import FormatError, ImageError
 from napari_sam2_automask.files.formats.outlined import Outlines
 from napari_sam2_automask.files.formats.plain_pickle import load_plain
+from napari_sam2_automask.files.web_address import given_path
 from napari_sam2_automask.painting.labels import label_dtype
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def _inner_edges(masks: NDArray[np.integer[Any]]) -> NDArray[np.bool_]:
     return found & (masks > 0)
 
 
-def read_cellpose(path: Path) -> Outlines:
+def read_cellpose(path: str | Path) -> Outlines:
     """Read the masks of a ``_seg.npy`` of Cellpose.
 
     The file is a pickle. It is read by an unpickler that knows NumPy arrays, dictionaries, lists, text and
@@ -79,7 +80,7 @@ def read_cellpose(path: Path) -> Outlines:
 
     Parameters
     ----------
-    path : Path
+    path : str or Path
         The file.
 
     Returns
@@ -92,6 +93,7 @@ def read_cellpose(path: Path) -> Outlines:
     ImageError
         If the file cannot be read, asks for anything else, or holds no masks.
     """
+    path = given_path(path)
     try:
         if check_regular(path).st_size > _LARGEST:
             raise ImageError(f"{path} has more than {_LARGEST:,} bytes: give a smaller file")

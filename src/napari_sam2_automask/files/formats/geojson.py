@@ -10,6 +10,7 @@ import numpy as np
 from napari_sam2_automask.disk.json_file import COCO_LIMIT, read_json
 from napari_sam2_automask.errors import ImageError
 from napari_sam2_automask.files.formats.outlined import Outlines, read_outlines
+from napari_sam2_automask.files.web_address import given_path
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -82,12 +83,12 @@ def is_geojson(data: Any) -> bool:
     return isinstance(data, list) and bool(data) and is_geojson(data[0])
 
 
-def read_geojson(path: Path, shape: tuple[int, int] | None = None) -> Outlines:
+def read_geojson(path: str | Path, shape: tuple[int, int] | None = None) -> Outlines:
     """Read the polygons of a GeoJSON file.
 
     Parameters
     ----------
-    path : Path
+    path : str or Path
         The file.
     shape : (int, int), optional
         Rows and columns of the image, which the file does not tell; as many as the areas need when left out.
@@ -102,6 +103,7 @@ def read_geojson(path: Path, shape: tuple[int, int] | None = None) -> Outlines:
     ImageError
         If the file cannot be read, or holds no polygons.
     """
+    path = given_path(path)
     import pandas as pd
 
     data = read_json(path, _KIND, ImageError, limit=COCO_LIMIT)

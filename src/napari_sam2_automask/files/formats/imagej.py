@@ -12,6 +12,7 @@ import numpy as np
 from napari_sam2_automask.disk.regular import check_regular
 from napari_sam2_automask.errors import FormatError, ImageError
 from napari_sam2_automask.files.formats.outlined import Outlines, read_outlines
+from napari_sam2_automask.files.web_address import given_path
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -90,12 +91,12 @@ def holds_rois(path: Path) -> bool:
         return False
 
 
-def read_rois(path: Path, shape: tuple[int, int] | None = None) -> Outlines:
+def read_rois(path: str | Path, shape: tuple[int, int] | None = None) -> Outlines:
     """Read the areas of an ImageJ ROI set, or of a single ``.roi`` file.
 
     Parameters
     ----------
-    path : Path
+    path : str or Path
         The file.
     shape : (int, int), optional
         Rows and columns of the image, which the file does not tell; as many as the areas need when left out.
@@ -111,6 +112,7 @@ def read_rois(path: Path, shape: tuple[int, int] | None = None) -> Outlines:
     ImageError
         If the file cannot be read, or holds no areas.
     """
+    path = given_path(path)
     left_out: Counter[str] = Counter()
     found = []
     for data in _members(path):

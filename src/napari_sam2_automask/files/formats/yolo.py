@@ -9,6 +9,7 @@ import numpy as np
 from napari_sam2_automask.disk.regular import check_regular
 from napari_sam2_automask.errors import ImageError
 from napari_sam2_automask.files.formats.outlined import Outlines, read_outlines
+from napari_sam2_automask.files.web_address import given_path
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -45,12 +46,12 @@ def yolo_text(outlines: Outlines) -> bytes:
     return "".join(f"{line}\n" for line in lines).encode()
 
 
-def read_yolo(path: Path, shape: tuple[int, int]) -> Outlines:
+def read_yolo(path: str | Path, shape: tuple[int, int]) -> Outlines:
     """Read YOLO segmentation text.
 
     Parameters
     ----------
-    path : Path
+    path : str or Path
         The file.
     shape : (int, int)
         Rows and columns of the image, which the file does not tell.
@@ -65,6 +66,7 @@ def read_yolo(path: Path, shape: tuple[int, int]) -> Outlines:
     ImageError
         If the file cannot be read, or a line is no polygon.
     """
+    path = given_path(path)
     try:
         if check_regular(path).st_size > _LARGEST:
             raise ImageError(f"{path} has more than {_LARGEST:,} bytes: give a smaller file")

@@ -19,7 +19,7 @@ from napari_sam2_automask.errors import FormatError, ImageError, OutputNameError
 from napari_sam2_automask.files.formats.label_pyramid import add_folder, write_label_pyramid
 from napari_sam2_automask.files.opening import images_in
 from napari_sam2_automask.files.series import attributes_of, is_zarr
-from napari_sam2_automask.files.web_address import Address
+from napari_sam2_automask.files.web_address import Address, given_path
 from napari_sam2_automask.files.zarr_places import ZipPlace, is_zipped_zarr
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ LABELS = "sam2_automask"
 
 
 def write_zarr_labels(
-    image: Path, labels: NDArray[np.integer[Any]], name: str = LABELS, *, overwrite: bool = False
+    image: str | Path, labels: NDArray[np.integer[Any]], name: str = LABELS, *, overwrite: bool = False
 ) -> Path:
     """Write labels into the OME-Zarr of their image.
 
@@ -50,7 +50,7 @@ def write_zarr_labels(
 
     Parameters
     ----------
-    image : Path
+    image : str or Path
         An OME-Zarr image of version 0.4 or 0.5, in a folder or a zip file; the labels get the same version.
     labels : int array
         Of the shape of its first level without the channels; axes of length 1 may be left out.
@@ -75,6 +75,7 @@ def write_zarr_labels(
     OutputError
         If they cannot be written.
     """
+    image = given_path(image)
     with zarr_labels_placed(image, labels, name, overwrite=overwrite) as target:
         return target
 
