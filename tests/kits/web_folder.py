@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
@@ -36,7 +36,8 @@ def served(folder, answer=None):
             for name, value in ({"Content-Length": str(len(data))} | headers).items():
                 self.send_header(name.replace("_", "-"), value)
             self.end_headers()
-            self.wfile.write(data)
+            with suppress(ConnectionError):  # who has seen enough hangs up
+                self.wfile.write(data)
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
