@@ -51,6 +51,10 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Skip what needs a display without one, unless skipping is forbidden."""
     if _has_display() or REQUIRE_ALL:
+        if any(_VIEWERS & set(getattr(item, "fixturenames", ())) for item in items):
+            # Triton, which torchvision loads, and Mesa bring LLVM each, and the process ends at once
+            # if Triton's comes second: it comes first, whatever the order of the tests.
+            import torchvision  # noqa: F401
         return
     skip = pytest.mark.skip(reason="needs a display: install Xvfb, see the README")
     for item in items:

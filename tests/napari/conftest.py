@@ -30,7 +30,6 @@ def _manifests_are_read_once() -> Iterator[None]:
 @pytest.fixture(autouse=True, scope="session")
 def _modules_are_not_garbage() -> None:
     """Keep what is imported out of the searches for garbage that napari's check for leaks makes."""
-    import torch  # noqa: F401
     from napari.qt import QtViewer  # noqa: F401
 
     gc.collect()

@@ -53,9 +53,14 @@ def test_outcomes_are_those_of_this_process(executor, log, tmp_path):
     assert len({pid for *_, pid in notes(log)} - {os.getpid()}) == 2
 
 
+def is_screen(pid):
+    """Tell whether a process is the virtual screen of the tests."""
+    return Path(f"/proc/{pid}/comm").read_text().strip() == "Xvfb"
+
+
 @on_linux
 def test_no_process_has_a_socket_that_others_could_connect_to(executor, log, tmp_path):
-    pids = family(os.getpid())
+    pids = [pid for pid in family(os.getpid()) if not is_screen(pid)]
     mine = open_sockets(os.getpid())
     for outcome in executor.run(Noted(str(log)), [("square", k) for k in range(4)]):
         assert outcome.done
