@@ -7,11 +7,13 @@ import shlex
 import numpy as np
 import pytest
 from candidate_factory import random_candidates
+from napari.layers import Image, Points
 from napari_kit import LOW, BlobSegmenter, ObedientSegmenter, copied, dock, finish, labels_of, move, rows, run
 from pycocotools import mask as coco_mask
 
 from napari_sam2_automask import paint, select
 from napari_sam2_automask._napari.contributions.coco_layers import coco_of
+from napari_sam2_automask._napari.layers import place, region
 from napari_sam2_automask.candidates.pooling import take_inside
 from napari_sam2_automask.errors import ImageError
 
@@ -194,3 +196,29 @@ def test_a_region_of_every_plane(make_napari_viewer, qtbot):
     layer = labels_of(viewer)[-1]
     assert layer.data[:, 5:15, 10:20].all()
     assert np.count_nonzero(layer.data) == 3 * 100
+
+
+@pytest.mark.parametrize("corners", [3, 4, 7, 90])
+def test_what_lies_in_an_outline_is_as_scikit_image_has_it(corners):
+    from skimage.draw import polygon2mask
+
+    rng = np.random.default_rng(corners)
+    for _ in range(20):
+        # Lines cross each other, and reach beyond the image.
+        points = rng.uniform(-20, 100, (corners, 2))
+        expected = polygon2mask((60, 80), points)
+        np.testing.assert_array_equal(region.inside([points], (60, 80)), expected)
+        more = rng.uniform(0, 60, (4, 2))
+        both = expected | polygon2mask((60, 80), more)
+        np.testing.assert_array_equal(region.inside([points, more], (60, 80)), both)
+
+
+def test_many_positions_lie_where_napari_has_each():
+    shear = np.array([[1, 0.3, 0], [0, 1, -0.2], [0, 0, 1]])
+    image = Image(np.zeros((5, 6, 7)), scale=(3, 0.5, 0.25), translate=(1, 2, 3), rotate=20, affine=np.eye(4))
+    shapes = Points(np.zeros((1, 2)), scale=(2, 0.1), translate=(-4, 9), rotate=-35, affine=shear)
+    points = np.random.default_rng(0).uniform(-50, 50, (30, 2))
+    found = place.onto(image, shapes, points)
+    for point, there in zip(points, found, strict=True):
+        np.testing.assert_allclose(there, image.world_to_data((0, *shapes.data_to_world(point))), atol=1e-9)
+    assert place.onto(image, shapes, np.zeros((0, 2))).shape == (0, 3)

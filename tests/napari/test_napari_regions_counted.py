@@ -15,7 +15,7 @@ def test_each_shape_has_its_row(make_napari_viewer, qtbot):
     layer = viewer.add_labels(
         labels, scale=(0.5, 0.5), units=("um", "um"), features={"index": [1, 2, 5], "s": [1.0, 3.0, 9.0]}
     )
-    corners = ([[0, 0], [0, 25], [10, 25], [10, 0]], [[0, 0], [0, 5], [5, 5]], [[0, 0], [9, 9]])
+    corners = ([[0, 0], [0, 25], [10, 25], [10, 0]], [[0, 0], [0, 5], [6, 5]], [[0, 0], [9, 9]])
     viewer.add_shapes(
         [np.array(one) for one in corners],
         shape_type=["rectangle", "polygon", "line"],
@@ -31,6 +31,26 @@ def test_each_shape_has_its_row(make_napari_viewer, qtbot):
     assert found["s_mean"].tolist()[:2] == [2.0, 1.0]
     np.testing.assert_allclose(found["area_um2"], found["area"] * 0.25)
     np.testing.assert_array_equal(layer.data, labels)
+
+
+def test_an_ellipse_and_a_hundred_shapes_on_a_scaled_stack_of_shapes(make_napari_viewer, qtbot):
+    viewer = make_napari_viewer()
+    labels = np.zeros((400, 500), np.int32)
+    labels[::10, ::10] = np.arange(1, 2001).reshape(40, 50)
+    viewer.add_labels(labels, scale=(0.5, 2), translate=(7, -3))
+    box = np.array([[0, 0], [0, 40], [40, 40], [40, 0]], float)
+    corners = [box + np.array([10 * (k % 30), 10 * (k // 30)]) for k in range(99)]
+    # Three axes: the first says nothing of labels with two.
+    ellipse = np.column_stack([np.full(4, 2.0), box * 2 + 100])
+    flat = viewer.add_shapes(corners, scale=(0.5, 2), translate=(7, -3))
+    assert count_in_shapes(viewer) is not None
+    qtbot.waitUntil(lambda: "objects" in flat.features, timeout=30_000)
+    assert flat.features["objects"].tolist() == [16] * 99
+    assert flat.features["area"].tolist() == [1600] * 99
+    round_one = viewer.add_shapes([ellipse], shape_type="ellipse", scale=(1, 0.5, 2), translate=(0, 7, -3))
+    assert count_in_shapes(viewer) is not None
+    qtbot.waitUntil(lambda: "objects" in round_one.features, timeout=30_000)
+    assert abs(round_one.features["area"][0] / (np.pi * 40**2) - 1) < 0.01
 
 
 def test_what_is_missing_is_said(make_napari_viewer, monkeypatch):

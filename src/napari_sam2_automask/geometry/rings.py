@@ -6,6 +6,7 @@ QuPath have it.
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -146,27 +147,30 @@ def fill(rings: Sequence[NDArray[Any]], shape: tuple[int, int]) -> Placed | None
     """
     starts = np.concatenate([np.asarray(ring, np.float64) for ring in rings])
     ends = np.concatenate([np.roll(np.asarray(ring, np.float64), -1, axis=0) for ring in rings])
-    upper = np.where((starts[:, 1] <= ends[:, 1])[:, None], starts, ends)
-    lower = np.where((starts[:, 1] <= ends[:, 1])[:, None], ends, starts)
+    rightwards = (starts[:, 0] <= ends[:, 0])[:, None]
+    left, right = np.where(rightwards, starts, ends), np.where(rightwards, ends, starts)
     rows, columns = shape
-    y0 = int(np.clip(np.floor(upper[:, 1].min()), 0, rows))
-    y1 = int(np.clip(np.ceil(lower[:, 1].max()), 0, rows))
-    x0 = int(np.clip(np.floor(starts[:, 0].min()), 0, columns))
-    x1 = int(np.clip(np.ceil(starts[:, 0].max()), 0, columns))
+    y0 = int(np.clip(np.floor(starts[:, 1].min()), 0, rows))
+    y1 = int(np.clip(np.ceil(starts[:, 1].max()), 0, rows))
+    x0 = int(np.clip(np.floor(left[:, 0].min()), 0, columns))
+    x1 = int(np.clip(np.ceil(right[:, 0].max()), 0, columns))
     if y0 >= y1 or x0 >= x1:
         return None
-    # Rows whose centres an edge crosses, its lower end excluded.
-    first = np.clip(np.ceil(upper[:, 1] - 0.5), y0, y1).astype(np.int64)
-    last = np.clip(np.ceil(lower[:, 1] - 0.5), y0, y1).astype(np.int64)
-    edges = np.repeat(np.arange(len(upper)), last - first)
-    row = np.arange(len(edges)) - np.repeat(np.cumsum(last - first) - (last - first), last - first)
-    row += first[edges]
-    along = lower - upper
-    x = upper[edges, 0] + along[edges, 0] * ((row + 0.5 - upper[edges, 1]) / along[edges, 1])
-    column = np.clip(np.ceil(x - 0.5), x0, x1).astype(np.int64) - x0
-    crossed = np.zeros((y1 - y0, x1 - x0 + 1), np.int64)
-    np.add.at(crossed, (row - y0, column), 1)
-    mask = (np.cumsum(crossed, axis=1)[:, :-1] % 2).astype(bool)
+    # Columns whose centres an edge crosses, its right end excluded.
+    first = np.clip(np.ceil(left[:, 0] - 0.5), x0, x1).astype(np.int64)
+    count = np.clip(np.ceil(right[:, 0] - 0.5), x0, x1).astype(np.int64) - first
+    edges = np.repeat(np.arange(len(left)), count)
+    column = np.arange(len(edges)) - np.repeat(np.cumsum(count) - count, count) + first[edges]
+    along = right - left
+    y = left[edges, 1] + along[edges, 1] * ((column + 0.5 - left[edges, 0]) / along[edges, 0])
+    row = np.clip(np.ceil(y - 0.5), y0, y1).astype(np.int64) - y0
+    crossed = np.zeros((y1 - y0 + 1, x1 - x0), np.uint8)
+    np.add.at(crossed.reshape(-1), row * (x1 - x0) + (column - x0), np.uint8(1))
+    crossed &= 1
+    # Whole rows at a time, which is several times as quick as accumulate().
+    for above, here in pairwise(crossed[:-1]):
+        np.bitwise_xor(here, above, out=here)
+    mask = crossed[:-1].view(bool)
     if not mask.any():
         return None
     ys, xs = tight(mask)

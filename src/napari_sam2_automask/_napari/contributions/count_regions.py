@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,11 +11,13 @@ from napari.qt.threading import create_worker
 from napari.utils.notifications import show_info, show_warning
 from napari.viewer import Viewer  # noqa: TC002 (napari reads the annotation)
 
-from napari_sam2_automask._napari.layers.place import pixel_of
-from napari_sam2_automask._napari.layers.region import outline_of
+from napari_sam2_automask._napari.layers.place import onto, pixel_of
+from napari_sam2_automask._napari.layers.region import inside, outline_of
 from napari_sam2_automask.measures.regions import count_in_regions
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import pandas as pd
     from numpy.typing import NDArray
 
@@ -31,9 +34,11 @@ def count_in_shapes(viewer: Viewer) -> Any:
     if labels is None or shapes is None or labels.ndim != 2 or labels.multiscale or not len(shapes.data):
         show_warning("Counting needs a Labels layer with two axes and a Shapes layer with a shape: add them")
         return None
-    regions = _masks(labels, shapes)
+    regions = _Regions(labels, shapes)
     pixel = pixel_of(labels)
-    more = {} if pixel is None else {"pixel_size": (pixel.height, pixel.width), "unit": pixel.unit}
+    more: dict[str, Any] = (
+        {} if pixel is None else {"pixel_size": (pixel.height, pixel.width), "unit": pixel.unit}
+    )
     table = labels.features if len(labels.features.columns) else None
 
     def show(found: pd.DataFrame) -> None:
@@ -43,9 +48,13 @@ def count_in_shapes(viewer: Viewer) -> Any:
         shapes.features = found
         show_info(f"{int(found['objects'].sum()):,} objects counted: see the features of {shapes.name}")
 
-    return create_worker(
-        count_in_regions, np.asarray(labels.data).copy(), regions, table, _connect={"returned": show}, **more
-    )
+    # What is in memory may be painted on meanwhile; what is not is read by the worker.
+    data = labels.data.copy() if isinstance(labels.data, np.ndarray) else labels.data
+
+    def count() -> pd.DataFrame:
+        return count_in_regions(np.asarray(data), regions, table, **more)
+
+    return create_worker(count, _connect={"returned": show})
 
 
 def _layer(viewer: Viewer, kind: type) -> Any:
@@ -55,18 +64,26 @@ def _layer(viewer: Viewer, kind: type) -> Any:
     return next(iter([*selected[::-1], *every[::-1]]), None)
 
 
-def _masks(labels: Labels, shapes: Shapes) -> dict[str, NDArray[np.bool_]]:
-    """Return each shape as a mask of the labels, by its name."""
-    from skimage.draw import polygon2mask
+class _Regions(Mapping[str, "NDArray[np.bool_]"]):
+    """Each shape as a mask of the labels, by its name; drawn when it is asked for, one at a time."""
 
-    names = shapes.features["name"].astype(str) if "name" in shapes.features else [""] * len(shapes.data)
-    masks = {}
-    for number, (data, kind, name) in enumerate(zip(shapes.data, shapes.shape_type, names, strict=True), 1):
-        mask = np.zeros(labels.data.shape, bool)
-        if kind in ("rectangle", "polygon", "ellipse"):
-            corners = [shapes.data_to_world(corner) for corner in outline_of(data, kind)]
-            places = np.array([labels.world_to_data(corner) for corner in corners])
-            mask = polygon2mask(mask.shape, places[:, -2:])  # type: ignore[no-untyped-call]
-        called = name or f"shape {number}"
-        masks[called if called not in masks else f"{called} ({number})"] = mask
-    return masks
+    def __init__(self, labels: Labels, shapes: Shapes) -> None:
+        names = shapes.features["name"].astype(str) if "name" in shapes.features else [""] * len(shapes.data)
+        self._shape: tuple[int, int] = labels.data.shape
+        self._outlines: dict[str, list[NDArray[Any]]] = {}
+        given = zip(shapes.data, shapes.shape_type, names, strict=True)
+        for number, (data, kind, name) in enumerate(given, 1):
+            encloses = kind in ("rectangle", "polygon", "ellipse")
+            called = name or f"shape {number}"
+            self._outlines[called if called not in self._outlines else f"{called} ({number})"] = (
+                [onto(labels, shapes, outline_of(data, kind))] if encloses else []
+            )
+
+    def __getitem__(self, name: str) -> NDArray[np.bool_]:
+        return inside(self._outlines[name], self._shape)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._outlines)
+
+    def __len__(self) -> int:
+        return len(self._outlines)

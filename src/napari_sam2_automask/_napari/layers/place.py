@@ -26,6 +26,7 @@ __all__ = [
     "level_of",
     "level_transform",
     "moved",
+    "onto",
     "pixel_of",
 ]
 
@@ -134,6 +135,32 @@ def moved(transform: Mapping[str, Any], first: ArrayLike) -> dict[str, Any]:
     """Return the place of a layer whose first pixel lies at a position in the data of one that lies there."""
     own = {name: transform[name] for name in ("scale", "translate", "rotate", "shear")}
     return {**transform, "translate": np.asarray(Affine(**own)(np.asarray(first, np.float64)))}
+
+
+def onto(target: Layer, layer: Layer, points: ArrayLike) -> NDArray[np.float64]:
+    """Return where positions in the data of a layer lie in the data of another.
+
+    Parameters
+    ----------
+    target, layer : Layer
+        Where to, and where from; a layer of fewer axes lies on every plane of the other.
+    points : array_like, shape (N, D)
+        Positions along the axes of `layer`.
+
+    Returns
+    -------
+    (N, target.ndim) float64 array
+    """
+
+    def one(point: NDArray[np.float64]) -> NDArray[np.float64]:
+        world = np.asarray(layer.data_to_world(point), np.float64)
+        world = np.concatenate([np.zeros(max(0, target.ndim - len(world))), world])
+        return np.asarray(target.world_to_data(world), np.float64)[-target.ndim :]
+
+    # napari takes one position at a time; every place of a layer is affine, so that a few tell all.
+    points = np.asarray(points, np.float64)
+    first = one(np.zeros(points.shape[1]))
+    return np.asarray(first + points @ np.stack([one(axis) - first for axis in np.eye(points.shape[1])]))
 
 
 def layer_transform(layer: Layer) -> dict[str, Any]:

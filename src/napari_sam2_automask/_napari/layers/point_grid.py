@@ -12,6 +12,7 @@ import numpy as np
 from napari.layers import Points
 
 from napari_sam2_automask._napari.layers.layer_choice import unwrapped
+from napari_sam2_automask._napari.layers.place import onto
 from napari_sam2_automask._napari.layers.snapshot import take_source
 from napari_sam2_automask.errors import ImageError
 
@@ -65,9 +66,7 @@ def grid_from_points(viewer: Viewer, image: Image | None) -> PointGrids:
     if not points:
         raise ImageError("There is no Points layer: add one and click on the objects to find.")
     source = take_source(image, tuple(viewer.dims.order), tuple(viewer.dims.point))
-    placed = np.array([_on_image(points[0], row, image) for row in points[0].data]).reshape(
-        -1, len(source.shape)
-    )
+    placed = onto(image, points[0], points[0].data)
     here = np.ones(len(placed), dtype=bool)
     if points[0].ndim >= len(source.shape):
         for axis, index in zip(source.other_axes, source.index, strict=True):
@@ -145,12 +144,3 @@ def points_in(settings: AmgSettings, source: ImageSource, region: Region | None)
         raise ImageError(f"None of your own points lies {where}: set some there, or clear Own point grids.")
     xy = ((yx[inside] - (y0, x0)) / size).clip(0, 1)[:, ::-1]
     return settings.replace(point_grids=(tuple(map(tuple, xy.tolist())),))
-
-
-def _on_image(points: Points, row: Any, image: Image) -> np.ndarray[Any, Any]:
-    """Return the position of one point in the image's data coordinates."""
-    world = np.asarray(points.data_to_world(row), dtype=float)
-    missing = image.ndim - len(world)
-    if missing > 0:  # a 2-D Points layer lies on every plane
-        world = np.concatenate([np.zeros(missing), world])
-    return np.asarray(image.world_to_data(world))[-image.ndim :]

@@ -7,18 +7,28 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_sam2_automask._napari.layers.place import level_data
+from napari_sam2_automask._napari.layers.place import level_data, onto
 from napari_sam2_automask.errors import ImageError
 from napari_sam2_automask.geometry.placed import tight
+from napari_sam2_automask.geometry.rings import fill
 from napari_sam2_automask.image.region import Region
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from napari.layers import Image, Labels, Shapes
     from numpy.typing import NDArray
 
     from napari_sam2_automask._napari.layers.snapshot import ImageSource
 
-__all__ = ["outline_of", "outlines_of_shapes", "region_in_view", "region_of_labels", "region_of_shapes"]
+__all__ = [
+    "inside",
+    "outline_of",
+    "outlines_of_shapes",
+    "region_in_view",
+    "region_of_labels",
+    "region_of_shapes",
+]
 
 #: Corners of the polygon that stands for an ellipse.
 CORNERS = 90
@@ -49,17 +59,35 @@ def region_of_shapes(shapes: Shapes, image: Image, source: ImageSource) -> Regio
     ImageError
         If no shape encloses any of the image.
     """
-    from skimage.draw import polygon
-
     outlines = outlines_of_shapes(shapes, image, source)
     whole = _boxed(shapes.name, np.concatenate(outlines), source, None)
     y0, x0, y1, x1 = whole.box
-    mask = np.zeros((y1 - y0, x1 - x0), bool)
-    for points in outlines:
-        mask[polygon(points[:, 0] - y0, points[:, 1] - x0, mask.shape)] = True  # type: ignore[no-untyped-call]
+    mask = inside([points - (y0, x0) for points in outlines], (y1 - y0, x1 - x0))
     if not mask.any():
         raise ImageError(f"the shapes of {shapes.name!r} hold no pixel of the image: draw them on it")
     return replace(whole, mask=mask)
+
+
+def inside(outlines: Sequence[NDArray[Any]], shape: tuple[int, int]) -> NDArray[np.bool_]:
+    """Return the pixels whose centres lie inside of an outline.
+
+    Parameters
+    ----------
+    outlines : sequence of (N, 2) arrays
+        y and x of corners, 0 in the middle of the first pixel.
+    shape : (int, int)
+        Rows and columns.
+
+    Returns
+    -------
+    (Y, X) bool array
+    """
+    mask = np.zeros(shape, bool)
+    for points in outlines:
+        placed = fill([points[:, ::-1] + 0.5], shape)
+        if placed is not None:
+            mask[placed.window] |= placed.mask
+    return mask
 
 
 def outlines_of_shapes(shapes: Shapes, image: Image, source: ImageSource) -> list[NDArray[Any]]:
@@ -71,7 +99,7 @@ def outlines_of_shapes(shapes: Shapes, image: Image, source: ImageSource) -> lis
         If none does.
     """
     outlines = [
-        np.array([_on_image(shapes, corner, image) for corner in outline_of(data, kind)])
+        onto(image, shapes, outline_of(data, kind))
         for data, kind in zip(shapes.data, shapes.shape_type, strict=True)
         if kind in ("rectangle", "polygon", "ellipse")
     ]
@@ -149,10 +177,3 @@ def outline_of(data: NDArray[Any], kind: str) -> NDArray[Any]:
     centre, one, other = data.mean(0), (data[1] - data[0]) / 2, (data[3] - data[0]) / 2
     turn = np.linspace(0, 2 * np.pi, CORNERS, endpoint=False)[:, None]
     return np.asarray(centre + np.cos(turn) * one + np.sin(turn) * other)
-
-
-def _on_image(shapes: Shapes, corner: NDArray[Any], image: Image) -> NDArray[Any]:
-    """Return a corner in the image's data coordinates; a layer of fewer axes lies on every plane."""
-    world = np.asarray(shapes.data_to_world(corner), float)
-    world = np.concatenate([np.zeros(max(0, image.ndim - len(world))), world])
-    return np.asarray(image.world_to_data(world))[-image.ndim :]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_sam2_automask._napari.layers.place import level_data
+from napari_sam2_automask._napari.layers.place import level_data, onto
 
 if TYPE_CHECKING:
     from napari.layers import Labels
@@ -38,13 +38,8 @@ def places_on(labels: Labels, target: Labels) -> list[NDArray[np.intp]] | None:
         return None
     if shape == full:
         return [np.arange(n) for n in shape]
-    corner = np.zeros(len(shape))
-    first = np.asarray(labels.world_to_data(target.data_to_world(corner)))
-    steps = np.empty((len(shape), len(shape)))
-    for axis in range(len(shape)):
-        corner[axis] = 1
-        steps[axis] = np.asarray(labels.world_to_data(target.data_to_world(corner))) - first
-        corner[axis] = 0
+    first, *others = onto(labels, target, np.vstack([np.zeros(len(shape)), np.eye(len(shape))]))
+    steps = np.array(others) - first
     step = np.diagonal(steps)
     if not np.allclose(steps, np.diag(step), atol=1e-6) or (step <= 0).any():
         return None

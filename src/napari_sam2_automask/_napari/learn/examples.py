@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.layers import Image, Labels, Shapes
-from PIL import Image as Picture, ImageDraw
 
 from napari_sam2_automask._napari.layers.features import objects_of
 from napari_sam2_automask._napari.layers.layer_choice import is_own_view
 from napari_sam2_automask._napari.layers.place import level_data
-from napari_sam2_automask._napari.layers.region import outlines_of_shapes
+from napari_sam2_automask._napari.layers.region import inside, outlines_of_shapes
 from napari_sam2_automask._napari.live.level_layers import LEVEL_KEY
 from napari_sam2_automask._napari.run.place_result import LAYER_KEY, RECORD_KEY
 from napari_sam2_automask._napari.run.request import Request
@@ -232,12 +231,8 @@ def task_of(examples: Sequence[Example], **more: Any) -> LearningTask:
 
 
 def _drawn(name: str, outlines: Sequence[NDArray[Any]], shape: tuple[int, int]) -> NDArray[np.bool_]:
-    """Return a mask of what lies in outlines; to a pixel at their edges, and quick however large they are."""
-    picture = Picture.new("1", (shape[1], shape[0]))
-    pen = ImageDraw.Draw(picture)
-    for points in outlines:
-        pen.polygon([(float(x), float(y)) for y, x in points], fill=1)
-    mask = np.array(picture)
+    """Return a mask of what lies in outlines."""
+    mask = inside(outlines, shape)
     if not mask.any():
         raise ImageError(f"the shapes of {name!r} hold no pixel of the image: draw them on it")
     return mask
