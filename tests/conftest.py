@@ -29,11 +29,19 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     trylast=True
 )  # pytest-xvfb, where it finds Xvfb, gives each process a screen of its own first
 def pytest_configure(config: pytest.Config) -> None:
-    """Tell Qt to draw into memory where there is no display: it aborts the process otherwise."""
+    """Tell Qt to draw into memory where there is no display (it aborts otherwise), and load torch."""
     # What pytest-xdist directs from opens no window, and hands its environment down.
     directs = config.getoption("dist", "no") != "no" and "PYTEST_XDIST_WORKER" not in os.environ
-    if not directs and not _has_display():
+    if directs:
+        return
+    if not _has_display():
         os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+    # As the package loads it; most tests import torch themselves. Threads of two processes that spin while
+    # they wait take the cores from each other: learning took several times as long.
+    from napari_sam2_automask.models.runtime.process_guards import patient_openmp
+
+    with patient_openmp():
+        import torch  # noqa: F401
 
 
 def _has_display() -> bool:

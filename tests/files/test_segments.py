@@ -22,7 +22,7 @@ CODECS = {
     "webp": imagecodecs.webp_encode,
     "webp, lossless": lambda pixels: imagecodecs.webp_encode(pixels, lossless=True),
     "webp with alpha": lambda pixels: imagecodecs.webp_encode(np.dstack([pixels, pixels[..., 0]])),
-    "jpegxl": imagecodecs.jpegxl_encode,
+    "jpegxl": lambda pixels: imagecodecs.jpegxl_encode(pixels, effort=1),
     "jpegxr": imagecodecs.jpegxr_encode,
 }
 TAGS = {"png": 34933, "jpeg": 7, "jpeg2000": 34712, "webp": 50001, "jpegxl": 50002, "jpegxr": 34934}
