@@ -84,6 +84,12 @@ def done(qtbot, widget, act):
     return told.args[0]
 
 
+def relinked(qtbot, links, act):
+    with qtbot.waitSignal(links.relinking.relinked, timeout=30_000) as told:
+        act()
+    return told.args[0]
+
+
 def some(plane):
     return [int(n) for n in np.unique(plane)[1:]]
 
@@ -332,8 +338,7 @@ def test_links_are_cut_joined_and_divided_and_tracks_follow(viewer, qtbot):
     before = layer.data.copy()
 
     def press(name):
-        with qtbot.waitSignal(links.relinking.relinked, timeout=30_000):
-            links.do(name)
+        relinked(qtbot, links, lambda: links.do(name))
 
     show(qtbot, widget, 1)
     canvas.choose(through)
@@ -353,9 +358,9 @@ def test_links_are_cut_joined_and_divided_and_tracks_follow(viewer, qtbot):
     ):
         own = layer.data[int(plane)] == number
         assert most == viewer.layers["stack"].data[int(plane)][own].max()
-    press("undo")
+    relinked(qtbot, links, widget.live.undo_last)
     np.testing.assert_array_equal(layer.data, before)
-    press("redo")
+    relinked(qtbot, links, widget.live.redo_last)
     # What was cut is joined again: chosen in one plane, then in the other.
     canvas.choose(new)
     links.do("join")
@@ -379,6 +384,71 @@ def test_links_are_cut_joined_and_divided_and_tracks_follow(viewer, qtbot):
     qtbot.waitUntil(lambda: part in rows(layer)["index"].tolist(), timeout=30_000)
     qtbot.waitUntil(lambda: (rows(layer).set_index("index")["split_from"] == new).sum() == 2, timeout=30_000)
     qtbot.waitUntil(lambda: len(tracks.graph) >= 2, timeout=30_000)
+
+
+def test_links_and_mends_are_one_history(viewer, qtbot):
+    widget, layer = stack_result(viewer, qtbot, link="z")
+    links, live = widget.result.links, widget.live
+    assert "undo" not in links.buttons and not live.undo.isEnabled()
+    states = [layer.data.copy()]
+
+    def then(act, told=done):
+        told(qtbot, widget if told is done else links, act)
+        states.append(layer.data.copy())
+
+    through = next(n for n in some(layer.data[0]) if all((plane == n).any() for plane in layer.data))
+    first, second = [n for n in some(layer.data[0]) if n != through][:2]
+    then(lambda: live.mend(lambda mends: mends.remove(first)))
+    show(qtbot, widget, 2)
+    widget.mend.canvas.choose(through)
+    then(lambda: links.do("cut"), relinked)
+    new = int(states[0].max()) + 1
+    assert set(layer.data[3][states[0][3] == through]) == {new} and through in layer.data[1]
+    show(qtbot, widget, 0)
+    assert live.undo.isEnabled()
+    then(lambda: live.mend(lambda mends: mends.remove(second)))
+    # Back to the start in the plane that is shown, and what concerns others is said.
+    done(qtbot, widget, live.undo_last)
+    np.testing.assert_array_equal(layer.data, states[2])
+    change = relinked(qtbot, links, live.undo_last)
+    assert change.back and set(change.numbers) == {2, 3}
+    np.testing.assert_array_equal(layer.data, states[1])
+    assert links.message.text() == f"Taken back: object {new} is object {through} again in planes 2 to 3."
+    done(qtbot, widget, live.undo_last)
+    np.testing.assert_array_equal(layer.data, states[0])
+    assert not live.undo.isEnabled() and live.redo.isEnabled()
+    # And forth again, as it was done.
+    done(qtbot, widget, live.redo_last)
+    np.testing.assert_array_equal(layer.data, states[1])
+    relinked(qtbot, links, live.redo_last)
+    np.testing.assert_array_equal(layer.data, states[2])
+    # Taken back in another plane, it is done again there first; a new step ends what can be done again.
+    show(qtbot, widget, 3)
+    relinked(qtbot, links, live.undo_last)
+    assert live.redo.isEnabled()
+    move(qtbot, widget, "pred_iou_thresh", 0.55)
+    assert not live.redo.isEnabled()
+    qtbot.waitUntil(lambda: not live.work.busy, timeout=30_000)
+    links.do("cut")  # nothing is chosen
+    assert "Choose an object" in links.message.text()
+
+
+def test_a_plane_that_is_opened_while_links_change_shows_them(viewer, qtbot, monkeypatch):
+    monkeypatch.setattr("napari_sam2_automask._napari.live.stack_layer.OPEN", 1)
+    widget, layer = stack_result(viewer, qtbot, link="z")
+    links, before = widget.result.links, layer.data.copy()
+    through = next(n for n in some(layer.data[0]) if all((plane == n).any() for plane in layer.data))
+    show(qtbot, widget, 1)
+    widget.mend.canvas.choose(through)
+    links.relinking._timer.setInterval(100_000)  # other planes are painted much later
+    links.do("cut")
+    new = int(before.max()) + 1
+    qtbot.waitUntil(lambda: new in layer.data[1], timeout=30_000)
+    assert new not in layer.data[3]
+    show(qtbot, widget, 3)
+    assert set(layer.data[3][before[3] == through]) == {new}
+    qtbot.waitUntil(lambda: not widget.live.work.busy, timeout=30_000)
+    assert not widget.live.live_layer.locked  # taken for nobody's paint
 
 
 def test_settings_are_taken_into_all_planes_under_what_was_mended(viewer, qtbot):

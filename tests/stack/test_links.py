@@ -7,6 +7,7 @@ import pytest
 
 from napari_sam2_automask.errors import MendError
 from napari_sam2_automask.stack import Event, Links, link_planes, number_planes, tracks
+from napari_sam2_automask.stack.linked_history import LinkedHistory
 
 PLANES = 6
 
@@ -153,3 +154,85 @@ def test_any_sequence_of_changes_can_be_taken_back():
         one.redo()
         count -= 1
     np.testing.assert_array_equal(one.labels, last)
+
+
+def test_a_number_that_comes_back_is_not_given_to_two_objects():
+    one = links()
+    number = seen(one)[0][0]
+    new = one.cut(number, 2).labels[1]
+    one.labels[4, :3, 30:36] = number  # painted by a person in a plane in which it is another object now
+    one.look(4, one.labels[4])
+    state = one.labels.copy()
+    with pytest.raises(MendError, match=f"object {number} was painted in plane 4 since"):
+        one.undo()
+    np.testing.assert_array_equal(one.labels, state)
+    assert one.next_undo == "cut" and one.planes_of(new) == [2, 3, 4, 5]
+    one.labels[4, :3, 30:36] = 0
+    one.look(4, one.labels[4])
+    one.undo()
+    assert {row[0] for row in seen(one)} == {number}
+
+
+def test_splits_and_merges_are_told_again_when_their_objects_are_back():
+    one = links(axis="t")
+    mother, parts = seen(one)[0][1], seen(one)[3][1:]
+    one.divide(mother, 3, parts)
+    told, whole = one.events, one.labels.copy()
+    for plane in range(3, PLANES):
+        one.labels[plane][one.labels[plane] == told[-1].other] = 0
+        one.look(plane, one.labels[plane])
+    assert len(one.events) == len(told) - 1
+    one.labels[...] = whole
+    for plane in range(PLANES):
+        one.look(plane, whole[plane])
+    assert set(one.events) == set(told)
+
+
+class Plane:
+    """What was done in a plane."""
+
+    def __init__(self, *steps):
+        self.steps, self.undone = steps, ()
+
+    def undo(self):
+        self.undone = (self.steps[-1], *self.undone)
+        self.steps = self.steps[:-1]
+
+    def redo(self):
+        self.steps = (*self.steps, self.undone[0])
+        self.undone = self.undone[1:]
+
+    def do(self, step):
+        self.steps, self.undone = (*self.steps, step), ()
+
+
+def test_links_have_their_place_in_the_history_of_each_plane():
+    here, there = Plane("a", "b"), Plane("c")
+    planes = {(0,): here, (1,): there}
+    history = LinkedHistory(links())
+    number = seen(history.links)[0][0]
+
+    def last():
+        return [history.link_is_last(plane, planes.get(plane, Plane())) for plane in ((0,), (1,), (2,))]
+
+    def following():
+        return [history.link_is_next(plane, planes.get(plane, Plane())) for plane in ((0,), (1,), (2,))]
+
+    assert last() == [False] * 3
+    history.do(lambda links: links.cut(number, 2), planes)
+    assert last() == [True] * 3 and following() == [False] * 3
+    here.do("d")
+    assert last() == [False, True, True]
+    history.undo(planes)  # in the other plane
+    assert last() == [False] * 3 and following() == [True] * 3
+    here.undo()
+    assert following() == [False, True, True]  # what was taken back last comes first
+    here.redo()
+    assert following() == [True] * 3
+    there.do("e")
+    assert following() == [True, False, True]
+    history.redo(planes)
+    assert last() == [True] * 3
+    history.undo(planes)
+    history.forget([(0,)])
+    assert following() == [False, True, True]

@@ -62,9 +62,13 @@ class History:
 
     def push(self, action: Action, before: Change) -> None:
         """Add a step and what it replaced; what was taken back cannot be done again then."""
+        self.forget_undone()
+        self._keep(action, before)
+
+    def forget_undone(self) -> None:
+        """Let what was taken back be done again no more."""
         self._bytes -= sum(entry.change.nbytes for entry in self._undone if entry.change is not None)
         self._undone.clear()
-        self._keep(action, before)
 
     def amend(self, action: Action) -> None:
         """Let the last step be another one that replaced the same."""

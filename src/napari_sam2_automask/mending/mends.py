@@ -429,6 +429,10 @@ class Mends:
         self._history.redone(action, before)
         return Done(action, (), boxes)
 
+    def forget_undone(self) -> None:
+        """Let what was taken back be done again no more, as something else was done since."""
+        self._history.forget_undone()
+
     def replay(self, steps: Iterable[Action | Mapping[str, Any]], used: int = 0) -> None:
         """Do steps again, such as `steps` of other mends with the same start, or what `to_json` gave.
 

@@ -1,4 +1,4 @@
-"""Links between planes put right by hand: cut, joined and divided, in z or in time, with one history."""
+"""Links between planes put right by hand: cut, joined and divided, in z or in time, with undo and redo."""
 
 from __future__ import annotations
 
@@ -38,15 +38,18 @@ class Relabelled:
     numbers : dict of int to dict of int to int
         For each plane the new number of each object that got one.
     events : tuple of Event
-        The splits and merges.
+        The splits and merges, those of objects that do not show at the moment included.
     labels : tuple of int
         The objects that were meant.
+    back : bool
+        Whether the action was taken back by this.
     """
 
     action: str
     numbers: dict[int, dict[int, int]]
     events: tuple[Event, ...]
     labels: tuple[int, ...] = ()
+    back: bool = False
 
     def paint(self, labels: NDArray[Any], plane: int) -> None:
         """Put the new numbers into the labels (Y, X) of a plane, in place."""
@@ -109,6 +112,8 @@ class Links:
     _done: list[_Step] = field(default_factory=list)
     _undone: list[_Step] = field(default_factory=list)
     _largest: int = 0
+    # Splits and merges of objects that are not there now, and may come back.
+    _hidden: tuple[Event, ...] = ()
 
     def __post_init__(self) -> None:
         self._largest = max(self._largest, int(self.nodes["number"].max(initial=0)))
@@ -194,8 +199,17 @@ class Links:
         order = np.lexsort((both["label"], both["plane"]))
         self.nodes = {name: values[order] for name, values in both.items()}
         self._largest = max(self._largest, int(self.nodes["number"].max(initial=0)))
+        self._show(self._known)
+
+    @property
+    def _known(self) -> tuple[Event, ...]:
+        return (*self.events, *self._hidden)
+
+    def _show(self, known: tuple[Event, ...]) -> None:
+        """Tell of splits and merges only while their objects are there."""
         alive = set(self.nodes["number"].tolist())
-        self.events = tuple(e for e in self.events if {e.number, e.other} <= alive)
+        self.events = tuple(e for e in known if {e.number, e.other} <= alive)
+        self._hidden = tuple(e for e in known if not {e.number, e.other} <= alive)
 
     # -- actions
 
@@ -217,7 +231,7 @@ class Links:
             If the object does not lie on both sides.
         """
         new = self.next_number if into is None else into
-        return self._do("cut", *self._cut(number, plane, new, self.events), (number, new))
+        return self._do("cut", *self._cut(number, plane, new, self._known), (number, new))
 
     def join(self, number: int, other: int) -> Relabelled:
         """Let two objects of different planes be one, with the number of the first.
@@ -234,7 +248,7 @@ class Links:
             raise MendError(
                 f"objects {number} and {other} are both in plane {both[0]}: merge them there, or cut one"
             )
-        events = tuple(e for e in (_renamed(e, other, number) for e in self.events) if e.number != e.other)
+        events = tuple(e for e in (_renamed(e, other, number) for e in self._known) if e.number != e.other)
         return self._do("join", {plane: {other: number} for plane in theirs}, events, (number,))
 
     def divide(self, number: int, plane: int, parts: Sequence[int]) -> Relabelled:
@@ -256,7 +270,7 @@ class Links:
         """
         if min(self.planes_of(number)) >= plane:
             raise MendError(f"object {number} is not seen before plane {plane}: choose one that is")
-        new, events = self.next_number, self.events
+        new, events = self.next_number, self._known
         numbers: dict[int, dict[int, int]] = {}
         found: list[int] = []
         for part in dict.fromkeys([*parts, *([number] if plane in self.planes_of(number) else [])]):
@@ -304,13 +318,13 @@ class Links:
         Raises
         ------
         MendError
-            If there is none.
+            If there is none, or a number that comes back is another object's since.
         """
         if not self._done:
             raise MendError("there is nothing to undo in the links")
-        step = self._done.pop()
-        self._undone.append(step)
-        return self._put(step.back)
+        change = self._put(self._done[-1].back)
+        self._undone.append(self._done.pop())
+        return change
 
     def redo(self) -> Relabelled:
         """Do the action again that was taken back last.
@@ -318,13 +332,13 @@ class Links:
         Raises
         ------
         MendError
-            If there is none.
+            If there is none, or a number that comes back is another object's since.
         """
         if not self._undone:
             raise MendError("there is nothing to redo in the links")
-        step = self._undone.pop()
-        self._done.append(step)
-        return self._put(step.done)
+        change = self._put(self._undone[-1].done)
+        self._done.append(self._undone.pop())
+        return change
 
     def _cut(
         self, number: int, plane: int, new: int, events: tuple[Event, ...]
@@ -345,13 +359,21 @@ class Links:
         labels: tuple[int, ...],
     ) -> Relabelled:
         back = {plane: {new: old for old, new in pairs.items()} for plane, pairs in numbers.items()}
-        done = Relabelled(action, numbers, events, labels)
-        self._done.append(_Step(done, Relabelled(action, back, self.events)))
+        undone = Relabelled(action, back, self._known, labels, back=True)
+        step = _Step(Relabelled(action, numbers, events, labels), undone)
+        self._put(step.done)
+        self._done.append(step)
         self._undone.clear()
-        return self._put(done)
+        return step.done
 
     def _put(self, change: Relabelled) -> Relabelled:
         number = self.nodes["number"].copy()
+        for plane, pairs in change.numbers.items():
+            there = set(number[self.nodes["plane"] == plane].tolist()) - pairs.keys()
+            if both := sorted(there & set(pairs.values())):
+                raise MendError(
+                    f"object {both[0]} was painted in plane {plane} since: undo that there first, or merge it"
+                )
         for plane, pairs in change.numbers.items():
             here = self.nodes["plane"] == plane
             places = [(here & (number == old), new) for old, new in pairs.items()]
@@ -361,7 +383,7 @@ class Links:
                 self._widen(max(pairs.values(), default=0))
                 change.paint(self.labels[plane], plane)
         self.nodes = {**self.nodes, "number": number}
-        self.events = change.events
+        self._show(change.events)
         self._largest = max(
             [self._largest, *(n for pairs in change.numbers.values() for n in pairs.values())]
         )

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 from napari_sam2_automask.errors import MendError
 from napari_sam2_automask.mending.history import LIMIT
 from napari_sam2_automask.mending.mends import Done, Mends
-from napari_sam2_automask.mending.painting_by_hand import painted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -32,7 +31,7 @@ class PlaneMends(Mends):
 
     All as `Mends`, but objects are told by their numbers in the stack: what is given, what an action leaves
     and the label image. Inside, and so in `steps`, `to_json` and `replay`, the labels are those of the plane,
-    which do not depend on other planes.
+    which do not depend on other planes. A number of another plane that is painted here is that object's, too.
 
     Parameters
     ----------
@@ -99,22 +98,6 @@ class PlaneMends(Mends):
         return super().placed(self._label(label))
 
     # -- actions
-
-    def paint(self, labels: ArrayLike) -> Done | None:
-        """Take over what a person painted, filled or erased; a number of another plane is an object's there.
-
-        Parameters
-        ----------
-        labels : array_like of int, shape (Y, X)
-            The whole label image as the person left it, in the numbers of the stack.
-
-        Returns
-        -------
-        Done or None
-            None if nothing was painted.
-        """
-        action = painted(self.labels, labels)
-        return None if action is None else self.do(action)
 
     def do(self, action: Action) -> Done:
         """Do any action, told in the numbers of the stack.

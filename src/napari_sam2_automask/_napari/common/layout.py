@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 # qtpy gives it this name for every binding; only its stubs do not say so.
 from qtpy.QtCore import Signal  # type: ignore[attr-defined]
-from qtpy.QtWidgets import QAbstractButton, QFormLayout, QLabel, QSizePolicy, QWidget
+from qtpy.QtWidgets import (
+    QAbstractButton,
+    QFormLayout,
+    QGridLayout,
+    QLabel,
+    QLayout,
+    QSizePolicy,
+    QVBoxLayout,
+    QWidget,
+)
 
-__all__ = ["Signal", "choice_form", "choice_label", "roomy", "small"]
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = ["Signal", "button_grid", "choice_form", "choice_label", "roomy", "small", "titled_column"]
 
 #: Width of the names of choices in pixels, the same in all parts so that they line up.
 LABEL_WIDTH = 66
@@ -40,3 +54,27 @@ def roomy(*buttons: QAbstractButton) -> None:
     """Give buttons that stand beside something some room around their text; napari's style gives none."""
     for button in buttons:
         button.setMinimumWidth(button.fontMetrics().horizontalAdvance(button.text()) + 18)
+
+
+def titled_column(panel: QWidget, title: str, *parts: QWidget | QLayout) -> None:
+    """Lay parts of a panel out below each other, under a title."""
+    heading = QLabel(title)
+    heading.setStyleSheet("font-weight: bold;")
+    layout = QVBoxLayout(panel)
+    layout.setContentsMargins(0, 0, 0, 0)
+    layout.setSpacing(3)
+    for part in (heading, *parts):
+        if isinstance(part, QLayout):
+            layout.addLayout(part)
+        else:
+            layout.addWidget(part)
+
+
+def button_grid(buttons: Iterable[QAbstractButton], columns: int) -> QGridLayout:
+    """Return buttons in rows, as wide as the dock lets them be."""
+    grid = QGridLayout()
+    grid.setSpacing(2)
+    for k, button in enumerate(buttons):
+        button.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        grid.addWidget(button, k // columns, k % columns)
+    return grid

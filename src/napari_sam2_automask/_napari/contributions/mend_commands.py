@@ -21,8 +21,6 @@ __all__ = [
     "links_cut",
     "links_divide",
     "links_join",
-    "links_redo",
-    "links_undo",
     "lock",
     "merge",
     "next_object",
@@ -139,16 +137,6 @@ def links_join() -> None:
 def links_divide() -> None:
     """Let the object that was chosen before divide into those that are chosen in this plane."""
     _link("divide")
-
-
-def links_undo() -> None:
-    """Take the last change of links back."""
-    _link("undo")
-
-
-def links_redo() -> None:
-    """Do the change of links again that was taken back."""
-    _link("redo")
 
 
 def links_anew() -> None:

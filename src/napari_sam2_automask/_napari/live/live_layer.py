@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -54,8 +54,8 @@ class Answer(NamedTuple):
         The locked objects.
     removed : frozenset of int
         Objects that were removed.
-    next_undo, next_redo : Action or None
-        What undo would take back, and redo do again.
+    next_undo, next_redo : Action, str or None
+        What undo would take back, and redo do again; of a change of links its name.
     steps : tuple of Action
         All that counts.
     used : int
@@ -81,8 +81,8 @@ class Answer(NamedTuple):
     masks: dict[int, Placed]
     kept: dict[int, Kept]
     removed: frozenset[int]
-    next_undo: Action | None
-    next_redo: Action | None
+    next_undo: Action | str | None
+    next_redo: Action | str | None
     steps: tuple[Action, ...] = ()
     used: int = 0
     undone: tuple[Action, ...] = ()
@@ -102,6 +102,22 @@ class Answer(NamedTuple):
         return {"steps": [step.to_json() for step in told], "used": self.used}
 
 
+class Line(Protocol):
+    """One history, of what is done in a plane of a stack and elsewhere in the stack."""
+
+    def undo(self, mends: Mends) -> Done | None:
+        """Take the last step back; None if it was none of the plane."""
+
+    def redo(self, mends: Mends) -> Done | None:
+        """Do the step again that was taken back last; None if it was none of the plane."""
+
+    def next_undo(self, mends: Mends) -> Action | str | None:
+        """Return what `undo` would take back."""
+
+    def next_redo(self, mends: Mends) -> Action | str | None:
+        """Return what `redo` would do again."""
+
+
 class LiveLayer:
     """Keeps a layer in step with settings and mends; on the main thread but for the work that `ask` returns.
 
@@ -119,6 +135,8 @@ class LiveLayer:
         Of a plane of a stack: what was done to its objects.
     cut : tuple of slice and int, optional
         Of a plane of a stack: where it lies in the layer's data.
+    line : Line, optional
+        The history, where it holds more than what was done to the objects.
 
     Attributes
     ----------
@@ -143,8 +161,9 @@ class LiveLayer:
         *,
         mends: PlaneMends | None = None,
         cut: tuple[slice | int, ...] = (),
+        line: Line | None = None,
     ) -> None:
-        self.live, self.layer = live, layer
+        self.live, self.layer, self._line = live, layer, line
         self._window, self._cut = window, cut
         self.mends = Mends(live, settings) if mends is None else mends
         self.table: Callable[[NDArray[Any]], pd.DataFrame] | None = None
@@ -309,6 +328,14 @@ class LiveLayer:
 
         return act
 
+    def undo(self, mends: Mends) -> Done | None:
+        """Take the last step back; an action for `ask`."""
+        return mends.undo() if self._line is None else self._line.undo(mends)
+
+    def redo(self, mends: Mends) -> Done | None:
+        """Do the step again that was taken back last; an action for `ask`."""
+        return mends.redo() if self._line is None else self._line.redo(mends)
+
     def ask(self, *acts: Act | None) -> Callable[[], Answer]:
         """Return the work of doing actions, for the one thread that does it, one at a time."""
 
@@ -389,8 +416,8 @@ class LiveLayer:
             dict(self.live.masks),
             dict(mends.kept),
             mends.removed,
-            mends.next_undo,
-            mends.next_redo,
+            mends.next_undo if self._line is None else self._line.next_undo(mends),
+            mends.next_redo if self._line is None else self._line.next_redo(mends),
             mends.steps,
             used,
             mends.undone,

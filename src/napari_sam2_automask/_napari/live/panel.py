@@ -13,7 +13,6 @@ from napari_sam2_automask._napari.live.edit_watch import EditWatch
 from napari_sam2_automask._napari.live.live_work import LiveWork
 from napari_sam2_automask._napari.live.sliders import Sliders
 from napari_sam2_automask._napari.live.why_missing import count_words, why_missing
-from napari_sam2_automask.mending.mends import Mends
 from napari_sam2_automask.settings.amg import ALL_LEVELS
 
 if TYPE_CHECKING:
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
 
     from napari_sam2_automask._napari.live.live_layer import Act, LiveLayer
     from napari_sam2_automask.errors import AutomaskError
-    from napari_sam2_automask.mending.mends import Done
+    from napari_sam2_automask.mending.mends import Done, Mends
     from napari_sam2_automask.settings.amg import AmgSettings
 
 __all__ = ["LivePanel"]
@@ -137,12 +136,14 @@ class LivePanel(QWidget):
         self._work.look(ask, then)
 
     def undo_last(self) -> None:
-        """Take the last step back, whether settings, a mend or paint."""
-        self._work.mend(Mends.undo)
+        """Take the last step back, whether settings, a mend, paint or a change of links."""
+        if self._layer is not None:
+            self._work.mend(self._layer.undo)
 
     def redo_last(self) -> None:
         """Do the step again that was taken back last."""
-        self._work.mend(Mends.redo)
+        if self._layer is not None:
+            self._work.mend(self._layer.redo)
 
     def begin(self, layer: LiveLayer, settings: AmgSettings) -> None:
         """Follow a layer from the settings of its run on."""
@@ -218,7 +219,7 @@ class LivePanel(QWidget):
         self.missing.addWidget(self.removed)
         self.count.setStyleSheet("font-weight: bold;")
         self.before.setToolTip("Press for the result as it ran, press again for yours.")
-        self.undo.setToolTip("Take back the last change of settings, mend or stroke.")
+        self.undo.setToolTip("Take back what was done last: settings, a mend, a stroke, a change of links.")
         self.redo.setToolTip("Do again what was taken back.")
         self.again.setToolTip("What is stored of this run cannot answer for these settings: ask the model.")
         roomy(self.before, self.undo, self.redo)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QObject, QTimer
@@ -17,7 +19,9 @@ if TYPE_CHECKING:
     from napari_sam2_automask._napari.live.live_layer import Act, LiveLayer
     from napari_sam2_automask._napari.live.panel import LivePanel
     from napari_sam2_automask._napari.live.stack_layer import StackLayer
+    from napari_sam2_automask._napari.live.stack_links import Ready
     from napari_sam2_automask.errors import AutomaskError
+    from napari_sam2_automask.stack.links import Relabelled
     from napari_sam2_automask.stack.numbers import Plane
 
 __all__ = ["PlaneSwitch"]
@@ -43,9 +47,11 @@ class PlaneSwitch(QObject):
         What to disconnect when the widget goes.
     opened : Qt signal
         Emits the plane (`LiveLayer`) that is shown and ready.
+    relinked : Qt signal
+        Emits a stack whose links were changed, the change, and what `StackLinks.tell` tells beside it.
     """
 
-    opened = Signal(object)
+    opened, relinked = Signal(object), Signal(object, object, object)
 
     def __init__(self, viewer: Viewer, panel: LivePanel) -> None:
         super().__init__(panel)
@@ -72,7 +78,14 @@ class PlaneSwitch(QObject):
     def begin(self, stack: StackLayer) -> None:
         """Watch a stack; the plane that is shown now is made ready at once."""
         self._stack = stack
+        if stack.linked is not None:
+            stack.linked.tell = partial(self._tell, stack)
         self._open()
+
+    def _tell(self, stack: StackLayer, change: Relabelled, ready: Ready) -> None:
+        """Hand a change of links to the main thread; the window may be gone."""
+        with suppress(RuntimeError):
+            self.relinked.emit(stack, change, ready)
 
     @property
     def busy(self) -> bool:
@@ -98,6 +111,7 @@ class PlaneSwitch(QObject):
         plane, act = self._acts[0]
 
         def then(found: LiveLayer | AutomaskError) -> None:
+            _catch_up(stack, found)
             if stack is not self._stack or not self._acts:
                 return
             del self._acts[0]
@@ -135,6 +149,7 @@ class PlaneSwitch(QObject):
         self._panel.work.run(lambda: stack.open(plane), lambda found: self._take(stack, plane, found))
 
     def _take(self, stack: StackLayer, plane: Plane, found: LiveLayer | AutomaskError) -> None:
+        _catch_up(stack, found)
         if stack is not self._stack or plane != self._wanted:
             return
         if isinstance(found, Exception):
@@ -144,3 +159,9 @@ class PlaneSwitch(QObject):
             self.opened.emit(found)
             store = stack.found.store
             self._panel.say_kept(store.on_disk, len(store.planes))
+
+
+def _catch_up(stack: StackLayer, found: LiveLayer | AutomaskError) -> None:
+    """Let the layer show in a plane what the plane knows of links already."""
+    if stack.linked is not None and not isinstance(found, Exception) and found.plane is not None:
+        stack.linked.catch_up(found.plane)

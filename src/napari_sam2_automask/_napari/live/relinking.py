@@ -8,25 +8,23 @@ from qtpy.QtCore import QObject, QTimer
 
 from napari_sam2_automask._napari.common.layout import Signal
 from napari_sam2_automask._napari.common.plain_words import plain
+from napari_sam2_automask.errors import AutomaskError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from napari_sam2_automask._napari.live.live_layer import Answer
     from napari_sam2_automask._napari.live.panel import LivePanel
     from napari_sam2_automask._napari.live.plane_switch import PlaneSwitch
     from napari_sam2_automask._napari.live.stack_layer import StackLayer
-    from napari_sam2_automask.errors import AutomaskError
+    from napari_sam2_automask._napari.live.stack_links import Ready
+    from napari_sam2_automask.mending.mends import Mends
     from napari_sam2_automask.stack.links import Links, Relabelled
-    from napari_sam2_automask.stack.numbers import Plane
-
-    Found = tuple[Relabelled, dict[Plane, Answer]] | AutomaskError
 
 __all__ = ["Relinking"]
 
 
 class Relinking(QObject):
-    """Does one action on the links after the other.
+    """Does actions on links, in one row with all else that is done, and shows what came of them.
 
     Parameters
     ----------
@@ -38,7 +36,7 @@ class Relinking(QObject):
     Attributes
     ----------
     relinked : Qt signal
-        Emits what was done (`Relabelled`), once the layer shows it in all planes.
+        Emits what was done, or taken back (`Relabelled`), once the layer shows it in all planes.
     failed : Qt signal
         Emits why something cannot be done, in a sentence.
     """
@@ -48,12 +46,12 @@ class Relinking(QObject):
     def __init__(self, panel: LivePanel, planes: PlaneSwitch) -> None:
         super().__init__(panel)
         self._panel, self._planes = panel, planes
-        self._change: tuple[StackLayer, Relabelled, dict[Plane, Answer], list[int]] | None = None
-        self._waiting: list[Callable[[Links], Relabelled]] = []
-        self._busy = False
+        # Stacks in which a plane is yet to be painted: also one that is followed no more.
+        self._stacks: list[StackLayer] = []
         self._timer = QTimer(self)
         self._timer.setInterval(0)
         self._timer.timeout.connect(self._paint)
+        planes.relinked.connect(self._take)
 
     @property
     def links(self) -> Links | None:
@@ -63,51 +61,42 @@ class Relinking(QObject):
 
     def do(self, act: Callable[[Links], Relabelled]) -> None:
         """Do something to the links, after what was asked for before."""
-        self._waiting.append(act)
-        self._next()
+        stack = self._planes.stack
+        linked = None if stack is None else stack.linked
+        if linked is None:
+            return
+
+        def work(mends: Mends) -> None:
+            try:
+                linked.do(act)
+            except AutomaskError as error:
+                self.failed.emit(plain(error))
+
+        self._panel.mend(work)
 
     def stop(self) -> None:
-        """Forget what is waiting."""
-        self._waiting.clear()
+        """Paint nothing more: the window is closed."""
         self._timer.stop()
-        self._change, self._busy = None, False
+        self._stacks.clear()
 
-    def _next(self) -> None:
-        stack = self._planes.stack
-        if self._busy or not self._waiting or stack is None:
+    def _take(self, stack: StackLayer, change: Relabelled, ready: Ready) -> None:
+        if stack.linked is None:
             return
-        act, self._busy = self._waiting.pop(0), True
-        self._panel.work.take_edits()  # what was painted is told in the numbers of before
-        self._panel.work.run(lambda: stack.relink(act), lambda found: self._take(stack, found))
-
-    def _take(self, stack: StackLayer, found: Found) -> None:
-        if stack is not self._planes.stack:
-            return
-        if isinstance(found, Exception):
-            self._busy = False
-            self.failed.emit(plain(found))
-            self._next()
-            return
-        change, answers = found
-        shown = [stack.position(plane) for plane in answers]
-        # Planes that are ready come first, and together: what is done in them goes by the new numbers now.
-        for position in shown:
-            stack.repaint(change, position, answers)
+        stack.linked.paint_ready(change, ready)
         stack.layer.refresh(extent=False)
-        others = [position for position in change.numbers if position not in shown]
-        self._change = stack, change, answers, others
+        if stack not in self._stacks:
+            self._stacks.append(stack)
         self._timer.start()
 
     def _paint(self) -> None:
         """Paint one more plane: the window goes on meanwhile."""
-        if self._change is None:
+        if not self._stacks:
             self._timer.stop()
             return
-        stack, change, answers, others = self._change
-        if others:
-            stack.repaint(change, others.pop(0), answers)
+        stack = self._stacks[0]
+        shown = None if stack.linked is None else stack.linked.paint_next()
+        if shown is None:
+            del self._stacks[0]
             return
-        self._timer.stop()
-        self._change, self._busy = None, False
-        self.relinked.emit(change)
-        self._next()
+        for change in shown if stack is self._planes.stack else ():
+            self.relinked.emit(change)

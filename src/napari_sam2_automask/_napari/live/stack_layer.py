@@ -12,6 +12,7 @@ import numpy as np
 
 from napari_sam2_automask._napari.layers.features import numbered, objects_of
 from napari_sam2_automask._napari.live.live_layer import LiveLayer
+from napari_sam2_automask._napari.live.stack_links import StackLinks
 from napari_sam2_automask._napari.run.outcome import digest
 from napari_sam2_automask._napari.run.place_result import LAYER_KEY, RECORD_KEY
 from napari_sam2_automask._napari.run.stack_outcome import measured_links, tracks_of
@@ -22,20 +23,21 @@ from napari_sam2_automask.painting.live import LiveSelection
 from napari_sam2_automask.stack.plane_mends import PlaneMends
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     import pandas as pd
     from napari.layers import Labels
     from napari.viewer import Viewer
     from numpy.typing import NDArray
 
-    from napari_sam2_automask._napari.live.live_layer import Act, Answer
+    from napari_sam2_automask._napari.live.live_layer import Act
     from napari_sam2_automask._napari.run.outcome import PlanesFound, TracksData
     from napari_sam2_automask._napari.run.request import Request
     from napari_sam2_automask.mending.actions import Action
     from napari_sam2_automask.mending.mends import Done, Mends
+    from napari_sam2_automask.stack.linked_history import Steps
     from napari_sam2_automask.stack.linked_planes import Linked
-    from napari_sam2_automask.stack.links import Links, Relabelled
+    from napari_sam2_automask.stack.links import Links
     from napari_sam2_automask.stack.numbers import Plane
 
 __all__ = ["StackLayer", "Told"]
@@ -75,6 +77,8 @@ class StackLayer:
         The plane that a person sees; it stays ready.
     record : mapping
         The record of all its planes.
+    linked : StackLinks or None
+        Its links and their history; None where each plane is by itself.
     """
 
     def __init__(self, layer: Labels, request: Request, found: PlanesFound) -> None:
@@ -86,8 +90,7 @@ class StackLayer:
         self._measured: tuple[Any, pd.DataFrame, pd.DataFrame | None] | None = None
         self.shown: Plane | None = None
         self.record: Mapping[str, Any] = layer.metadata.get(RECORD_KEY) or {}
-        # Links are looked at by the thread of tables, too.
-        self._lock = RLock()
+        self.linked = None if found.links is None else StackLinks(self, found.links)
         # Numbers up to this one were given out by runs.
         self._largest = found.numbers.largest
 
@@ -145,7 +148,8 @@ class StackLayer:
         for _ in known.undone:
             mends.undo()
         cut = self.request.source.slices(plane)
-        return LiveLayer(live, self.layer, self.request.window, settings, mends=mends, cut=cut)
+        window, line = self.request.window, self.linked
+        return LiveLayer(live, self.layer, window, settings, mends=mends, cut=cut, line=line)
 
     # -- other runs and sessions
 
@@ -160,6 +164,9 @@ class StackLayer:
         self.found.store.take(found.store)
         self._largest = self.found.numbers.largest
         self.request = request
+        if found.links is not None:  # all planes were linked by that run
+            self.found = replace(self.found, links=found.links)
+            self.linked = StackLinks(self, found.links)
 
     def carrying(self, before: StackLayer) -> list[tuple[Plane, Act]]:
         """Return the actions that take over what was mended in the planes of another run."""
@@ -228,50 +235,29 @@ class StackLayer:
         """Return the number of a plane, as links count them."""
         return self.request.source.all_indices().index(plane)
 
-    def relink(self, act: Callable[[Links], Relabelled]) -> tuple[Relabelled, dict[Plane, Answer]]:
-        """Do something to the links, for the thread that does the work.
-
-        Returns
-        -------
-        change : Relabelled
-            What is to be painted.
-        answers : dict of plane to Answer
-            What is to be known of planes that are ready.
-
-        Raises
-        ------
-        MendError
-            If it cannot be done; nothing has changed.
-        """
-        numbers, links = self.found.numbers, self.links
-        if links is None:
-            raise MendError("the planes are not linked: run with 'Link along z' or 'Link in time'")
-        with self._lock:
-            links.reserve(numbers.largest)
-            change = act(links)
-        places = self.request.source.all_indices()
-        for position, pairs in change.numbers.items():
-            plane = places[position]
-            known = [(numbers.label(plane, old), new) for old, new in pairs.items()]
-            numbers.put(plane, [(label, new) for label, new in known if label])
-        numbers.largest = max(numbers.largest, links.next_number - 1)
-        changed = {places[position] for position in change.numbers}
-        return change, {plane: one.ask()() for plane, one in list(self._open.items()) if plane in changed}
-
     def labels_of(self, position: int) -> NDArray[Any]:
         """Return the labels of a plane (Y, X) as the layer holds them, a view."""
         source = self.request.source
         labels: NDArray[Any] = np.asarray(self.layer.data)[source.slices(source.all_indices()[position])]
         return source.oriented(labels)
 
-    def repaint(self, change: Relabelled, position: int, answers: Mapping[Plane, Answer]) -> None:
-        """Put new numbers into the layer's data of one plane."""
-        plane = self.request.source.all_indices()[position]
-        follower = self._open.get(plane)
-        if follower is not None and plane in answers:
-            follower.renumber(answers[plane], lambda labels: change.paint(labels, position))
-        else:
-            change.paint(self.labels_of(position), position)
+    @property
+    def ready(self) -> dict[Plane, LiveLayer]:
+        """The planes that are ready."""
+        with self._planes_lock:
+            return dict(self._open)
+
+    def known(self) -> dict[Plane, Steps]:
+        """Return what was done in each plane, also what the layer does not show yet; for `LinkedHistory`."""
+        with self._planes_lock:
+            return {**self._closed, **{plane: one.mends for plane, one in self._open.items()}}
+
+    def forget_undone(self) -> None:
+        """Let what was taken back in planes be done again no more, since links were changed."""
+        with self._planes_lock:
+            self._closed = {plane: one._replace(undone=()) for plane, one in self._closed.items()}
+            for follower in self._open.values():
+                follower.mends.forget_undone()
 
     # -- the table
 
@@ -280,12 +266,12 @@ class StackLayer:
 
         Of linked planes an object has one row, which the links tell.
         """
-        if self.links is None:
+        if self.linked is None:
             return self._features(plane, rows), None
-        position = self.position(plane)
-        with self._lock:
-            self.links.look(position, np.array(self.labels_of(position)))
-            linked, axis = self.links.linked, self.links.axis
+        position, links = self.position(plane), self.linked.links
+        with self.linked.lock:
+            links.look(position, self.linked.labels_now(position))
+            linked, axis = links.linked, links.axis
         table, frames = self._measured_links(linked)
         return numbered(table), tracks_of(self.request.source, linked, frames) if axis == "t" else None
 

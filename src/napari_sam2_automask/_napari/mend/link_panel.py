@@ -5,9 +5,9 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from qtpy.QtWidgets import QGridLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QLabel, QPushButton, QWidget
 
-from napari_sam2_automask._napari.common.layout import small
+from napari_sam2_automask._napari.common.layout import button_grid, small, titled_column
 from napari_sam2_automask._napari.live.relinking import Relinking
 
 if TYPE_CHECKING:
@@ -29,15 +29,19 @@ _BUTTONS = {
         "Choose an object and press this, then go to the plane in which it has divided, choose its parts "
         "(Ctrl+click in the table) and press it again.",
     ),
-    "undo": ("Undo link", "Take the last change of links back."),
-    "redo": ("Redo link", "Do the change of links again that was taken back."),
     "link": ("Link anew", "Link the objects of all planes as they are now, by how they overlap."),
 }
 _DONE = {
-    "cut": "Object {0} ends in the plane before; here it is object {1}.",
-    "join": "Joined into object {0}.",
-    "divide": "Object {0} has divided.",
-    "link": "All planes are linked anew.",
+    "cut": "Object {0} is cut: it is object {1}",
+    "join": "Joined into object {0}",
+    "divide": "Object {0} has divided",
+    "link": "All planes are linked anew",
+}
+_BACK = {
+    "cut": "Taken back: object {1} is object {0} again",
+    "join": "Taken back: what was joined into object {0} is an object of its own again",
+    "divide": "Taken back: object {0} has not divided",
+    "link": "Taken back: planes have the links of before",
 }
 
 
@@ -83,19 +87,15 @@ class LinkPanel(QWidget):
         stack, follower = self._planes.stack, self._live.live_layer
         if stack is None or follower is None or follower.plane is None:
             return
-        if stack.links is None:
+        if stack.linked is None:
             self._live.not_mended.emit(
                 "the planes are not linked: run with objects linked along z or in time"
             )
             return
         picked, here = self._canvas.picked, stack.position(follower.plane)
-        if what == "undo":
-            self.relinking.do(lambda links: links.undo())
-        elif what == "redo":
-            self.relinking.do(lambda links: links.redo())
-        elif what == "link":
-            count = stack.request.source.plane_count
-            self.relinking.do(lambda links: links.link([stack.labels_of(k) for k in range(count)]))
+        if what == "link":
+            count, now = stack.request.source.plane_count, stack.linked.labels_now
+            self.relinking.do(lambda links: links.link([now(k) for k in range(count)]))
         elif not picked:
             self._say("Choose an object first: by its row in the table, or by a click with Merge.")
         elif what == "cut":
@@ -124,45 +124,26 @@ class LinkPanel(QWidget):
         self._say(f"Object {number}: {then}.")
 
     def _lay_out(self) -> None:
-        grid = QGridLayout()
-        grid.setSpacing(2)
-        for k, (name, button) in enumerate(self.buttons.items()):
+        for name, button in self.buttons.items():
             button.setToolTip(_BUTTONS[name][1])
             button.setAccessibleName(f"Links: {_BUTTONS[name][0]}")
-            button.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
-            grid.addWidget(button, k // 3, k % 3)
-        heading = QLabel("Links")
-        heading.setStyleSheet("font-weight: bold;")
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(3)
-        layout.addWidget(heading)
-        layout.addLayout(grid)
-        layout.addWidget(self.message)
+        titled_column(self, "Links", button_grid(self.buttons.values(), 4), self.message)
         self.message.setVisible(False)
 
     def _begin(self) -> None:
         self._first = None
         self._say("")
-        self._enable()
         self.setVisible(self.relinking.links is not None)
 
     def _end(self) -> None:
-        self.relinking.stop()
         self.setVisible(False)
 
-    def _enable(self) -> None:
-        links = self.relinking.links
-        self.buttons["undo"].setEnabled(links is not None and links.next_undo is not None)
-        self.buttons["redo"].setEnabled(links is not None and links.next_redo is not None)
-
     def _on_relinked(self, change: Relabelled) -> None:
-        self._enable()
+        self._first = None
         self._canvas.choose(0)
-        labels = change.labels
-        self._say(
-            _DONE[change.action].format(*labels) if labels or change.action == "link" else "Taken back."
-        )
+        planes = sorted(change.numbers)
+        words = (_BACK if change.back else _DONE)[change.action]
+        self._say(words.format(*change.labels) + _where(planes))
 
     def _on_failed(self, reason: str) -> None:
         self._say(reason[:1].upper() + reason[1:].rstrip(".") + ".")
@@ -170,6 +151,14 @@ class LinkPanel(QWidget):
     def _say(self, text: str) -> None:
         self.message.setText(text)
         self.message.setVisible(bool(text))
+
+
+def _where(planes: list[int]) -> str:
+    """Return the end of a sentence about planes, of which not all may be in view."""
+    if not planes:
+        return "."
+    first, last = planes[0], planes[-1]
+    return f" in plane {first}." if first == last else f" in planes {first} to {last}."
 
 
 def _cut(number: int, plane: int, links: Links) -> Relabelled:

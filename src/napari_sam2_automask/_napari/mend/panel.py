@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QWidget
 
-from napari_sam2_automask._napari.common.layout import roomy, small
+from napari_sam2_automask._napari.common.layout import button_grid, roomy, small, titled_column
 from napari_sam2_automask._napari.mend.canvas import Canvas
 from napari_sam2_automask._napari.mend.keys import Keys, keys_from
 from napari_sam2_automask._napari.mend.tools import EVERYWHERE, TOOLS
@@ -128,28 +128,16 @@ class MendPanel(QWidget):
         }
 
     def _lay_out(self) -> None:
-        grid = QGridLayout()
-        grid.setSpacing(2)
-        for k, (name, button) in enumerate(self.buttons.items()):
+        for name, button in self.buttons.items():
             button.setCheckable(True)
             button.setToolTip(TOOLS[name].tip)
             button.setAccessibleName(f"Mend: {TOOLS[name].title}")
-            button.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
-            grid.addWidget(button, k // _COLUMNS, k % _COLUMNS)
         self.release.setToolTip("Let all mended and removed objects follow the sliders again.")
         roomy(self.release)
         row = QHBoxLayout()
         row.addWidget(self.locked, 1)
         row.addWidget(self.release)
-        heading = QLabel("Mend")
-        heading.setStyleSheet("font-weight: bold;")
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(3)
-        layout.addWidget(heading)
-        layout.addLayout(grid)
-        layout.addWidget(self.message)
-        layout.addLayout(row)
+        titled_column(self, "Mend", button_grid(self.buttons.values(), _COLUMNS), self.message, row)
         self.message.setVisible(False)
 
     def _begin(self) -> None:
