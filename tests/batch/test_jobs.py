@@ -148,6 +148,44 @@ def test_results_of_an_image(tmp_path, fake):
     assert coco["images"][0]["file_name"] == "a.tif" and len(coco["annotations"]) == 1
 
 
+def test_images_that_are_called_like_levels_and_cells_stay(tmp_path, fake):
+    """Only what a run has written goes with it, and nothing takes the place of another's image."""
+
+    def with_cells(image, *args, **more):
+        done = fake_segment(image, *args, **more)
+        return replace(done, cells=done.labels)
+
+    image = save(tmp_path / "a.tif", 3)
+    others = [save(tmp_path / f"a.{name}.tif", 9) for name in ("levels", "cells")]
+    before = [path.read_bytes() for path in others]
+    assert run([image], tmp_path)[0].status == "done"
+    fake.setattr(job_task, "segment_loaded", with_cells)
+    (result,) = run([image], tmp_path, overwrite=True)
+    assert result.status == "failed" and "a.cells.tif is no result of this package" in result.message
+    assert [path.read_bytes() for path in others] == before
+    # Elsewhere cells come with the results, again where they are there, and go when there are none any more.
+    out = tmp_path / "out"
+    assert [run([image], out, overwrite=True)[0].status for _ in range(2)] == ["done", "done"]
+    assert (out / "a.cells.tif").exists()
+    fake.setattr(job_task, "segment_loaded", fake_segment)
+    assert run([image], out, overwrite=True)[0].status == "done" and not (out / "a.cells.tif").exists()
+
+
+def test_results_of_two_images_never_have_one_name(tmp_path):
+    two = tmp_path / "a.tif"
+    with tifffile.TiffWriter(two) as tiff:
+        for side in (12, 14):
+            tiff.write(np.ones((side, 16), np.uint8), metadata=None)
+    one = save(tmp_path / "A_series0.tif")
+    found = plan([two, one], tmp_path / "out", Wanted(series="all"))
+    assert [stack.source for stack in found.stacks] == [two, two]
+    assert (
+        f"the results of {one} would have the names of those of {two}: do it by itself" in found.useless[one]
+    )
+    files = [str(file).casefold() for stack in found.stacks for file in stack.files]
+    assert len(set(files)) == len(files)
+
+
 def test_no_object_says_what_was_removed(tmp_path, fake):
     (result,) = run([save(tmp_path / "a.tif", 0)], tmp_path / "out")
     assert result.status == "done" and result.objects == 0

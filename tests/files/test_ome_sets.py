@@ -355,3 +355,18 @@ def test_where_the_planes_lie_in_their_own_unit(tmp_path):
     )
     write_planes(path, [5], ome_xml([], uuid(0), sizes, "<TiffData/>", unknown))
     assert scale_in_file(path).origin == (0.0, 0.0, 0.0)
+
+
+@pytest.mark.parametrize(("first", "z"), [(0, 3.0), (1, 0.0)])
+def test_the_first_plane_is_so_by_its_number(tmp_path, first, z):
+    """The planes of some programs are told in the order in which they were taken."""
+
+    def plane(number):
+        at = f'TheZ="{number}" TheC="0" TheT="0" PositionX="{7 + number}" PositionXUnit="µm"'
+        return f'<Plane {at} PositionZ="{3 + 2 * number}" PositionZUnit="µm"/>'
+
+    sizes = 'SizeZ="3" SizeC="1" SizeT="1" PhysicalSizeZ="2"'
+    told = plane(2) + plane(first)
+    path = write_planes(tmp_path / "a.ome.tif", [5, 6, 7], ome_xml([], uuid(0), sizes, "<TiffData/>", told))
+    # Where a later section lies is not where the first one lies.
+    assert scale_in_file(path).origin == (z, 0.0, 7.0 + first)

@@ -90,6 +90,26 @@ def test_palettes_that_pillow_writes(tmp_path, colours):
     np.testing.assert_array_equal(read_image(tmp_path / "a.png").array, expected)
 
 
+@pytest.mark.parametrize("rows", [2, 64])
+def test_palettes_of_few_bits(tmp_path, rows):
+    colours = np.array([[250, 10, 20], [5, 0, 90]]) * 256
+    pixels = GRAY[:rows, :95] // 7 % 2
+    write_tiff(
+        tmp_path / "a.tif", packed(pixels, 1), 1, photometric=3, shape=(rows, 95), colours=colours.T.ravel()
+    )
+    for loaded in (read_image(tmp_path / "a.tif"), open_stack(tmp_path / "a.tif").read(Pick())):
+        assert loaded.rgb and loaded.array.dtype == np.uint8
+        np.testing.assert_array_equal(loaded.array, colours[pixels] // 256)
+
+
+def test_colours_of_few_bits_span_black_to_white(tmp_path):
+    pixels = np.stack([GRAY, GRAY // 2, GRAY // 3], -1)[:, :94] % 16
+    write_tiff(
+        tmp_path / "a.tif", packed(pixels.reshape(64, -1), 4), 4, photometric=2, shape=(64, 94), count=3
+    )
+    check(tmp_path / "a.tif", pixels.astype(np.uint8) * 17, rgb=True)
+
+
 def test_frames_with_a_palette_are_planes_of_colours(tmp_path):
     frames = np.stack([GRAY, GRAY[::-1], GRAY[:, ::-1]])
     table = np.random.default_rng(0).integers(0, 255, (3, 256)).astype(np.uint16) * 257
@@ -146,13 +166,16 @@ def packed(pixels, bits):
     return b"".join(int(row[k : k + 8], 2).to_bytes(1, "big") for row in rows for k in range(0, len(row), 8))
 
 
-def write_tiff(path, data, bits, *, photometric=1, fill=1, shape=(64, 95), count=1, **more):
-    """Write a TIFF of one strip by hand."""
+def write_tiff(path, data, bits, *, photometric=1, fill=1, shape=(64, 95), count=1, colours=(), **more):
+    """Write a TIFF of one strip by hand, its palette right behind it."""
     tags = {256: shape[1], 257: shape[0], 258: bits, 259: 1, 262: photometric, 266: fill, 273: 8, 277: count,
             278: shape[0], 279: len(data)} | {int(k[1:]): v for k, v in more.items()}  # fmt: skip
-    entries = b"".join(struct.pack("<HHII", tag, 4, 1, tags[tag]) for tag in sorted(tags))
-    head = struct.pack("<2sHI", b"II", 42, 8 + len(data)) + data
-    path.write_bytes(head + struct.pack("<H", len(tags)) + entries + struct.pack("<I", 0))
+    entries = [struct.pack("<HHII", tag, 4, 1, tags[tag]) for tag in sorted(tags)]
+    palette = struct.pack(f"<{len(colours)}H", *colours)
+    if palette:
+        entries.append(struct.pack("<HHII", 320, 3, len(colours), 8 + len(data)))
+    head = struct.pack("<2sHI", b"II", 42, 8 + len(data) + len(palette)) + data + palette
+    path.write_bytes(head + struct.pack("<H", len(entries)) + b"".join(entries) + struct.pack("<I", 0))
     return path
 
 

@@ -131,7 +131,7 @@ def test_lengths_that_nobody_types(unit, side, tmp_path):
     assert pixel_size_of(ome_tiff(tmp_path / "a.ome.tif", **sizes)) == pytest.approx((None, side, side, "um"))
 
 
-@pytest.mark.parametrize("unit", ["pixel", "reference frame", "furlong", "s", ""])
+@pytest.mark.parametrize("unit", ["pixel", "reference frame", "furlong", "s", "", "Mm", "Pm"])
 def test_a_unit_that_is_no_length_is_none(unit, tmp_path):
     sizes = {f"PhysicalSize{axis}": 1.0 for axis in "XY"} | {f"PhysicalSize{axis}Unit": unit for axis in "XY"}
     assert pixel_size_of(ome_tiff(tmp_path / "a.ome.tif", **sizes)) is None
@@ -140,7 +140,7 @@ def test_a_unit_that_is_no_length_is_none(unit, tmp_path):
     assert pixel_size_of(path) is None
 
 
-@pytest.mark.parametrize("wrong", ["abc", "nan", "inf", "-inf", "-0.5", "0", "1e300", "", "0,5"])
+@pytest.mark.parametrize("wrong", ["abc", "nan", "inf", "-inf", "-0.5", "0", "1e300", "", "0,5", "1_0"])
 def test_a_size_that_is_no_number_is_not_known(wrong, tmp_path):
     """It never keeps the image from being read."""
     path = ome_tiff(tmp_path / "a.ome.tif", PhysicalSizeX=0.123456, PhysicalSizeY=0.5, PhysicalSizeZ=0.654321)
@@ -152,7 +152,7 @@ def test_a_size_that_is_no_number_is_not_known(wrong, tmp_path):
         assert read_image(path).array.shape == (20, 30)
     group = ome_zarr(tmp_path / "a.zarr", space("um", "um"), ((20, 30), [scale(0.5, 0.25)]))
     described = (group / "zarr.json").read_text()
-    for written in (f'"{wrong}"', "NaN", "-1", "0", "null", "[]", "{}", "true_"):
+    for written in (f'"{wrong}"', "NaN", "-1", "0", "null", "[]", "{}", "true_", "true"):
         (group / "zarr.json").write_text(described.replace("0.25", written))
         assert pixel_size_of(group) is None
 

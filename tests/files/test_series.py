@@ -14,6 +14,7 @@ from stack_kit import find_spots, invoke, message, spots
 from napari_sam2_automask.batch.finding import find_images
 from napari_sam2_automask.errors import ImageError
 from napari_sam2_automask.files.opening import count_series, open_file
+from napari_sam2_automask.files.pixel_size import pixel_size_of
 from napari_sam2_automask.files.reading import read_image
 from napari_sam2_automask.files.series import images_in_zarr, name_of
 from napari_sam2_automask.files.stack_file import open_stack
@@ -145,6 +146,26 @@ def test_the_layout_of_bioformats2raw_and_zarrs_in_folders(tmp_path, plate):
     np.testing.assert_array_equal(read_image(path / "10").array, THREE)
     with pytest.raises(ImageError, match=r"holds 3 images: give the path of one, such as .*raw.zarr/0"):
         open_file(path)
+
+
+@pytest.mark.parametrize("version", ["0.1", "0.2"])
+def test_the_first_versions_of_ome_zarr_have_five_axes_and_do_not_tell_them(tmp_path, version):
+    pixels = np.arange(2 * 3 * 4 * 5 * 6, dtype=np.uint16).reshape(2, 3, 4, 5, 6)
+    group = zarr.open_group(tmp_path / "a.zarr", mode="w", zarr_format=2)
+    group.create_array("0", data=pixels)
+    group.attrs["multiscales"] = [{"version": version, "datasets": [{"path": "0"}]}]
+    array, axes = open_file(tmp_path / "a.zarr")
+    assert axes == "TCZYX" and pixel_size_of(tmp_path / "a.zarr") is None
+    np.testing.assert_array_equal(np.asarray(array), pixels)
+
+
+def test_an_image_of_fewer_axes_tells_them(tmp_path):
+    group = zarr.open_group(tmp_path / "a.zarr", mode="w", zarr_format=2)
+    group.create_array("0", data=np.ones((4, 5)))
+    for told, words in (([{"datasets": [{"path": "0"}]}], "tells no axes"), ([], "tells of no image")):
+        group.attrs["multiscales"] = told
+        with pytest.raises(ImageError, match=rf"a\.zarr cannot be read, it {words}"):
+            open_file(tmp_path / "a.zarr")
 
 
 def test_a_zarr_without_an_image_is_useless(tmp_path):

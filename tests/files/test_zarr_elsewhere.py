@@ -116,7 +116,7 @@ class Trap:
 
 
 def evil(folder):
-    """Replace the first chunk, and return the ways in which it does harm."""
+    """Return the ways in which chunks do harm: metadata, a chunk, and what is said of it."""
     return {
         "a pickle": (
             {"filters": [{"id": "pickle"}]},
@@ -141,7 +141,8 @@ def test_what_does_harm_is_refused_as_in_a_folder(tmp_path, monkeypatch, kind, w
     metadata, chunk, words = evil(folder)[kind]
     described = json.loads((folder / "0" / ".zarray").read_text()) | metadata
     (folder / "0" / ".zarray").write_text(json.dumps(described))
-    (folder / "0" / "0.0").write_bytes(chunk)
+    for stored in (folder / "0").glob("[0-9]*"):  # whichever is read first
+        stored.write_bytes(chunk)
     with served(tmp_path) as (address, asked):
         zip_path = zipped(folder, tmp_path / "a.ozx")
         path = web_address(f"{address}/a.zarr") if where == "web" else zip_path

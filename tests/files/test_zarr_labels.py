@@ -15,6 +15,7 @@ from napari_sam2_automask.errors import FormatError, ImageError, OutputNameError
 from napari_sam2_automask.files import Outlines, export, open_file, pixel_size_of, write_zarr_labels
 from napari_sam2_automask.files.hashes import file_hash
 from napari_sam2_automask.files.own_results import is_own_result
+from napari_sam2_automask.files.pixel_size import scale_in_file
 
 
 def image(path, version="0.5", shape=(2, 3, 40, 600), names="czyx"):
@@ -57,6 +58,47 @@ def test_labels_lie_in_their_image_and_name_it(tmp_path, version):
     assert attributes(path / "labels")["labels"] == ["cells"]
     assert set(before) < {one.relative_to(path) for one in path.rglob("*")}
     assert (np.asarray(open_file(path)[0]) == 7).all()
+
+
+@pytest.mark.parametrize("version", ["0.4", "0.5"])
+def test_labels_lie_where_the_image_lies(tmp_path, version):
+    """A field of a plate, a cut-out or a registered image begins somewhere else than at 0."""
+    path = image(tmp_path / "a.zarr", version)
+    told = dict(zarr.open_group(str(path), mode="r").attrs)
+    multiscale = told.get("ome", told)["multiscales"][0]
+    multiscale["coordinateTransformations"] = [{"type": "scale", "scale": [1.0, 1.0, 0.5, 2.0]}]
+    multiscale["datasets"][0]["coordinateTransformations"] += [
+        {"type": "translation", "translation": [0.0, 7.0, 200.0, 300.0]}
+    ]
+    for axis in multiscale["axes"][1:]:
+        axis["unit"] = "micrometer"
+    zarr.open_group(str(path), mode="a").attrs.put(told)
+    written = write_zarr_labels(path, labels(), "cells")
+    own, found = scale_in_file(path), scale_in_file(written)
+    assert own.spacing == (2.0, 0.25, 0.5) and own.origin == (7.0, 100.0, 600.0)
+    assert (found.spacing, found.unit, found.origin) == (own.spacing, own.unit, own.origin)
+    # Every second pixel is kept, so that the first of each level is the same.
+    coarse = scale_in_file(written, level=1)
+    assert coarse.spacing == (2.0, 0.5, 1.0) and coarse.origin == own.origin
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"type": "affine", "affine": []},
+        {"type": "scale", "scale": [1.0]},
+        {"type": "scale", "scale": [1, 1, True, 1]},
+    ],
+)
+def test_where_an_image_lies_that_cannot_be_told_takes_no_labels(tmp_path, wrong):
+    path = image(tmp_path / "a.zarr")
+    group = zarr.open_group(str(path), mode="a")
+    told = dict(group.attrs)
+    told["ome"]["multiscales"][0]["datasets"][0]["coordinateTransformations"] = [wrong]
+    group.attrs.put(told)
+    with pytest.raises(ImageError, match=r"a\.zarr is no OME-Zarr image of version"):
+        write_zarr_labels(path, labels(), "cells")
+    assert not (path / "labels").exists()
 
 
 def test_labels_that_are_there_stay_unless_they_are_to_go(tmp_path):

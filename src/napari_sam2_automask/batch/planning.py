@@ -148,7 +148,24 @@ def plan(sources: Sequence[str | Path], folder: str | Path, wanted: Wanted | Non
                     found.stacks.extend(_stacks_of(source, folder, stem, number, wanted))
             except AutomaskError as error:
                 found.useless[source] = str(error)
-    return _without_inputs(found, paths)
+    return _without_clashes(_without_inputs(found, paths))
+
+
+def _without_clashes(found: Plan) -> Plan:
+    """Leave out what would be written over the results of another image; systems may not tell a from A."""
+    taken: dict[str, Path] = {}
+    for stack in list(found.stacks):
+        own = {str(file).casefold(): stack.source for file in stack.files}
+        clash = next((taken[file] for file in own if file in taken), None)
+        if clash is None:
+            taken |= own
+            continue
+        found.stacks.remove(stack)
+        found.useless[stack.source] = (
+            f"the results of {stack.source} would have the names of those of {clash}: do it by itself, with "
+            "another --out"
+        )
+    return found
 
 
 def _without_inputs(found: Plan, sources: Sequence[Path]) -> Plan:

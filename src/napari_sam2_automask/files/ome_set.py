@@ -31,7 +31,7 @@ class OmeImage:
     pixels : mapping of str to str
         The attributes of its ``Pixels``: sizes, and how large a pixel is.
     place : mapping of str to str
-        The attributes of its first ``Plane``: where it lies.
+        The attributes of its first ``Plane`` along Z, C and T: where it lies.
     channels : tuple of str
         What its channels are called; empty names where it does not tell.
     missing : list of (int, int, str)
@@ -102,10 +102,8 @@ def read_set(path: Path, xml: str) -> OmeSet:
     files = OmeFiles(path, own.get("UUID", ""), (one for one in references if one is not None))
     images = []
     for number, (image, pixels) in enumerate(every):
-        place = next(_named(pixels, "Plane"), None)
         channels = tuple(channel.get("Name", "") for channel in _named(pixels, "Channel"))
-        told = {} if place is None else dict(place.attrib)
-        one = OmeImage(image.get("Name", ""), dict(pixels.attrib), told, channels)
+        one = OmeImage(image.get("Name", ""), dict(pixels.attrib), _first_plane(pixels), channels)
         _keep_what_is_there(one, pixels, path, files)
         # tifffile tells no more of an image than its name.
         image.set("Name", str(number))
@@ -116,6 +114,24 @@ def read_set(path: Path, xml: str) -> OmeSet:
 
 def _named(element: Any, name: str) -> Iterator[Any]:
     return (one for one in list(element) if one.tag.rpartition("}")[2] == name)
+
+
+def _first_plane(pixels: Any) -> dict[str, str]:
+    """Return the attributes of the first Plane by its numbers, whatever their order in the file.
+
+    Where a later section lies says nothing of the first one.
+    """
+
+    def number(plane: Any, axis: str) -> int:
+        text = plane.get(f"The{axis}", "0")
+        return int(text) if text.isdecimal() else _MOST_PLANES
+
+    planes = list(_named(pixels, "Plane"))
+    first = min(planes, key=lambda plane: [number(plane, axis) for axis in "ZTC"], default=None)
+    if first is None:
+        return {}
+    later = number(first, "Z") > 0
+    return {name: text for name, text in first.attrib.items() if not (later and name == "PositionZ")}
 
 
 def _reference(data: Any) -> Reference | None:

@@ -6,6 +6,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_sam2_automask.disk.regular import check_regular
 from napari_sam2_automask.errors import AutomaskError
 from napari_sam2_automask.files.series import attributes_of, is_zarr
 from napari_sam2_automask.files.tiff import TIFF_MARKS
@@ -18,7 +19,7 @@ from napari_sam2_automask.settings.amg import AmgSettings
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["RECORD", "SOFTWARE", "is_own_result", "save_sheet"]
+__all__ = ["RECORD", "SOFTWARE", "has_own_mark", "is_own_result", "save_sheet"]
 
 #: What TIFFs and PNGs of this package name as the software that wrote them.
 SOFTWARE = "napari-sam2-automask"
@@ -33,6 +34,18 @@ def save_sheet(file: IO[bytes], page: Any) -> None:
     told = PngInfo()
     told.add_text("Software", SOFTWARE)
     page.save(file, "PNG", pnginfo=told)
+
+
+def has_own_mark(path: Path) -> bool:
+    """Tell whether a file says that it is a TIFF of this package; what cannot be read says nothing."""
+    import tifffile
+
+    try:
+        check_regular(path)
+        with tifffile.TiffFile(path) as tiff:
+            return bool(tiff.pages.first.software == SOFTWARE)
+    except Exception:  # whoever reads the file says what is wrong with it
+        return False
 
 
 def is_own_result(path: Path) -> bool:
@@ -72,10 +85,9 @@ def _holds_labels(path: Path) -> bool:
 def _is_own_tiff(path: Path) -> bool:
     import tifffile
 
+    if has_own_mark(path):
+        return True
     try:
-        with tifffile.TiffFile(path) as tiff:
-            if tiff.pages.first.software == SOFTWARE:
-                return True
         # An image whose results lie beside it has a record beside it as well, and so do labels saved by hand.
         record = path.with_name(f"{path.stem}.record.json")
         if not record.is_file() or path.with_name(f"{path.stem}.labels.tif").exists():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -72,13 +73,20 @@ def samples_of(series: Any) -> Samples:
     kind = int(page.photometric) if 262 in page.tags else _BLACK_IS_0
     if kind == _PALETTE and series.kind not in _MEASURED and count == 1 and page.colormap is not None:
         table = _palette(page.colormap)
-        return Samples(stored.axes + "S", (*stored.shape, 3), table.dtype, table.__getitem__)
+        return Samples(stored.axes + "S", (*stored.shape, 3), table.dtype, partial(_coloured, table))
     # tifffile stores True as 1, and says that 1 is black.
     of_tifffile = series.kind == "shaped" and dtype == np.bool_
     if (kind in (_RGB, _LINEAR_RAW) and count < 3) or of_tifffile:
         kind = _BLACK_IS_0
     if kind in (_WHITE_IS_0, _BLACK_IS_0, _MASK, _DEPTH) or (kind == _PALETTE and series.kind in _MEASURED):
         return _gray(stored, page, count, kind == _WHITE_IS_0)
+    bits = page.bitspersample
+    if kind == _RGB and count >= 3 and dtype.kind in "bu" and isinstance(bits, int) and bits < 8:
+        # Colours of 8 bits are seen as they are, and those of fewer would be nearly black.
+        full = 255 / (2**bits - 1)
+        return replace(stored, dtype=np.dtype(np.uint8)).with_last(
+            min(count, 4), lambda pixels: np.rint(pixels[..., :4] * full)
+        )
     if kind in (_RGB, _LINEAR_RAW) or (kind == _YCBCR and _is_decoded(page)):
         return stored if count < 5 else stored.with_last(3, lambda pixels: np.array(pixels[..., :3]))
     convert = _conversion(kind, page, count) if dtype in (np.uint8, np.uint16) else None
@@ -116,6 +124,12 @@ def _gray(stored: Samples, page: Any, count: int, white_is_0: bool) -> Samples:
     at = stored.axes.index("S")
     shape = (*stored.shape[:at], *([kept] if kept > 1 else []), *stored.shape[at + 1 :])
     return replace(found, axes=stored.axes.replace("S", letter), shape=shape)
+
+
+def _coloured(table: NDArray[Any], pixels: NDArray[Any]) -> NDArray[Any]:
+    """Return the colours of numbers in a palette; tifffile has those of one bit as False and True."""
+    colours: NDArray[Any] = table[pixels.view(np.uint8) if pixels.dtype == np.bool_ else pixels]
+    return colours
 
 
 def _palette(colours: NDArray[Any]) -> NDArray[Any]:

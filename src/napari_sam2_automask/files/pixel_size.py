@@ -12,7 +12,7 @@ from napari_sam2_automask.files.vendor import vendor_images
 from napari_sam2_automask.files.web_address import given_path
 from napari_sam2_automask.files.zarr_scale import scale_in_zarr
 from napari_sam2_automask.settings.numbers import LENGTH
-from napari_sam2_automask.settings.units import convert, known_unit
+from napari_sam2_automask.settings.units import OTHERS_BY_CASE, convert, known_unit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -165,6 +165,8 @@ def scale_of_axes(axes: Mapping[str, AxisScale], level: int = 0) -> FileScale:
 
 def _number(value: Any) -> float | None:
     """Return a number whose cube is finite and not 0 either, None for anything else."""
+    if isinstance(value, bool) or (isinstance(value, str) and "_" in value):  # to Python they are numbers
+        return None
     try:
         number = float(value)
     except (TypeError, ValueError, OverflowError):
@@ -178,5 +180,7 @@ def _length(unit: Any) -> tuple[str, float] | None:
     short = known_unit(text)
     if short is not None:
         return short, 1.0
+    if text.strip() in OTHERS_BY_CASE:
+        return None
     factor = _OTHER_LENGTHS.get(text.strip().lower().replace("metre", "meter"))
     return None if factor is None else ("um", factor)

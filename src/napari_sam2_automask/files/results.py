@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 from napari_sam2_automask.disk.atomic import write_all
 from napari_sam2_automask.disk.json_file import json_bytes
 from napari_sam2_automask.disk.output_errors import check_name
+from napari_sam2_automask.errors import OutputNameError
 from napari_sam2_automask.files.coco import to_coco
 from napari_sam2_automask.files.formats.exporting import FORMATS
 from napari_sam2_automask.files.formats.outlined import Outlines
 from napari_sam2_automask.files.labels_tiff import size_in_record, write_labels
+from napari_sam2_automask.files.own_results import has_own_mark
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -101,7 +103,8 @@ def write_results(
     Raises
     ------
     OutputError
-        If anything cannot be written; then files that were there before are still there.
+        If anything cannot be written; then files that were there before are still there. An `OutputNameError`
+        if levels or cells would replace a file that is no result of this package.
     FormatError
         If one of the further formats cannot hold what was found; nothing has been written then.
     """
@@ -115,6 +118,10 @@ def write_results(
     cells = segmentation.cells
     if cells is not None:
         files[paths.cells] = lambda file: write_labels(file, cells, size=size)
+    also_tiffs = paths.levels, paths.cells
+    for path in also_tiffs:
+        if path in files and path.exists() and not has_own_mark(path):
+            raise OutputNameError(f"{path} is no result of this package: move it, or choose another folder")
     write_all(
         {
             **files,
@@ -123,6 +130,6 @@ def write_results(
             paths.record: json_bytes(segmentation.record),
             paths.labels: lambda file: write_labels(file, segmentation.labels, size=size),
         },
-        # Those of an earlier run do not belong to these labels.
-        stale=[path for path in (paths.levels, paths.cells) if path not in files],
+        # Those of an earlier run do not belong to these labels; images of others that are called so stay.
+        stale=[path for path in also_tiffs if path not in files and has_own_mark(path)],
     )

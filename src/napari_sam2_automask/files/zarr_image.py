@@ -17,6 +17,10 @@ from napari_sam2_automask.files.stored_image import StoredImage
 __all__ = ["missing_chunks", "zarr_image"]
 
 
+#: Before version 0.3 there were these, and nothing told so.
+_EARLY_AXES = "tczyx"
+
+
 def zarr_image(path: Path) -> StoredImage:
     """Return an OME-Zarr image with its levels, or a Zarr array as the only one.
 
@@ -37,11 +41,17 @@ def zarr_image(path: Path) -> StoredImage:
     else:
         attributes = dict(node.attrs)
         multiscales = attributes.get("ome", attributes).get("multiscales")
+        if not multiscales and "multiscales" in attributes.get("ome", attributes):
+            raise ImageError(f"{path} cannot be read, it tells of no image: give an OME-Zarr image")
         if not multiscales:
             images = images_in_zarr(path)
             raise ImageError(f"{path} holds {len(images)} images: give the path of one, such as {images[0]}")
         arrays = [array_of(node, dataset["path"], path) for dataset in multiscales[0]["datasets"]]
-        names, channels = multiscales[0]["axes"], _channels(attributes.get("ome", attributes))
+        names, channels = multiscales[0].get("axes"), _channels(attributes.get("ome", attributes))
+        if names is None and arrays[0].ndim == len(_EARLY_AXES):
+            names = _EARLY_AXES
+        elif names is None:
+            raise ImageError(f"{path} cannot be read, it tells no axes: give an OME-Zarr image")
     return replace(StoredImage.of(path, arrays, axis_letters(names)), channels=channels)
 
 

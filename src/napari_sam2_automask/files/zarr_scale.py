@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from napari_sam2_automask.files.axis_names import AxisScale, axis_letters
@@ -11,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-__all__ = ["scale_in_zarr"]
+__all__ = ["place_in_multiscale", "scale_in_zarr"]
 
 #: Scale and place of the first pixel along each axis.
 _Place = tuple[list[float], list[float]]
@@ -30,7 +31,7 @@ def scale_in_zarr(path: Path, level: int = 0) -> tuple[dict[str, AxisScale], int
     full = _place(multiscale, 0, len(axes))
     try:
         steps, first = _place(multiscale, level, len(axes))
-    except (LookupError, TypeError, ValueError):
+    except (LookupError, TypeError, ValueError, OverflowError):
         (steps, first), level = full, 0
     if level and not any(one["type"] == "translation" for one in _own(multiscale, level)):
         first = [at + (step - fine) / 2 for at, step, fine in zip(full[1], steps, full[0], strict=True)]
@@ -44,15 +45,45 @@ def _own(multiscale: Mapping[str, Any], level: int) -> Sequence[Any]:
 
 
 def _place(multiscale: Mapping[str, Any], level: int, count: int) -> _Place:
-    """Apply the transformations of a level, and after them those of all levels."""
-    steps, first = [1.0] * count, [0.0] * count
-    transformations = [*_own(multiscale, level), *multiscale.get("coordinateTransformations", ())]
-    if not any(one["type"] == "scale" for one in (_own(multiscale, level) if level else transformations)):
+    own, of_all = _own(multiscale, level), multiscale.get("coordinateTransformations", ())
+    if not any(one["type"] == "scale" for one in (own if level else [*own, *of_all])):
         raise ValueError("the image does not tell its scale")
-    for one in transformations:
+    return place_in_multiscale(multiscale, level, count)
+
+
+def _number(value: Any) -> float:
+    """Return a number of JSON; NaN for true, text and what else is none."""
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else math.nan
+
+
+def place_in_multiscale(multiscale: Mapping[str, Any], level: int, count: int) -> _Place:
+    """Apply the transformations of a level, and after them those of all levels.
+
+    Parameters
+    ----------
+    multiscale : mapping
+        As OME-Zarr has it.
+    level : int
+        Which of its datasets.
+    count : int
+        How many axes it has.
+
+    Returns
+    -------
+    steps, first : list of float
+        The step along each axis, and where the first pixel lies; 1 and 0 where nothing tells, NaN for what is
+        no number.
+
+    Raises
+    ------
+    LookupError, TypeError, ValueError, OverflowError
+        If one is damaged, or of a type that is not known.
+    """
+    steps, first = [1.0] * count, [0.0] * count
+    for one in [*_own(multiscale, level), *multiscale.get("coordinateTransformations", ())]:
         if one["type"] == "identity":
             continue
-        values = [float(value) for value in one[one["type"]]]
+        values = [_number(value) for value in one[one["type"]]]
         if one["type"] == "scale":
             steps = [step * value for step, value in zip(steps, values, strict=True)]
             first = [at * value for at, value in zip(first, values, strict=True)]

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 __all__ = [
-    "UNITS", "Pixel", "Quantity", "convert", "in_micrometres", "known_unit", "long_unit", "short_unit",
-    "symbol", "width_text",
+    "OTHERS_BY_CASE", "UNITS", "Pixel", "Quantity", "convert", "in_micrometres", "known_unit", "long_unit",
+    "short_unit", "symbol", "width_text",
 ]  # fmt: skip
 
 #: Units of length: the short name, for columns of tables, and the one of UDUNITS-2, for OME-Zarr.
@@ -30,6 +30,8 @@ _SHORT = {long: short for short, long in UNITS.items()} | {short: short for shor
 _SHORT |= {"å": "angstrom", "micron": "um"}
 # The two letters for micro, also as Java escapes them and as a wrong encoding leaves them.
 _MICRO = re.compile(r"\\u00b5|\\u03bc|âµ|µ|μ")
+#: Where the case of a letter tells: megametres are no millimetres, and petametres no picometres.
+OTHERS_BY_CASE = ("Mm", "Pm")
 _PIXELS = ("px", "pixel", "pixels")
 _WRITTEN = re.compile(r"\s*([+-]?[\d.]+(?:e[+-]?\d+)?)\s*([^\W\d_]*?)\s*(\^?2|²|)\s*", re.IGNORECASE)
 # Digits kept of a length in pixels: as many as the form shows and keeps.
@@ -38,7 +40,7 @@ _DIGITS = 4
 
 def known_unit(name: str) -> str | None:
     """Return the short name of a unit of length in any spelling, None if it is not known."""
-    if not isinstance(name, str):  # files and callers hold whatever they hold
+    if not isinstance(name, str) or name.strip() in OTHERS_BY_CASE:  # files hold whatever they hold
         return None
     plain = _MICRO.sub("u", name.strip().lower()).replace("metre", "meter")
     # "ms" is none.

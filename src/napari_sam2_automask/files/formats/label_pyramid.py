@@ -13,6 +13,8 @@ import numpy as np
 from napari_sam2_automask.settings.units import long_unit
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from napari_sam2_automask.files.formats.outlined import Outlines
@@ -30,6 +32,7 @@ def write_label_pyramid(
     scale: list[float],
     version: str,
     source: str = "",
+    place: Sequence[float] = (),
 ) -> None:
     """Write labels as an OME-Zarr group: a level has every second row and column of the one before.
 
@@ -47,6 +50,8 @@ def write_label_pyramid(
         Of OME-Zarr.
     source : str
         The image relative to the labels; empty where it is elsewhere.
+    place : sequence of float
+        Where the first pixel lies along each axis; 0 if left out. That of every level lies there.
     """
     import zarr
 
@@ -64,7 +69,10 @@ def write_label_pyramid(
         array[...] = level
         factor = 2.0 ** len(datasets)
         own = [step * (factor if at >= len(scale) - 2 else 1) for at, step in enumerate(scale)]
-        datasets.append({"path": number, "coordinateTransformations": [{"type": "scale", "scale": own}]})
+        steps: list[dict[str, Any]] = [{"type": "scale", "scale": own}]
+        if any(place):
+            steps.append({"type": "translation", "translation": list(place)})
+        datasets.append({"path": number, "coordinateTransformations": steps})
         if max(level.shape[-2:]) <= _SMALLEST:
             break
         level = level[..., ::2, ::2]

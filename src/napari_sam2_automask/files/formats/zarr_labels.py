@@ -21,6 +21,7 @@ from napari_sam2_automask.files.opening import images_in
 from napari_sam2_automask.files.series import attributes_of, is_zarr
 from napari_sam2_automask.files.web_address import Address, given_path
 from napari_sam2_automask.files.zarr_places import ZipPlace, is_zipped_zarr
+from napari_sam2_automask.files.zarr_scale import place_in_multiscale
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -89,12 +90,14 @@ def zarr_labels_placed(
     target = check_zarr_labels(image, labels.shape, name, overwrite=overwrite)
     if labels.dtype.kind not in "iu" or (labels.size and int(labels.min()) < 0):
         raise FormatError(f"{image} takes labels of whole numbers from 0, not {labels.dtype}: give such")
-    told, axes, scale = _described(image)
+    told, axes, scale, place = _described(image)
     flat = [axis for axis in axes if axis["name"] != "c"]
     draft = free_path(image if image.is_dir() else image.parent)
     try:
         with writing(target):
-            write_label_pyramid(draft, labels.reshape(_shape(image, axes)), flat, scale, told, "../../")
+            write_label_pyramid(
+                draft, labels.reshape(_shape(image, axes)), flat, scale, told, "../../", place
+            )
         yield target
         with writing(target):
             if image.is_dir():
@@ -173,8 +176,8 @@ def check_name_of_labels(image: Path, name: str, *, overwrite: bool = False) -> 
     return target
 
 
-def _described(image: Path) -> tuple[str, list[dict[str, Any]], list[float]]:
-    """Return version and axes of an image, and the scale of its first level without channels."""
+def _described(image: Path) -> tuple[str, list[dict[str, Any]], list[float], list[float]]:
+    """Return version and axes of an image; scale and place of its first level, without channels."""
     attributes = attributes_of(image)
     ome = attributes.get("ome", attributes)
     try:
@@ -182,14 +185,15 @@ def _described(image: Path) -> tuple[str, list[dict[str, Any]], list[float]]:
         axes = [dict(axis) for axis in multiscale["axes"]]
         names = [str(axis["name"]) for axis in axes]
         version = "0.5" if "ome" in attributes else "0.4"
-        steps = multiscale["datasets"][0].get("coordinateTransformations", [])
-        scales = [one["scale"] for one in steps if one.get("type") == "scale"]
-        scale = [float(one) for one in scales[0]] if scales else [1.0] * len(axes)
-        if len(scale) != len(axes) or names[-2:] != ["y", "x"] or not set(names) <= set("tczyx"):
+        steps, first = place_in_multiscale(multiscale, 0, len(axes))
+        if not np.isfinite([*steps, *first]).all():
+            raise ValueError("nothing tells where it lies")
+        if names[-2:] != ["y", "x"] or not set(names) <= set("tczyx"):
             raise ValueError("its axes are not those of an image")
-    except (LookupError, TypeError, ValueError, AttributeError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise ImageError(f"{image} is no OME-Zarr image of version 0.4 or 0.5: give {_KIND}") from error
-    return version, axes, [step for step, axis in zip(scale, names, strict=True) if axis != "c"]
+    kept = [at for at, name in enumerate(names) if name != "c"]
+    return version, axes, [steps[at] for at in kept], [first[at] for at in kept]
 
 
 def _shape(image: Path, axes: list[dict[str, Any]]) -> tuple[int, ...]:
