@@ -11,6 +11,7 @@ from napari_sam2_automask.candidates.file import load_candidates, save_candidate
 from napari_sam2_automask.engine import propose
 from napari_sam2_automask.engine.points.fitted_grid import AIM, SMALLEST, counts, plain_tiles, tiles
 from napari_sam2_automask.engine.points.fitting import diameter_of_candidates
+from napari_sam2_automask.engine.proposing import estimate_diameter
 from napari_sam2_automask.errors import CandidatesError, SettingsError
 from napari_sam2_automask.evaluation.score import Match, match
 from napari_sam2_automask.image.view import to_model_view
@@ -79,6 +80,16 @@ def test_objects_nearly_as_large_as_the_tiles_take_few_of_them():
 def test_points_of_a_fit_are_no_closer_than_pixels():
     crops = tiles((30, 40), 1.0, 16)
     assert sum(len(crop.points) for crop in crops) == 30 * 40
+
+
+def test_noise_around_few_objects_does_not_tell_their_size(bundled):
+    """A window of an image holds objects of the image's size, though magnified noise has more "objects"."""
+    image = SAMPLES["fluorescence_nuclei"].image()
+    whole = estimate_diameter(to_model_view(image), bundled)
+    assert 30 < whole < 38
+    for y, x in ((250, 140), (250, 164), (0, 0), (100, 450), (300, 300)):
+        window = estimate_diameter(to_model_view(image[y : y + 200, x : x + 200]), bundled)
+        assert 0.75 * whole < window < 1.2 * whole
 
 
 @pytest.mark.parametrize("shape", [(40, 1000), (1000, 40), (3, 500), (1, 70)])

@@ -47,7 +47,7 @@ class Seen:
     frame : float
         The same as a fraction of the model's input.
     count : float
-        Estimated number of objects in the whole image.
+        Estimated number of objects in the whole image, each as sure as the model is of it.
     """
 
     diameter: float
@@ -146,11 +146,17 @@ def _inside(dense: Tensor, crop: Crop) -> Tensor:
 
 
 def _objects(dense: Tensor) -> tuple[Tensor, Tensor]:
-    """Radius in input pixels of every cell on an object, and the share of an object that the cell is."""
-    on = dense[0].sigmoid() > HERE
+    """Radius in input pixels of every cell on an object, and the share of an object that the cell is.
+
+    A cell counts the less the less sure the model is of it. Noise, magnified, is full of small "objects" of
+    which it is hardly surer than not; counted in full they outnumber the few objects of a small image.
+    """
+    sure = dense[0].sigmoid()
+    on = sure > HERE
     radius = 16 * dense[3][on].exp()  # the trunk says the logarithm of radius / 16
     cell = 4.0 * 4.0
-    return radius, cell / (math.pi * radius.square()).clamp(min=cell)
+    weight = ((sure[on] - HERE) / (1 - HERE)).square()
+    return radius, weight * cell / (math.pi * radius.square()).clamp(min=cell)
 
 
 def _median(values: Tensor, weights: Tensor) -> float:
