@@ -16,7 +16,7 @@ from pycocotools import mask as coco_mask
 
 from napari_sam2_automask import paint, select
 from napari_sam2_automask._napari.contributions import coco_layers
-from napari_sam2_automask._napari.contributions.read_labels import read_labels
+from napari_sam2_automask._napari.contributions.read_labels import read_labels, read_tiff
 from napari_sam2_automask._napari.contributions.save_labels import write_labels
 from napari_sam2_automask._napari.layers.features import objects_of
 from napari_sam2_automask._napari.run.place_result import RECORD_KEY
@@ -208,6 +208,23 @@ def results(folder, stem, labels, plain=False):
     (folder / f"{stem}.record.json").write_text(json.dumps(record))
     (folder / f"{stem}{named[1]}").write_text("index,area\n1,20\n")
     return folder / f"{stem}{named[0]}.tif"
+
+
+def test_the_reader_opens_every_tiff(make_napari_viewer, tmp_path):
+    """Whoever chose it once for all TIFFs still sees images."""
+    labels = np.zeros((20, 30), np.uint16)
+    labels[2:6, 3:8] = 1
+    path = results(tmp_path / "run", "cells", labels)
+    image = tmp_path / "run" / "cells.tif"
+    tifffile.imwrite(image, labels + 7)
+    viewer = make_napari_viewer()
+    viewer.open([str(path), str(image)], plugin="napari-sam2-automask")
+    first, second = viewer.layers
+    assert (type(first).__name__, type(second).__name__) == ("Labels", "Image")
+    np.testing.assert_array_equal(second.data, labels + 7)
+    assert read_tiff(str(tmp_path / "missing.tif")) is not None  # which says that there is none
+    (stack,) = viewer.open([str(image), str(image)], plugin="napari-sam2-automask", stack=True)
+    assert stack.data.shape == (2, 20, 30)
 
 
 def test_which_tiffs_are_labels(tmp_path):

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     LayerData = tuple[Any, dict[str, Any], str]
 
-__all__ = ["read_labels"]
+__all__ = ["read_labels", "read_tiff"]
 
 # How the command line calls labels; their table and record are called alike.
 _ENDINGS = (".labels.tif", ".levels.tif")
@@ -35,6 +35,20 @@ class _Beside(NamedTuple):
 
     record: dict[str, Any]
     table: Path | None
+
+
+def read_tiff(path: str | list[str]) -> Callable[..., Any] | None:
+    """Return what reads labels with their record, or, for any other TIFF, napari's own reader.
+
+    napari asks which of two readers to take for a TIFF, and remembers the answer for all of them: with this
+    one every TIFF opens.
+    """
+    if (own := read_labels(path)) is not None:
+        return own
+    from napari_builtins.io import napari_get_reader
+
+    reader: Callable[..., Any] | None = napari_get_reader(path)
+    return reader
 
 
 def read_labels(path: str | list[str]) -> Callable[[str | list[str]], list[LayerData]] | None:
