@@ -158,6 +158,7 @@ def test_polygons_and_uncompressed_run_lengths_are_read():
 
 def test_crowds_are_left_out():
     assert from_coco(coco_of([[2, 3, 8, 3, 8, 9]], iscrowd=1))[0].masks == ()
+    assert len(from_coco(coco_of([[2, 3, 8, 3, 8, 9]], iscrowd="0"))[0].masks) == 1
 
 
 @pytest.mark.parametrize(

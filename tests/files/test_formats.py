@@ -444,6 +444,21 @@ def test_damaged_files_end_in_a_line(read, data, tmp_path):
             read(missing)
 
 
+def test_one_damaged_outline_refuses_no_file(tmp_path):
+    features = [
+        json.loads(polygon(*corners)) for corners in ([[1, 1], [5, 1], [5, 5]], [[0, 0], [1e300, 0], [1, 1]])
+    ]
+    (tmp_path / "a.geojson").write_text(json.dumps({"type": "FeatureCollection", "features": features}))
+    found = read_geojson(tmp_path / "a.geojson")
+    assert len(found.objects) == 1 and found.left_out == {"far outside of any image": 1}
+    square = roifile.ImagejRoi.frompoints([[1, 1], [5, 1], [5, 5]]).tobytes()
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as file:
+        file.writestr("1.roi", b"Iout")
+        file.writestr("2.roi", square)
+    found = read_rois(tmp_path / "a.zip")
+    assert len(found.objects) == 1 and found.left_out == {"ROIs that are damaged": 1}
+
+
 def test_outlines_hold_the_finite_numbers_of_their_table():
     table = pd.DataFrame({"index": [7, 12], "area": [3, 4], "score": [np.nan, 0.5], "name": ["a", "b"]})
     found = Outlines.of_labels(smooth(), table=table).measured()

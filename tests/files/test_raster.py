@@ -14,7 +14,7 @@ from PIL import Image
 from stack_kit import find_spots, invoke, spots
 
 from napari_sam2_automask.errors import ImageError
-from napari_sam2_automask.files.opening import count_series, level_shapes, open_file
+from napari_sam2_automask.files.opening import count_series, images_in, level_shapes, open_file
 from napari_sam2_automask.files.reading import every_plane, read_image
 from napari_sam2_automask.files.stack_file import open_stack
 from napari_sam2_automask.image.pick import Pick
@@ -202,6 +202,13 @@ def test_a_picture_is_done_as_a_stack_of_one_plane(tmp_path, monkeypatch):
     assert {path.name: len(path.read_text().splitlines()) - 1 for path in tables} == {
         "one_plane0.table.csv": 2, "two_plane0.table.csv": 1, "two_plane1.table.csv": 2,
     }  # fmt: skip
+
+
+def test_large_pictures_are_read_without_a_warning(tmp_path):
+    """From 89 megapixels on Pillow warns of a bomb."""
+    Image.new("1", (30_000, 3_000), 1).save(tmp_path / "a.png")
+    (image,) = images_in(tmp_path / "a.png")
+    assert image.shapes == [(3_000, 30_000)] and image.array()[-1, -1] == 255
 
 
 def test_a_webp_that_is_said_to_be_longer_than_its_frames_can_be_is_refused(tmp_path):

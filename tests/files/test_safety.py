@@ -204,6 +204,19 @@ def test_the_index_of_a_shard_at_either_end(tmp_path, place):
     np.testing.assert_array_equal(part, PIXELS[10:40, 3:20])
 
 
+@pytest.mark.parametrize("place", ["start", "end"])
+@pytest.mark.parametrize("left", [0, 7])
+def test_a_shard_that_is_cut_off_is_not_black(tmp_path, place, left):
+    codec = ShardingCodec(chunk_shape=(16, 16), codecs=[BytesCodec()], index_location=place)
+    zarr.create_array(
+        tmp_path / "a.zarr", shape=(64, 64), chunks=(32, 64), dtype="u1", serializer=codec, compressors=None,
+        filters=None,
+    )[:] = PIXELS  # fmt: skip
+    shard = tmp_path / "a.zarr" / "c" / "0" / "0"
+    shard.write_bytes(shard.read_bytes()[:left])
+    refused(tmp_path / "a.zarr", "has a shard that is cut off")
+
+
 BOMB = 400 * 2**20
 
 

@@ -8,10 +8,14 @@ import numpy as np
 import pytest
 import tifffile
 
+from napari_sam2_automask.batch.planning import Wanted, plan
 from napari_sam2_automask.errors import ImageError
 from napari_sam2_automask.files import count_series, open_stack, read_image
 from napari_sam2_automask.files.own_results import is_own_result
 from napari_sam2_automask.files.tiff_chain import check_chain
+from napari_sam2_automask.image.pick import Pick
+from napari_sam2_automask.large.source.source import FileSource
+from napari_sam2_automask.settings.along import Along
 
 
 def written(path, pages, big, order):
@@ -58,6 +62,35 @@ def test_one_beside_a_record_is_looked_at_without_end_neither(tmp_path):
     path.write_bytes(data)
     (tmp_path / "cells.record.json").write_text("{}")
     assert not is_own_result(path)
+
+
+@pytest.mark.parametrize("kind", ["plain", "imagej", "big"])
+def test_a_file_that_is_cut_off_is_not_taken_for_a_shorter_stack(tmp_path, kind):
+    """What is left can be chosen; a volume of half of the planes would be wrong without a word."""
+    path, pixels = tmp_path / "a.tif", np.arange(1, 7, dtype=np.uint8).repeat(3000).reshape(6, 50, 60)
+    how = (
+        {"imagej": True, "metadata": {"axes": "ZYX"}}
+        if kind == "imagej"
+        else {"metadata": None, "bigtiff": kind == "big"}
+    )
+    tifffile.imwrite(path, pixels, photometric="minisblack", **how)
+    whole = path.read_bytes()
+    assert plan([path], tmp_path, Wanted(link=Along.z)).results == 7
+    for size in (len(whole) // 2, len(whole) - 6000):
+        path.write_bytes(whole[:size])
+        line = r"a\.tif is cut off, planes of it are lost: copy it anew"
+        with pytest.raises(ImageError, match=line):
+            read_image(path)
+        with pytest.raises(ImageError, match=line):
+            FileSource(str(path)).description()
+        for wanted in (Wanted(link=Along.z), Wanted(Pick(project="max")), Wanted(level=0, one_contrast=True)):
+            assert "is cut off" in plan([path], tmp_path, wanted).useless[path]
+        assert (read_image(path, 0).array == 1).all()
+        every = plan([path], tmp_path, Wanted(planes="all"))
+        assert not every.useless and "which is cut off" in every.notes[0]
+    if kind == "imagej":  # which tells of all planes at once
+        path.write_bytes(whole[:-20])
+        assert plan([path], tmp_path, Wanted(link=Along.z)).results == 7
 
 
 @pytest.mark.parametrize("content", [b"", b"II", b"II*\0", b"II*\0" + b"\xff" * 40, b"\x89PNG" + b"\0" * 40])

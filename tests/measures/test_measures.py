@@ -166,6 +166,9 @@ def test_intensities_of_each_channel():
         stack, ["intensity_mean", "volume"], image=np.stack([np.ones((2, 3)), np.full((2, 3), 3)])
     )
     assert found["intensity_mean"].tolist() == [2, 2] and found["volume"].tolist() == [4, 6]
+    # Each is a float, but not their sum.
+    (mean, _) = measure(labels, ["intensity_mean"], image=np.full((2, 3), 1.5e308))["intensity_mean"]
+    assert mean == pytest.approx(1.5e308)
 
 
 def test_columns_have_their_unit_in_their_name():
@@ -206,6 +209,7 @@ def test_measures_that_mean_nothing_are_left_out():
     [
         ({"labels": np.ones(3, int)}, ImageError, "shape"),
         ({"labels": np.ones((3, 3))}, ImageError, "whole numbers"),
+        ({"labels": np.full((3, 3), 2**63, np.uint64)}, ImageError, "9223372036854775808.*number them anew"),
         ({"measures": ["girth"]}, SettingsError, "girth"),
         ({"image": np.ones((4, 3))}, ImageError, r"\(4, 3\)"),
         ({"image": np.ones((3, 3, 3, 3))}, ImageError, "does not fit"),

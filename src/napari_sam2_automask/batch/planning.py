@@ -16,7 +16,7 @@ from napari_sam2_automask.files.opening import count_series, left_out
 from napari_sam2_automask.files.pyramid import level_for
 from napari_sam2_automask.files.results import ResultPaths
 from napari_sam2_automask.files.stack_file import Stack, stack_of
-from napari_sam2_automask.files.stored_image import naming
+from napari_sam2_automask.files.stored_image import check_whole, naming
 from napari_sam2_automask.files.web_address import given_path
 from napari_sam2_automask.image.pick import POSITIONS, Pick, parse_planes
 from napari_sam2_automask.settings.along import Along
@@ -194,6 +194,8 @@ def _stacks_of(source: Path, folder: Path, stem: str, series: int | None, wanted
     size = wanted.size
     pick = replace(wanted.pick, series=series, level=level_for(source, wanted.level, series or 0, size))
     stack = stack_of(source, pick, size)
+    if wanted.link is not None or pick.project or (wanted.planes is None and pick.plane is None):
+        check_whole(source, stack.cut_off, ", or choose planes that are left with --planes A:B")
     pick = replace(pick, over=stack.projected(pick))
     numbers = _numbers(stack, pick, wanted.planes, wanted.link)
     picks = [replace(pick, plane=number) for number in numbers]

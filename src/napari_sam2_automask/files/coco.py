@@ -38,6 +38,7 @@ __all__ = [
 ]
 
 #: What is asked for in place of a file that does not hold it, and what is left out by design.
+_NO_CROWD = (None, 0, "0", "", "false")
 _KIND, _CROWDS = "a COCO JSON file with images and annotations", "crowd regions"
 
 
@@ -251,7 +252,7 @@ def _objects_of(
     left_out: Counter[str] = Counter()
     for annotation in annotations:
         try:
-            if annotation.get("iscrowd"):
+            if annotation.get("iscrowd") not in _NO_CROWD:
                 left_out[_CROWDS] += 1
                 continue
             placed.append(decoder(annotation.get("segmentation"), shape))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import warnings
+from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +14,7 @@ from napari_sam2_automask.errors import ImageError
 from napari_sam2_automask.files.stored_image import LARGEST_PIECE, StoredImage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -52,7 +54,7 @@ def images_in_raster(path: Path, start: bytes) -> list[StoredImage]:
     deep = name == "PNG" and start[12:16] == b"IHDR" and start[24] == 16
     samples = _DEEP_SAMPLES.get(start[25]) if deep else None
     try:
-        with Image.open(path, formats=[name]) as image:
+        with _opened(path, name) as image:
             # More pictures in a JPEG are previews, or tell of the first.
             frames = 1 if name == "JPEG" else getattr(image, "n_frames", 1)
             if name == "WEBP" and max(image.size) > _LONGEST_WEBP:
@@ -114,12 +116,22 @@ def _frame(path: Path, name: str, deep_samples: int | None, number: int) -> NDAr
             imagecodecs.apng_decode(data)[number] if number else imagecodecs.png_decode(data)
         )
         return frame[..., 0] if deep_samples == 1 else frame[..., :deep_samples]
-    from PIL import Image
-
-    # No other decoder is tried: some of Pillow's start programs.
-    with Image.open(path, formats=[name]) as image:
+    with _opened(path, name) as image:
         image.seek(number)
         return _pixels(image)
+
+
+@contextmanager
+def _opened(path: Path, name: str) -> Iterator[Any]:
+    """Open a picture of a format."""
+    from PIL import Image
+
+    with warnings.catch_warnings():
+        # From 89 megapixels on Pillow warns, which many a picture has; from twice as many on it refuses.
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        # No other decoder is tried: some of Pillow's start programs.
+        with Image.open(path, formats=[name]) as image:
+            yield image
 
 
 def _pixels(image: Any) -> NDArray[Any]:

@@ -9,6 +9,7 @@ import numpy as np
 
 from napari_sam2_automask.files.opening import images_in
 from napari_sam2_automask.files.stack_file import Stack, check_plane
+from napari_sam2_automask.files.stored_image import check_whole
 from napari_sam2_automask.files.web_address import given_path
 from napari_sam2_automask.image.pick import Pick
 from napari_sam2_automask.settings.numbers import WHOLE
@@ -67,6 +68,8 @@ def every_plane(path: str | Path, level: int = 0) -> Iterator[LoadedImage]:
 
 def _plane(path: Path, images: Sequence[StoredImage], plane: int | None, level: int = 0) -> LoadedImage:
     """Read one plane, counted over all images."""
+    if plane is None:
+        check_whole(path, images[0].cut_off, ", or choose a plane that is left with --plane")
     ends = np.cumsum([image.count(level) for image in images]).tolist()
     number, first = 0 if plane is None else WHOLE.check(plane, "plane"), images[0]
     check_plane(plane, ends[-1], f"{path} ({first.likely_axes} {'x'.join(map(str, first.shapes[level]))})")

@@ -55,6 +55,8 @@ class Stack:
         What the file calls its channels; empty if it does not tell.
     singles : str
         Axes of length 1 that the file tells of without storing them.
+    cut_off : bool
+        Whether the file ends before all of its planes.
     """
 
     path: Path
@@ -63,6 +65,7 @@ class Stack:
     size: PixelSize | None
     channels: tuple[str, ...] = ()
     singles: str = ""
+    cut_off: bool = False
 
     @classmethod
     def of(
@@ -100,7 +103,7 @@ class Stack:
         if at:
             in_memory = isinstance(array, np.ndarray)
             array = np.expand_dims(array, at) if in_memory else Expanded(array, at)
-        return cls(image.path, array, axes, scale.size, image.channels, singles)
+        return cls(image.path, array, axes, scale.size, image.channels, singles, image.cut_off)
 
     def plane_axes(self, pick: Pick) -> str:
         """Return the axes whose positions are the planes of a pick.

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-__all__ = ["LARGEST_PIECE", "StoredImage", "check_level", "check_pixels", "naming", "reading"]
+__all__ = ["LARGEST_PIECE", "StoredImage", "check_level", "check_pixels", "check_whole", "naming", "reading"]
 
 #: How many bytes may have to be decoded at once to see one pixel: of a chunk, a strip, a tile.
 LARGEST_PIECE = 2**31
@@ -54,6 +54,8 @@ class StoredImage:
         What else the file holds that is no image: thumbnails, labels, masks.
     singles : str
         Axes of one position that the file tells of, and the shapes do not have.
+    cut_off : bool
+        Whether the file ends before all of its planes; what is left of them is here.
     """
 
     path: Path
@@ -66,6 +68,7 @@ class StoredImage:
     channels: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
     singles: str = ""
+    cut_off: bool = False
 
     @classmethod
     def of(cls, path: Path, levels: list[Any], axes: str = "") -> StoredImage:
@@ -176,6 +179,12 @@ def naming(path: Path) -> Iterator[None]:
         if path.name in str(error):
             raise
         raise type(error)(f"{path}: {error}") from error
+
+
+def check_whole(path: Path, cut_off: bool, remedy: str = "") -> None:
+    """Raise `ImageError` if a file ends before all of its planes: what is left is not what was meant."""
+    if cut_off:
+        raise ImageError(f"{path} is cut off, planes of it are lost: copy it anew from where it came{remedy}")
 
 
 def check_level(path: Path, level: int, count: int) -> None:

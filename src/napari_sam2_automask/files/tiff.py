@@ -40,7 +40,8 @@ def images_in_tiff(path: Path) -> list[StoredImage]:
         if not tiff.images:
             raise ImageError(f"{path} holds no image: it is damaged or in an unknown format")
         images = [_image(path, number, one) for number, one in enumerate(tiff.images)]
-        return [replace(image, left_out=tuple(tiff.left_out)) for image in images]
+        left_out = tuple(tiff.left_out)
+        return [replace(image, left_out=left_out, cut_off=tiff.cut_off) for image in images]
 
 
 def _image(path: Path, number: int, found: TiffSeries) -> StoredImage:

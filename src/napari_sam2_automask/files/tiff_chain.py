@@ -26,8 +26,13 @@ class _Layout(NamedTuple):
     place: struct.Struct
 
 
-def check_chain(path: Path) -> None:
+def check_chain(path: Path) -> bool:
     """Make sure that the images of a TIFF come to an end.
+
+    Returns
+    -------
+    bool
+        Whether the file ends before they do: the chain of its directories leads beyond it.
 
     Raises
     ------
@@ -36,42 +41,43 @@ def check_chain(path: Path) -> None:
     OSError
         If the file cannot be read.
     """
-    twice = _twice(path)
+    twice, cut_off = _walk(path)
     if twice is not None:
         raise ImageError(
             f"{path.name} is damaged: its list of images runs in a circle (the one at byte {twice:,} comes "
             "twice). Save it anew from where it came"
         )
+    return cut_off
 
 
-def _twice(path: Path) -> int | None:
-    """Return where the directory lies that comes twice."""
+def _walk(path: Path) -> tuple[int | None, bool]:
+    """Return where the directory lies that comes twice, and whether one lies beyond the end of the file."""
     size = path.stat().st_size
     with path.open("rb") as file:
         head = file.read(16)
         order = {b"II": "<", b"MM": ">"}.get(head[:2])
         if order is None or len(head) < 16:
-            return None
+            return None, False
         (kind,) = struct.unpack_from(f"{order}H", head, 2)
         if kind == _BIG:
             layout = _Layout(8, struct.Struct(f"{order}Q"), 20, struct.Struct(f"{order}Q"))
         elif kind == _CLASSIC and size < _REACH:
             layout = _Layout(4, struct.Struct(f"{order}H"), 12, struct.Struct(f"{order}I"))
         else:
-            return None
+            return None, False
         (place,) = layout.place.unpack_from(head, layout.first)
         seen = set()
         while 0 < place < size:
             if place in seen:
-                return int(place)
+                return int(place), False
             seen.add(place)
             file.seek(place)
             tags = file.read(layout.tags.size)
             if len(tags) < layout.tags.size:
-                return None
+                return None, True
             end = place + layout.tags.size + layout.tag * layout.tags.unpack(tags)[0]
             if end + layout.place.size > size:
-                return None
+                return None, True
             file.seek(end)
             (place,) = layout.place.unpack(file.read(layout.place.size))
-        return None
+        return None, place > 0

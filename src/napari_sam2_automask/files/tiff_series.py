@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["OpenTiff", "TiffSeries", "open_tiff", "opened_tiff"]
 
+_COMPLETE = ("imagej", "ome", "lsm", "stk", "mmstack", "ndtiff")
 _MICRO_MANAGER_AXES = ("Channels", "Slices", "Positions", "Frames")
 
 
@@ -81,12 +82,15 @@ class OpenTiff:
         What else it holds that is no image, each with its size.
     ome : OmeSet or None
         What its OME-XML tells.
+    cut_off : bool
+        Whether the file ends before all of its planes.
     """
 
     tiff: Any
     images: list[TiffSeries]
     left_out: list[str]
     ome: OmeSet | None = None
+    cut_off: bool = False
 
 
 def _is_cut_off(series: Any, page: Any) -> bool:
@@ -121,7 +125,7 @@ def open_tiff(path: Path) -> OpenTiff:
     """
     import tifffile
 
-    check_chain(path)
+    cut_off = check_chain(path)
     tiff, ome = tifffile.TiffFile(path), None
     try:
         if tiff.ome_metadata:
@@ -137,7 +141,12 @@ def open_tiff(path: Path) -> OpenTiff:
                 tiff = tifffile.TiffFile(path, is_ome=False)
         _check_micro_manager(path, tiff)
         images, left_out = _images(tiff, ome)
-        return OpenTiff(tiff, images, left_out + _elsewhere(tiff), ome)
+        # These tell of all planes, wherever they lie: none is lost, or those that are are known.
+        cut_off = cut_off and not any(one.kind in _COMPLETE for one in tiff.series)
+        left_out += _elsewhere(tiff)
+        if cut_off:
+            left_out.append("planes beyond the end of the file, which is cut off")
+        return OpenTiff(tiff, images, left_out, ome, cut_off)
     except BaseException:
         tiff.close()
         raise

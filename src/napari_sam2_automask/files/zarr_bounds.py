@@ -108,6 +108,11 @@ class Bound:
         if size > self.most_stored:
             raise self._too_large()
 
+    def check_index(self, size: int) -> None:
+        """Refuse a shard, or what was read of one, that ends before it tells where its chunks are."""
+        if size < (self.index.stop if self.index.start == 0 else -self.index.start):
+            raise ImageError(f"{self.path} has a shard that is cut off: replace the file, it is damaged")
+
     def check(self, stored: NDArray[np.uint8], whole: bool) -> None:
         """Refuse a chunk, or all chunks of a whole shard, that would be decoded to more than a chunk."""
         if self.compressor is None:

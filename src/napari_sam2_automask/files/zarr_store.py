@@ -105,7 +105,11 @@ class _Bounded:
     def checked(self, key: str, data: Any, byte_range: Any) -> Any:
         """Return what was read if it is decoded to no more than it may be."""
         bound = self.bound_of(key)
-        if data is not None and bound is not None and not bound.is_index(byte_range):
+        if data is None or bound is None:
+            return data
+        if bound.shard and (byte_range is None or bound.is_index(byte_range)):
+            bound.check_index(len(data))
+        if not bound.is_index(byte_range):
             bound.check(np.frombuffer(data.as_numpy_array(), np.uint8), whole=byte_range is None)
         return data
 

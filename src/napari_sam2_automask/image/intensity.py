@@ -116,7 +116,7 @@ def intensity_columns(
 
 
 _STATISTICS: dict[str, Callable[[NDArray[np.float64]], float]] = {
-    "intensity_mean": lambda values: float(values.mean()),
+    "intensity_mean": lambda values: _mean(values),
     "intensity_min": lambda values: float(values.min()),
     "intensity_max": lambda values: float(values.max()),
     "intensity_std": lambda values: float(values.std()),

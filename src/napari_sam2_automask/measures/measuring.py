@@ -72,6 +72,10 @@ def measure(
     if labels.ndim not in (2, 3) or labels.dtype.kind not in "iu":
         raise ImageError(f"labels are whole numbers of shape (Y, X) or (Z, Y, X), not {labels.dtype} of "
                          f"{labels.shape}: give such")  # fmt: skip
+    if labels.dtype == np.uint64 and labels.max(initial=0) > np.iinfo(np.int64).max:
+        raise ImageError(
+            f"a label is {labels.max()}, the largest that can be told is 2^63 - 1: number them anew"
+        )
     names = check_measures(list(measures))
     sides = sides_in_micrometres(pixel_size, unit, labels.ndim)
     places = _boxes(labels)

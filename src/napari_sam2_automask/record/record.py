@@ -26,7 +26,7 @@ from napari_sam2_automask.record.entries import (
     Text,
     Viewer,
 )
-from napari_sam2_automask.settings.numbers import THREADS
+from napari_sam2_automask.settings.numbers import THREADS, shown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -145,8 +145,8 @@ class Record(Entry):
         found = data.get("format_version")
         if not isinstance(found, int) or isinstance(found, bool) or found > RECORD_VERSION:
             raise SettingsError(
-                f"{name} has format version {found!r}, but only up to {RECORD_VERSION} can be read: update "
-                "napari-sam2-automask"
+                f"{name} has format version {shown(found)}, but only up to {RECORD_VERSION} can be read: "
+                "update napari-sam2-automask"
             )
         try:
             read = cls.model_validate(data)

@@ -118,8 +118,9 @@ def read_rois(path: str | Path, shape: tuple[int, int] | None = None) -> Outline
     for data in _members(path):
         try:
             one = _area(data)
-        except Exception as error:  # roifile raises what NumPy, struct and its own checks do
-            raise ImageError(f"{path} holds a ROI that is damaged ({error}): replace the file") from error
+        except Exception:  # roifile raises what NumPy, struct and its own checks do
+            left_out["ROIs that are damaged"] += 1
+            continue
         if one is None:
             left_out["ROIs that are no areas"] += 1
         else:

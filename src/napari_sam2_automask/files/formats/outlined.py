@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -173,6 +174,11 @@ class Outlines:
             )
 
 
+def _is_near(ring: NDArray[Any]) -> bool:
+    """Tell whether an outline may lie in an image; where it has no point, that cannot be known."""
+    return bool(np.isfinite(ring).all() and np.abs(ring).max(initial=0) <= MOST_PIXELS)
+
+
 def read_outlines(
     path: Path,
     found: Sequence[tuple[str, int | None, Sequence[NDArray[Any]]]],
@@ -198,12 +204,15 @@ def read_outlines(
     ImageError
         If there are none, or they need too large an image.
     """
+    left_out = Counter(left_out)
+    far = [k for k, (*_, rings) in enumerate(found) if not all(map(_is_near, rings))]
+    if far:
+        left_out["far outside of any image"] += len(far)
+        found = [one for k, one in enumerate(found) if k not in set(far)]
     if not found:
         what = ", ".join(f"{count:,} {reason}" for reason, count in left_out.items()) or "nothing"
         raise ImageError(f"{path} holds no outlines of objects ({what}): give a file with areas")
     corners = np.concatenate([ring for *_, rings in found for ring in rings])
-    if not np.isfinite(corners).all() or np.abs(corners).max() > MOST_PIXELS:
-        raise ImageError(f"{path} has outlines far outside of any image: give another file")
     if shape is None:
         columns, rows = (max(1, math.ceil(side)) for side in corners.max(axis=0).tolist())
         shape = rows, columns

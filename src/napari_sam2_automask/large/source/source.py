@@ -15,7 +15,7 @@ import numpy as np
 from napari_sam2_automask.errors import ImageError
 from napari_sam2_automask.files.opening import images_in, series_of
 from napari_sam2_automask.files.series import is_zarr
-from napari_sam2_automask.files.stored_image import naming, reading
+from napari_sam2_automask.files.stored_image import check_whole, naming, reading
 from napari_sam2_automask.files.web_address import Address
 from napari_sam2_automask.files.zarr_image import missing_chunks
 from napari_sam2_automask.image.axes import check_axes, cut, guess_axes
@@ -236,6 +236,7 @@ def _open(source: FileSource, _state: tuple[int, int, int] | None) -> ArraySourc
     path = _path(source.path)
     with naming(path):
         image = series_of(images_in(path), source.series)
+        check_whole(path, image.cut_off)
         array, axes = image.array(source.level), image.stored_axes(source.axes)
         check_axes(axes, array.shape, str(source.path))
         return ArraySource(array, axes, source.channel, path.name)
