@@ -19,6 +19,7 @@ from napari_sam2_automask._napari.common.plain_words import plain
 from napari_sam2_automask._napari.common.preferences import use_preferences
 from napari_sam2_automask._napari.image.contrast_hint import ContrastHint
 from napari_sam2_automask._napari.image.panel import ImagePanel
+from napari_sam2_automask._napari.image.size_hint import SizeHint
 from napari_sam2_automask._napari.layers.plane_axes import linkable
 from napari_sam2_automask._napari.layers.point_grid import grid_from_points, in_whole_image
 from napari_sam2_automask._napari.learn.fold import LearnFold
@@ -94,6 +95,7 @@ class AutomaskWidget(QWidget):
             "In a script", "The same run without the window, in Python or on the command line."
         )
         self.contrast = ContrastHint(self.images)
+        self.size_hint = SizeHint(napari_viewer, self.images)
         self.run_panel = RunPanel()
         self.learn = LearnFold(napari_viewer, self.images, self.models, self.live)
         self.background = BackgroundFold(
@@ -138,7 +140,7 @@ class AutomaskWidget(QWidget):
         parts = QVBoxLayout(inner)
         parts.setContentsMargins(0, 0, 4, 0)
         parts.setSpacing(6)
-        in_order: list[QWidget] = [self.choices, self.contrast, self.result, self.images.more]
+        in_order: list[QWidget] = [self.choices, self.contrast, self.size_hint, self.result, self.images.more]
         for part in (*in_order, self.parameters, self.learn, self.background, self.script):
             parts.addWidget(part)
         parts.addStretch(1)
@@ -343,6 +345,7 @@ class AutomaskWidget(QWidget):
             self.images.layer_choice.connections,
             self.images.where.connections,
             self.contrast.connections,
+            self.size_hint.connections,
             self.pixel.connections,
             self.learn.connections,
             *self.result.connections,
