@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import io
+
 import numpy as np
 import pandas as pd
 import pytest
 from napari_kit import live_result
 from qtpy.QtCore import Qt
+from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QApplication
 
+from napari_sam2_automask._napari.table import take_away
 from napari_sam2_automask._napari.table.colours import coloured
 from napari_sam2_automask._napari.table.model import ObjectModel, told
 
@@ -52,6 +57,37 @@ def test_a_row_goes_to_its_object_and_an_object_to_its_row(viewer, live):
     y, x = np.argwhere(layer.data == label)[0]
     canvas.click((int(y), int(x)))  # there is an object already: it is chosen
     assert table.labels == (label,)
+
+
+def test_the_table_goes_to_the_clipboard_and_into_a_file(live, tmp_path, monkeypatch):
+    widget, layer = live
+    table = widget.result.table
+    layer.name = "a/b: c"
+    table.away.copy_button.click()
+    pasted = pd.read_csv(io.StringIO(QApplication.clipboard().text()), sep="\t")
+    assert pasted["index"].tolist() == shown(table)
+    assert pasted["area"].tolist() == [int((layer.data == label).sum()) for label in pasted["index"]]
+    assert {"predicted_iou", "bbox_y0"} <= set(pasted)
+    table.select(*shown(table)[1:3])
+    QTest.keyClick(table.view, Qt.Key.Key_C, Qt.KeyboardModifier.ControlModifier)
+    some = pd.read_csv(io.StringIO(QApplication.clipboard().text()), sep="\t")
+    pd.testing.assert_frame_equal(some, pasted.iloc[1:3].reset_index(drop=True), check_dtype=False)
+    asked = []
+
+    def choose(parent, title, proposed, kinds):
+        asked.append(proposed)
+        return str(tmp_path / "t.csv"), ""
+
+    monkeypatch.setattr(take_away.QFileDialog, "getSaveFileName", choose)
+    table.away.save_button.click()
+    pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "t.csv"), pasted)
+    assert asked == ["a_b_ c.csv"]
+    told = []
+    monkeypatch.setattr(take_away, "show_error", told.append)
+    (tmp_path / "t.csv").unlink()
+    (tmp_path / "t.csv").mkdir()
+    table.away.save_button.click()
+    assert len(told) == 1 and "t.csv" in told[0]
 
 
 def test_next_accept_and_sort(live, qtbot):

@@ -11,7 +11,7 @@ from napari_sam2_automask.settings.amg import AmgSettings
 if TYPE_CHECKING:
     from napari_sam2_automask.errors import NewRunError
 
-__all__ = ["plain", "why_run"]
+__all__ = ["plain", "short", "why_run"]
 
 
 def plain(message: object) -> str:
@@ -23,6 +23,11 @@ def plain(message: object) -> str:
         return found[0].replace("_", " ") if title is None else title + (" " if found[2] else "")
 
     return names.sub(titled, str(message))
+
+
+def short(value: float) -> str:
+    """Return a number with three digits, or whole with its thousands told apart."""
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
 
 def why_run(error: NewRunError) -> str:

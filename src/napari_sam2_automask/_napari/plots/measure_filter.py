@@ -10,7 +10,7 @@ from qtpy.QtWidgets import QComboBox, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from napari_sam2_automask._napari.common.histogram import Histogram
 from napari_sam2_automask._napari.common.layout import Signal, choice_label, small
-from napari_sam2_automask._napari.common.plain_words import plain
+from napari_sam2_automask._napari.common.plain_words import plain, short
 from napari_sam2_automask.errors import AutomaskError
 from napari_sam2_automask.painting.spread import spread
 from napari_sam2_automask.selection.measured import filterable
@@ -155,8 +155,8 @@ class MeasureFilter(QWidget):
 
     def _words(self, values: tuple[float, ...]) -> str:
         low, high = self.histogram.edges
-        first = f"{values[0]:.3g}" if values[0] > low else ""
-        last = f"{values[1]:.3g}" if values[1] < high else ""
+        first = short(values[0]) if values[0] > low else ""
+        last = short(values[1]) if values[1] < high else ""
         if first and last:
             return f"{first} to {last}"
         return f"above {first}" if first else f"up to {last}" if last else "all"

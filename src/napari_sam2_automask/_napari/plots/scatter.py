@@ -11,6 +11,7 @@ from qtpy.QtWidgets import QSizePolicy, QWidget
 
 from napari_sam2_automask._napari.common.histogram import DROPPED, KEPT, THRESHOLD
 from napari_sam2_automask._napari.common.layout import Signal
+from napari_sam2_automask._napari.common.plain_words import short
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -171,8 +172,8 @@ class Scatter(QWidget):
         above = QRectF(_EDGE, 0, box.width(), _LINE)
         below = QRectF(_EDGE, box.bottom() + 2, box.width(), _LINE)
         if len(self.values):
-            painter.drawText(above, left, f"{self._titles[1]}: {low[1]:.3g} to {high[1]:.3g}")
-            painter.drawText(below, right, f"{self._titles[0]}: {low[0]:.3g} to {high[0]:.3g}")
+            painter.drawText(above, left, f"{self._titles[1]}: {short(low[1])} to {short(high[1])}")
+            painter.drawText(below, right, f"{self._titles[0]}: {short(low[0])} to {short(high[0])}")
         painter.setPen(QPen(KEPT, _DOT, Qt.PenStyle.SolidLine, Qt.PenCapStyle.RoundCap))
         at = self._at()
         painter.drawPoints(_polygon(at[np.isfinite(at).all(axis=1)]))

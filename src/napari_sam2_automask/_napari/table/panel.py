@@ -12,15 +12,16 @@ from qtpy.QtWidgets import (
     QHeaderView,
     QPushButton,
     QSizePolicy,
-    QTableView,
     QVBoxLayout,
     QWidget,
 )
 
 from napari_sam2_automask._napari.common.layout import Signal, choice_label
+from napari_sam2_automask._napari.layers.features import objects_of
 from napari_sam2_automask._napari.live.go_to_object import show_object
 from napari_sam2_automask._napari.table.colours import coloured
 from napari_sam2_automask._napari.table.model import ObjectModel, told
+from napari_sam2_automask._napari.table.take_away import RowsView, TakeAway
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
@@ -50,8 +51,10 @@ class TablePanel(QWidget):
     ----------
     model : ObjectModel
         The rows.
-    view : QTableView
+    view : RowsView
         Shows them, sorted.
+    away : TakeAway
+        Copies and saves them.
     selected : Qt signal
         Emits the labels of the rows that a person selected, a tuple.
     """
@@ -67,7 +70,8 @@ class TablePanel(QWidget):
         self._sorted = QSortFilterProxyModel(self)
         self._sorted.setSourceModel(self.model)
         self._sorted.setSortRole(Qt.ItemDataRole.UserRole)
-        self.view = QTableView()
+        self.view = RowsView()
+        self.away = TakeAway(self._shown, self._name)
         self.previous, self.next = QPushButton("Previous"), QPushButton("Next")
         self.accept, self.remove = QPushButton("Accept"), QPushButton("Remove")
         self.merge = QPushButton("Merge")
@@ -80,6 +84,7 @@ class TablePanel(QWidget):
         self.remove.clicked.connect(lambda: self._mend("remove"))
         self.merge.clicked.connect(lambda: self._mend("merge"))
         self.colour.activated.connect(self._on_colour)
+        self.view.copied.connect(lambda: self.away.copy(True))
         live.ended.connect(self._end)
 
     @property
@@ -155,6 +160,20 @@ class TablePanel(QWidget):
             texts = [title, *(told(value) for value in self.model.values(name)[:MEASURED])]
             self.view.setColumnWidth(column, max(map(metrics.horizontalAdvance, texts)) + ROOM)
 
+    def _shown(self, selected: bool) -> Any:
+        """Return all that is known of the objects, or of those selected, in the order of the rows."""
+        follower = self._live.live_layer
+        if follower is None:
+            return _nothing()
+        labels = self.labels if selected else map(self._label, range(self._sorted.rowCount()))
+        table = objects_of(follower.features)
+        places = {int(label): row for row, label in enumerate(table["index"])}
+        return table.iloc[[places[label] for label in labels if label in places]]
+
+    def _name(self) -> str:
+        follower = self._live.live_layer
+        return "objects" if follower is None else str(follower.layer.name)
+
     def _label(self, row: int) -> int:
         return self.model.labels[self._sorted.mapToSource(self._sorted.index(row, 0)).row()]
 
@@ -197,6 +216,7 @@ class TablePanel(QWidget):
         layout.addWidget(self.view)
         for row in (go, act, colours):
             layout.addLayout(row)
+        layout.addWidget(self.away)
         self._enable()
 
     def _enable(self) -> None:
