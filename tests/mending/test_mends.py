@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from candidate_factory import Blob, make_candidates
 
 from napari_sam2_automask import AmgSettings, Mends
 from napari_sam2_automask.errors import CandidatesError, MendError
-from napari_sam2_automask.mending import Carry, Split, actions_from
+from napari_sam2_automask.mending import Carry, Split, actions_from, facts_with
 
 SETTINGS = AmgSettings(pred_iou_thresh=0.5, stability_score_thresh=0.0, box_nms_thresh=1.0)
 SHAPE = (96, 128)
@@ -425,6 +426,10 @@ def test_labels_of_any_kind_are_a_start():
         (lambda m: m.step((70, 100), "parts"), "no smaller"),
         (lambda m: m.step((70, 100), "up"), "whole"),
         (lambda m: m.lock(0), "greater than or equal to 1"),
+        (lambda m: m.merge(), "merge takes two objects at least"),
+        (lambda m: m.remove(1.5), "told by its number, a whole one"),
+        (lambda m: m.remove("1"), "told by its number, a whole one"),
+        (lambda m: m.split(2**31, stroke=[(0, 0), (9, 9)]), "there is no object 2147483648"),
         (lambda m: m.release(1), "neither locked nor removed"),
         (lambda m: m.paint(np.zeros((4, 4), int)), "give the labels of the same image"),
         (lambda m: m.paint(np.full(SHAPE, -1)), "number the objects anew"),
@@ -489,3 +494,40 @@ def test_steps_are_plain_json(mends):
     carried = mends.carried()
     assert actions_from(json.loads(json.dumps([carried.to_json()]))) == (carried,)
     assert isinstance(carried, Carry)
+
+
+def test_numbers_may_be_as_large_as_they_are_and_no_larger():
+    tracemalloc.start()
+    labels = np.zeros(SHAPE, np.int64)
+    labels[5:20, 5:20], labels[5:20, 40:60], labels[30:40, 40:60] = 7, 2_000_000_000, 2_000_000_000
+    mends = Mends(labels)
+    assert mends.split(2_000_000_000, seeds=[(10, 50), (35, 50)]).labels == (2_000_000_000, 2_000_000_001)
+    painted = mends.labels.astype(np.int64)
+    painted[60:70, 60:70] = 2**31 - 1
+    mends.paint(painted)
+    mends.merge(7, 2_000_000_000)
+    mends.remove(2_000_000_001)
+    facts = facts_with(None, mends.kept, mends.labels)
+    assert dict(zip(facts.ids.tolist(), facts.mask_area.tolist(), strict=True)) == {7: 525, 2**31 - 1: 100}
+    with pytest.raises(MendError, match="no number above 2,147,483,647 left"):
+        mends.add(mask=mends.labels == 0)
+    mends.release()
+    assert shown(mends) == {7, 2_000_000_000}
+    while mends.next_undo is not None:
+        mends.undo()
+    np.testing.assert_array_equal(mends.labels, labels)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 50e6  # nothing is as long as the largest number
+
+
+def test_an_object_that_was_merged_from_one_half_hidden_keeps_its_pixels_in_another_run(candidates):
+    mends = Mends(candidates, SETTINGS)
+    left, whole, right = (NUMBERS[name] for name in ("left", "whole", "right"))
+    mends.merge(left, whole)
+    merged, beside = mends.labels == left, mends.labels == right
+    assert mends._state.gone[whole].former is not None and beside.any()
+    again = Mends(candidates, SETTINGS)
+    (number,) = again.do(mends.carried()).labels
+    np.testing.assert_array_equal(again.labels == number, merged)
+    np.testing.assert_array_equal(again.labels == right, beside)

@@ -157,6 +157,28 @@ def test_what_cannot_be_done_is_said(live, qtbot):
     np.testing.assert_array_equal(layer.data, before)
 
 
+def test_labels_that_are_none_are_not_taken_and_those_of_another_shape_end_it(live, qtbot):
+    widget, layer = live
+    before, first = layer.data.copy(), largest(layer)[0]
+    for wrong in (-5, 2**40):
+        said = []
+        widget.live.not_mended.connect(said.append)
+        layer.data = np.where(before == first, wrong, before.astype(np.int64))
+        qtbot.waitUntil(lambda said=said: bool(said), timeout=30_000)
+        assert "number the objects anew. The layer has the labels of before again" in said[0]
+        settled(qtbot, widget)
+        np.testing.assert_array_equal(layer.data, before)
+        fits(objects_of(layer.features), before)
+    small = np.minimum(before, 100).astype(np.int8)
+    small[:4, :4] = 127
+    layer.data = small
+    qtbot.waitUntil(lambda: 127 in objects_of(layer.features)["index"].tolist(), timeout=30_000)
+    layer.data = before[:-10]
+    widget.live.mend(lambda mends: mends.remove(first))  # before it is noticed
+    qtbot.waitUntil(lambda: widget.live.live_layer is None, timeout=30_000)
+    assert widget.result.isHidden() and layer.data.shape == before[:-10].shape
+
+
 def test_mends_stay_through_another_run(live, qtbot):
     widget, layer = live
     first, second, _ = largest(layer)

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
     from numpy.typing import NDArray
 
     Window = tuple[slice, slice]
 
-__all__ = ["Placed", "iou", "places_of", "tight"]
+__all__ = ["Placed", "are_of", "iou", "numbers_in", "places_of", "tight"]
 
-# Boxes are found by a list as long as the largest label; beyond this many labels are numbered anew.
+# Up to this number objects are looked up in a list as long as the largest one; beyond it by sorting.
 _LONGEST = 1 << 20
 
 
@@ -81,6 +81,30 @@ def tight(mask: NDArray[Any]) -> Window:
     if not rows.size:
         return slice(0, 0), slice(0, 0)
     return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
+
+
+def numbers_in(labels: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
+    """Return the numbers above 0 that occur, (K,) rising, however large they are."""
+    largest = int(labels.max(initial=0))
+    if largest > _LONGEST:
+        found = np.unique(labels)
+        return found[found > 0].astype(np.int64)
+    seen = np.zeros(largest + 1, bool)
+    seen[labels.ravel()] = True
+    seen[0] = False
+    return np.flatnonzero(seen)
+
+
+def are_of(labels: NDArray[np.integer[Any]], numbers: Collection[int]) -> NDArray[np.bool_]:
+    """Tell which pixels are those of some objects, in the shape of `labels`, which has none below 0."""
+    largest = max(int(labels.max(initial=0)), *numbers, 0)
+    if largest > _LONGEST:
+        found: NDArray[np.bool_] = np.isin(labels, list(numbers))
+        return found
+    known = np.zeros(largest + 1, bool)
+    known[list(numbers)] = True
+    mine: NDArray[np.bool_] = known[labels]
+    return mine
 
 
 def places_of(labels: NDArray[np.integer[Any]]) -> dict[int, tuple[Any, ...]]:

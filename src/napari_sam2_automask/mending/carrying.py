@@ -38,13 +38,10 @@ def carried(state: State) -> Carry:
         )
         for label, one in sorted(state.kept.items())
     ]
-    for label, one in sorted(state.gone.items()):
-        former = one.former
-        ground = grounds.get(label)
-        if former is not None and ground is None:
-            ground = RleMask.of(former.mask, former.y0, former.x0)
-        if label not in state.kept and ground is not None:
-            objects.append(Carried(label=label, edited=GONE, ground=ground))
+    gone = sorted(state.gone.keys() - state.kept.keys())
+    objects += [
+        Carried(label=label, edited=GONE, ground=grounds[label]) for label in gone if label in grounds
+    ]
     return Carry(objects=tuple(objects))
 
 

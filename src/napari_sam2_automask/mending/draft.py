@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from napari_sam2_automask.errors import MendError
-from napari_sam2_automask.geometry.placed import Placed, tight
+from napari_sam2_automask.geometry.placed import Placed, are_of, tight
+from napari_sam2_automask.mending.actions import MOST
 from napari_sam2_automask.mending.splitting import pixel
 from napari_sam2_automask.mending.state import Change, Gone, Kept
 
@@ -97,10 +97,7 @@ class Scene:
 
     def is_held_by(self, labels: Collection[int], pixels: NDArray[np.int32]) -> NDArray[np.bool_]:
         """Tell which held pixels, of the image or a part, are those or the ground of some objects."""
-        known = np.zeros(self.state.used + 1, bool)
-        known[list(labels)] = True
-        mine: NDArray[np.bool_] = known[np.abs(pixels)]
-        return mine
+        return are_of(np.abs(pixels), labels)
 
     def placed(self, label: int) -> Placed:
         """Return the pixels of an object that show; raise a MendError if none does."""
@@ -115,6 +112,8 @@ class Scene:
         MendError
             If a given one is taken, or there are too few or too many.
         """
+        if self.state.used + count > MOST and not given:
+            raise MendError(f"there is no number above {self.state.used:,} left: number the objects anew")
         if not given:
             return list(range(self.state.used + 1, self.state.used + 1 + count))
         if len(given) != count or len(set(given)) != count:
@@ -146,17 +145,9 @@ class Draft:
         self._kept: dict[int, Kept | None] = {}
         self._gone: dict[int, Gone | None] = {}
 
-    @cached_property
-    def counts(self) -> NDArray[np.int64]:
-        """How many pixels of each object show in the box, by number."""
-        return np.bincount(self.labels.ravel(), minlength=self._scene.state.used + 1)
-
     def of(self, labels: Collection[int]) -> NDArray[np.bool_]:
         """Return the pixels of some objects that show, in the size of the box."""
-        known = np.zeros(max(self.counts.size, *labels, 0) + 1, bool)
-        known[list(labels)] = True
-        mine: NDArray[np.bool_] = known[self.labels]
-        return mine
+        return are_of(self.labels, labels)
 
     def inside(self, placed: Placed) -> NDArray[np.bool_]:
         """Return what of a mask lies in the box, in its size."""
@@ -199,7 +190,7 @@ class Draft:
         """Let an object go, its pixels being dealt with: removed, or taken in by another one."""
         self._kept[label] = None
         whole = self._scene.start.masks.get(label)
-        hidden = whole is not None and self.counts[label] < _SHOWS * whole.area
+        hidden = whole is not None and np.count_nonzero(self.labels == label) < _SHOWS * whole.area
         self._gone[label] = Gone(self.origin(label), into, whole if hidden else None)
 
     def release(self, labels: Collection[int]) -> None:

@@ -137,8 +137,8 @@ def _under(scene: Scene, action: Split) -> int:
         line = pixels_of_stroke(action.stroke)
         line = line[((line >= 0) & (line < scene.shape)).all(1)]
         under = scene.labels[line[:, 0], line[:, 1]]
-        counts = np.bincount(under[under > 0]) if under.any() else np.zeros(1, np.int64)
-        label = int(counts.argmax())
+        labels, counts = np.unique(under[under > 0], return_counts=True)
+        label = int(labels[counts.argmax()]) if labels.size else 0
     if not label:
         raise MendError("there is no object to split: draw across one, or click on its parts")
     return label

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from math import isfinite
+from operator import index
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -11,6 +13,7 @@ from napari_sam2_automask.candidates.candidates import Candidates
 from napari_sam2_automask.errors import MendError
 from napari_sam2_automask.geometry.placed import Placed, places_of
 from napari_sam2_automask.mending.actions import (
+    MOST,
     Action,
     Add,
     Carry,
@@ -239,16 +242,18 @@ class Mends:
         score : float, optional
             The predicted IoU of a mask that a model gave.
         """
-        return self.do(made(Reshape, label=int(label), mask=self._rle(mask), score=score))
+        (own,) = _ints([label])
+        return self.do(made(Reshape, label=own, mask=self._rle(mask), score=score))
 
     def remove(self, *labels: int) -> Done:
         """Remove objects: no candidate comes back where they were, whatever the settings."""
-        return self.do(made(Remove, labels=_ints(labels)))
+        return self.do(made(Remove, labels=_ints(labels, 1, "remove")))
 
     def merge(self, *labels: int, keep: int | None = None) -> Done:
         """Make objects one, with the number `keep`; that of the first when left out."""
-        found = _ints(labels)
-        return self.do(made(Merge, labels=found, keep=int(found[0] if keep is None else keep)))
+        found = _ints(labels, 2, "merge")
+        (kept,) = found[:1] if keep is None else _ints([keep])
+        return self.do(made(Merge, labels=found, keep=kept))
 
     def split(
         self,
@@ -269,7 +274,7 @@ class Mends:
             A point in each part, in place of a stroke.
         """
         points = {"stroke": _points(stroke), "seeds": _points(seeds)}
-        return self.do(made(Split, label=None if label is None else int(label), **points))
+        return self.do(made(Split, label=None if label is None else _ints([label])[0], **points))
 
     def step(self, point: Point, to: str, label: int | None = None) -> Done:
         """Go on to the next larger or smaller stored candidate at a point of an object.
@@ -283,11 +288,14 @@ class Mends:
         label : int, optional
             The object; the one at the point when left out.
         """
-        return self.do(made(Step, point=_point(point), to=to, label=None if label is None else int(label)))
+        if to not in ("whole", "parts"):
+            raise MendError(f"a step goes to the 'whole' or to 'parts', but not to {to!r}")
+        own = None if label is None else _ints([label])[0]
+        return self.do(made(Step, point=_point(point), to=to, label=own))
 
     def lock(self, *labels: int) -> Done:
         """Keep objects as they are, whatever the settings."""
-        return self.do(made(Lock, labels=_ints(labels)))
+        return self.do(made(Lock, labels=_ints(labels, 1, "lock")))
 
     def release(self, *labels: int) -> Done:
         """Give mended or removed objects back to the settings; all of them without numbers.
@@ -295,7 +303,7 @@ class Mends:
         With an object go those that it took in, and those that came from the same candidate. An object that
         was neither a candidate nor a label of the start is gone then.
         """
-        return self.do(made(Release, labels=_ints(labels)))
+        return self.do(made(Release, labels=_ints(labels, 0)))
 
     def paint(self, labels: ArrayLike) -> Done | None:
         """Take over what a person painted, filled or erased.
@@ -501,8 +509,23 @@ def _values(change: Change) -> list[Kept | Gone]:
     return [one for one in (*change.kept.values(), *change.gone.values()) if one is not None]
 
 
-def _ints(labels: Iterable[Any]) -> tuple[int, ...]:
-    return tuple(int(label) for label in labels)
+#: How many objects an action takes.
+_LEAST = {1: "at least 1 object", 2: "two objects at least"}
+
+
+def _ints(labels: Iterable[Any], least: int = 1, what: str = "") -> tuple[int, ...]:
+    """Return numbers of objects, at least so many for what is to be done."""
+    try:
+        found = tuple(index(label) for label in labels)
+    except TypeError as error:
+        raise MendError("an object is told by its number, a whole one: give those that show") from error
+    if wrong := [n for n in found if not 1 <= n <= MOST]:
+        raise MendError(
+            f"there is no object {wrong[0]}: a number is greater than or equal to 1, {MOST:,} at most"
+        )
+    if len(set(found)) < least:
+        raise MendError(f"{what} takes {_LEAST[least]}: give the numbers of those that show")
+    return found
 
 
 def _point(point: Any) -> tuple[float, float] | None:
@@ -517,7 +540,9 @@ def _points(points: Iterable[Any]) -> tuple[tuple[float, float], ...]:
     for point in points:
         try:
             y, x = (float(value) for value in point)
+            if not (isfinite(y) and isfinite(x)):
+                raise ValueError
         except (TypeError, ValueError) as error:
-            raise MendError(f"a point is two numbers, y and x, but not {point!r}") from error
+            raise MendError(f"a point is two numbers, y and x, both finite, and not {point!r}") from error
         found.append((y, x))
     return tuple(found)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_sam2_automask.geometry.placed import are_of
 from napari_sam2_automask.painting.table import Facts
 
 if TYPE_CHECKING:
@@ -42,9 +43,10 @@ def facts_with(facts: Facts | None, kept: Mapping[int, Kept], labels: NDArray[np
     """
     ids = np.array(sorted(kept), np.int64)
     scores = np.array([kept[n].scores or (np.nan, np.nan) for n in ids.tolist()], np.float64).reshape(-1, 2)
-    seen = np.bincount(labels.ravel(), minlength=int(ids.max(initial=0)) + 1)
+    pixels = np.sort(labels[are_of(labels, ids.tolist())])
+    seen = np.searchsorted(pixels, ids, "right") - np.searchsorted(pixels, ids, "left")
     nowhere = np.full((len(ids), 4), np.nan)
-    mended = Facts(ids, scores[:, 0], scores[:, 1], seen[ids], nowhere[:, :2], nowhere)
+    mended = Facts(ids, scores[:, 0], scores[:, 1], seen, nowhere[:, :2], nowhere)
     if facts is None:
         return mended
     others = ~np.isin(facts.ids, ids)

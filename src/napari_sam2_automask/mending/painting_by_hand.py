@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_sam2_automask.errors import MendError
-from napari_sam2_automask.geometry.placed import places_of, tight
+from napari_sam2_automask.geometry.placed import are_of, numbers_in, places_of, tight
 from napari_sam2_automask.mending.actions import MOST, Paint, Patch
 from napari_sam2_automask.mending.draft import Draft
 from napari_sam2_automask.mending.rle_mask import RleMask
@@ -79,18 +79,16 @@ def paint(scene: Scene, action: Paint) -> tuple[Change, Paint, tuple[int, ...]]:
         after[one.y0 - y0 : one.extent[2] - y0, one.x0 - x0 : one.extent[3] - x0][one.mask] = label
     mine = draft.of(touched)
     draft.hold(mine & (after == 0), -draft.labels.astype(np.int64))
-    left = np.zeros(max(int(after.max()), *touched, 0) + 1, bool)
-    left[sorted(touched)] = True
-    held = left[after]
+    held = are_of(after, touched)
     draft.hold(held, after)
-    left = np.bincount(after[held], minlength=left.size) > 0
+    left = set(numbers_in(after[held]).tolist())
     nothing = np.zeros(after.shape, bool)
     for label in sorted(touched):
-        if left[label]:
+        if label in left:
             draft.keep(label, nothing, "painted")
         elif label in there:
             draft.end(label)
-    return draft.change(), action, tuple(n for n in sorted(touched) if left[n])
+    return draft.change(), action, tuple(sorted(left))
 
 
 def _seen(scene: Scene, labels: set[int]) -> set[int]:

@@ -60,8 +60,7 @@ def _whole(
     y0, x0, y1, x1 = found.placed.extent
     inside = scene.labels[y0:y1, x0:x1][found.placed.mask]
     near = [n for n in np.unique(inside).tolist() if n not in (0, label)]
-    in_it = np.bincount(inside)
-    taken = [n for n in near if in_it[n] >= _PART * scene.placed(n).area]
+    taken = [n for n in near if np.count_nonzero(inside == n) >= _PART * scene.placed(n).area]
     box = scene.box_of([label, *taken])
     draft = Draft(scene, (min(y0, box[0]), min(x0, box[1]), max(y1, box[2]), max(x1, box[3])))
     own = draft.labels == label

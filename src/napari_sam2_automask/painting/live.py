@@ -14,7 +14,7 @@ import numpy as np
 
 from napari_sam2_automask.candidates.lookups import lookups
 from napari_sam2_automask.errors import CandidatesError
-from napari_sam2_automask.geometry.placed import Placed
+from napari_sam2_automask.geometry.placed import Placed, are_of, numbers_in
 from napari_sam2_automask.painting.canvas import Canvas
 from napari_sam2_automask.painting.hold import Hold
 from napari_sam2_automask.painting.mask_store import MaskStore
@@ -206,10 +206,7 @@ class LiveSelection:
 
     def visible(self) -> NDArray[np.int64]:
         """Return the labels of which a pixel shows, (K,) sorted; not those that others cover wholly."""
-        seen = np.zeros(int(self.labels.max(initial=0)) + 1, bool)
-        seen[self.labels.ravel()] = True
-        seen[0] = False
-        return np.flatnonzero(seen)
+        return numbers_in(self.labels)
 
     def lock(self, labels: NDArray[np.integer], ids: NDArray[np.integer]) -> None:
         """Keep objects that a person accepted or edited as they are, whatever the settings.
@@ -232,10 +229,9 @@ class LiveSelection:
                 f"the labels have the shape {labels.shape}, the candidates were found in an image of "
                 f"{tuple(self.candidates.shape)}: choose the labels of that image"
             )
-        known = np.zeros(int(max(labels.max(initial=0), ids.max(initial=0))) + 1, bool)
-        known[ids[ids > 0]] = True
         held = Hold(self.candidates.shape)
-        np.copyto(held.pixels, labels, where=known[labels], casting="unsafe")
+        mine = are_of(np.maximum(labels, 0), ids[ids > 0].tolist())
+        np.copyto(held.pixels, labels, where=mine, casting="unsafe")
         held.origin = {n: n for n in ids[ids > 0].tolist()}
         self._canvas.widen(int(ids.max(initial=0)))
         self.hold(held)

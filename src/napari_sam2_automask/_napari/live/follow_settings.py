@@ -6,6 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+from napari.utils.notifications import show_info
 from qtpy.QtCore import QObject, QTimer
 
 from napari_sam2_automask._napari.common.inference_thread import table_thread
@@ -81,7 +82,7 @@ class Following(QObject):
     measured : Qt signal
         The rows of the objects that show are known.
     lost : Qt signal
-        The layer was removed from the viewer, and nothing is followed any more.
+        The layer was removed from the viewer, or its labels have another shape; nothing is followed any more.
     """
 
     told, measured, lost = Signal(), Signal(), Signal()
@@ -107,6 +108,7 @@ class Following(QObject):
         self._timer.setInterval(POLL_INTERVAL)
         self._timer.timeout.connect(self._poll)
         panel.settled.connect(self._make)
+        panel.misfit.connect(self._on_misfit)
         panel.passed.connect(lambda plane: self._make(plane.shows.settings, follower=plane))
 
     @property
@@ -218,6 +220,12 @@ class Following(QObject):
         if layer is not None and layer not in self._viewer.layers:
             self.end()
             self.lost.emit()
+
+    def _on_misfit(self) -> None:
+        """End with labels of another shape, which are those of no result."""
+        show_info("The result has another shape now: it follows neither sliders nor mends any more.")
+        self.end()
+        self.lost.emit()
 
     def _give_up(self, follower: LiveLayer | None = None) -> None:
         """Let go of tables that no longer fit what shows, of one plane or of all."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 
-from napari_sam2_automask.errors import AutomaskError
+from napari_sam2_automask.errors import AutomaskError, MendError
 from napari_sam2_automask.geometry.placed import Placed, tight
 from napari_sam2_automask.mending.actions import Settle
 from napari_sam2_automask.mending.mends import Mends
@@ -174,12 +174,18 @@ class LiveLayer:
         self._seen: NDArray[Any] = self._numbered(live.labels).copy()
         self._touched: set[int] = set()
         self._behind = False
+        self._shape = layer.data.shape
         self._corner, self._turned = _place(window, layer.data[cut].shape)
 
     @property
     def plane(self) -> Plane | None:
         """Where the plane lies in its stack; None for an image of two axes."""
         return self.mends.plane if isinstance(self.mends, PlaneMends) else None
+
+    @property
+    def fits(self) -> bool:
+        """Whether the layer has the shape that it was made with; labels of another one cannot be mended."""
+        return bool(self.layer.data.shape == self._shape)
 
     @property
     def axes(self) -> tuple[int, int]:
@@ -307,7 +313,12 @@ class LiveLayer:
     # -- work
 
     def edits(self) -> Act | None:
-        """Return the action that takes over what was painted since the last look; None for nothing."""
+        """Return the action that takes over what was painted since the last look; None for nothing.
+
+        What cannot be labels is not taken over, and goes from the layer again.
+        """
+        if not self.fits:
+            return None
         labels = self.window(np.asarray(self.layer.data))
         changed = labels != self._seen
         rows, columns = tight(changed)
@@ -317,14 +328,19 @@ class LiveLayer:
         values = labels[rows, columns].copy()
         seen = self._seen[rows, columns]
         self._touched |= set(np.union1d(values[changed], seen[changed]).tolist()) - {0}
-        if np.result_type(values, self._seen).itemsize > self._seen.dtype.itemsize:
-            self._seen = self._seen.astype(values.dtype)
+        both = np.result_type(values, self._seen)
+        if both.itemsize > self._seen.dtype.itemsize:
+            self._seen = self._seen.astype(both)
         self._seen[rows, columns] = values
 
         def act(mends: Mends) -> Done | None:
             after = mends.labels.astype(np.result_type(mends.labels, values))
             after[rows, columns][changed] = values[changed]
-            return mends.paint(after)
+            try:
+                return mends.paint(after)
+            except AutomaskError as error:
+                self._behind = True
+                raise MendError(f"{error}. The layer has the labels of before again") from error
 
         return act
 
@@ -360,6 +376,8 @@ class LiveLayer:
         """Show what the work gave; return False, and change no pixel, if a person edited meanwhile."""
         self.shows = answer
         labels = self.live.labels
+        if not self.fits:
+            return True
         if not np.array_equal(self.window(np.asarray(self.layer.data)), self._seen):
             self._behind = True
             return False

@@ -59,13 +59,15 @@ class LivePanel(QWidget):
         Another plane of the stack follows from now on, or none for now.
     passed : Qt signal
         Emits a plane of a stack (`LiveLayer`) in which something was done after another one was shown.
+    misfit : Qt signal
+        The layer has labels of another shape now.
     """
 
     settings_wanted = Signal(object)
     run_wanted = Signal()
     settled = Signal(object)
     mended, not_mended = Signal(object), Signal(str)
-    begun, ended, drawn = Signal(), Signal(), Signal()
+    begun, ended, drawn, misfit = Signal(), Signal(), Signal(), Signal()
     switched, passed, everywhere_wanted = Signal(), Signal(object), Signal(object)
 
     def __init__(self) -> None:
@@ -92,7 +94,7 @@ class LivePanel(QWidget):
         self._work.mended.connect(self._on_mended)
         self._work.failed.connect(self._on_failed)
         self._edits = EditWatch(self)
-        self._edits.edited.connect(self._work.take_edits)
+        self._edits.edited.connect(self._on_edited)
         self._next, self._rest = QTimer(self), QTimer(self)
         for timer, wait, then in ((self._next, 0, self._update), (self._rest, SETTLED, self._settle)):
             timer.setSingleShot(True)
@@ -272,6 +274,12 @@ class LivePanel(QWidget):
     def _on_failed(self, reason: str) -> None:
         self.not_mended.emit(reason)
         self._rest.start(MENDED)
+
+    def _on_edited(self) -> None:
+        if self._layer is not None and not self._layer.fits:
+            self.misfit.emit()
+        else:
+            self._work.take_edits()
 
     def _on_refused(self, settings: AmgSettings, reason: str) -> None:
         self._say(reason, settings)
