@@ -176,6 +176,32 @@ def test_what_was_painted_in_any_plane_is_taken_over_when_it_is_shown(viewer, qt
     assert (layer.data[2, 10:14, 10:14] == 7777).all()
 
 
+@pytest.mark.parametrize("link", ["", "z"])
+def test_planes_that_do_not_show_are_right_after_an_edit_of_all(viewer, qtbot, link, monkeypatch):
+    monkeypatch.setattr("napari_sam2_automask._napari.live.stack_layer.OPEN", 1)
+    widget, layer = stack_result(viewer, qtbot, link=link)
+    data = layer.data.copy()
+    gone = some(data[2])[0]
+    data[2:][data[2:] == gone] = 0
+    data[2, 10:14, 10:14] = data[3, 10:14, 10:14] = 7777
+    layer.data = data.copy()
+    fits(qtbot, layer)
+
+    def told():
+        planes = layer.metadata[RECORD_KEY].get("planes", [])
+        return len(planes) == PLANES and all("mends" in one for one in planes[2:])
+
+    qtbot.waitUntil(told, timeout=30_000)
+    assert "mends" not in layer.metadata[RECORD_KEY]["planes"][1]
+    qtbot.waitUntil(lambda: not widget.live.work.busy and not widget.following._making, timeout=30_000)
+    np.testing.assert_array_equal(layer.data, data)
+    assert widget.live.live_layer.plane == (0,)
+    layer.n_edit_dimensions = 3  # as a brush that paints through planes
+    place = np.unravel_index(np.flatnonzero(np.indices(data.shape)[0] == 1)[:3], data.shape)
+    layer.data_setitem(place, 8888)
+    qtbot.waitUntil(lambda: 8888 in rows(layer)["index"].tolist(), timeout=30_000)
+
+
 def test_a_plane_that_was_not_segmented_says_so(viewer, qtbot):
     viewer.add_image(image(), name="stack")
     viewer.dims.set_current_step(0, 1)

@@ -26,13 +26,16 @@ class EditWatch(QObject):
     ----------
     edited : Qt signal
         The pixels may have changed; not in the middle of a stroke.
+    edited_anywhere : Qt signal
+        The pixels of other planes than the one that shows may have changed as well.
     """
 
-    edited = Signal()
+    edited, edited_anywhere = Signal(), Signal()
 
     def __init__(self, parent: QObject) -> None:
         super().__init__(parent)
         self._layer: Labels | None = None
+        self._anywhere = False
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(WAIT)
@@ -43,6 +46,7 @@ class EditWatch(QObject):
         for event in self._events():
             event.disconnect(self._note)
         self._timer.stop()
+        self._anywhere = False
         self._layer = layer
         for event in self._events():
             event.connect(self._note)
@@ -54,6 +58,10 @@ class EditWatch(QObject):
         return [getattr(events, name) for name in _EVENTS if hasattr(events, name)]
 
     def _note(self, event: Any = None) -> None:
+        kind, layer = getattr(event, "type", ""), self._layer
+        # napari tells of new slices by "set_data" as well.
+        if kind == "data" or (kind != "set_data" and layer is not None and layer.n_edit_dimensions > 2):
+            self._anywhere = True
         if not self._timer.isActive():
             self._timer.start()
 
@@ -61,4 +69,7 @@ class EditWatch(QObject):
         if self._layer is not None and getattr(self._layer, "_block_history", False):
             self._timer.start()  # a stroke is one edit
             return
+        anywhere, self._anywhere = self._anywhere, False
         self.edited.emit()
+        if anywhere:
+            self.edited_anywhere.emit()

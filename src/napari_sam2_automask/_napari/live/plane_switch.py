@@ -63,6 +63,7 @@ class PlaneSwitch(QObject):
         self._timer.setSingleShot(True)
         self._timer.setInterval(WAIT)
         self._timer.timeout.connect(self._open)
+        panel.edited_anywhere.connect(self._on_edited)
         dims = viewer.dims.events
         self.connections: list[tuple[Any, Any]] = [
             (event, self._on_moved) for event in (dims.current_step, dims.order, dims.ndisplay)
@@ -126,6 +127,17 @@ class PlaneSwitch(QObject):
         self._timer.stop()
         self.stop()
         self._stack = self._wanted = None
+
+    def _on_edited(self) -> None:
+        """Take over what was painted in planes that do not show, one after the other."""
+        stack = self._stack
+
+        def then(planes: list[Plane] | AutomaskError) -> None:
+            if stack is self._stack and not isinstance(planes, Exception):
+                self.do_in([(plane, lambda mends: None) for plane in planes])
+
+        if stack is not None:
+            self._panel.work.run(stack.edited, then)
 
     def _on_moved(self, event: Any = None) -> None:
         stack = self._stack

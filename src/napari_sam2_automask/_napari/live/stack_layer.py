@@ -23,7 +23,7 @@ from napari_sam2_automask.painting.live import LiveSelection
 from napari_sam2_automask.stack.plane_mends import PlaneMends
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     import pandas as pd
     from napari.layers import Labels
@@ -89,6 +89,8 @@ class StackLayer:
         self._table: pd.DataFrame | None = None
         self._measured: tuple[Any, pd.DataFrame, pd.DataFrame | None] | None = None
         self.shown: Plane | None = None
+        # Hashes of the planes that are not ready, as they were last looked at.
+        self._digests: dict[Plane, str] = dict(layer.metadata.get(LAYER_KEY, {}).get("digests", {}))
         self.record: Mapping[str, Any] = layer.metadata.get(RECORD_KEY) or {}
         self.linked = None if found.links is None else StackLinks(self, found.links)
         # Numbers up to this one were given out by runs.
@@ -133,8 +135,19 @@ class StackLayer:
             for other, one in list(self._open.items())[:-1]:
                 if len(self._open) > OPEN and not one.waiting and other != self.shown:
                     self._closed[other] = _told(one)
+                    self._digests[other] = digest(one.data)
                     del self._open[other]
         return follower
+
+    def edited(self) -> list[Plane]:
+        """Return the planes, but for the one that shows, of which pixels may have been edited."""
+        data, slices, ready = np.asarray(self.layer.data), self.request.source.slices, self.ready
+        return [
+            plane
+            for plane in self.found.store.planes
+            if plane != self.shown
+            and (plane in ready or digest(data[slices(plane)]) != self._digests.get(plane))
+        ]
 
     def _made(self, plane: Plane) -> LiveLayer:
         found, settings = self.found, self.request.settings
@@ -160,6 +173,7 @@ class StackLayer:
             with self._planes_lock:
                 self._open.pop(plane, None)
                 self._closed.pop(plane, None)
+            self._digests[plane] = self.layer.metadata[LAYER_KEY]["digests"].get(plane, "")
             self.found.numbers.put(plane, found.numbers.of(plane).items())
         self.found.store.take(found.store)
         self._largest = self.found.numbers.largest
@@ -251,6 +265,11 @@ class StackLayer:
         """Return what was done in each plane, also what the layer does not show yet; for `LinkedHistory`."""
         with self._planes_lock:
             return {**self._closed, **{plane: one.mends for plane, one in self._open.items()}}
+
+    def renumbered(self, planes: Iterable[Plane]) -> None:
+        """Take note that planes get other labels by a change of links."""
+        for plane in planes:
+            self._digests.pop(plane, None)
 
     def forget_undone(self) -> None:
         """Let what was taken back in planes be done again no more, since links were changed."""

@@ -11,7 +11,7 @@ from napari_sam2_automask.stack.linked_history import LinkedHistory
 from napari_sam2_automask.stack.plane_mends import PlaneMends
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from numpy.typing import NDArray
 
@@ -44,6 +44,9 @@ class Planes(Protocol):
 
     def forget_undone(self) -> None:
         """Let what was taken back in planes be done again no more."""
+
+    def renumbered(self, planes: Iterable[Plane]) -> None:
+        """Take note that planes get other labels by a change of links."""
 
     def position(self, plane: Plane) -> int:
         """Return the number of a plane, as links count them."""
@@ -145,6 +148,7 @@ class StackLinks:
             labels = [(numbers.label(plane, old), new) for old, new in pairs.items()]
             numbers.put(plane, [(label, new) for label, new in labels if label])
         numbers.largest = max(numbers.largest, links.next_number - 1)
+        stack.renumbered(places[position] for position in change.numbers)
         with self._painting:
             self._unpainted.append((change, set(change.numbers)))
         self.tell(change, [(one, one.ask()()) for one in ready.values()])
