@@ -280,18 +280,24 @@ def test_mends_of_all_planes_are_carried_into_another_run(viewer, qtbot):
     )
 
 
-def test_mends_of_planes_come_back_after_a_crash(make_napari_viewer, qtbot, tmp_path):
+@pytest.mark.parametrize("link", ["", "z"])
+def test_mends_of_planes_come_back_after_a_crash(make_napari_viewer, qtbot, tmp_path, link):
     store = Store(tmp_path / "settings" / "choices.json")
 
     def files():
         return list((store.folder / FOLDER).glob("*.json"))
 
-    widget, layer = stack_result(make_napari_viewer(), qtbot, store=store)
+    widget, layer = stack_result(make_napari_viewer(), qtbot, store=store, link=link)
     qtbot.waitUntil(lambda: widget.result.autosave.path is not None, timeout=30_000)
     for plane in (0, 2):
         show(qtbot, widget, plane)
         label = some(layer.data[plane])[0]
         done(qtbot, widget, lambda label=label: widget.live.mend(lambda mends: mends.remove(label)))
+    if link:
+        through = next(n for n in some(layer.data[0]) if all((plane == n).any() for plane in layer.data))
+        widget.mend.canvas.choose(through)
+        relinked(qtbot, widget.result.links, lambda: widget.result.links.do("cut"))
+        assert through not in layer.data[2:]
     mended = layer.data.copy()
     widget.result.autosave.keep()
     qtbot.waitUntil(lambda: len(files()) == 1, timeout=30_000)
@@ -300,12 +306,16 @@ def test_mends_of_planes_come_back_after_a_crash(make_napari_viewer, qtbot, tmp_
     assert [one["plane"] for one in kept["planes"]] == [[0], [2]]
     widget.shut_down()
     path.write_text(json.dumps(kept | {"process": NOBODY}))
-    widget, layer = stack_result(make_napari_viewer(), qtbot, store=store)
+    widget, layer = stack_result(make_napari_viewer(), qtbot, store=store, link=link)
     autosave = widget.result.autosave
     qtbot.waitUntil(lambda: not autosave.isHidden(), timeout=30_000)
-    assert "2 steps" in autosave.question.text()
+    assert f"{3 if link else 2} steps" in autosave.question.text()
     autosave.yes.click()
     qtbot.waitUntil(lambda: np.array_equal(layer.data, mended), timeout=30_000)
+    if link:
+        assert widget.result.links.relinking.links.planes_of(through) == [0, 1]
+        relinked(qtbot, widget.result.links, widget.live.undo_last)
+        assert through in layer.data[2] and through in layer.data[3]
 
 
 @pytest.mark.parametrize("link", ["", "t"])

@@ -13,7 +13,7 @@ from napari_sam2_automask.stack.linked_planes import Linked, link_planes, linked
 from napari_sam2_automask.stack.splits_and_merges import Event
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     import pandas as pd
     from numpy.typing import NDArray
@@ -156,6 +156,11 @@ class Links:
     def next_redo(self) -> str | None:
         """What `redo` would do again."""
         return self._undone[-1].done.action if self._undone else None
+
+    @property
+    def changes(self) -> tuple[Relabelled, ...]:
+        """Every change that counts, the oldest first."""
+        return tuple(step.done for step in self._done)
 
     def reserve(self, largest: int) -> None:
         """Give out no number up to this one: it was given out elsewhere."""
@@ -311,6 +316,24 @@ class Links:
             numbers.setdefault(int(plane), {})[int(label)] = first + int(number)
         events = tuple(Event(e.kind, e.plane, first + e.number, first + e.other) for e in found.events)
         return self._do("link", numbers, events, ())
+
+    def restore(self, numbers: Mapping[int, Mapping[int, int]], events: Iterable[Event]) -> Relabelled:
+        """Let objects have the numbers, and be told of the splits and merges, that were kept of them.
+
+        Parameters
+        ----------
+        numbers : mapping of int to mapping of int to int
+            For each plane the new number of each object that gets one.
+        events : iterable of Event
+            All splits and merges.
+
+        Raises
+        ------
+        MendError
+            If two objects of a plane would have one number.
+        """
+        given = {plane: dict(pairs) for plane, pairs in numbers.items()}
+        return self._do("link", given, tuple(events), ())
 
     def undo(self) -> Relabelled:
         """Take the last action back.

@@ -208,8 +208,10 @@ class StackLayer:
             if one.mended
         ]
 
-    def restoring(self, sessions: Sequence[Sequence[Mapping[str, Any]]]) -> Iterator[tuple[Plane, Act]]:
-        """Return the actions that do again what `kept` told, of the earliest session first.
+    def restoring(
+        self, sessions: Sequence[Sequence[Mapping[str, Any]]], links: Any = None
+    ) -> Iterator[tuple[Plane, Act]]:
+        """Return the actions that do again what `kept` told, of the earliest session first; then the links.
 
         Raises
         ------
@@ -227,6 +229,9 @@ class StackLayer:
         for plane, kept in planes.items():
             if plane in self.found.store:
                 yield plane, partial(self._restore, plane, kept)
+        linked = self.linked
+        if linked is not None and links is not None:
+            yield self.shown or self.found.store.planes[0], lambda mends: linked.restore(links)
 
     def _restore(self, plane: Plane, kept: Sequence[Mapping[str, Any]], mends: Mends) -> Done | None:
         """Do again what was done in a plane, with the numbers that it gave out where they are free."""

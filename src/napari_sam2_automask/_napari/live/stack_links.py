@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from napari_sam2_automask.errors import MendError, SettingsError
 from napari_sam2_automask.stack.linked_history import LinkedHistory
 from napari_sam2_automask.stack.plane_mends import PlaneMends
+from napari_sam2_automask.stack.splits_and_merges import Event
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -131,6 +133,40 @@ class StackLinks:
     def forget(self, planes: list[Plane]) -> None:
         """Take note that planes were segmented anew."""
         self._history.forget(planes)
+
+    # -- other sessions
+
+    def kept(self) -> dict[str, Any] | None:
+        """Return what was done to the links, ready for JSON; None for nothing."""
+        with self.lock:
+            count, events = len(self.links.changes), [event.text for event in self.links.events]
+        numbers = self._stack.found.numbers
+        planes = [[list(plane), sorted(numbers.of(plane).items())] for plane in numbers.planes]
+        return {"changes": count, "events": events, "planes": planes} if count else None
+
+    def restore(self, kept: Any) -> None:
+        """Do to the links what `kept` told, where nothing was done to them since.
+
+        Raises
+        ------
+        MendError
+            If it cannot be read, or be done.
+        """
+        if self.links.changes:
+            return
+        numbers = self._stack.found.numbers
+        changed: dict[int, dict[int, int]] = {}
+        try:
+            events = [Event.of(text) for text in kept["events"]]
+            for place, pairs in kept["planes"]:
+                plane = tuple(int(one) for one in place)
+                now = numbers.of(plane)
+                wanted = {now[label]: int(number) for label, number in pairs if label in now}
+                if moved := {old: new for old, new in wanted.items() if old != new}:
+                    changed[self._stack.position(plane)] = moved
+        except (KeyError, TypeError, ValueError, SettingsError) as error:
+            raise MendError("the links that were kept are damaged: cut and join them again") from error
+        self.do(lambda links: links.restore(changed, events))
 
     def _change(self, act: Callable[[dict[Plane, Steps]], Relabelled], *, fresh: bool = False) -> None:
         stack, links = self._stack, self.links

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from napari_sam2_automask._napari.live.panel import LivePanel
     from napari_sam2_automask._napari.live.plane_switch import PlaneSwitch
     from napari_sam2_automask.mending.actions import Action
+    from napari_sam2_automask.stack.links import Relabelled
 
 __all__ = ["Autosave"]
 
@@ -62,7 +63,7 @@ class Autosave(QWidget):
         super().__init__()
         self._live, self._store, self._planes = live, store, planes
         self.path: Path | None = None
-        self._kept: tuple[Action, ...] = ()
+        self._kept: tuple[Action | Relabelled, ...] = ()
         self._found: dict[str, Any] | None = None
         self._errands = Errands(self)
         self.question = QLabel()
@@ -93,14 +94,16 @@ class Autosave(QWidget):
 
         name = self._name()
         done = {} if stack is None else stack.told
-        used = 0 if follower is None else follower.shows.used
+        used, own = (0, ()) if follower is None else (follower.shows.used, follower.shows.steps)
 
         def write() -> None:
             whole: dict[str, Any] = {"name": name, "process": os.getpid()}
             if stack is not None:
                 whole["planes"] = stack.kept(done)
+                if stack.linked is not None and (links := stack.linked.kept()) is not None:
+                    whole["links"] = links
             else:
-                whole |= {"used": used, "steps": [step.to_json() for step in steps]}
+                whole |= {"used": used, "steps": [step.to_json() for step in own]}
             if before is not None:
                 whole["before"] = before
             write_one(path, json_bytes(whole, None), parents=True)
@@ -124,11 +127,12 @@ class Autosave(QWidget):
             with suppress(OSError):
                 path.unlink(missing_ok=True)
 
-    def _steps(self) -> tuple[Action, ...]:
-        """Return all that was done, of a stack plane after plane."""
+    def _steps(self) -> tuple[Action | Relabelled, ...]:
+        """Return all that was done, of a stack plane after plane, and then to its links."""
         follower, stack = self._live.live_layer, self._planes.stack
         if stack is not None:
-            return tuple(step for one in stack.told.values() for step in one.steps)
+            changes = () if stack.links is None else stack.links.changes
+            return (*(step for one in stack.told.values() for step in one.steps), *changes)
         return () if follower is None else follower.shows.steps
 
     def _name(self) -> str:
@@ -199,7 +203,8 @@ class Autosave(QWidget):
         self._kept = ()  # what comes back is to be written again
         if (stack := self._planes.stack) is not None:
             try:
-                self._planes.do_in(stack.restoring([one.get("planes", []) for one in sessions]))
+                links = next((one["links"] for one in reversed(sessions) if "links" in one), None)
+                self._planes.do_in(stack.restoring([one.get("planes", []) for one in sessions], links))
             except MendError as error:
                 self._live.not_mended.emit(plain(error))
         else:
@@ -235,7 +240,9 @@ def _count(session: Mapping[str, Any]) -> int:
     """Return how many steps a session has; 0 where it cannot be read."""
     planes = session.get("planes", [session])
     steps = [one.get("steps") for one in planes if isinstance(one, dict)] if isinstance(planes, list) else []
-    return sum(len(one) for one in steps if isinstance(one, list))
+    links = session.get("links")
+    changes = links.get("changes") if isinstance(links, dict) else 0
+    return sum(len(one) for one in steps if isinstance(one, list)) + (changes if type(changes) is int else 0)
 
 
 def _runs(process: Any) -> bool:
