@@ -12,6 +12,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication
 
+from napari_sam2_automask._napari.common.columns import column_title
 from napari_sam2_automask._napari.table import take_away
 from napari_sam2_automask._napari.table.colours import coloured
 from napari_sam2_automask._napari.table.model import ObjectModel, told
@@ -182,3 +183,18 @@ def test_rows_without_an_object_are_left_out_and_unknown_values_are_blank():
 )
 def test_cells(value, text):
     assert told(value) == text
+
+
+def test_columns_are_called_as_people_call_them():
+    names = (
+        "index",
+        "predicted_iou",
+        "area",
+        "area_um2",
+        "perimeter_um",
+        "surface_um2",
+        "volume_um3",
+        "mean_c0",
+    )
+    titles = ["#", "Sure", "Area", "area (µm²)", "perimeter (µm)", "volume (µm³)", "mean c0"]
+    assert [column_title(name) for name in names] == titles

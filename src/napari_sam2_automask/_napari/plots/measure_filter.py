@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from qtpy.QtWidgets import QComboBox, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
+from napari_sam2_automask._napari.common.columns import column_title
 from napari_sam2_automask._napari.common.histogram import Histogram
 from napari_sam2_automask._napari.common.layout import Signal, choice_label, small
 from napari_sam2_automask._napari.common.plain_words import plain, short
@@ -100,7 +101,7 @@ class MeasureFilter(QWidget):
             before = self.choice.currentData()
             self.choice.clear()
             for name in names:
-                self.choice.addItem(name.replace("_", " "), name)
+                self.choice.addItem(column_title(name), name)
             self.choice.setCurrentIndex(max(0, self.choice.findData(before)))
         self._measure()
 

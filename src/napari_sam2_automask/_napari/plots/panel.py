@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from qtpy.QtWidgets import QComboBox, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
+from napari_sam2_automask._napari.common.columns import column_title
 from napari_sam2_automask._napari.common.layout import Signal, choice_label, small
 from napari_sam2_automask._napari.layers.features import objects_of
 from napari_sam2_automask._napari.plots.measure_filter import MeasureFilter
@@ -91,7 +92,7 @@ class PlotPanel(QWidget):
                 before = choice.currentData() or first
                 choice.clear()
                 for name in names:
-                    choice.addItem(name.replace("_", " "), name)
+                    choice.addItem(column_title(name), name)
                 choice.setCurrentIndex(max(0, choice.findData(before)))
         self._plot()
 
@@ -114,7 +115,7 @@ class PlotPanel(QWidget):
             return
         self._labels = table["index"].astype(int).tolist()
         values = np.stack([table[name].to_numpy(np.float64, na_value=np.nan) for name in names], axis=1)
-        self.scatter.show_points(values, [name.replace("_", " ") for name in names])
+        self.scatter.show_points(values, [column_title(name) for name in names])
         self.choose(self._chosen)
 
     def _on_picked(self, points: tuple[int, ...]) -> None:

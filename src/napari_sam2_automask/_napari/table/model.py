@@ -7,22 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QAbstractTableModel, QModelIndex, Qt
 
+from napari_sam2_automask._napari.common.columns import COLUMNS, column_title
 from napari_sam2_automask._napari.common.plain_words import short
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["COLUMNS", "ObjectModel", "told"]
+__all__ = ["ObjectModel", "told"]
 
-#: Columns that come first, with what they are called and mean; others follow under their own names.
-COLUMNS = {
-    "index": ("#", "The number of the object: its label in the image."),
-    "predicted_iou": ("Sure", "The overlap (IoU) with the true object that the model predicts."),
-    "stability_score": ("Stable", "How little the outline moves when the cut is moved."),
-    "area": ("Area", "In pixels."),
-    "mean_intensity": ("Mean", "The mean intensity."),
-    "edited": ("Mended", "What was done to it by hand."),
-}
 #: Columns that say where an object lies or how it was asked for; not shown.
 _PLACE = ("bbox", "point", "crop", "centroid", "level", "parent")
 _SORTED = Qt.ItemDataRole.UserRole
@@ -97,10 +89,9 @@ class ObjectModel(QAbstractTableModel):
         if orientation != Qt.Orientation.Horizontal or section >= len(self.names):
             return None
         name = self.names[section]
-        title, meaning = COLUMNS.get(name, (name.replace("_", " "), name))
         if role == Qt.ItemDataRole.DisplayRole:
-            return title
-        return meaning if role == Qt.ItemDataRole.ToolTipRole else None
+            return column_title(name)
+        return COLUMNS.get(name, ("", name))[1] if role == Qt.ItemDataRole.ToolTipRole else None
 
 
 def told(value: Any) -> str:

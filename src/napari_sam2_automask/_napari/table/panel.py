@@ -16,6 +16,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_sam2_automask._napari.common.columns import column_title
 from napari_sam2_automask._napari.common.layout import Signal, choice_label
 from napari_sam2_automask._napari.layers.features import objects_of
 from napari_sam2_automask._napari.live.go_to_object import show_object
@@ -260,7 +261,7 @@ class TablePanel(QWidget):
         self.colour.clear()
         self.colour.addItem(ONE_BY_ONE, "")
         for name in numbers:
-            self.colour.addItem(name.replace("_", " "), name)
+            self.colour.addItem(column_title(name), name)
         self.colour.setCurrentIndex(max(0, self.colour.findData(chosen)))
 
     def _on_colour(self, *_: Any) -> None:
