@@ -184,18 +184,19 @@ def test_what_no_file_can_be_called_is_no_result(tmp_path, name):
 def test_wells_that_were_not_copied_do_not_stop_a_plate(tmp_path, spotted):
     path = tmp_path / "plate.zarr"
     plate = zarr.open_group(path, mode="w", zarr_format=3)
-    wells = [{"path": f"A/{k}", "rowIndex": 0, "columnIndex": k} for k in range(4)] + [{"path": "."}]
+    wells = [{"path": f"A/{k}", "rowIndex": 0, "columnIndex": k} for k in range(4)]
+    # Entries that are damaged, or lead elsewhere.
+    wells += [{"path": "."}, {"rowIndex": 1}, {"path": "../plate.zarr/A/0"}, None]
     plate.attrs["ome"] = {"version": "0.5", "plate": {"wells": wells}}
     for k in (0, 1):
         well = plate.create_group(f"A/{k}")
-        well.attrs["ome"] = {"version": "0.5", "well": {"images": [{"path": "0"}]}}
+        well.attrs["ome"] = {"version": "0.5", "well": {"images": [{"path": "0"}, {}][: 2 - k]}}
         if k == 0:
             write_zarr(path / "A/0/0")
     (path / "A/3").mkdir(parents=True)
     (path / "A/3/zarr.json").write_text("{")
     done = invoke(path, "--out", tmp_path / "out")
-    assert "1 done, 0 skipped, 4 failed" in done.output
+    assert "1 done, 0 skipped, 8 failed" in done.output
     lines = [line for line in done.output.splitlines() if line.startswith("error: ")]
-    assert [next(w for w in ("A/1/0", "A/2", "A/3", "plate.zarr ") if w in line) for line in lines] == [
-        "A/1/0", "A/2", "A/3", "plate.zarr "
-    ]  # fmt: skip
+    expected = ["A/0/images[1]", "A/1/0", "A/2", "A/3", "plate.zarr ", "wells[5]", "wells[6]", "wells[7]"]
+    assert [next(w for w in expected if w in line) for line in lines] == expected

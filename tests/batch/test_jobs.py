@@ -171,6 +171,23 @@ def test_images_that_are_called_like_levels_and_cells_stay(tmp_path, fake):
     assert run([image], out, overwrite=True)[0].status == "done" and not (out / "a.cells.tif").exists()
 
 
+@pytest.mark.parametrize("name", ["a_seg.npy", "a.coco.json", "a.table.csv", "a.record.json", "a.geojson"])
+def test_annotations_beside_an_image_stay(tmp_path, fake, name):
+    """Other programs call their files so too, and there are no labels that would tell of a run."""
+    image, other = save(tmp_path / "a.tif", 3), tmp_path / name
+    other.write_bytes(b'{"hours": "of work"}')
+    (result,) = run([image], tmp_path, also=("cellpose", "geojson"))
+    assert result.status == "failed" and f"{other} is no result of this package: move it" in result.message
+    assert other.read_bytes() == b'{"hours": "of work"}'
+    assert names(tmp_path) == sorted(["a.tif", name])
+    # Those of a run are done again when its labels are gone.
+    out = tmp_path / "out"
+    assert run([image], out, also=("cellpose", "geojson"))[0].status == "done"
+    (out / "a.labels.tif").unlink()
+    assert run([image], out, also=("cellpose", "geojson"))[0].status == "done"
+    assert run([image], tmp_path, also=("cellpose", "geojson"), overwrite=True)[0].status == "done"
+
+
 def test_results_of_two_images_never_have_one_name(tmp_path):
     two = tmp_path / "a.tif"
     with tifffile.TiffWriter(two) as tiff:
@@ -295,6 +312,30 @@ def test_an_unforeseen_error_does_not_stop_the_rest(tmp_path, fake):
     failed, done = run([tmp_path], tmp_path / "out")
     assert (failed.status, done.status) == ("failed", "done")
     assert "RuntimeError: CUDA error: an illegal" in failed.message and "\n" not in failed.message
+
+
+def test_a_name_inside_a_zarr_that_is_no_text_costs_nothing(tmp_path, fake):
+    path = tmp_path / "a.zarr"
+    zarr.create_array(path, data=np.full((12, 16), 3, np.uint8))
+    before = file_hash(path)
+    (path / "\udcff").write_bytes(b"")
+    assert file_hash(path) != before
+    assert [one.status for one in run([path, save(tmp_path / "b.tif", 3)], tmp_path / "out")] == [
+        "done",
+        "done",
+    ]
+
+
+def test_an_error_that_nobody_foresaw_before_an_image_is_read_does_not_stop_the_rest(tmp_path, fake):
+    def refuse(path):
+        if path.name == "a.tif":
+            raise UnicodeError("what is this")
+        return file_hash(path)
+
+    fake.setattr(job_task, "file_hash", refuse)
+    first, second = run([save(tmp_path / "a.tif", 3), save(tmp_path / "b.tif", 3)], tmp_path / "out")
+    assert second.status == "done" and first.status == "failed"
+    assert "not foreseen (UnicodeError: what is this): please report it" in first.message
 
 
 def test_cancelling_leaves_what_is_complete(tmp_path, fake):

@@ -18,6 +18,7 @@ import tifffile
 from pycocotools.coco import COCO
 
 from napari_sam2_automask import __version__
+from napari_sam2_automask.cli.console import complain, say
 from napari_sam2_automask.cli.settings_options import choose_settings, flag_of
 from napari_sam2_automask.errors import SettingsError
 from napari_sam2_automask.record.settings_in import settings_from
@@ -126,6 +127,15 @@ def test_presets_are_listed_with_their_cost():
         assert preset.name in text
         assert preset.settings.cost_words[1] in text
     assert "by object" in text
+
+
+def test_a_name_is_one_line_whatever_it_holds(capsys):
+    name = "a\n2 done, 0 failed\x1b[31m\udcff.tif"
+    say(f"{name}: 3 objects")
+    complain(f"error: {name}")
+    found = capsys.readouterr()
+    assert found.out == "a\\n2 done, 0 failed\\x1b[31m\\udcff.tif: 3 objects\n"
+    assert found.err == "error: a 2 done, 0 failed\\x1b[31m\\udcff.tif\n"
 
 
 def test_models_are_listed():

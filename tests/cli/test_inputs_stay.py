@@ -132,6 +132,23 @@ def test_a_record_that_names_what_is_no_file_is_refused_at_once(image, tmp_path,
         replay(path, tmp_path / "out")
 
 
+@pytest.mark.parametrize("name", ["x" * 5000, "a\0b", "\ud800", "https://example.invalid/a.zarr"])
+@pytest.mark.parametrize("of", ["path", "name", "channel"])
+def test_a_record_that_names_what_no_file_can_be_called_is_a_line(image, tmp_path, name, of):
+    record = make_record(AmgSettings(), image=tifffile.imread(image), image_name=image.name)
+    record |= {"model": {"name": "bundled"}, "file": {"name": "a", "path": name}}
+    if of == "name":
+        record["file"] = {"name": name}
+    if of == "channel":
+        channel = {"name": "a", "path": name, "sha256": "0" * 64, "dtype": "uint8", "contrast_limits": [0, 1]}
+        record["viewer"] = {"channels": {"how": "mix", "channels": [channel]}}
+    path = tmp_path / "a.record.json"
+    path.write_text(json.dumps(record))
+    with pytest.raises(ImageError, match="is not where it was: give its") as error:
+        replay(path, tmp_path / "out")
+    assert len(str(error.value)) < 400
+
+
 def test_pipes_and_devices_among_images_and_candidates_are_told(image, tmp_path):
     os.mkfifo(tmp_path / "pipe.tif")
     (tmp_path / "zero.png").symlink_to("/dev/zero")

@@ -131,6 +131,12 @@ def test_names_are_text_and_nothing_else(tmp_path):
     assert page.tags.count("img") == 1
 
 
+def test_a_name_that_is_no_text_is_shown_escaped(tmp_path):
+    """Such as one of bytes that are no UTF-8."""
+    page = write_report(add(tmp_path, "a\udcff", grid(2))).read_text("utf-8")
+    assert "a\\udcff" in Page(page).cells
+
+
 def test_several_settings_are_told_apart(tmp_path):
     add(tmp_path, "a", grid(2))
     folder = add(tmp_path, "b", grid(2), AmgSettings(min_area=7))
@@ -160,6 +166,16 @@ def test_a_folder_without_results_is_refused(tmp_path, kind):
     with pytest.raises(SettingsError, match="`segment` wrote to"):
         write_report(folder)
     assert not list(tmp_path.glob("**/report.html"))
+
+
+def test_a_page_takes_the_place_of_no_other_file(tmp_path):
+    folder = add(tmp_path, "a", grid(1))
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    for path in before:
+        with pytest.raises(OutputNameError, match="is there already and is no such page"):
+            write_report(folder, path)
+    assert {path: path.read_bytes() for path in before} == before
+    assert write_report(folder) == write_report(folder)
 
 
 def test_a_folder_in_the_way_of_the_page_is_said(tmp_path):

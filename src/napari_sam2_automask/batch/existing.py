@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from napari_sam2_automask.batch.file_results import FileResult
+from napari_sam2_automask.disk.leftovers import leftovers
+from napari_sam2_automask.disk.regular import check_regular
 from napari_sam2_automask.errors import SettingsError
 from napari_sam2_automask.record.record import Record
 from napari_sam2_automask.settings.amg import AmgSettings
@@ -13,9 +15,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
+    from napari_sam2_automask.files.results import ResultPaths
     from napari_sam2_automask.record.entries import Model
 
-__all__ = ["existing", "read_record_of", "same_model"]
+__all__ = ["existing", "foreign_result", "read_record_of", "same_model"]
+
+# How files of this package begin.
+_TABLE = b"index,predicted_iou,stability_score,area"
+_COCO = b'{"info": {"description": "napari-sam2-automask"'
 
 #: What a record says, in the words of a message.
 _WORDS = {
@@ -65,6 +72,32 @@ def existing(
     return FileResult(
         source, "failed", f"{labels} exists and is {differs}: use --overwrite or another --out", **more
     )
+
+
+def foreign_result(paths: ResultPaths) -> Path | None:
+    """Return a file that has the name of a result, of which there are no labels, and is somebody else's.
+
+    Such as annotations that lie beside their image. What a killed run leaves is ours, and so is, beside a
+    record, what other programs read, which nothing tells from their own files. Levels and cells are looked at
+    when they are written.
+    """
+    if not paths.labels.parent.is_dir() or any(leftovers(paths.labels.parent)):
+        return None
+    own = read_record_of(paths.record) is not None
+    begins = {paths.table: _TABLE, paths.coco: _COCO}
+    for path in (paths.record, *begins, *(path for _, path in paths.also)):
+        if path.exists() and not (_begins(path, begins[path]) if path in begins else own):
+            return path
+    return None
+
+
+def _begins(path: Path, start: bytes) -> bool:
+    try:
+        check_regular(path)
+        with path.open("rb") as file:
+            return file.read(len(start)) == start
+    except OSError:
+        return False
 
 
 def read_record_of(path: Path) -> Record | None:

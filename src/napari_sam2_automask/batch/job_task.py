@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from napari_sam2_automask.batch.existing import existing, same_model
+from napari_sam2_automask.batch.existing import existing, foreign_result, same_model
 from napari_sam2_automask.batch.file_results import FileResult, removed_text
 from napari_sam2_automask.batch.jobs import Job, StackJob, is_whole, labels_inside
 from napari_sam2_automask.batch.propagation import propagate_stack
 from napari_sam2_automask.candidates.candidates import Floor, left_out_text
 from napari_sam2_automask.disk.atomic import make_folder
-from napari_sam2_automask.errors import AutomaskError, OutputError
+from napari_sam2_automask.errors import AutomaskError, OutputError, OutputNameError
 from napari_sam2_automask.files.formats.zarr_labels import check_zarr_labels
 from napari_sam2_automask.files.hashes import file_hash
 from napari_sam2_automask.files.results import write_results
@@ -46,6 +46,9 @@ class Item:
     number: int
     job: Job | StackJob
     contrast_limits: tuple[float, float] | None
+
+
+_UNFORESEEN = (RuntimeError, ValueError, ArithmeticError, LookupError, MemoryError, TypeError)
 
 
 def _untold(job: Job | StackJob) -> None:
@@ -139,6 +142,10 @@ class JobTask:
                 )
                 if there is not None and (there.status == "failed" or is_whole(job)):
                     return there
+                if there is None and (other := foreign_result(job.paths)) is not None:
+                    raise OutputNameError(
+                        f"{other} is no result of this package: move it, use --overwrite or another --out"
+                    )
             image = job.read()
             if job.inside:
                 shape = image.array.shape[:2]
@@ -146,6 +153,8 @@ class JobTask:
             settings = self._measured(job, image)
         except AutomaskError as error:
             return FileResult(job.source, "failed", str(error), plane=plane)
+        except _UNFORESEEN as error:
+            return _not_foreseen(job, error)
         _make_folder_once(job.paths.labels.parent)
         return self._do(job, image, checksum, settings, self._load(), limits)
 
@@ -209,13 +218,8 @@ class JobTask:
             if type(error) is OutputError:
                 raise
             return FileResult(job.source, "failed", str(error), plane=job.pick.plane)
-        except (RuntimeError, ValueError, ArithmeticError, LookupError, MemoryError, TypeError) as error:
-            # Not foreseen, but it shall not cost the other images.
-            reason = str(error).splitlines()[0] if str(error) else ""
-            message = f"{job.source} failed in a way that was not foreseen ({type(error).__name__}: {reason})"
-            return FileResult(
-                job.source, "failed", f"{message}: please report it with this image", plane=job.pick.plane
-            )
+        except _UNFORESEEN as error:
+            return _not_foreseen(job, error)
         objects, removed = len(done.table), done.record["removed"]
         fitted = done.record.get("object_diameter")
         return FileResult(
@@ -229,6 +233,15 @@ class JobTask:
             fit_text(fitted, Pixel.known(image.pixel_size, image.unit), done.settings.fit_objects),
             job.pick.projection,
         )
+
+
+def _not_foreseen(job: Job, error: Exception) -> FileResult:
+    """Return the result of an image that shall not cost the others, whatever is wrong with it."""
+    reason = str(error).splitlines()[0] if str(error) else ""
+    message = f"{job.source} failed in a way that was not foreseen ({type(error).__name__}: {reason})"
+    return FileResult(
+        job.source, "failed", f"{message}: please report it with this image", plane=job.pick.plane
+    )
 
 
 def _forget_features() -> None:

@@ -46,8 +46,8 @@ def complain(text: str) -> None:
 
 
 def plain(text: str) -> str:
-    """Return a text whose characters only show: names of files may hold what steers a terminal."""
-    return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text)
+    """Return a text on one line whose characters only show: names may hold what steers a terminal."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 class _Bar:

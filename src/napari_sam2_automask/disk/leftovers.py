@@ -10,9 +10,10 @@ import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
-__all__ = ["DAY", "LEFTOVER", "free_path", "sweep", "sweep_once"]
+__all__ = ["DAY", "LEFTOVER", "free_path", "leftovers", "sweep", "sweep_once"]
 
 #: The names of such files, and of nothing else: random, and so short that whatever name a disk takes for the
 #: file itself can be written.
@@ -28,6 +29,12 @@ def free_path(folder: Path) -> Path:
     while os.path.lexists(path := folder / f".{secrets.token_hex(4)}.tmp"):
         pass
     return path
+
+
+def leftovers(folder: Path) -> Iterator[str]:
+    """Yield the names of what is being written in a folder, or was left by killed writers."""
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        yield from (entry.name for entry in entries if LEFTOVER.fullmatch(entry.name))
 
 
 def sweep(folder: Path, older_than: float = DAY) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from typing import TYPE_CHECKING
 
 from napari_sam2_automask.disk.json_file import json_bytes
@@ -53,7 +54,7 @@ def _folder_hash(path: Path) -> str:
     for file in sorted(one for one in path.rglob("*") if one.is_file()):
         if labels in file.parents and is_zarr(labels):
             continue
-        digest.update(str(file.relative_to(path)).encode())
+        digest.update(os.fsencode(file.relative_to(path)))
         with file.open("rb") as handle:
             digest.update(hashlib.file_digest(handle, "sha256").digest())
     return digest.hexdigest()

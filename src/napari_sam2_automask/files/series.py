@@ -89,7 +89,7 @@ def _images_of(path: Path) -> list[Path]:
     if "multiscales" not in attributes and not path.is_dir() and not isinstance(path, Address):
         raise ImageError(f"{path} holds several images, or none, in one zip file: unpack it")
     if "plate" in attributes:
-        wells = [_inside(path, well["path"]) for well in attributes["plate"]["wells"]]
+        wells = _told_inside(path, attributes["plate"], "wells")
         return [image for well in wells for image in _fields(well)]
     if "well" in attributes:
         return _fields(path)
@@ -118,10 +118,28 @@ def _inside(path: Path, name: Any) -> Path:
     return path / text
 
 
+def _told_inside(path: Path, attributes: Any, what: str) -> list[Path]:
+    """Return the wells, or the images of a well, that a Zarr tells of.
+
+    In place of one whose entry is damaged or leads out of it stands what is not there, such as ``wells[3]``,
+    so that whoever opens it says so. If all are, the error of the first is raised.
+    """
+    found, wrong = [], []
+    for k, entry in enumerate(attributes[what]):
+        try:
+            found.append(_inside(path, entry["path"]))
+        except (AutomaskError, LookupError, TypeError) as error:
+            found.append(path / f"{what}[{k}]")
+            wrong.append(error)
+    if wrong and len(wrong) == len(found):
+        raise wrong[0]
+    return found
+
+
 def _fields(well: Path) -> list[Path]:
     """Return the images of a well; the well itself if it does not tell of any."""
     try:
-        return [_inside(well, field["path"]) for field in _ome(well)["well"]["images"]] or [well]
+        return _told_inside(well, _ome(well)["well"], "images") or [well]
     except (AutomaskError, LookupError, TypeError):
         return [well]
 

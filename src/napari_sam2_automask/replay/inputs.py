@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -29,6 +30,10 @@ if TYPE_CHECKING:
 __all__ = ["Inputs", "Part", "find_image", "load_model_of", "read_record", "set_threads"]
 
 
+# Characters that are shown of a name.
+_LONGEST = 200
+
+
 def read_record(path: Path) -> Record:
     """Read a record.
 
@@ -48,9 +53,10 @@ def find_image(record: Record, path: Path, given: Path | None) -> Path:
     known, viewer, image = record.file, record.viewer, record.image
     name = (known and known.name) or (image and image.name) or ""
     places = [known and known.path, viewer and viewer.path, path.parent / name, name]
-    found = given or next((Path(p) for p in places if p and name and Path(p).exists()), None)
+    # Of a path that no file can have that is said as well.
+    found = given or next((Path(p) for p in places if p and name and os.path.exists(p)), None)
     if found is None:
-        raise ImageError(f"the image {name or 'of the record'} is not where it was: give its path")
+        raise ImageError(f"the image {name[:_LONGEST] or 'of the record'} is not where it was: give its path")
     expected = known and known.sha256
     actual = file_hash(found)
     if expected and actual != expected:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -91,9 +92,9 @@ def _file(channel: Channel, path: Path, given: Path | None) -> Path:
     places = (
         [given / Path(known).name] if given is not None else [Path(known), path.parent / Path(known).name]
     )
-    found = next((place for place in places if place.exists()), None)
+    found = next((place for place in places if os.path.exists(place)), None)
     if found is None:
-        raise ImageError(f"{known}, the file of channel {name!r}, is not where it was: give its folder")
+        raise ImageError(f"{known[:200]}, the file of channel {name!r}, is not where it was: give its folder")
     return found
 
 

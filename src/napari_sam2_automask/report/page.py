@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_sam2_automask.disk.atomic import write_one
-from napari_sam2_automask.disk.output_errors import check_name
+from napari_sam2_automask.disk.output_errors import check_name, writing
+from napari_sam2_automask.errors import OutputNameError
+from napari_sam2_automask.files.own_results import SOFTWARE
 from napari_sam2_automask.progress import Progress, no_progress
 from napari_sam2_automask.report.charts import bars, histogram
 from napari_sam2_automask.report.collecting import results_in
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 
 __all__ = ["write_report"]
 
+#: By this a page is known again, and within so many bytes.
+_GENERATOR, _HEAD = f"<meta name='generator' content='{SOFTWARE}'>", 300
 #: Results that are shown with a picture; the others are in the table all the same.
 _PICTURES = 500
 _STYLE = """
@@ -55,7 +59,7 @@ def write_report(
     folder : path
         Where `sam2-automask segment` wrote its results.
     out : path, optional
-        The file; ``report.html`` in the folder when left out. One that exists is replaced.
+        The file; ``report.html`` in the folder when left out. A page of before is replaced.
     progress : callable
         Takes how many results are drawn; may raise `Cancelled`.
 
@@ -69,14 +73,23 @@ def write_report(
     SettingsError
         If there are no results in the folder.
     OutputError
-        If the page cannot be written.
+        If the page cannot be written, or would replace what is no such page.
     """
     folder = Path(folder)
     path = folder / "report.html" if out is None else Path(out)
     check_name(path)
+    if path.exists() and not _is_page(path):
+        raise OutputNameError(f"{path} is there already and is no such page: choose another name with --out")
     results, wrong = results_in(folder)
-    write_one(path, _page(folder, results, wrong, progress).encode())
+    # The bytes of a name that are no text are shown as they are escaped.
+    write_one(path, _page(folder, results, wrong, progress).encode(errors="backslashreplace"))
     return path
+
+
+def _is_page(path: Path) -> bool:
+    """Tell whether a file is a page that was written here."""
+    with writing(path), path.open("rb") as file:
+        return _GENERATOR.encode() in file.read(_HEAD)
 
 
 def _page(folder: Path, results: Sequence[Result], wrong: dict[str, str], progress: ProgressCallback) -> str:
@@ -109,7 +122,8 @@ def _page(folder: Path, results: Sequence[Result], wrong: dict[str, str], progre
     ]
     body = "\n".join(filter(None, parts))
     return (
-        f"<!doctype html>\n<html lang='en'><head><meta charset='utf-8'><title>{name}</title>"
+        f"<!doctype html>\n<html lang='en'><head><meta charset='utf-8'>{_GENERATOR}"
+        f"<title>{name}</title>"
         "<meta name='viewport' content='width=device-width'>"
         # Nothing is loaded and nothing runs, whatever the results say.
         "<meta http-equiv='Content-Security-Policy' content=\"default-src 'none'; img-src data:; "
