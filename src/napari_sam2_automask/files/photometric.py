@@ -81,12 +81,10 @@ def samples_of(series: Any) -> Samples:
     if kind in (_WHITE_IS_0, _BLACK_IS_0, _MASK, _DEPTH) or (kind == _PALETTE and series.kind in _MEASURED):
         return _gray(stored, page, count, kind == _WHITE_IS_0)
     bits = page.bitspersample
-    if kind == _RGB and count >= 3 and dtype.kind in "bu" and isinstance(bits, int) and bits < 8:
+    if kind == _RGB and count >= 3 and dtype == np.uint8 and isinstance(bits, int) and 1 < bits < 8:
         # Colours of 8 bits are seen as they are, and those of fewer would be nearly black.
         full = 255 / (2**bits - 1)
-        return replace(stored, dtype=np.dtype(np.uint8)).with_last(
-            min(count, 4), lambda pixels: np.rint(pixels[..., :4] * full)
-        )
+        return stored.with_last(min(count, 4), lambda pixels: np.rint(pixels[..., :4] * full))
     if kind in (_RGB, _LINEAR_RAW) or (kind == _YCBCR and _is_decoded(page)):
         return stored if count < 5 else stored.with_last(3, lambda pixels: np.array(pixels[..., :3]))
     convert = _conversion(kind, page, count) if dtype in (np.uint8, np.uint16) else None
