@@ -256,6 +256,28 @@ def test_numbers_and_back():
         pd.testing.assert_frame_equal(numbered(other), other)
 
 
+def test_a_table_fits_labels_that_were_painted_since():
+    labels = np.zeros((20, 30), int)
+    labels[2:6, 2:6], labels[10:15, 3:9], labels[3:8, 20:25] = 1, 2, 4
+    table = pd.DataFrame(
+        {
+            "index": [1, 2, 4],
+            "predicted_iou": [0.9, 0.8, 0.7],
+            "area": [16, 30, 25],
+            "bbox_y0": [2, 10, 3],
+            "bbox_x0": [2, 3, 20],
+            "bbox_y1": [6, 15, 8],
+            "bbox_x1": [6, 9, 25],
+        }
+    )
+    pd.testing.assert_frame_equal(remeasured(table, labels), table)
+    labels[10:12], labels[labels == 4], labels[18:, 28:] = 2, 0, 9
+    found = remeasured(table, labels)
+    fits(found, labels)
+    assert found["edited"].isna().tolist() == [True, False, False]
+    assert found["predicted_iou"].isna().tolist() == [False, True, True]
+
+
 def test_a_table_of_a_stack_loses_rows_of_what_is_gone():
     table = pd.DataFrame(
         {"index": [1, 2], "z": [0, 1], "area": [4, 4], "bbox_y0": 0, "bbox_x0": 0, "bbox_y1": 2, "bbox_x1": 2}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 
 import numpy as np
+import pandas as pd
 import pytest
 from candidate_factory import random_candidates
 from napari.layers import Image, Points
@@ -13,7 +14,9 @@ from pycocotools import mask as coco_mask
 
 from napari_sam2_automask import paint, select
 from napari_sam2_automask._napari.contributions.coco_layers import coco_of
+from napari_sam2_automask._napari.contributions.save_labels import write_labels
 from napari_sam2_automask._napari.layers import place, region
+from napari_sam2_automask._napari.run.place_result import LAYER_KEY
 from napari_sam2_automask.candidates.pooling import take_inside
 from napari_sam2_automask.errors import ImageError
 
@@ -138,7 +141,7 @@ class CutSegmenter(BlobSegmenter):
 
 
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)], ids=["upright", "transposed"])
-def test_sliders_act_inside_the_region_only(make_napari_viewer, qtbot, order):
+def test_sliders_act_inside_the_region_only(make_napari_viewer, qtbot, order, tmp_path):
     viewer = make_napari_viewer()
     shape = (90, 130) if order == (0, 1) else (130, 90)
     viewer.add_image(np.random.default_rng(0).random(shape), name="cells")
@@ -154,16 +157,24 @@ def test_sliders_act_inside_the_region_only(make_napari_viewer, qtbot, order):
     def seen():
         return (layer.data if order == (0, 1) else layer.data.T)[7:87, 20:120]
 
-    # What a person paints outside of it stays.
+    # What a person paints outside of it stays, and is in the table.
+    first = layer.metadata[LAYER_KEY]["digests"]
     layer.data_setitem((np.array([0]), np.array([0])), 77)
+    qtbot.waitUntil(lambda: 77 in rows(layer)["index"].tolist(), timeout=30_000)
     with qtbot.waitSignal(widget.following.told, timeout=30_000):
         move(qtbot, widget, "pred_iou_thresh", 0.9)
     candidates = widget.live.live_layer.candidates
     painted = paint(select(candidates, widget.form.settings))
     np.testing.assert_array_equal(seen(), painted.labels)
     assert layer.data[0, 0] == 77
-    assert rows(layer)["bbox_y0"].tolist() == (painted.table["bbox_y0"] + 7).tolist()
-    assert rows(layer)["point_x"].tolist() == (painted.table["point_x"] + 20).tolist()
+    own, table = rows(layer)[rows(layer)["index"] == 77], rows(layer)[rows(layer)["index"] != 77]
+    assert own[["edited", "area", "bbox_y1"]].to_numpy().tolist() == [["painted", 1, 1]]
+    assert table["bbox_y0"].tolist() == (painted.table["bbox_y0"] + 7).tolist()
+    assert table["point_x"].tolist() == (painted.table["point_x"] + 20).tolist()
+    assert layer.metadata[LAYER_KEY]["digests"] == first  # no other run takes its place
+    files = write_labels(str(tmp_path / "cells.tif"), *layer.as_layer_data_tuple()[:2])
+    saved = pd.read_csv(next(file for file in files if file.endswith(".csv")))
+    assert saved["index"].tolist() == rows(layer)["index"].tolist()
     # And whole masks lie in the right place.
     coco = coco_of(layer.data, {"metadata": layer.metadata, "features": rows(layer)})
     for annotation in coco["annotations"]:

@@ -109,7 +109,7 @@ def remeasured(table: pd.DataFrame, labels: NDArray[Any]) -> pd.DataFrame:
     if EDITED not in both:
         both.insert(1, EDITED, None)
     others = [name for name in both.columns if name not in ("index", EDITED)]
-    both[others] = both[others].where(same)
+    both[others] = both[others].where(np.broadcast_to(same[:, None], (len(both), len(others))))
     both.loc[~same, EDITED] = "painted"
     both[["area", *_BOX]] = found[["area", *_BOX]]
     return both

@@ -240,6 +240,7 @@ class Following(QObject):
         if follower is None or finished is None:
             return
         labels = follower.window(np.asarray(follower.layer.data)).copy()
+        data = follower.data
         stack, plane = self.planes.stack, follower.plane
         layered = settings.overlap == ALL_LEVELS and plane is None
         request = finished.request if plane is None or stack is None else stack.own_request(plane)
@@ -252,7 +253,7 @@ class Following(QObject):
                 levels = levels_shown(
                     shows.masks, labels, shows.kept, lambda: progress(Progress("levels", 0, 1))
                 )
-            table = table_of(labels, follower, shows, request, levels)
+            table = table_of(labels, follower, shows, request, levels, data)
             if plane is not None and stack is not None:
                 return table, stack.measured(plane, table), False, mends_of(shows, request)
             images = [] if levels is None else on_layers(levels, table, shape, finished.request.window)
@@ -268,7 +269,7 @@ class Following(QObject):
         """Return the table of a label image of the layer's shape, as it is to be saved."""
         labels = follower.window(data)
         shows = follower.shows._replace(kept=follower.kept_in(labels))
-        return table_of(labels, follower, shows, finished.request, None)
+        return table_of(labels, follower, shows, finished.request, None, data)
 
     def _poll(self) -> None:
         if not self._making:

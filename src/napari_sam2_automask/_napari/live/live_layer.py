@@ -188,6 +188,11 @@ class LiveLayer:
         return bool(self.layer.data.shape == self._shape)
 
     @property
+    def is_part(self) -> bool:
+        """Whether the candidates were found in a part of the plane: what lies beside it, no mend knows."""
+        return self._window(self.data).size < self.data.size
+
+    @property
     def axes(self) -> tuple[int, int]:
         """The axes of the layer that the plane lies in, in order."""
         if not self._cut:

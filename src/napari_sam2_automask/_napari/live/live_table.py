@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_sam2_automask._napari.layers.features import remeasured
 from napari_sam2_automask.mending.object_facts import facts_with, tell_edits
 from napari_sam2_automask.painting.table import Facts, object_table
 
@@ -21,7 +22,12 @@ __all__ = ["table_of"]
 
 
 def table_of(
-    labels: NDArray[Any], follower: LiveLayer, shows: Answer, request: Request, levels: Levels | None
+    labels: NDArray[Any],
+    follower: LiveLayer,
+    shows: Answer,
+    request: Request,
+    levels: Levels | None,
+    data: NDArray[Any],
 ) -> pd.DataFrame:
     """Measure the objects that show, for a thread that can wait.
 
@@ -37,6 +43,9 @@ def table_of(
         The run.
     levels : Levels or None
         The levels, if all are kept.
+    data : int array
+        The data of the layer, of a stack those of the plane. What a person painted in them outside of the
+        region has rows as well.
     """
     from napari_sam2_automask.pipeline import measure_channels_of
 
@@ -57,7 +66,11 @@ def table_of(
     where = labels if levels is None else levels.labels
     measure_channels_of(request.picture(image), table, where, shows.settings)
     tell_edits(table, shows.kept)
-    return table if region is None else region.shifted(table, source.pixel_size, source.unit)
+    if region is None:
+        return table
+    table = region.shifted(table, source.pixel_size, source.unit)
+    beyond = levels is None and np.count_nonzero(data) > np.count_nonzero(labels)
+    return remeasured(table, source.oriented(data)) if beyond else table
 
 
 def _in_stack(facts: Facts, numbers: NDArray[np.uint32]) -> Facts:

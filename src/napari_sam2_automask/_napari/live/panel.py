@@ -281,8 +281,10 @@ class LivePanel(QWidget):
     def _on_edited(self) -> None:
         if self._layer is not None and not self._layer.fits:
             self.misfit.emit()
-        else:
-            self._work.take_edits()
+            return
+        self._work.take_edits()
+        if self._layer is not None and self._layer.is_part:
+            self._rest.start(MENDED)  # the table tells of what was painted beside it, too
 
     def _on_refused(self, settings: AmgSettings, reason: str) -> None:
         self._say(reason, settings)

@@ -49,7 +49,7 @@ def retell(
     if isinstance(info, dict):
         info["key"] = request_key(request, finished.image)
         # What a person edited is not ours to replace: its digest no longer fits.
-        if not follower.locked and not follower.rejected:
+        if not (follower.locked or follower.rejected or _beyond(follower)):
             info["digests"] = {(): digest(np.asarray(layer.data))}
     if isinstance(record, dict):
         removed = {name: int(n) for name, n in follower.removed.items()}
@@ -63,6 +63,13 @@ def retell(
         }
         if mends is None:
             layer.metadata[RECORD_KEY].pop("mends", None)
+
+
+def _beyond(follower: LiveLayer) -> bool:
+    """Tell whether a person painted outside of the region that was segmented."""
+    data = follower.data
+    part = follower.window(np.asarray(follower.layer.data))
+    return bool(follower.is_part and np.count_nonzero(data) > np.count_nonzero(part))
 
 
 def mends_of(shows: Answer, request: Request) -> dict[str, Any] | None:
@@ -95,7 +102,7 @@ def retell_stack(
     layer, plane = follower.layer, follower.plane
     assert plane is not None
     info, record = layer.metadata.get(LAYER_KEY), layer.metadata.get(RECORD_KEY)
-    if isinstance(info, dict) and not follower.locked and not follower.rejected:
+    if isinstance(info, dict) and not (follower.locked or follower.rejected or _beyond(follower)):
         info["digests"][plane] = digest(follower.data)
     places = [tuple(one) for one in (record or {}).get("viewer", {}).get("planes") or ()]
     if not isinstance(record, dict) or plane not in places:
