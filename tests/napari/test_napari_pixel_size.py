@@ -5,9 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import tifffile
-from napari_kit import dock
+from napari_kit import dock, live_result
 
 from napari_sam2_automask._napari.image.size_hint import told_in_file
+from napari_sam2_automask._napari.layers.features import objects_of
+from napari_sam2_automask._napari.live.current_table import current_table
+from napari_sam2_automask._napari.run.place_result import RECORD_KEY
 
 
 def written(path, axes, shape, **more):
@@ -65,3 +68,27 @@ def test_a_button_gives_it_to_the_image_and_what_lies_on_it(make_napari_viewer, 
     assert hint.isVisibleTo(hint.parentWidget())
     image.scale = (1, 2, 2)  # somebody's own
     assert not hint.isVisibleTo(hint.parentWidget())
+
+
+def test_the_table_of_a_result_is_told_in_the_size_that_it_is_given_later(make_napari_viewer, qtbot):
+    viewer = make_napari_viewer()
+    _, layer = live_result(viewer, qtbot)
+    assert "area_um2" not in layer.features
+
+    def told(size):
+        table = objects_of(layer.features)
+        return "area_um2" in table and np.allclose(table["area_um2"], table["area"] * size)
+
+    layer.scale, layer.units = (0.5, 0.25), ("um", "um")
+    qtbot.waitUntil(lambda: told(0.125), timeout=10_000)
+    assert layer.metadata[RECORD_KEY]["pixel_size"] == [0.5, 0.25]
+    assert layer.metadata[RECORD_KEY]["unit"] == "micrometer"
+    layer.units = ("nm", "nm")  # somebody saw that it was wrong
+    qtbot.waitUntil(lambda: told(0.125e-6), timeout=10_000)
+    saved = current_table(np.asarray(layer.data), layer.as_layer_data_tuple()[1])
+    np.testing.assert_allclose(saved["area_um2"], saved["area"] * 0.125e-6)
+    layer.units = ("pixel", "pixel")
+    qtbot.waitUntil(lambda: "area_um2" not in layer.features, timeout=10_000)
+    assert "pixel_size" not in layer.metadata[RECORD_KEY]
+    viewer.layers.remove(layer)
+    layer.scale = (1, 1)  # nobody listens any more

@@ -69,8 +69,8 @@ class SizeHint(QWidget):
         self.connections: list[tuple[Any, Any]] = []
         self.message, self.button = small(QLabel()), QPushButton("Take it")
         self.button.setToolTip(
-            "Give the layer, and what lies on it, the size that its file tells: areas and lengths of the "
-            "next run are then in micrometres, too."
+            "Give the layer, and what lies on it, the size that its file tells: areas and lengths are then "
+            "in micrometres, too."
         )
         roomy(self.button)
         row = QHBoxLayout(self)

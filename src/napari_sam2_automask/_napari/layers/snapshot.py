@@ -6,7 +6,7 @@ The layer may be renamed, moved or removed while the run goes on: nothing here r
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,13 +19,16 @@ from napari_sam2_automask.image.axes import cut, key_of, shown_axes
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from napari.layers import Image
+    from napari.layers import Image, Labels
     from numpy.typing import NDArray
 
     from napari_sam2_automask._napari.layers.channels import Channels
     from napari_sam2_automask._napari.layers.plane_axes import PlaneAxis, Projection
 
-__all__ = ["ImageSource", "axes_of_layer", "take_source"]
+__all__ = ["ImageSource", "axes_of_layer", "resized", "take_source"]
+
+#: What napari calls the unit of axes that have none.
+_NO_UNITS = ("pixel", "")
 
 
 @dataclass(frozen=True, eq=False)
@@ -269,7 +272,7 @@ def take_source(
     units = tuple(str(unit) for unit in layer.units)
     transform = level_transform(layer, level)
     scale = tuple(abs(float(s)) for s in transform["scale"])
-    same_unit = units[rows] == units[columns] and units[rows] not in ("pixel", "")
+    same_unit = units[rows] == units[columns] and units[rows] not in _NO_UNITS
     low, high = layer.contrast_limits
     return ImageSource(
         name=layer.name,
@@ -286,6 +289,25 @@ def take_source(
         path=str(layer.source.path) if layer.source.path else None,
         pyramid=pyramid if layer.multiscale else None,
     )
+
+
+def resized(source: ImageSource, labels: Labels) -> ImageSource:
+    """Return an image with the size of pixels that the layer of its labels has now.
+
+    Parameters
+    ----------
+    source : ImageSource
+        The image as it was when it was segmented.
+    labels : Labels
+        Of its shape, or of that of its planes.
+    """
+    rows, columns = source.rows_columns
+    if labels.ndim != len(source.shape):
+        rows, columns = (-2, -1) if rows < columns else (-1, -2)
+    units, scale = [str(unit) for unit in labels.units], np.abs(labels.scale)
+    same = units[rows] == units[columns] and units[rows] not in _NO_UNITS
+    size = float(scale[rows]), float(scale[columns])
+    return replace(source, pixel_size=size, unit=units[rows] if same else None)
 
 
 def _check_size(name: str, rows: int, columns: int) -> None:

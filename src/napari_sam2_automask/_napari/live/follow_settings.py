@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -12,6 +13,7 @@ from qtpy.QtCore import QObject, QTimer
 from napari_sam2_automask._napari.common.inference_thread import table_thread
 from napari_sam2_automask._napari.common.layout import Signal
 from napari_sam2_automask._napari.layers.features import numbered
+from napari_sam2_automask._napari.layers.snapshot import resized
 from napari_sam2_automask._napari.live import whole_masks
 from napari_sam2_automask._napari.live.level_images import cells_on_layer, levels_shown, on_layers
 from napari_sam2_automask._napari.live.level_layers import CELLS_KEY, LevelLayers, anyone_edited
@@ -132,6 +134,7 @@ class Following(QObject):
         whole_masks.remember(layer, follower)
         follower.table = partial(self._table, follower, finished)
         self._panel.begin(follower, settings)
+        self._watch_size(layer)
         if carried is not None:
             self._panel.mend(carrying(carried))
         if settings.overlap == ALL_LEVELS or settings.expand_distance > 0:
@@ -156,6 +159,7 @@ class Following(QObject):
         self.end()
         self.finished = finished
         new = StackLayer(layer, finished.request, found)
+        self._watch_size(layer)
         self._first = new.carrying(stack) if stack is not None and same else []
         self.planes.begin(new)
 
@@ -197,8 +201,29 @@ class Following(QObject):
         mends = mends_of(follower.shows, finished.request)
         return None if mends is None else (finished.request, mends)
 
+    def _watch_size(self, layer: Labels) -> None:
+        """Have the table told in the size of pixels that the layer has, also when it is given another."""
+        for event in (layer.events.scale, layer.events.units):
+            event.connect(self._on_size)
+            self.connections.append((event, self._on_size))
+
+    def _on_size(self, event: Any = None) -> None:
+        follower, finished = self._panel.live_layer, self.finished
+        if follower is None or finished is None:
+            return
+        if follower.plane is not None:
+            show_info("The table and the record are told in the size of pixels of before: run again.")
+            return
+        source = resized(finished.request.source, follower.layer)
+        self.finished = replace(finished, request=replace(finished.request, source=source))
+        follower.table = partial(self._table, follower, self.finished)
+        self.remake()
+
     def end(self) -> None:
         """Follow nothing any more; the levels of the run that was followed come all the same."""
+        for event, callback in [one for one in self.connections if one[1] == self._on_size]:
+            event.disconnect(callback)
+            self.connections.remove((event, callback))
         self._give_up()
         self.finished = None
         self._in_stack = False

@@ -61,6 +61,12 @@ def retell(
             "removed": removed,
             **({} if mends is None else {"format_version": RECORD_VERSION, "mends": mends}),
         }
+        source = request.source
+        size = {"pixel_size": list(source.pixel_size), "unit": source.unit}
+        for name, value in size.items():
+            layer.metadata[RECORD_KEY].pop(name, None)
+            if source.unit:
+                layer.metadata[RECORD_KEY][name] = value
         if mends is None:
             layer.metadata[RECORD_KEY].pop("mends", None)
 
