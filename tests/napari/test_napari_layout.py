@@ -94,7 +94,9 @@ def test_after_a_run_the_result_is_on_top_and_the_choices_fold(make_napari_viewe
     widget, layer = live_result(viewer, qtbot)
     assert not widget.choices.isExpanded()
     assert "cells" in widget.choices.text()
-    assert widget.live.minimumSizeHint().width() <= 270
+    widget.live.count.setText("123,456 objects")
+    widget.live.before.setText("Before")
+    assert widget._scroll.widget().minimumSizeHint().width() <= 250  # there is a scroll bar beside it
     assert widget.result.examples.isVisibleTo(widget)
     viewer.layers.remove(layer)
     assert widget.choices.isExpanded() and not widget.result.examples.isVisibleTo(widget)

@@ -81,7 +81,8 @@ class LivePanel(QWidget):
         self._shown: AmgSettings | None = None
         self._pending: AmgSettings | None = None
         self._asked: AmgSettings | None = None
-        self.count, self.removed, self.message = QLabel(), QLabel(), QLabel()
+        # However many objects there are, the dock is no wider: there is room beside its scroll bar.
+        self.count, self.removed, self.message = small(QLabel()), QLabel(), QLabel()
         self.sliders = Sliders()
         self.missing = Fold("Why are some missing?", "What each filter removed.")
         self.before = QPushButton("Before")

@@ -127,7 +127,7 @@ class LinkPanel(QWidget):
         for name, button in self.buttons.items():
             button.setToolTip(_BUTTONS[name][1])
             button.setAccessibleName(f"Links: {_BUTTONS[name][0]}")
-        titled_column(self, "Links", button_grid(self.buttons.values(), 4), self.message)
+        titled_column(self, "Links", button_grid(self.buttons.values(), 2), self.message)
         self.message.setVisible(False)
 
     def _begin(self) -> None:
