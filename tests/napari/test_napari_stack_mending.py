@@ -461,7 +461,7 @@ def test_links_and_mends_are_one_history(viewer, qtbot):
     # Taken back in another plane, it is done again there first; a new step ends what can be done again.
     show(qtbot, widget, 3)
     relinked(qtbot, links, live.undo_last)
-    assert live.redo.isEnabled()
+    qtbot.waitUntil(live.redo.isEnabled, timeout=30_000)
     move(qtbot, widget, "pred_iou_thresh", 0.55)
     assert not live.redo.isEnabled()
     qtbot.waitUntil(lambda: not live.work.busy, timeout=30_000)
