@@ -124,6 +124,20 @@ def test_moments_become_tracks(moving, tmp_path):
         assert tiff.series[0].axes == "TYX"
 
 
+def test_files_of_others_that_are_called_like_linked_results_stay(moving, tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    notes = out / "moving.ome_linked.tracks.csv"
+    notes.write_text("drawn by hand")
+    told = message(moving, "--out", out, "--link", "time")
+    assert f"{notes.name} is no result of this package: move it, use --overwrite or another --out" in told
+    assert notes.read_text() == "drawn by hand" and not list(out.glob("*_linked.labels.tif"))
+    assert invoke(moving, "--out", out, "--link", "time", "--overwrite").exit_code == 0
+    assert notes.read_text().startswith("track,")
+    (next(iter(out.glob("*_linked.labels.tif")))).unlink()
+    assert invoke(moving, "--out", out, "--link", "time").exit_code == 0  # those of a run are done again
+
+
 def test_what_is_done_is_not_done_again(moving, tmp_path, engine):
     arguments = [moving, "--out", tmp_path / "out", "--link", "time"]
     invoke(*arguments)

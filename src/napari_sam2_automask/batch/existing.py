@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from napari_sam2_automask.batch.file_results import FileResult
 from napari_sam2_automask.disk.leftovers import leftovers
 from napari_sam2_automask.disk.regular import check_regular
-from napari_sam2_automask.errors import SettingsError
+from napari_sam2_automask.errors import OutputNameError, SettingsError
 from napari_sam2_automask.record.record import Record
 from napari_sam2_automask.settings.amg import AmgSettings
 
@@ -15,10 +15,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
+    from napari_sam2_automask.batch.jobs import StackJob
     from napari_sam2_automask.files.results import ResultPaths
     from napari_sam2_automask.record.entries import Model
 
-__all__ = ["existing", "foreign_result", "read_record_of", "same_model"]
+__all__ = ["check_linked", "existing", "foreign_result", "others_result", "read_record_of", "same_model"]
 
 # How files of this package begin.
 _TABLE = b"index,predicted_iou,stability_score,area"
@@ -89,6 +90,30 @@ def foreign_result(paths: ResultPaths) -> Path | None:
         if path.exists() and not (_begins(path, begins[path]) if path in begins else own):
             return path
     return None
+
+
+def check_linked(stack: StackJob) -> None:
+    """Refuse to replace what has the name of a result of linked objects and is somebody else's, as above.
+
+    Raises
+    ------
+    OutputNameError
+        If there is such a file.
+    """
+    paths = stack.paths
+    own = paths.labels.exists() or read_record_of(paths.record) is not None
+    if own or not paths.labels.parent.is_dir() or any(leftovers(paths.labels.parent)):
+        return
+    in_time = stack.link is not None and stack.link.letter == "t"
+    named = (paths.record, paths.objects, *([paths.tracks] if in_time else []))
+    for path in (*named, *(path for _, path in paths.also)):
+        if path.exists():
+            raise others_result(path)
+
+
+def others_result(path: Path) -> OutputNameError:
+    """Return what is said of a file that is called like a result and is none."""
+    return OutputNameError(f"{path} is no result of this package: move it, use --overwrite or another --out")
 
 
 def _begins(path: Path, start: bytes) -> bool:

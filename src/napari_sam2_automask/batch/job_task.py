@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from napari_sam2_automask.batch.existing import existing, foreign_result, same_model
+from napari_sam2_automask.batch.existing import existing, foreign_result, others_result, same_model
 from napari_sam2_automask.batch.file_results import FileResult, removed_text
 from napari_sam2_automask.batch.jobs import Job, StackJob, is_whole, labels_inside
 from napari_sam2_automask.batch.propagation import propagate_stack
 from napari_sam2_automask.candidates.candidates import Floor, left_out_text
 from napari_sam2_automask.disk.atomic import make_folder
-from napari_sam2_automask.errors import AutomaskError, OutputError, OutputNameError
+from napari_sam2_automask.errors import AutomaskError, OutputError
 from napari_sam2_automask.files.formats.zarr_labels import check_zarr_labels
 from napari_sam2_automask.files.hashes import file_hash
 from napari_sam2_automask.files.results import write_results
@@ -143,9 +143,7 @@ class JobTask:
                 if there is not None and (there.status == "failed" or is_whole(job)):
                     return there
                 if there is None and (other := foreign_result(job.paths)) is not None:
-                    raise OutputNameError(
-                        f"{other} is no result of this package: move it, use --overwrite or another --out"
-                    )
+                    raise others_result(other)
             image = job.read()
             if job.inside:
                 shape = image.array.shape[:2]

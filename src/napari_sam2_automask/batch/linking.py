@@ -6,7 +6,7 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from napari_sam2_automask.batch.existing import existing
+from napari_sam2_automask.batch.existing import check_linked, existing
 from napari_sam2_automask.batch.file_results import FileResult
 from napari_sam2_automask.batch.jobs import is_whole
 from napari_sam2_automask.batch.stack_results import write_objects
@@ -58,6 +58,8 @@ def link_stack(stack: StackJob, failed: int, overwrite: bool, progress: Progress
             and (there.status == "failed" or is_whole(stack))
         ):
             return there
+        if not overwrite:
+            check_linked(stack)
         objects = write_linked(stack, records, _Planes(stack, progress), overwrite=overwrite).objects or 0
     except (AutomaskError, OSError, ValueError, KeyError, MemoryError) as error:
         if type(error) is OutputError:

@@ -6,7 +6,7 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from napari_sam2_automask.batch.existing import existing, same_model
+from napari_sam2_automask.batch.existing import check_linked, existing, same_model
 from napari_sam2_automask.batch.file_results import FileResult
 from napari_sam2_automask.batch.jobs import is_whole
 from napari_sam2_automask.batch.resume_point import Unfinished
@@ -88,6 +88,7 @@ def propagate_stack(
             )
             if there is not None and (there.status == "failed" or is_whole(stack)):
                 return there
+            check_linked(stack)
         views = _Views(stack, contrast_limits)
         make_folder(paths.labels.parent)
         kept = paths.unfinished
