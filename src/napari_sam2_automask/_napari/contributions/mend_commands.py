@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import napari
 from napari.utils.notifications import show_info
 
+from napari_sam2_automask._napari.layers.layer_choice import unwrapped
 from napari_sam2_automask._napari.result import result_in
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ __all__ = [
     "lock",
     "merge",
     "next_object",
+    "own_labels",
     "parts",
     "redo",
     "release",
@@ -122,6 +124,19 @@ def accept() -> None:
     """Lock the objects of the rows that are selected, and go on to the next."""
     if (result := _result()) is not None:
         result.table.accept.click()
+
+
+def own_labels() -> None:
+    """Make the labels of the active layer the objects of the result."""
+    if (result := _result()) is None:
+        return
+    viewer, offered = napari.current_viewer(), result.mend.own_labels
+    active = None if viewer is None else unwrapped(viewer.layers.selection.active)
+    chosen = next((layer for layer in offered.others if layer is active), None)
+    if chosen is None:
+        show_info("Make a Labels layer active that lies on the result, and is not the result itself.")
+    else:
+        offered.take(chosen)
 
 
 def links_cut() -> None:

@@ -9,6 +9,7 @@ from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QWidget
 from napari_sam2_automask._napari.common.layout import button_grid, roomy, small, titled_column
 from napari_sam2_automask._napari.mend.canvas import Canvas
 from napari_sam2_automask._napari.mend.keys import Keys, keys_from
+from napari_sam2_automask._napari.mend.own_labels import OwnLabels
 from napari_sam2_automask._napari.mend.tools import EVERYWHERE, TOOLS
 
 if TYPE_CHECKING:
@@ -51,6 +52,8 @@ class MendPanel(QWidget):
         By the name of the tool; at most one is pressed.
     canvas : Canvas
         What clicks in the viewer do.
+    own_labels : OwnLabels
+        Takes labels from anywhere.
     connections : list of (event emitter, callback)
         What to disconnect when the widget goes.
     """
@@ -62,20 +65,22 @@ class MendPanel(QWidget):
         self.buttons = {name: QPushButton(tool.title) for name, tool in TOOLS.items()}
         self.message, self.locked = small(QLabel()), QLabel()
         self.release = QPushButton("Release all")
+        self.own_labels = OwnLabels(viewer, live)
         self.keys = Keys(self._commands(), keys_from(store.get("mend_keys")))
         self._lay_out()
         for name, button in self.buttons.items():
             button.clicked.connect(lambda pressed, name=name: self.take(name if pressed else ""))
         self.release.clicked.connect(self._on_release)
         self.canvas.said.connect(self._say)
+        self.own_labels.taken.connect(self._say)
         live.mended.connect(self._on_mended)
         live.begun.connect(self._begin)
         live.drawn.connect(self._count)
         live.switched.connect(self._count)
         live.ended.connect(self._end)
-        self.connections: list[tuple[Any, Any]] = [(viewer.dims.events.ndisplay, self._on_dimensions)]
-        for event, callback in self.connections:
-            event.connect(callback)
+        dimensions = (viewer.dims.events.ndisplay, self._on_dimensions)
+        dimensions[0].connect(dimensions[1])
+        self.connections: list[tuple[Any, Any]] = [dimensions, *self.own_labels.connections]
         self.setVisible(False)
 
     @property
@@ -137,7 +142,8 @@ class MendPanel(QWidget):
         row = QHBoxLayout()
         row.addWidget(self.locked, 1)
         row.addWidget(self.release)
-        titled_column(self, "Mend", button_grid(self.buttons.values(), _COLUMNS), self.message, row)
+        grid = button_grid(self.buttons.values(), _COLUMNS)
+        titled_column(self, "Mend", grid, self.message, row, self.own_labels)
         self.message.setVisible(False)
 
     def _begin(self) -> None:
