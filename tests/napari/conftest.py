@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import npe2
 import pytest
+from napari_kit import live_result
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,3 +35,14 @@ def _modules_are_not_garbage() -> None:
 
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture
+def viewer(make_napari_viewer):
+    return make_napari_viewer()
+
+
+@pytest.fixture
+def live(viewer, qtbot):
+    """The widget of a viewer in which a run has ended, and the layer that follows."""
+    return live_result(viewer, qtbot)

@@ -8,19 +8,13 @@ import time
 import numpy as np
 import pandas as pd
 import pytest
-from napari_kit import live_result, move
+from napari_kit import move
 
 from napari_sam2_automask import paint, select
 from napari_sam2_automask._napari.layers.features import objects_of
 from napari_sam2_automask._napari.run.place_result import RECORD_KEY
 from napari_sam2_automask.painting.live import LiveSelection
 from napari_sam2_automask.settings.preset_file import load_preset
-
-
-@pytest.fixture
-def live(make_napari_viewer, qtbot):
-    """The widget of a viewer in which a run has ended, and the layer that follows."""
-    return live_result(make_napari_viewer(), qtbot)
 
 
 def expected(widget):

@@ -4,24 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from napari_kit import live_result, move
+from napari_kit import move
 
 from napari_sam2_automask._napari.common.memory import Store
 from napari_sam2_automask._napari.mend.keys import DEFAULT_KEYS, keys_from
 from napari_sam2_automask._napari.mend.tools import TOOLS
 from napari_sam2_automask.errors import MendError
 from napari_sam2_automask.geometry.placed import Placed
-
-
-@pytest.fixture
-def viewer(make_napari_viewer):
-    return make_napari_viewer()
-
-
-@pytest.fixture
-def live(viewer, qtbot):
-    """The widget of a viewer in which a run has ended, and the layer that follows."""
-    return live_result(viewer, qtbot)
 
 
 def inside(layer, label):

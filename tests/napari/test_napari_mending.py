@@ -7,17 +7,11 @@ import time
 import numpy as np
 import pandas as pd
 import pytest
-from napari_kit import live_result, move, run
+from napari_kit import move, run
 
 from napari_sam2_automask._napari.contributions.save_labels import write_labels
 from napari_sam2_automask._napari.layers.features import numbered, objects_of, remeasured
 from napari_sam2_automask.mending import Mends
-
-
-@pytest.fixture
-def live(make_napari_viewer, qtbot):
-    """The widget of a viewer in which a run has ended, and the layer that follows."""
-    return live_result(make_napari_viewer(), qtbot)
 
 
 def settled(qtbot, widget):

@@ -4,20 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from napari_kit import live_result, move
+from napari_kit import move
 
 from napari_sam2_automask._napari.contributions import mend_commands
 from napari_sam2_automask._napari.layers.features import objects_of
-
-
-@pytest.fixture
-def viewer(make_napari_viewer):
-    return make_napari_viewer()
-
-
-@pytest.fixture
-def live(viewer, qtbot):
-    return live_result(viewer, qtbot)
 
 
 def taken(qtbot, widget, act):

@@ -20,11 +20,6 @@ from napari_sam2_automask.files.results import ResultPaths, write_results
 from napari_sam2_automask.measures.cells import expand
 
 
-@pytest.fixture
-def viewer(make_napari_viewer):
-    return make_napari_viewer()
-
-
 def opened(viewer, qtbot):
     """Return the widget of a result whose measures are in sight, and the layer."""
     widget, layer = live_result(viewer, qtbot)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 from napari_kit import dock, labels_of, live_result, run
 
 from napari_sam2_automask._napari.live.outlines import borders
@@ -22,11 +21,6 @@ def settle(qtbot, widget):
 
 def visible(viewer):
     return [layer.name.split(",")[0] for layer in labels_of(viewer) if layer.visible]
-
-
-@pytest.fixture
-def viewer(make_napari_viewer):
-    return make_napari_viewer()
 
 
 def test_earlier_results_of_the_image_hide_once_and_never_when_edited(viewer, qtbot):

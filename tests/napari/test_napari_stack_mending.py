@@ -99,11 +99,6 @@ def fits(qtbot, layer):
     qtbot.waitUntil(lambda: set(rows(layer)["index"]) == set(some(layer.data)), timeout=30_000)
 
 
-@pytest.fixture
-def viewer(make_napari_viewer):
-    return make_napari_viewer()
-
-
 @pytest.mark.parametrize("axis", [0, 2])
 def test_each_plane_is_mended_by_itself_and_stays_so(viewer, qtbot, axis):
     widget, layer = stack_result(viewer, qtbot, axis=axis)

@@ -7,7 +7,6 @@ import io
 import numpy as np
 import pandas as pd
 import pytest
-from napari_kit import live_result
 from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication
@@ -16,17 +15,6 @@ from napari_sam2_automask._napari.common.columns import column_title
 from napari_sam2_automask._napari.table import take_away
 from napari_sam2_automask._napari.table.colours import coloured
 from napari_sam2_automask._napari.table.model import ObjectModel, told
-
-
-@pytest.fixture
-def viewer(make_napari_viewer):
-    return make_napari_viewer()
-
-
-@pytest.fixture
-def live(viewer, qtbot):
-    """The widget of a viewer in which a run has ended, and the layer that follows."""
-    return live_result(viewer, qtbot)
 
 
 def shown(table):

@@ -5,18 +5,11 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import numpy as np
-import pytest
 from napari.utils.interactions import mouse_move_callbacks, mouse_press_callbacks, mouse_release_callbacks
-from napari_kit import live_result, move, rows
+from napari_kit import move, rows
 
 from napari_sam2_automask import paint, select
 from napari_sam2_automask._napari.layers.resample import labels_on
-
-
-@pytest.fixture
-def live(make_napari_viewer, qtbot):
-    """The widget of a viewer in which a run has ended, and the layer that follows."""
-    return live_result(make_napari_viewer(), qtbot)
 
 
 def click(layer, label, *modifiers, drag=False):

@@ -101,6 +101,16 @@ def test_a_plane_that_was_mended_keeps_its_links_or_is_linked_anew():
     assert one.next_undo is None and one.next_redo == "link"
 
 
+def test_links_that_were_kept_are_told_as_such_not_as_made_anew():
+    one, before = links(), seen(links())
+    first, new = before[0][0], one.next_number
+    done = one.restore({k: {first: new} for k in range(3, 6)}, ())
+    assert (done.action, done.back) == ("restore", False)
+    assert seen(one)[2][0] == first and seen(one)[3][0] == new
+    back = one.undo()
+    assert (back.action, back.back) == ("restore", True) and seen(one) == before
+
+
 def test_the_numbers_and_events_of_a_record_give_the_same_table():
     one = links(axis="t", spacing=(1, 2, 2), unit="um")
     mother = seen(one)[0][1]

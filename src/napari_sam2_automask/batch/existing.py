@@ -12,14 +12,14 @@ from napari_sam2_automask.record.record import Record
 from napari_sam2_automask.settings.amg import AmgSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
     from napari_sam2_automask.batch.jobs import StackJob
     from napari_sam2_automask.files.results import ResultPaths
     from napari_sam2_automask.record.entries import Model
 
-__all__ = ["check_linked", "existing", "foreign_result", "others_result", "read_record_of", "same_model"]
+__all__ = ["check_linked", "check_result", "existing", "read_record_of", "same_model"]
 
 # How files of this package begin.
 _TABLE = b"index,predicted_iou,stability_score,area"
@@ -75,45 +75,42 @@ def existing(
     )
 
 
-def foreign_result(paths: ResultPaths) -> Path | None:
-    """Return a file that has the name of a result, of which there are no labels, and is somebody else's.
+def check_result(paths: ResultPaths) -> None:
+    """Refuse to replace what has the name of a result, of which there are no labels, and is somebody else's.
 
     Such as annotations that lie beside their image. What a killed run leaves is ours, and so is, beside a
     record, what other programs read, which nothing tells from their own files. Levels and cells are looked at
     when they are written.
-    """
-    if not paths.labels.parent.is_dir() or any(leftovers(paths.labels.parent)):
-        return None
-    own = read_record_of(paths.record) is not None
-    begins = {paths.table: _TABLE, paths.coco: _COCO}
-    for path in (paths.record, *begins, *(path for _, path in paths.also)):
-        if path.exists() and not (_begins(path, begins[path]) if path in begins else own):
-            return path
-    return None
-
-
-def check_linked(stack: StackJob) -> None:
-    """Refuse to replace what has the name of a result of linked objects and is somebody else's, as above.
 
     Raises
     ------
     OutputNameError
         If there is such a file.
     """
+    begins = {paths.table: _TABLE, paths.coco: _COCO}
+    _check((paths.record, *begins, *(path for _, path in paths.also)), paths.record, begins)
+
+
+def check_linked(stack: StackJob) -> None:
+    """Do the same for the results of linked objects."""
     paths = stack.paths
-    own = paths.labels.exists() or read_record_of(paths.record) is not None
-    if own or not paths.labels.parent.is_dir() or any(leftovers(paths.labels.parent)):
+    if paths.labels.exists():
         return
     in_time = stack.link is not None and stack.link.letter == "t"
     named = (paths.record, paths.objects, *([paths.tracks] if in_time else []))
-    for path in (*named, *(path for _, path in paths.also)):
-        if path.exists():
-            raise others_result(path)
+    _check((*named, *(path for _, path in paths.also)), paths.record, {})
 
 
-def others_result(path: Path) -> OutputNameError:
-    """Return what is said of a file that is called like a result and is none."""
-    return OutputNameError(f"{path} is no result of this package: move it, use --overwrite or another --out")
+def _check(named: Iterable[Path], record: Path, begins: Mapping[Path, bytes]) -> None:
+    """Refuse files that do not begin as ours do, or, of others, that have no record of ours beside them."""
+    if not record.parent.is_dir() or any(leftovers(record.parent)):
+        return
+    own = read_record_of(record) is not None
+    for path in named:
+        if path.exists() and not (_begins(path, begins[path]) if path in begins else own):
+            raise OutputNameError(
+                f"{path} is no result of this package: move it, use --overwrite or another --out"
+            )
 
 
 def _begins(path: Path, start: bytes) -> bool:

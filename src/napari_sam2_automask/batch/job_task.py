@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from napari_sam2_automask.batch.existing import existing, foreign_result, others_result, same_model
+from napari_sam2_automask.batch.existing import check_result, existing, same_model
 from napari_sam2_automask.batch.file_results import FileResult, removed_text
 from napari_sam2_automask.batch.jobs import Job, StackJob, is_whole, labels_inside
 from napari_sam2_automask.batch.propagation import propagate_stack
@@ -142,8 +142,8 @@ class JobTask:
                 )
                 if there is not None and (there.status == "failed" or is_whole(job)):
                     return there
-                if there is None and (other := foreign_result(job.paths)) is not None:
-                    raise others_result(other)
+                if there is None:
+                    check_result(job.paths)
             image = job.read()
             if job.inside:
                 shape = image.array.shape[:2]

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from math import isfinite
-from operator import index
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -13,7 +11,6 @@ from napari_sam2_automask.candidates.candidates import Candidates
 from napari_sam2_automask.errors import MendError
 from napari_sam2_automask.geometry.placed import Placed, places_of
 from napari_sam2_automask.mending.actions import (
-    MOST,
     Action,
     Add,
     Carry,
@@ -28,6 +25,7 @@ from napari_sam2_automask.mending.actions import (
     actions_from,
     made,
 )
+from napari_sam2_automask.mending.arguments import object_numbers, one_point, some_points
 from napari_sam2_automask.mending.carrying import carried
 from napari_sam2_automask.mending.draft import Scene
 from napari_sam2_automask.mending.editing import plan
@@ -228,7 +226,7 @@ class Mends:
             If nothing can be added there; the message says why.
         """
         rle = None if mask is None else self._rle(mask)
-        return self.do(made(Add, point=_point(point), mask=rle, label=label, score=score))
+        return self.do(made(Add, point=one_point(point), mask=rle, label=label, score=score))
 
     def reshape(self, label: int, mask: ArrayLike | Placed, *, score: float | None = None) -> Done:
         """Give an object another mask; what it loses stays empty, and other objects keep their pixels.
@@ -242,17 +240,17 @@ class Mends:
         score : float, optional
             The predicted IoU of a mask that a model gave.
         """
-        (own,) = _ints([label])
+        (own,) = object_numbers([label])
         return self.do(made(Reshape, label=own, mask=self._rle(mask), score=score))
 
     def remove(self, *labels: int) -> Done:
         """Remove objects: no candidate comes back where they were, whatever the settings."""
-        return self.do(made(Remove, labels=_ints(labels, 1, "remove")))
+        return self.do(made(Remove, labels=object_numbers(labels, 1, "remove")))
 
     def merge(self, *labels: int, keep: int | None = None) -> Done:
         """Make objects one, with the number `keep`; that of the first when left out."""
-        found = _ints(labels, 2, "merge")
-        (kept,) = found[:1] if keep is None else _ints([keep])
+        found = object_numbers(labels, 2, "merge")
+        (kept,) = found[:1] if keep is None else object_numbers([keep])
         return self.do(made(Merge, labels=found, keep=kept))
 
     def split(
@@ -273,8 +271,8 @@ class Mends:
         seeds : sequence of (float, float)
             A point in each part, in place of a stroke.
         """
-        points = {"stroke": _points(stroke), "seeds": _points(seeds)}
-        return self.do(made(Split, label=None if label is None else _ints([label])[0], **points))
+        points = {"stroke": some_points(stroke), "seeds": some_points(seeds)}
+        return self.do(made(Split, label=None if label is None else object_numbers([label])[0], **points))
 
     def step(self, point: Point, to: str, label: int | None = None) -> Done:
         """Go on to the next larger or smaller stored candidate at a point of an object.
@@ -290,12 +288,12 @@ class Mends:
         """
         if to not in ("whole", "parts"):
             raise MendError(f"a step goes to the 'whole' or to 'parts', but not to {to!r}")
-        own = None if label is None else _ints([label])[0]
-        return self.do(made(Step, point=_point(point), to=to, label=own))
+        own = None if label is None else object_numbers([label])[0]
+        return self.do(made(Step, point=one_point(point), to=to, label=own))
 
     def lock(self, *labels: int) -> Done:
         """Keep objects as they are, whatever the settings."""
-        return self.do(made(Lock, labels=_ints(labels, 1, "lock")))
+        return self.do(made(Lock, labels=object_numbers(labels, 1, "lock")))
 
     def release(self, *labels: int) -> Done:
         """Give mended or removed objects back to the settings; all of them without numbers.
@@ -303,7 +301,7 @@ class Mends:
         With an object go those that it took in, and those that came from the same candidate. An object that
         was neither a candidate nor a label of the start is gone then.
         """
-        return self.do(made(Release, labels=_ints(labels, 0)))
+        return self.do(made(Release, labels=object_numbers(labels, 0)))
 
     def paint(self, labels: ArrayLike) -> Done | None:
         """Take over what a person painted, filled or erased.
@@ -507,42 +505,3 @@ class Mends:
 
 def _values(change: Change) -> list[Kept | Gone]:
     return [one for one in (*change.kept.values(), *change.gone.values()) if one is not None]
-
-
-#: How many objects an action takes.
-_LEAST = {1: "at least 1 object", 2: "two objects at least"}
-
-
-def _ints(labels: Iterable[Any], least: int = 1, what: str = "") -> tuple[int, ...]:
-    """Return numbers of objects, at least so many for what is to be done."""
-    try:
-        found = tuple(index(label) for label in labels)
-    except TypeError as error:
-        raise MendError("an object is told by its number, a whole one: give those that show") from error
-    if wrong := [n for n in found if not 1 <= n <= MOST]:
-        raise MendError(
-            f"there is no object {wrong[0]}: a number is greater than or equal to 1, {MOST:,} at most"
-        )
-    if len(set(found)) < least:
-        raise MendError(f"{what} takes {_LEAST[least]}: give the numbers of those that show")
-    return found
-
-
-def _point(point: Any) -> tuple[float, float] | None:
-    if point is None:
-        return None
-    (found,) = _points([point])
-    return found
-
-
-def _points(points: Iterable[Any]) -> tuple[tuple[float, float], ...]:
-    found = []
-    for point in points:
-        try:
-            y, x = (float(value) for value in point)
-            if not (isfinite(y) and isfinite(x)):
-                raise ValueError
-        except (TypeError, ValueError) as error:
-            raise MendError(f"a point is two numbers, y and x, both finite, and not {point!r}") from error
-        found.append((y, x))
-    return tuple(found)

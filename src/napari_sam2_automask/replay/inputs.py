@@ -17,7 +17,7 @@ from napari_sam2_automask.image.picture import LoadedImage
 from napari_sam2_automask.image.view import image_hash
 from napari_sam2_automask.record.environment import OWN_NAME
 from napari_sam2_automask.record.record import Record
-from napari_sam2_automask.replay.viewer_channels import load_channels
+from napari_sam2_automask.replay.viewer_channels import LONGEST, load_channels
 from napari_sam2_automask.replay.viewer_planes import ViewerCut
 
 if TYPE_CHECKING:
@@ -28,10 +28,6 @@ if TYPE_CHECKING:
     from napari_sam2_automask.progress import ProgressCallback
 
 __all__ = ["Inputs", "Part", "find_image", "load_model_of", "read_record", "set_threads"]
-
-
-# Characters that are shown of a name.
-_LONGEST = 200
 
 
 def read_record(path: Path) -> Record:
@@ -56,7 +52,7 @@ def find_image(record: Record, path: Path, given: Path | None) -> Path:
     # Of a path that no file can have that is said as well.
     found = given or next((Path(p) for p in places if p and name and os.path.exists(p)), None)
     if found is None:
-        raise ImageError(f"the image {name[:_LONGEST] or 'of the record'} is not where it was: give its path")
+        raise ImageError(f"the image {name[:LONGEST] or 'of the record'} is not where it was: give its path")
     expected = known and known.sha256
     actual = file_hash(found)
     if expected and actual != expected:

@@ -20,7 +20,10 @@ if TYPE_CHECKING:
     from napari_sam2_automask.record.entries import Channel, Channels
     from napari_sam2_automask.replay.viewer_planes import ViewerCut
 
-__all__ = ["load_channels"]
+__all__ = ["LONGEST", "load_channels"]
+
+#: Characters that a message shows of a name in a record.
+LONGEST = 200
 
 
 def load_channels(
@@ -94,7 +97,9 @@ def _file(channel: Channel, path: Path, given: Path | None) -> Path:
     )
     found = next((place for place in places if os.path.exists(place)), None)
     if found is None:
-        raise ImageError(f"{known[:200]}, the file of channel {name!r}, is not where it was: give its folder")
+        raise ImageError(
+            f"{known[:LONGEST]}, the file of channel {name!r}, is not where it was: give its folder"
+        )
     return found
 
 

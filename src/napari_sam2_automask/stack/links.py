@@ -333,7 +333,7 @@ class Links:
             If two objects of a plane would have one number.
         """
         given = {plane: dict(pairs) for plane, pairs in numbers.items()}
-        return self._do("link", given, tuple(events), ())
+        return self._do("restore", given, tuple(events), ())
 
     def undo(self) -> Relabelled:
         """Take the last action back.
@@ -376,7 +376,7 @@ class Links:
 
     def _do(
         self,
-        action: Literal["cut", "join", "divide", "link"],
+        action: Literal["cut", "join", "divide", "link", "restore"],
         numbers: dict[int, dict[int, int]],
         events: tuple[Event, ...],
         labels: tuple[int, ...],

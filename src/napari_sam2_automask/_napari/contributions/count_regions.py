@@ -12,7 +12,7 @@ from napari.utils.notifications import show_info, show_warning
 from napari.viewer import Viewer  # noqa: TC002 (napari reads the annotation)
 
 from napari_sam2_automask._napari.layers.place import onto, pixel_of
-from napari_sam2_automask._napari.layers.region import inside, outline_of
+from napari_sam2_automask._napari.layers.region import ENCLOSING, inside, outline_of
 from napari_sam2_automask.measures.regions import count_in_regions
 
 if TYPE_CHECKING:
@@ -73,10 +73,9 @@ class _Regions(Mapping[str, "NDArray[np.bool_]"]):
         self._outlines: dict[str, list[NDArray[Any]]] = {}
         given = zip(shapes.data, shapes.shape_type, names, strict=True)
         for number, (data, kind, name) in enumerate(given, 1):
-            encloses = kind in ("rectangle", "polygon", "ellipse")
             called = name or f"shape {number}"
             self._outlines[called if called not in self._outlines else f"{called} ({number})"] = (
-                [onto(labels, shapes, outline_of(data, kind))] if encloses else []
+                [onto(labels, shapes, outline_of(data, kind))] if kind in ENCLOSING else []
             )
 
     def __getitem__(self, name: str) -> NDArray[np.bool_]:

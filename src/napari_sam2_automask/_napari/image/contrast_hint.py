@@ -11,6 +11,7 @@ from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QWidget
 
 from napari_sam2_automask._napari.common.errands import Errands
 from napari_sam2_automask._napari.common.layout import roomy, small
+from napari_sam2_automask._napari.common.listening import listen
 from napari_sam2_automask._napari.layers.layer_choice import unwrapped
 from napari_sam2_automask._napari.layers.place import level_count, level_data
 
@@ -69,14 +70,9 @@ class ContrastHint(QWidget):
         """Look at the image chosen now, and again when its limits are moved."""
         layer = unwrapped(self._images.layer)
         if layer is not self._layer:
-            for event, callback in self.connections:
-                event.disconnect(callback)
-            self.connections.clear()
+            listen(self.connections, () if layer is None else (layer.events.contrast_limits,), self._later)
             self._layer = layer
             self.setVisible(False)
-            if layer is not None:
-                self.connections.append((layer.events.contrast_limits, self._later))
-                layer.events.contrast_limits.connect(self._later)
         self._later()
 
     def _later(self, event: Any = None) -> None:

@@ -12,6 +12,7 @@ from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QWidget
 
 from napari_sam2_automask._napari.common.errands import Errands
 from napari_sam2_automask._napari.common.layout import roomy, small
+from napari_sam2_automask._napari.common.listening import listen
 from napari_sam2_automask._napari.layers.layer_choice import unwrapped
 from napari_sam2_automask._napari.layers.place import level_data
 from napari_sam2_automask.files.kinds import is_candidate
@@ -99,16 +100,13 @@ class SizeHint(QWidget):
         layer = unwrapped(self._images.layer)
         if layer is self._layer:
             return
-        for event, callback in self.connections:
-            event.disconnect(callback)
-        self.connections.clear()
+        listen(
+            self.connections, () if layer is None else (layer.events.scale, layer.events.units), self._show
+        )
         self._layer, self._told = layer, None
         self._show()
         if layer is None:
             return
-        for event in (layer.events.scale, layer.events.units):
-            self.connections.append((event, self._show))
-            event.connect(self._show)
         path = layer.source.path
         if path and not is_web(str(path)) and _is_plain(layer):
             shape = tuple(level_data(layer).shape[: layer.ndim])

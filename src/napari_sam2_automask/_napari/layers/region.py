@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from napari_sam2_automask._napari.layers.snapshot import ImageSource
 
 __all__ = [
+    "ENCLOSING",
+    "drawn",
     "inside",
     "outline_of",
     "outlines_of_shapes",
@@ -30,6 +32,8 @@ __all__ = [
     "region_of_shapes",
 ]
 
+#: What napari calls the shapes that enclose an area; lines and paths do not.
+ENCLOSING = ("rectangle", "polygon", "ellipse")
 #: Corners of the polygon that stands for an ellipse.
 CORNERS = 90
 
@@ -62,10 +66,16 @@ def region_of_shapes(shapes: Shapes, image: Image, source: ImageSource) -> Regio
     outlines = outlines_of_shapes(shapes, image, source)
     whole = _boxed(shapes.name, np.concatenate(outlines), source, None)
     y0, x0, y1, x1 = whole.box
-    mask = inside([points - (y0, x0) for points in outlines], (y1 - y0, x1 - x0))
+    moved = [points - (y0, x0) for points in outlines]
+    return replace(whole, mask=drawn(shapes.name, moved, (y1 - y0, x1 - x0)))
+
+
+def drawn(name: str, outlines: Sequence[NDArray[Any]], shape: tuple[int, int]) -> NDArray[np.bool_]:
+    """Return the pixels in outlines of a Shapes layer, see `inside`; raise `ImageError` if there is none."""
+    mask = inside(outlines, shape)
     if not mask.any():
-        raise ImageError(f"the shapes of {shapes.name!r} hold no pixel of the image: draw them on it")
-    return replace(whole, mask=mask)
+        raise ImageError(f"the shapes of {name!r} hold no pixel of the image: draw them on it")
+    return mask
 
 
 def inside(outlines: Sequence[NDArray[Any]], shape: tuple[int, int]) -> NDArray[np.bool_]:
@@ -101,7 +111,7 @@ def outlines_of_shapes(shapes: Shapes, image: Image, source: ImageSource) -> lis
     outlines = [
         onto(image, shapes, outline_of(data, kind))
         for data, kind in zip(shapes.data, shapes.shape_type, strict=True)
-        if kind in ("rectangle", "polygon", "ellipse")
+        if kind in ENCLOSING
     ]
     axes = source.layer_rows_columns
     outlines = [points[:, list(axes)] for points in outlines]

@@ -271,8 +271,6 @@ def take_source(
         _check_size(layer.name, shape[rows], shape[columns])
     units = tuple(str(unit) for unit in layer.units)
     transform = level_transform(layer, level)
-    scale = tuple(abs(float(s)) for s in transform["scale"])
-    same_unit = units[rows] == units[columns] and units[rows] not in _NO_UNITS
     low, high = layer.contrast_limits
     return ImageSource(
         name=layer.name,
@@ -283,8 +281,7 @@ def take_source(
         index=index,
         contrast_limits=(float(low), float(high)),
         transform=transform,
-        pixel_size=(scale[rows], scale[columns]),
-        unit=units[rows] if same_unit else None,
+        **_size(transform["scale"], units, rows, columns),
         axis_labels=tuple(layer.axis_labels),
         path=str(layer.source.path) if layer.source.path else None,
         pyramid=pyramid if layer.multiscale else None,
@@ -304,10 +301,14 @@ def resized(source: ImageSource, labels: Labels) -> ImageSource:
     rows, columns = source.rows_columns
     if labels.ndim != len(source.shape):
         rows, columns = (-2, -1) if rows < columns else (-1, -2)
-    units, scale = [str(unit) for unit in labels.units], np.abs(labels.scale)
+    return replace(source, **_size(labels.scale, [str(unit) for unit in labels.units], rows, columns))
+
+
+def _size(scale: Sequence[float], units: Sequence[str], rows: int, columns: int) -> dict[str, Any]:
+    """Return how large pixels are, and in which unit, as arguments of `ImageSource`."""
     same = units[rows] == units[columns] and units[rows] not in _NO_UNITS
-    size = float(scale[rows]), float(scale[columns])
-    return replace(source, pixel_size=size, unit=units[rows] if same else None)
+    size = abs(float(scale[rows])), abs(float(scale[columns]))
+    return {"pixel_size": size, "unit": units[rows] if same else None}
 
 
 def _check_size(name: str, rows: int, columns: int) -> None:

@@ -12,11 +12,11 @@ from napari.layers import Image, Labels, Shapes
 from napari_sam2_automask._napari.layers.features import objects_of
 from napari_sam2_automask._napari.layers.layer_choice import is_own_view
 from napari_sam2_automask._napari.layers.place import level_data
-from napari_sam2_automask._napari.layers.region import inside, outlines_of_shapes
+from napari_sam2_automask._napari.layers.region import drawn, outlines_of_shapes
 from napari_sam2_automask._napari.live.level_layers import LEVEL_KEY
 from napari_sam2_automask._napari.run.place_result import LAYER_KEY, RECORD_KEY
 from napari_sam2_automask._napari.run.request import Request
-from napari_sam2_automask.errors import ImageError, LearningError
+from napari_sam2_automask.errors import LearningError
 from napari_sam2_automask.image.region import Region
 from napari_sam2_automask.learning.own_process import LearningTask
 from napari_sam2_automask.mending.object_facts import EDITED
@@ -203,7 +203,7 @@ def take_example(
     where: Callable[[], Where]
     if isinstance(complete, Shapes):
         outlines = outlines_of_shapes(complete, image, source)
-        where = partial(_drawn, complete.name, outlines, source.plane_shape)
+        where = partial(drawn, complete.name, outlines, source.plane_shape)
     else:
         where = partial(_segmented_part, labels, complete)
     return Example(
@@ -228,14 +228,6 @@ def task_of(examples: Sequence[Example], **more: Any) -> LearningTask:
     """
     images, labels, complete, weights = zip(*(example.read() for example in examples), strict=True)
     return LearningTask(images, labels, complete, weights, tuple(one.name for one in examples), **more)
-
-
-def _drawn(name: str, outlines: Sequence[NDArray[Any]], shape: tuple[int, int]) -> NDArray[np.bool_]:
-    """Return a mask of what lies in outlines."""
-    mask = inside(outlines, shape)
-    if not mask.any():
-        raise ImageError(f"the shapes of {name!r} hold no pixel of the image: draw them on it")
-    return mask
 
 
 def _segmented_part(labels: Labels, complete: bool) -> Region | bool:

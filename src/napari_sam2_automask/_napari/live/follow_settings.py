@@ -12,6 +12,7 @@ from qtpy.QtCore import QObject, QTimer
 
 from napari_sam2_automask._napari.common.inference_thread import table_thread
 from napari_sam2_automask._napari.common.layout import Signal
+from napari_sam2_automask._napari.common.listening import listen
 from napari_sam2_automask._napari.layers.features import numbered
 from napari_sam2_automask._napari.layers.snapshot import resized
 from napari_sam2_automask._napari.live import whole_masks
@@ -97,6 +98,7 @@ class Following(QObject):
             event.connect(callback)
         self.planes = PlaneSwitch(viewer, panel)
         self.connections += self.planes.connections
+        self._of_viewer = len(self.connections)
         self.planes.opened.connect(self._on_opened)
         panel.everywhere_wanted.connect(self._on_everywhere)
         self._in_stack = False
@@ -203,9 +205,8 @@ class Following(QObject):
 
     def _watch_size(self, layer: Labels) -> None:
         """Have the table told in the size of pixels that the layer has, also when it is given another."""
-        for event in (layer.events.scale, layer.events.units):
-            event.connect(self._on_size)
-            self.connections.append((event, self._on_size))
+        events = (layer.events.scale, layer.events.units)
+        listen(self.connections, events, self._on_size, self._of_viewer)
 
     def _on_size(self, event: Any = None) -> None:
         follower, finished = self._panel.live_layer, self.finished
@@ -221,9 +222,7 @@ class Following(QObject):
 
     def end(self) -> None:
         """Follow nothing any more; the levels of the run that was followed come all the same."""
-        for event, callback in [one for one in self.connections if one[1] == self._on_size]:
-            event.disconnect(callback)
-            self.connections.remove((event, callback))
+        listen(self.connections, (), self._on_size, self._of_viewer)
         self._give_up()
         self.finished = None
         self._in_stack = False

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-    from napari_sam2_automask._napari.live.live_layer import Answer, LiveLayer
+    from napari_sam2_automask._napari.live.answer import Answer
+    from napari_sam2_automask._napari.live.live_layer import LiveLayer
     from napari_sam2_automask._napari.run.request import Request
     from napari_sam2_automask.painting.levels import Levels
 

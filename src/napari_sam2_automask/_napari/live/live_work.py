@@ -15,7 +15,8 @@ from napari_sam2_automask.errors import AutomaskError, NewRunError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from napari_sam2_automask._napari.live.live_layer import Act, Answer, LiveLayer
+    from napari_sam2_automask._napari.live.answer import Answer
+    from napari_sam2_automask._napari.live.live_layer import Act, LiveLayer
     from napari_sam2_automask.mending.mends import Mends
     from napari_sam2_automask.settings.amg import AmgSettings
 

@@ -16,7 +16,8 @@ from napari_sam2_automask.record.record import RECORD_VERSION
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from napari_sam2_automask._napari.live.live_layer import Answer, LiveLayer
+    from napari_sam2_automask._napari.live.answer import Answer
+    from napari_sam2_automask._napari.live.live_layer import LiveLayer
     from napari_sam2_automask._napari.live.stack_layer import StackLayer
     from napari_sam2_automask._napari.run.controller import Finished
     from napari_sam2_automask._napari.run.request import Request
@@ -53,20 +54,17 @@ def retell(
             info["digests"] = {(): digest(np.asarray(layer.data))}
     if isinstance(record, dict):
         removed = {name: int(n) for name, n in follower.removed.items()}
+        source = request.source
+        told = {name: value for name, value in record.items() if name not in ("pixel_size", "unit")}
         layer.metadata[RECORD_KEY] = {
-            **record,
+            **told,
+            **({"pixel_size": list(source.pixel_size), "unit": source.unit} if source.unit else {}),
             "settings": request.asked.to_json(),
             "proposal": finished.request.asked.to_json(),  # the numbers are those of its candidates
             "objects": len(follower.objects),
             "removed": removed,
             **({} if mends is None else {"format_version": RECORD_VERSION, "mends": mends}),
         }
-        source = request.source
-        size = {"pixel_size": list(source.pixel_size), "unit": source.unit}
-        for name, value in size.items():
-            layer.metadata[RECORD_KEY].pop(name, None)
-            if source.unit:
-                layer.metadata[RECORD_KEY][name] = value
         if mends is None:
             layer.metadata[RECORD_KEY].pop("mends", None)
 

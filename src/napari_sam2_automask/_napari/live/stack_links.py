@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_sam2_automask._napari.live.live_layer import Answer, LiveLayer
+    from napari_sam2_automask._napari.live.answer import Answer
+    from napari_sam2_automask._napari.live.live_layer import LiveLayer
     from napari_sam2_automask._napari.run.outcome import PlanesFound
     from napari_sam2_automask._napari.run.request import Request
     from napari_sam2_automask.mending.actions import Action

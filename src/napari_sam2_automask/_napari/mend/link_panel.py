@@ -36,12 +36,14 @@ _DONE = {
     "join": "Joined into object {0}",
     "divide": "Object {0} has divided",
     "link": "All planes are linked anew",
+    "restore": "The links are those that were kept",
 }
 _BACK = {
     "cut": "Taken back: object {1} is object {0} again",
     "join": "Taken back: what was joined into object {0} is an object of its own again",
     "divide": "Taken back: object {0} has not divided",
     "link": "Taken back: planes have the links of before",
+    "restore": "Taken back: planes have the links of the run",
 }
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtWidgets import QAbstractSpinBox, QDoubleSpinBox, QVBoxLayout, QWidget
 
+from napari_sam2_automask._napari.common.listening import listen
 from napari_sam2_automask._napari.layers.layer_choice import unwrapped
 from napari_sam2_automask._napari.layers.place import pixel_of
 from napari_sam2_automask.settings.units import Pixel, Quantity, symbol
@@ -132,13 +133,9 @@ class LayerPixel:
         """Look at the image that is chosen now."""
         layer = unwrapped(self._images.layer)
         if layer is not self._layer:
-            for event, callback in self.connections[1:]:
-                event.disconnect(callback)
-            del self.connections[1:]
+            events = () if layer is None else (layer.events.scale, layer.events.units)
+            listen(self.connections, events, self._update, keep=1)
             self._layer = layer
-            for event in () if layer is None else (layer.events.scale, layer.events.units):
-                event.connect(self._update)
-                self.connections.append((event, self._update))
         self._update()
 
     def _update(self, event: Any = None) -> None:
