@@ -13,6 +13,7 @@ import torch
 from one_line import check, run
 from PIL import Image
 from safetensors.torch import load_file, save_file
+from tifffile import imwrite
 
 from napari_sam2_automask import (
     PRESETS,
@@ -23,8 +24,11 @@ from napari_sam2_automask import (
     propose,
     save_model,
     segment,
+    to_model_view,
 )
 from napari_sam2_automask.errors import LearningError, ModelError, OutputError, UnfinishedError
+from napari_sam2_automask.files.stack_file import stack_of
+from napari_sam2_automask.image.pick import Pick
 from napari_sam2_automask.learning import Plan, learning
 from napari_sam2_automask.learning.checkpoint import load_checkpoint, save_checkpoint
 from napari_sam2_automask.learning.fitting import Fitted, presets_around
@@ -384,6 +388,40 @@ def test_bad_input_is_one_line_and_nothing_is_written(scene, home, capsys, monke
     Image.fromarray(scene[1].astype(np.uint16) * 0).save(home / "zero.png")
     check(*run(capsys, monkeypatch, "learn", *arguments), words)
     assert not list(home.rglob("x.safetensors*"))
+
+
+def test_the_command_learns_from_what_a_run_would_see(scene, home, capsys, monkeypatch):
+    monkeypatch.chdir(home)
+    image, labels = scene
+    colours = np.stack([image, image // 2, image], -1).astype(np.uint16) * 200
+    imwrite("deep.tif", colours, photometric="rgb")
+    imwrite("two.tif", np.stack([image, image.T]), imagej=True, metadata={"axes": "CYX", "mode": "composite"})
+    imwrite("one.tif", labels.astype(np.uint16))
+    imwrite("each.tif", np.stack([labels.T, labels]).astype(np.uint16))
+    seen = []
+
+    def take(images, answers, *more):
+        seen.append((images[0], answers[0]))
+        raise LearningError("seen")
+
+    monkeypatch.setattr(learning, "_lessons", take)
+    mixed = stack_of("two.tif", Pick(channel="mix")).read(Pick(channel="mix")).views(None)[0]
+    for name, answers, more, view in (
+        ("deep.tif", "one.tif", (), to_model_view(colours, rgb=True)),
+        ("two.tif", "one.tif", ("--channel", "1"), to_model_view(image.T)),
+        ("two.tif", "one.tif", ("--channel", "mix"), mixed),
+        ("two.tif", "each.tif", ("--plane", "1"), to_model_view(image.T)),
+    ):
+        arguments = ["learn", name, "--labels", answers, *more, "--out", "x"]
+        check(*run(capsys, monkeypatch, *arguments), ["seen"])
+        assert np.array_equal(seen[-1][0], view), arguments
+        assert np.array_equal(seen[-1][1], labels), arguments
+    for more, words in (
+        ((), ["two.tif", "--plane N"]),
+        (("--channel", "pool"), ["2 pictures", "--channel mix"]),
+    ):
+        arguments = ["learn", "two.tif", "--labels", "one.tif", *more, "--out", "x"]
+        check(*run(capsys, monkeypatch, *arguments), words)
 
 
 @pytest.mark.parametrize(

@@ -86,7 +86,7 @@ def test_labels_that_are_no_numbers_and_images_of_two_kinds_are_refused():
     with pytest.raises(ImageError, match=r"cells.tif: its label image holds float64"):
         lessons_of([image], [labels + 0.5], [True], [{}], ["cells.tif"])
     colour = np.stack([image, image // 2, image], -1)
-    with pytest.raises(LearningError, match="some images are gray and some have colours"):
+    with pytest.raises(LearningError, match=r"some images are gray \(a\) and some have colours \(b\)"):
         lessons_of([image, colour], [labels, labels], [True] * 2, [{}, {}], ["a", "b"])
 
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from napari_sam2_automask.cli.console import WorkProgress, complain, say
-from napari_sam2_automask.errors import LearningError
+from napari_sam2_automask.errors import ImageError, LearningError
 
 __all__ = ["learn_command"]
 
@@ -53,6 +53,18 @@ def learn_command(
             show_default=False,
         ),
     ] = None,
+    plane: Annotated[
+        int | None,
+        typer.Option(help="Which plane of images, labels and masks with several.", show_default=False),
+    ] = None,
+    channel: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N|mix",
+            help="One channel of the images, or all mixed in colours. Without it channels count as planes.",
+            show_default=False,
+        ),
+    ] = None,
     base: Annotated[
         str, typer.Option(help="What to begin with: bundled, a model learned before, or a SAM 2.1 model.")
     ] = "bundled",
@@ -71,22 +83,19 @@ def learn_command(
         raise LearningError("--partial and --complete exclude each other: give one of them")
     from napari_sam2_automask.disk.atomic import make_folder
     from napari_sam2_automask.disk.output_errors import check_targets
-    from napari_sam2_automask.files.reading import read_image
+    from napari_sam2_automask.image.pick import Pick, parse_channel
     from napari_sam2_automask.learning.checkpoint import unfinished_path
     from napari_sam2_automask.learning.learning import learn
     from napari_sam2_automask.models.keeping import save_model
 
+    pick = Pick(plane, channel=parse_channel(channel))
     found = _images(images)
     answers = _beside(found, images, labels, "labels")
     regions = [] if complete is None else _beside(found, images, complete, "mask")
     unfinished = unfinished_path(target)
     check_targets((target, unfinished), [*found, *answers, *regions])
     make_folder(target.parent)
-    loaded = [read_image(path) for path in found]
-    if any(image.channels for image in loaded):
-        raise LearningError(
-            f"{found[0]} has several channels: save the one to learn from as an image of its own"
-        )
+    views = [_view(path, pick) for path in found]
     with _LearningBar() as bar, _stopping() as check:
 
         def told(progress: Any) -> None:
@@ -94,16 +103,15 @@ def learn_command(
             check()
 
         model = learn(
-            [image.array for image in loaded],
-            [read_image(path).array for path in answers],
+            views,
+            [_flat(path, plane) for path in answers],
             base,
             minutes,
             steps=steps,
             seed=seed,
-            complete=[read_image(path).array for path in regions] if regions else not partial,
+            complete=[_flat(path, plane) for path in regions] if regions else not partial,
             name=target.stem,
             names=[str(path) for path in found],
-            rgb=True if loaded[0].rgb else None,
             device=device,
             checkpoint=unfinished,
             progress=told,
@@ -116,6 +124,31 @@ def learn_command(
         f"{target}: learned from {card.objects} objects in {card.images} images, {card.steps} steps; on "
         f"what was held back {what} {card.before:.3f} before, {card.after:.3f} after"
     )
+
+
+def _view(path: Path, pick: Any) -> Any:
+    """Return what the model sees of an image when it is segmented with the settings as they are."""
+    from napari_sam2_automask.files.reading import read_image
+    from napari_sam2_automask.files.stack_file import stack_of
+
+    image = read_image(path, pick.plane) if pick.is_plain else stack_of(path, pick).read(pick)
+    try:
+        views = image.views(None)
+    except ImageError as error:
+        raise ImageError(f"{path}: {error}") from error
+    if len(views) > 1:
+        raise LearningError(
+            f"of {path} the model sees {len(views)} pictures, one for each channel, and learns from one: "
+            "choose one with --channel N, or --channel mix"
+        )
+    return views[0]
+
+
+def _flat(path: Path, plane: int | None) -> Any:
+    """Return the labels or the mask of an image: of several planes the one that the image has."""
+    from napari_sam2_automask.files.reading import count_planes, read_image
+
+    return read_image(path, plane if count_planes(path) > 1 else None).array
 
 
 def _target(out: Path) -> Path:

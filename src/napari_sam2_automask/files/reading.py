@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from napari_sam2_automask.files.stored_image import StoredImage
     from napari_sam2_automask.image.picture import LoadedImage
 
-__all__ = ["every_plane", "read_image"]
+__all__ = ["count_planes", "every_plane", "read_image"]
 
 
 def read_image(path: str | Path, plane: int | None = None) -> LoadedImage:
@@ -42,6 +42,17 @@ def read_image(path: str | Path, plane: int | None = None) -> LoadedImage:
     """
     path = given_path(path)
     return _plane(path, images_in(path), plane)
+
+
+def count_planes(path: str | Path) -> int:
+    """Count the planes of all images of a file, channels counted as planes.
+
+    Raises
+    ------
+    ImageError
+        If the file cannot be read or is no image.
+    """
+    return sum(image.count(0) for image in images_in(given_path(path)))
 
 
 def every_plane(path: str | Path, level: int = 0) -> Iterator[LoadedImage]:

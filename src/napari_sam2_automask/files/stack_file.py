@@ -309,8 +309,8 @@ def check_plane(plane: int | None, count: int, told: str) -> None:
     """
     if plane is None and count > 1:
         raise ImageError(
-            f"{told} holds {count} planes: choose one with --plane N, from 0 to {count - 1}, or several with "
-            "--planes A:B or all, or --project"
+            f"{told} holds {count} planes: choose one with --plane N, from 0 to {count - 1} (segment "
+            "also takes several, with --planes A:B or all, or --project)"
         )
     if plane is not None and not 0 <= WHOLE.check(plane, "plane") < count:
         choice = f"from 0 to {count - 1}" if count > 1 else "0"

@@ -104,10 +104,11 @@ def lessons_of(
             f"{what}, and learning takes at least two, of which one is held back: label more objects "
             "(ten and more are better)"
         )
-    colours = {one.image.ndim for one, _ in whole}
-    if len(colours) > 1:
+    kinds = {one.image.ndim: name for (one, _), name in zip(whole, names, strict=True)}
+    if len(kinds) > 1:
         raise LearningError(
-            "some images are gray and some have colours: a model learns from images of one kind"
+            f"some images are gray ({kinds[2]}) and some have colours ({kinds[3]}): a model learns from "
+            "images of one kind"
         )
     order = sorted(range(len(whole)), key=lambda i: -int(whole[i][0].objects.max()))
     held = set(order[:_MOST_HELD])
