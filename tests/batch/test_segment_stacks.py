@@ -14,7 +14,7 @@ from stack_kit import SHAPE, find_spots, invoke, message, spots
 from napari_sam2_automask.cli.commands import main
 from napari_sam2_automask.errors import SettingsError
 from napari_sam2_automask.files.opening import open_file
-from napari_sam2_automask.files.pixel_size import pixel_size_of
+from napari_sam2_automask.files.pixel_size import FileScale, pixel_size_of, scale_in_file
 from napari_sam2_automask.files.stack_file import open_stack
 from napari_sam2_automask.image.channels import mix
 from napari_sam2_automask.image.pick import Pick, parse_planes
@@ -82,6 +82,52 @@ def test_linked_labels_go_into_the_ome_zarr_of_their_stack(tmp_path):
     found = message(tmp_path / "a.zarr", "--out", tmp_path / "new", *wanted)
     assert "is there already" in found
     assert not list(tmp_path.glob("new/*.tif"))  # said before the planes are segmented
+
+
+def placed_stack(path, names, scale, place, unit):
+    """Write an OME-Zarr of three planes with an object in each, which lies at a place of its own."""
+    stack = np.stack([spots((20, 30))] * 3)
+    group = zarr.create_group(str(path))
+    datasets = []
+    for level in range(2):
+        group.create_array(str(level), data=stack[:, :: level + 1, :: level + 1])
+        steps = [scale[0], *(side * (level + 1) for side in scale[1:])]
+        told = [{"type": "scale", "scale": steps}, {"type": "translation", "translation": place}]
+        datasets.append({"path": str(level), "coordinateTransformations": told})
+    axes = [{"name": name, "type": "time" if name == "t" else "space", **unit(name)} for name in names]
+    group.attrs.put({"ome": {"version": "0.5", "multiscales": [{"axes": axes, "datasets": datasets}]}})
+    return path
+
+
+@pytest.mark.parametrize(
+    ("names", "more", "wanted"),
+    [
+        ("zyx", ("--link", "z", "--planes", "1:3"), FileScale((2.0, 0.5, 0.25), "um", (9.0, 30.0, -4.0))),
+        ("zyx", ("--plane", "1", "--level", "1"), FileScale((None, 1.0, 0.5), "um", (0.0, 30.0, -4.0))),
+        ("tyx", ("--link", "time", "--planes", "1:3"),
+         FileScale((None, 0.5, 0.25), "um", (0.0, 30.0, -4.0), 120.0, 540.0, "second")),
+        ("zyx", ("--link", "z", "--spacing", 4, 1, 2, "--unit", "nm"),
+         FileScale((4.0, 1.0, 2.0), "nm", (7000.0, 30000.0, -4000.0))),
+    ],
+)  # fmt: skip
+def test_zipped_labels_lie_where_their_image_lies(tmp_path, names, more, wanted):
+    path = placed_stack(
+        tmp_path / "a.zarr",
+        names,
+        [2.0, 0.5, 0.25],
+        [7.0, 30.0, -4.0],
+        lambda name: {"unit": "minute" if name == "t" else "micrometer"},
+    )
+    done = invoke(path, "--out", tmp_path / "o", *more, "--also", "ozx")
+    assert done.exit_code == 0, done.output
+    (made,) = [one for one in (tmp_path / "o").glob("*.ozx") if ("_linked" in one.name) == ("--link" in more)]
+    assert scale_in_file(made) == wanted
+
+
+def test_zipped_labels_of_a_stack_without_a_unit_lie_where_it_lies(tmp_path):
+    path = placed_stack(tmp_path / "a.zarr", "zyx", [2.0, 0.5, 0.25], [7.0, 30.0, -4.0], lambda _: {})
+    assert invoke(path, "--out", tmp_path / "o", "--link", "z", "--also", "ozx").exit_code == 0
+    assert scale_in_file(tmp_path / "o" / "a_linked.labels.ozx") == scale_in_file(path)
 
 
 def test_bodies_and_tracks_are_measured(body, moving, tmp_path):

@@ -15,6 +15,7 @@ import pytest
 from napari_sam2_automask.errors import FormatError, SettingsError
 from napari_sam2_automask.files import Outlines, export
 from napari_sam2_automask.files.formats import exporting
+from napari_sam2_automask.files.pixel_size import FileScale
 
 
 @dataclass
@@ -52,7 +53,9 @@ def written(outlines, tmp_path):
 
 
 def test_measures_places_and_the_rest_of_the_table(package, tmp_path):
-    outlines = replace(Outlines.of_labels(LABELS, "cells.tif", TABLE), size=(None, 500.0, 250.0, "nm"))
+    outlines = replace(
+        Outlines.of_labels(LABELS, "cells.tif", TABLE), scale=FileScale.of_size((None, 500.0, 250.0, "nm"))
+    )
     found = written(outlines, tmp_path)
     np.testing.assert_array_equal(found.X, TABLE[["area", "circularity"]].to_numpy(float))
     assert found.var.index.tolist() == ["area", "circularity"] and found.uns == {"image": "cells.tif"}
@@ -65,7 +68,10 @@ def test_measures_places_and_the_rest_of_the_table(package, tmp_path):
 def test_objects_of_several_planes_have_one_place(package, tmp_path):
     stack = np.stack([LABELS, LABELS * 0, LABELS])
     table = TABLE[:2]
-    along_z = written(replace(Outlines.of_labels(stack, table=table), size=(2.0, 1.0, 1.0, "um")), tmp_path)
+    along_z = written(
+        replace(Outlines.of_labels(stack, table=table), scale=FileScale.of_size((2.0, 1.0, 1.0, "um"))),
+        tmp_path,
+    )
     np.testing.assert_array_equal(along_z.obsm["spatial"], [[23, 12, 1], [5.5, 3, 1]])
     np.testing.assert_array_equal(along_z.obsm["spatial_um"], [[23, 12, 2], [5.5, 3, 2]])
     in_time = written(Outlines.of_labels(stack, table=table, axis="t"), tmp_path)

@@ -15,7 +15,7 @@ from napari_sam2_automask.errors import FormatError, ImageError, OutputNameError
 from napari_sam2_automask.files import Outlines, export, open_file, pixel_size_of, write_zarr_labels
 from napari_sam2_automask.files.hashes import file_hash
 from napari_sam2_automask.files.own_results import is_own_result
-from napari_sam2_automask.files.pixel_size import scale_in_file
+from napari_sam2_automask.files.pixel_size import FileScale, scale_in_file
 
 
 def image(path, version="0.5", shape=(2, 3, 40, 600), names="czyx"):
@@ -191,7 +191,7 @@ def test_labels_go_into_a_zipped_image(tmp_path, version, top):
 @pytest.mark.parametrize("shape", [(40, 600), (3, 40, 600)])
 def test_labels_in_a_zip_of_their_own(tmp_path, shape):
     wanted = labels(shape)
-    outlines = replace(Outlines.of_labels(wanted), size=(2.0, 0.5, 0.25, "um"))
+    outlines = replace(Outlines.of_labels(wanted), scale=FileScale.of_size((2.0, 0.5, 0.25, "um")))
     path = export(outlines, tmp_path / "a.labels.ozx", "ozx")
     array, axes = open_file(path)
     np.testing.assert_array_equal(array[...], wanted)

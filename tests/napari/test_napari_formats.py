@@ -118,12 +118,15 @@ def test_labels_go_into_the_zarr_of_their_image(tmp_path):
 
 def test_zipped_zarrs_open_with_all_levels_and_labels_are_saved_in_one(viewer, tmp_path):
     labels = np.kron(box_labels(), np.ones((12, 12), np.uint16))
-    layer = viewer.add_labels(labels, name="mine")
+    place = {"scale": (0.5, 0.25), "translate": (30.0, -4.0), "units": ("um", "um")}
+    layer = viewer.add_labels(labels, name="mine", **place)
     path = tmp_path / "boxes.ozx"
     layer.save(str(path), plugin=PLUGIN)
     (back,) = viewer.open(str(path), plugin=PLUGIN)
     assert isinstance(back, Labels) and back.multiscale and back.name == "boxes"
     np.testing.assert_array_equal(np.asarray(back.data[0]), labels)
+    assert back.data_to_world((2, 4)) == layer.data_to_world((2, 4)) == (31.0, -3.0)
+    assert back.units == layer.units
 
 
 def test_a_web_address_opens_lazily(viewer, tmp_path):

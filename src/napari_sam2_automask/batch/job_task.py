@@ -210,8 +210,9 @@ class JobTask:
                     file={"name": job.source.name, "sha256": checksum, "path": str(job.source.absolute())},
                     pick=None if job.pick.is_plain else job.pick.to_json(),
                 )
+            scale = job.scale() if job.paths.also else None
             with labels_inside(job, done.labels, self.overwrite):
-                write_results(done, job.paths, job.source.name)
+                write_results(done, job.paths, job.source.name, scale=scale)
         except AutomaskError as error:
             if type(error) is OutputError:
                 raise

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_sam2_automask.files.formats.exporting import FORMATS
 from napari_sam2_automask.files.formats.zarr_labels import has_zarr_labels, zarr_labels_placed
+from napari_sam2_automask.files.picture_scale import scale_of_picture
 from napari_sam2_automask.files.reading import read_image
 from napari_sam2_automask.files.stack_file import stack_of
 from napari_sam2_automask.image.pick import Pick
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from napari_sam2_automask.files.pixel_size import FileScale
     from napari_sam2_automask.files.results import ResultPaths
     from napari_sam2_automask.image.picture import LoadedImage
     from napari_sam2_automask.settings.along import Along
@@ -68,6 +70,18 @@ class Job:
         if self.pixel is None:
             return image
         return replace(image, pixel_size=(self.pixel.height, self.pixel.width), unit=self.pixel.unit)
+
+    def scale(self, between: float | None = None) -> FileScale:
+        """Return how large the pixels are and where they lie, with the distance between planes if it is told.
+
+        Raises
+        ------
+        ImageError
+            As `read` does.
+        """
+        pixel = self.pixel
+        size = None if pixel is None else (between, pixel.height, pixel.width, pixel.unit)
+        return scale_of_picture(self.source, self.pick, size)
 
 
 @dataclass(frozen=True, slots=True)

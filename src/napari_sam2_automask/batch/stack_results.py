@@ -71,8 +71,10 @@ def write_objects(
     )
     files: dict[Path, Content] = {}
     if stack.paths.also:
+        between = None if stack.spacing is None else stack.spacing[0]
         outlines = replace(
-            Outlines.of_labels(linked.labels, stack.source.name, table, axis), size=_scale(stack, record)[0]
+            Outlines.of_labels(linked.labels, stack.source.name, table, axis),
+            scale=stack.planes[0].scale(between),
         )
         files |= {path: FORMATS[form].content(outlines) for form, path in stack.paths.also}
     files[stack.paths.objects] = lambda file: table.to_csv(file, index=False)

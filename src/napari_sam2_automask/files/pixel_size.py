@@ -66,6 +66,11 @@ class FileScale:
     time_unit: str | None = None
     level: int = 0
 
+    @classmethod
+    def of_size(cls, size: PixelSize | None) -> FileScale:
+        """Return the scale of pixels of a size, the first of which lies at 0."""
+        return cls() if size is None else cls(spacing=size[:3], unit=size[3])
+
     @property
     def size(self) -> PixelSize | None:
         """How large a pixel is; None where it is not known in a unit of length."""

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from napari_sam2_automask.files.stored_image import StoredImage
     from napari_sam2_automask.image.picture import LoadedImage
 
-__all__ = ["count_planes", "every_plane", "read_image"]
+__all__ = ["count_planes", "every_plane", "image_of_plane", "read_image"]
 
 
 def read_image(path: str | Path, plane: int | None = None) -> LoadedImage:
@@ -77,13 +77,19 @@ def every_plane(path: str | Path, level: int = 0) -> Iterator[LoadedImage]:
         yield _plane(path, images, plane if total > 1 else None, level)
 
 
+def image_of_plane(images: Sequence[StoredImage], plane: int, level: int = 0) -> tuple[int, int]:
+    """Return of which image a plane is that is counted over all of them, and which of its planes it is."""
+    ends = np.cumsum([image.count(level) for image in images]).tolist()
+    series = int(np.searchsorted(ends, plane, side="right"))
+    return series, plane - (ends[series - 1] if series else 0)
+
+
 def _plane(path: Path, images: Sequence[StoredImage], plane: int | None, level: int = 0) -> LoadedImage:
     """Read one plane, counted over all images."""
     if plane is None:
         check_whole(path, images[0].cut_off, ", or choose a plane that is left with --plane")
-    ends = np.cumsum([image.count(level) for image in images]).tolist()
     number, first = 0 if plane is None else WHOLE.check(plane, "plane"), images[0]
-    check_plane(plane, ends[-1], f"{path} ({first.likely_axes} {'x'.join(map(str, first.shapes[level]))})")
-    series = int(np.searchsorted(ends, number, side="right"))
-    number -= ends[series - 1] if series else 0
+    total = sum(image.count(level) for image in images)
+    check_plane(plane, total, f"{path} ({first.likely_axes} {'x'.join(map(str, first.shapes[level]))})")
+    series, number = image_of_plane(images, number, level)
     return replace(Stack.of(images[series], level=level, series=series).read(Pick(number)), plane=plane)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from napari_sam2_automask.disk.atomic import write_all
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from napari_sam2_automask.disk.atomic import Content
+    from napari_sam2_automask.files.pixel_size import FileScale
     from napari_sam2_automask.painting.segmentation import Segmentation
 
 __all__ = ["ResultPaths", "write_files", "write_results"]
@@ -86,6 +87,7 @@ def write_results(
     paths: ResultPaths,
     image_name: str,
     more: Mapping[Path, Content] | None = None,
+    scale: FileScale | None = None,
 ) -> None:
     """Write labels, table, COCO JSON and record of one image, and the levels if there are any.
 
@@ -99,6 +101,8 @@ def write_results(
         The image's file name, for the COCO JSON.
     more : mapping of Path to bytes or callable, optional
         Further files that belong to them, see `write_files`.
+    scale : FileScale, optional
+        Where the image lies, for the further formats; the size of its pixels alone if left out.
 
     Raises
     ------
@@ -111,6 +115,8 @@ def write_results(
     files = dict(more or {})
     if paths.also:
         outlines = Outlines.of_segmentation(segmentation, image_name)
+        if scale is not None:
+            outlines = replace(outlines, scale=scale)
         files |= {path: FORMATS[form].content(outlines) for form, path in paths.also}
     levels, size = segmentation.levels, size_in_record(segmentation.record)
     if levels is not None:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_sam2_automask.files.pixel_size import PixelSize
+    from napari_sam2_automask.files.pixel_size import FileScale, PixelSize
     from napari_sam2_automask.files.stored_image import StoredImage
 
 __all__ = ["Stack", "check_plane", "open_stack", "stack_of"]
@@ -49,8 +49,8 @@ class Stack:
     axes : str
         One letter for each axis: Y, X, S (colours), C (channels), Z, T, P or R (positions); others are planes
         of unknown kind.
-    size : PixelSize or None
-        Distance between planes, height and width of a pixel, unit; None where the file does not tell.
+    scale : FileScale
+        How large its pixels are and where the first one lies.
     channels : tuple of str
         What the file calls its channels; empty if it does not tell.
     singles : str
@@ -62,7 +62,7 @@ class Stack:
     path: Path
     array: Any
     axes: str
-    size: PixelSize | None
+    scale: FileScale
     channels: tuple[str, ...] = ()
     singles: str = ""
     cut_off: bool = False
@@ -103,7 +103,12 @@ class Stack:
         if at:
             in_memory = isinstance(array, np.ndarray)
             array = np.expand_dims(array, at) if in_memory else Expanded(array, at)
-        return cls(image.path, array, axes, scale.size, image.channels, singles, image.cut_off)
+        return cls(image.path, array, axes, scale, image.channels, singles, image.cut_off)
+
+    @property
+    def size(self) -> PixelSize | None:
+        """Distance between planes, height and width of a pixel, unit; None where the file does not tell."""
+        return self.scale.size
 
     def plane_axes(self, pick: Pick) -> str:
         """Return the axes whose positions are the planes of a pick.

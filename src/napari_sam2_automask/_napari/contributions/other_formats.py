@@ -11,6 +11,7 @@ import numpy as np
 from napari.utils.notifications import show_warning
 
 from napari_sam2_automask._napari.contributions.coco_layers import objects_of
+from napari_sam2_automask._napari.contributions.layer_scale import axes_of_layer, scale_of_layer
 from napari_sam2_automask._napari.layers.features import numbered
 from napari_sam2_automask._napari.live import whole_masks
 from napari_sam2_automask._napari.live.current_table import current_table
@@ -70,14 +71,14 @@ def _write(form: str, path: str, data: Any, meta: dict[str, Any]) -> list[str]:
     labels, name = np.asarray(data), str(meta.get("name") or "labels")
     if labels.ndim not in (2, 3):
         raise FormatError(f"{name} has {labels.ndim} axes, and this format holds two or three: save as TIFF")
-    names = [str(one) for one in meta.get("axis_labels") or ()]
-    axis = "t" if labels.ndim == 3 and names and names[0].startswith("t") else "z"
+    axes = axes_of_layer(meta, labels.ndim)
+    axis = "t" if axes[0] == "T" else "z"
     outlines = Outlines.of_labels(labels, name, current_table(labels, meta), axis)
     masks = whole_masks.known(meta.get("metadata", {})) if labels.ndim == 2 else None
     if masks is not None:
         objects = tuple(Outlined(label, None, placed) for label, placed in objects_of(labels, masks))
         outlines = Outlines(name, outlines.shape, objects, painted=labels, table=outlines.table)
-    export(outlines, path, form)
+    export(outlines, path, form, scale=scale_of_layer(meta, axis.upper() + "YX" if labels.ndim > 2 else axes))
     return [path]
 
 

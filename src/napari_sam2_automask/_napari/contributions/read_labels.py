@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from napari_sam2_automask._napari.contributions.layer_scale import names_of_axes, place_in_layer
 from napari_sam2_automask._napari.layers.features import numbered
 from napari_sam2_automask._napari.run.place_result import RECORD_KEY
 from napari_sam2_automask.disk.json_file import read_json
@@ -15,7 +16,6 @@ from napari_sam2_automask.files.opening import open_file
 from napari_sam2_automask.files.pixel_size import scale_in_file
 from napari_sam2_automask.image.view import image_hash
 from napari_sam2_automask.record.record import RECORD_FORMAT
-from napari_sam2_automask.settings.units import UNITS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,7 +27,6 @@ __all__ = ["read_labels", "read_tiff"]
 # How the command line calls labels; their table and record are called alike.
 _ENDINGS = (".labels.tif", ".levels.tif")
 _TABLES = (".table.csv", ".objects.csv", ".csv")
-_NAMES = {"T": "time", "Z": "z", "Y": "y", "X": "x"}
 
 
 class _Beside(NamedTuple):
@@ -113,11 +112,7 @@ def _layer(path: Path) -> LayerData:
     }
     if beside and beside.table:
         attributes["features"] = numbered(pd.read_csv(beside.table))
-    scale = scale_in_file(path)
-    if scale.size is not None and len(axes) == labels.ndim:
-        *sides, unit = scale.size
-        steps = dict(zip("ZYX", sides, strict=True))
-        attributes["scale"] = tuple(steps.get(axis) or 1.0 for axis in axes)
-        attributes["units"] = tuple(UNITS[unit] if steps.get(axis) else "pixel" for axis in axes)
-        attributes["axis_labels"] = tuple(_NAMES.get(axis, axis.lower()) for axis in axes)
+    place = place_in_layer(scale_in_file(path), axes)
+    if place and len(axes) == labels.ndim:
+        attributes |= {**place, "axis_labels": names_of_axes(axes)}
     return labels, attributes, "labels"

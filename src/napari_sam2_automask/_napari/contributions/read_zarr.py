@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from napari_sam2_automask._napari.contributions.layer_scale import names_of_axes, place_in_layer
 from napari_sam2_automask.files.opening import images_in
 from napari_sam2_automask.files.own_results import is_own_result
 from napari_sam2_automask.files.pixel_size import scale_in_file
 from napari_sam2_automask.files.series import name_of
 from napari_sam2_automask.files.web_address import Address, given_path, is_web
 from napari_sam2_automask.files.zarr_places import is_zipped_zarr
-from napari_sam2_automask.settings.units import UNITS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     LayerData = tuple[Any, dict[str, Any], str]
 
 __all__ = ["read_zarr"]
-
-_NAMES = {"T": "time", "Z": "z", "Y": "y", "X": "x"}
 
 
 def read_zarr(path: str | list[str]) -> Callable[[str | list[str]], list[LayerData]] | None:
@@ -43,20 +41,16 @@ def _layer(path: Path) -> LayerData:
     (stored,) = images_in(path)
     load: Any = da.from_zarr
     levels = [load(stored.array(level)) for level in range(len(stored.shapes))]
-    axes, scale = stored.likely_axes, scale_in_file(path)
+    axes = stored.likely_axes
     about: dict[str, Any] = {"name": name_of(path), "multiscale": len(levels) > 1}
     channel = axes.find("C")
-    spatial = [axis for axis in axes if axis != "C"]
-    if scale.size is not None:
-        *sides, unit = scale.size
-        steps = dict(zip("ZYX", sides, strict=True))
-        about["scale"] = tuple(steps.get(axis) or 1.0 for axis in spatial)
-        about["units"] = tuple(UNITS[unit] if steps.get(axis) else "pixel" for axis in spatial)
+    spatial = axes.replace("C", "")
+    about |= place_in_layer(scale_in_file(path), spatial)
     is_labels = not isinstance(path, Address) and is_own_result(path)
     if channel >= 0 and not is_labels:
         about["channel_axis"] = channel
     else:
-        about["axis_labels"] = tuple(_NAMES.get(axis, axis.lower()) for axis in spatial)
+        about["axis_labels"] = names_of_axes(spatial)
     if channel >= 0 and len(stored.channels) == stored.shapes[0][channel]:
         about["name"] = list(stored.channels)
     return levels if len(levels) > 1 else levels[0], about, "labels" if is_labels else "image"

@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_sam2_automask._napari.contributions.layer_scale import axes_of_layer, scale_of_layer
 from napari_sam2_automask._napari.live.current_table import current_table
 from napari_sam2_automask._napari.run.place_result import RECORD_KEY
 from napari_sam2_automask.disk.atomic import write_all
 from napari_sam2_automask.disk.json_file import json_bytes
 from napari_sam2_automask.files import labels_tiff as tiff
-from napari_sam2_automask.files.axis_names import AxisScale, axis_letters
-from napari_sam2_automask.files.pixel_size import FileScale, scale_of_axes
 
 if TYPE_CHECKING:
     from typing import IO
@@ -59,13 +58,6 @@ def write_labels(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
 
 
 def _write_tiff(file: IO[bytes], labels: np.ndarray[Any, Any], meta: dict[str, Any]) -> None:
-    before = max(0, labels.ndim - 2)
-    names = [str(name) for name in meta.get("axis_labels", ())][:before]
-    letters = axis_letters([*names, "y", "x"])
-    known = len(letters) == labels.ndim and set(letters[:before]) <= set("TZC")
-    axes = letters if known else "QRSTUVW"[:before] + "YX"
-    steps, units = meta.get("scale", ()), [str(unit) for unit in meta.get("units") or ()]
-    scale = FileScale()
-    if len(steps) == len(units) == labels.ndim:
-        scale = scale_of_axes(dict(zip(axes, map(AxisScale, steps, units), strict=True)))
+    axes = axes_of_layer(meta, labels.ndim)
+    scale = scale_of_layer(meta, axes)
     tiff.write_labels(file, labels, axes, scale.size, scale.seconds)

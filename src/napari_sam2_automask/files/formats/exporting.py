@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
     from numpy.typing import NDArray
+
+    from napari_sam2_automask.files.pixel_size import FileScale
 
 __all__ = ["FORMATS", "INTO_IMAGE", "Format", "check_formats", "export"]
 
@@ -104,6 +107,7 @@ def export(
     name: str | None = None,
     table: pd.DataFrame | None = None,
     axis: str = "z",
+    scale: FileScale | None = None,
 ) -> Path:
     """Write objects in a format of another program.
 
@@ -121,6 +125,9 @@ def export(
         What was measured of a label image, for formats that hold measures.
     axis : {"z", "t"}
         What the planes of a stack are.
+    scale : FileScale, optional
+        How large the pixels are and where they lie, see `scale_in_file`, for formats that hold it; the size
+        that a segmentation's record tells if left out.
 
     Raises
     ------
@@ -138,5 +145,7 @@ def export(
         objects = Outlines.of_segmentation(objects, called)
     elif not isinstance(objects, Outlines):
         objects = Outlines.of_labels(objects, called, table, axis)
+    if scale is not None:
+        objects = replace(objects, scale=scale)
     write_one(path, FORMATS[form].content(objects))
     return path

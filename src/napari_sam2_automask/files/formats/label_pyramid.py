@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_sam2_automask.files.formats.outlined import Outlines
+    from napari_sam2_automask.files.pixel_size import FileScale
 
 __all__ = ["add_folder", "labels_ozx", "write_label_pyramid"]
 
@@ -86,24 +87,34 @@ def write_label_pyramid(
 
 
 def labels_ozx(outlines: Outlines) -> bytes:
-    """Return a zip file with the labels as an OME-Zarr of version 0.5, with the size of pixels if known."""
+    """Return a zip file with the labels as an OME-Zarr of version 0.5, which lie where `scale` says."""
     labels = outlines.labels()
     names = [outlines.axis, "y", "x"][3 - labels.ndim :]
     axes: list[dict[str, Any]] = [
         {"name": name, "type": "time" if name == "t" else "space"} for name in names
     ]
-    scale = [1.0] * labels.ndim
-    if outlines.size is not None:
-        *sides, unit = outlines.size
-        for at, (name, side) in enumerate(zip(names, sides[3 - labels.ndim :], strict=True)):
-            if name != "t" and side is not None:
-                scale[at] = side
-                axes[at]["unit"] = long_unit(unit)
+    told = [_along(outlines.scale, name) for name in names]
+    for axis, (_, _, unit) in zip(axes, told, strict=True):
+        axis |= {"unit": unit} if unit else {}
+    scale, place = [one[0] for one in told], [one[1] for one in told]
     made = BytesIO()
     with tempfile.TemporaryDirectory() as folder, zipfile.ZipFile(made, "w") as file:
-        write_label_pyramid(Path(folder) / "a", labels, axes, scale, "0.5")
+        write_label_pyramid(Path(folder) / "a", labels, axes, scale, "0.5", place=place)
         add_folder(file, Path(folder) / "a", "")
     return made.getvalue()
+
+
+def _along(scale: FileScale, axis: str) -> tuple[float, float, str]:
+    """Return the step along an axis, where its first pixel lies, and the unit of both if there is one."""
+    if axis == "t":
+        if scale.seconds is not None:
+            return scale.seconds, scale.start_seconds, "second"
+        return scale.interval or 1.0, 0.0 if scale.interval is None else scale.start, ""
+    at = "zyx".index(axis)
+    side = None if scale.spacing is None else scale.spacing[at]
+    if side is None:
+        return 1.0, 0.0, ""
+    return side, scale.origin[at], long_unit(scale.unit) if scale.unit else ""
 
 
 def add_folder(file: zipfile.ZipFile, folder: Path, start: str) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 
 from napari_sam2_automask.errors import FormatError, ImageError
 from napari_sam2_automask.files.labels_tiff import size_in_record
+from napari_sam2_automask.files.pixel_size import FileScale
 from napari_sam2_automask.geometry.mask_decoding import MOST_PIXELS
 from napari_sam2_automask.geometry.placed import Placed, places_of
 from napari_sam2_automask.geometry.rings import fill, polygons
@@ -70,8 +71,8 @@ class Outlines:
         Whether they were kept whole on levels.
     left_out : mapping of str to int
         What a file held besides, for each reason.
-    size : PixelSize or None
-        Distance between planes, height and width of a pixel, and their unit.
+    scale : FileScale
+        How large the pixels are and where they lie.
     """
 
     name: str
@@ -83,7 +84,7 @@ class Outlines:
     table: pd.DataFrame | None = None
     layered: bool = False
     left_out: Mapping[str, int] = field(default_factory=dict)
-    size: PixelSize | None = None
+    scale: FileScale = FileScale()
 
     @classmethod
     def of_segmentation(cls, segmentation: Segmentation, name: str = "image") -> Outlines:
@@ -97,7 +98,7 @@ class Outlines:
             painted=segmentation.labels,
             table=segmentation.table,
             layered=segmentation.levels is not None,
-            size=size_in_record(segmentation.record),
+            scale=FileScale.of_size(size_in_record(segmentation.record)),
         )
 
     @classmethod
@@ -130,6 +131,11 @@ class Outlines:
         rows, columns = labels.shape[-2:]
         planes = len(labels) if stack else 0
         return cls(name, (rows, columns), tuple(objects), planes, axis, labels, table)
+
+    @property
+    def size(self) -> PixelSize | None:
+        """Distance between planes, height and width of a pixel, and their unit, if they are known."""
+        return self.scale.size
 
     def labels(self) -> NDArray[np.integer[Any]]:
         """Return the label image, (Y, X) or (P, Y, X); small objects lie on top."""
