@@ -146,6 +146,21 @@ def test_the_command_writes_a_sheet_a_table_and_layers(proposals, tmp_path, monk
                                  tmp_path / "out" / "a.points_per_side.png").exception)  # fmt: skip
 
 
+def test_the_truth_of_a_stack_is_that_of_the_plane(proposals, tmp_path, monkeypatch):
+    import pandas as pd
+    import tifffile
+
+    monkeypatch.setattr("napari_sam2_automask.models.load_model", lambda *_, **__: FakeModel())
+    truth = np.pad(np.ones((10, 10), np.uint8), ((25, 25), (3, 67)))
+    tifffile.imwrite(tmp_path / "stack.tif", np.stack([0 * IMAGE, IMAGE]))
+    tifffile.imwrite(tmp_path / "truth.tif", np.stack([0 * truth, truth]), photometric="minisblack")
+    done = invoke("sweep", tmp_path / "stack.tif", "--plane", 1, "--truth", tmp_path / "truth.tif",
+                  "--parameter", "points-per-side", "--values", "3", "--pred-iou-thresh", 0.5,
+                  "--stability-score-thresh", 0.3, "--out", tmp_path)  # fmt: skip
+    assert done.exit_code == 0, done.output
+    assert pd.read_csv(tmp_path / "stack.points_per_side.csv")["recall"].tolist() == [1]
+
+
 def invoke(*arguments):
     from typer.testing import CliRunner
 

@@ -83,6 +83,7 @@ def learn_command(
         raise LearningError("--partial and --complete exclude each other: give one of them")
     from napari_sam2_automask.disk.atomic import make_folder
     from napari_sam2_automask.disk.output_errors import check_targets
+    from napari_sam2_automask.files.reading import read_beside
     from napari_sam2_automask.image.pick import Pick, parse_channel
     from napari_sam2_automask.learning.checkpoint import unfinished_path
     from napari_sam2_automask.learning.learning import learn
@@ -104,12 +105,12 @@ def learn_command(
 
         model = learn(
             views,
-            [_flat(path, plane) for path in answers],
+            [read_beside(path, plane).array for path in answers],
             base,
             minutes,
             steps=steps,
             seed=seed,
-            complete=[_flat(path, plane) for path in regions] if regions else not partial,
+            complete=[read_beside(path, plane).array for path in regions] if regions else not partial,
             name=target.stem,
             names=[str(path) for path in found],
             device=device,
@@ -142,13 +143,6 @@ def _view(path: Path, pick: Any) -> Any:
             "choose one with --channel N, or --channel mix"
         )
     return views[0]
-
-
-def _flat(path: Path, plane: int | None) -> Any:
-    """Return the labels or the mask of an image: of several planes the one that the image has."""
-    from napari_sam2_automask.files.reading import count_planes, read_image
-
-    return read_image(path, plane if count_planes(path) > 1 else None).array
 
 
 def _target(out: Path) -> Path:

@@ -51,7 +51,7 @@ def sweep_command(
     from napari_sam2_automask.evaluation.sweeping import contact_sheet, settings_of_sweep, sweep
     from napari_sam2_automask.files.labels_tiff import write_labels
     from napari_sam2_automask.files.own_results import save_sheet
-    from napari_sam2_automask.files.reading import read_image
+    from napari_sam2_automask.files.reading import read_beside, read_image
     from napari_sam2_automask.image.view import to_model_view
     from napari_sam2_automask.models import load_model
     from napari_sam2_automask.settings.physical import measured, value_in_pixels
@@ -62,7 +62,7 @@ def sweep_command(
     pixel = Pixel.known(loaded.pixel_size, loaded.unit)
     plain = measured(chosen, pixel)
     wanted = [value_in_pixels(name, value, pixel) for value in wanted]
-    answer = None if truth is None else label_image(read_image(truth).array, str(truth))
+    answer = None if truth is None else label_image(read_beside(truth, plane).array, str(truth))
     if answer is not None and answer.shape != loaded.array.shape[:2]:
         shape = loaded.array.shape[:2]
         raise SettingsError(f"{truth} has shape {answer.shape}, the image {shape}: give labels of that image")

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from napari_sam2_automask.files.stored_image import StoredImage
     from napari_sam2_automask.image.picture import LoadedImage
 
-__all__ = ["count_planes", "every_plane", "image_of_plane", "read_image"]
+__all__ = ["every_plane", "image_of_plane", "read_beside", "read_image"]
 
 
 def read_image(path: str | Path, plane: int | None = None) -> LoadedImage:
@@ -44,15 +44,24 @@ def read_image(path: str | Path, plane: int | None = None) -> LoadedImage:
     return _plane(path, images_in(path), plane)
 
 
-def count_planes(path: str | Path) -> int:
-    """Count the planes of all images of a file, channels counted as planes.
+def read_beside(path: str | Path, plane: int | None) -> LoadedImage:
+    """Read labels or a mask of one plane of an image: of several planes that one, of one that there is.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file.
+    plane : int or None
+        Which plane of the image, if it has several.
 
     Raises
     ------
     ImageError
-        If the file cannot be read or is no image.
+        As `read_image`.
     """
-    return sum(image.count(0) for image in images_in(given_path(path)))
+    path = given_path(path)
+    images = images_in(path)
+    return _plane(path, images, plane if sum(image.count(0) for image in images) > 1 else None)
 
 
 def every_plane(path: str | Path, level: int = 0) -> Iterator[LoadedImage]:
