@@ -110,6 +110,8 @@ class Result(QWidget):
 
     def _begin(self) -> None:
         self.setVisible(True)
+        follower = self.live.live_layer
+        self.examples.setVisible(follower is not None and follower.selects)
         self._outline()
         self.table.show_objects()
         self.plots.show_objects()

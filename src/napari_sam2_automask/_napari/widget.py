@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,11 +21,13 @@ from napari_sam2_automask._napari.common.preferences import use_preferences
 from napari_sam2_automask._napari.image.contrast_hint import ContrastHint
 from napari_sam2_automask._napari.image.panel import ImagePanel
 from napari_sam2_automask._napari.image.size_hint import SizeHint
+from napari_sam2_automask._napari.layers.layer_choice import unwrapped
 from napari_sam2_automask._napari.layers.plane_axes import linkable
 from napari_sam2_automask._napari.layers.point_grid import grid_from_points, in_whole_image
 from napari_sam2_automask._napari.learn.fold import LearnFold
 from napari_sam2_automask._napari.live.go_to_object import go_to_selected
 from napari_sam2_automask._napari.live.why_missing import count_words
+from napari_sam2_automask._napari.mend.start_labels import StartLabels, start_of
 from napari_sam2_automask._napari.remembered_choices import Remembered
 from napari_sam2_automask._napari.result import Result
 from napari_sam2_automask._napari.run.costs import cost_of
@@ -33,6 +36,7 @@ from napari_sam2_automask._napari.run.panel import RunPanel
 from napari_sam2_automask._napari.run.queue import RunQueue
 from napari_sam2_automask._napari.run.request import Request
 from napari_sam2_automask._napari.run.session import RunSession
+from napari_sam2_automask._napari.run.start_labels import choosing_nothing
 from napari_sam2_automask._napari.script.copy_row import CopyRow
 from napari_sam2_automask._napari.settings.form import SettingsForm, ignore_stray_wheel
 from napari_sam2_automask._napari.settings.length_box import LayerPixel
@@ -79,6 +83,7 @@ class AutomaskWidget(QWidget):
         use_preferences()
         self._watch = WindowWatch(self)
         self._in_view = False
+        self._start: Labels | None = None
         self._widths: dict[str, float] = {}
         self.images = ImagePanel(napari_viewer)
         self.models = ModelChoice()
@@ -87,6 +92,7 @@ class AutomaskWidget(QWidget):
         self.result = Result(napari_viewer, self._store)
         self.live, self.following = self.result.live, self.result.following
         self.mend, self.tuning = self.result.mend, self.result.tuning
+        self.start_labels = StartLabels(napari_viewer, self.images, self.live)
         self.pixel = LayerPixel(napari_viewer, self.images, self._show_pixel)
         self.preset_files = PresetFiles(lambda: self.form.settings)
         self.parameters = Fold("All parameters", "Everything that Meta's generator can be told, and more.")
@@ -140,8 +146,14 @@ class AutomaskWidget(QWidget):
         parts = QVBoxLayout(inner)
         parts.setContentsMargins(0, 0, 4, 0)
         parts.setSpacing(6)
-        in_order: list[QWidget] = [self.choices, self.contrast, self.size_hint, self.result, self.images.more]
-        for part in (*in_order, self.parameters, self.learn, self.background, self.script):
+        in_order: list[QWidget] = [
+            self.choices,
+            self.contrast,
+            self.size_hint,
+            self.start_labels,
+            self.result,
+        ]
+        for part in (*in_order, self.images.more, self.parameters, self.learn, self.background, self.script):
             parts.addWidget(part)
         parts.addStretch(1)
         self._wheel_guard = ignore_stray_wheel(inner)
@@ -169,6 +181,7 @@ class AutomaskWidget(QWidget):
         self.images.view_wanted.connect(self.session.show_model_view)
         self.session.wanted.connect(self.run)
         self.run_panel.view_pressed.connect(self.run_in_view)
+        self.start_labels.wanted.connect(self.mend_labels)
         for keys in ("Ctrl+Return", "Ctrl+Enter"):
             QShortcut(QKeySequence(keys), self).activated.connect(self.run)
         self.session.ended.connect(self._on_ended)
@@ -306,6 +319,14 @@ class AutomaskWidget(QWidget):
         finally:
             self._in_view = False
 
+    def mend_labels(self, layer: Labels) -> None:
+        """Begin to mend the labels of a layer that lies on the chosen image; no model runs."""
+        self._start = layer
+        try:
+            self.queue.start([None])
+        finally:
+            self._start = None
+
     def cancel(self) -> None:
         """Stop the run and keep what it found, as the button does; images that wait are not run."""
         self.queue.clear()
@@ -328,6 +349,10 @@ class AutomaskWidget(QWidget):
 
     def _on_placed(self, finished: Finished, outcome: Outcome, layer: Labels) -> None:
         go_to_selected(self._viewer, layer)
+        start = finished.request.start
+        for other in self._viewer.layers:
+            if start is not None and str(other.unique_id) == start.key and unwrapped(other) is not layer:
+                other.visible = False
         width = outcome.record.get("object_diameter")
         if width:
             self._widths[str(finished.image.unique_id)] = float(width)
@@ -338,11 +363,15 @@ class AutomaskWidget(QWidget):
         request = self.request(image, in_view=self._in_view)
         image = image or self.images.layer
         assert image is not None
+        if self._start is not None:
+            settings, start = choosing_nothing(request.settings), start_of(self._start, request.source)
+            request = replace(request, settings=settings, custom=True, region=None, start=start)
         return request, image
 
     def _connections(self) -> list[list[tuple[Any, Any]]]:
         return [
             self.images.layer_choice.connections,
+            self.start_labels.connections,
             self.images.where.connections,
             self.contrast.connections,
             self.size_hint.connections,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_sam2_automask.candidates.logit_windows import LogitWindows
+from napari_sam2_automask.candidates.logit_windows import STORED, LogitWindows
 from napari_sam2_automask.errors import NewRunError
 from napari_sam2_automask.geometry.bilinear import Axis, resize_window
 from napari_sam2_automask.geometry.placed import tight
@@ -158,6 +158,47 @@ class Candidates:
     prompts: tuple[int, int] = (0, 0)
     object_diameter: float = 0.0
     brightness: NDArray[np.float32] | None = None
+
+    @classmethod
+    def none(
+        cls, shape: tuple[int, int], settings: AmgSettings, floor: Floor, object_diameter: float = 0.0
+    ) -> Candidates:
+        """Return no candidates of an image, where no model was asked for any.
+
+        Parameters
+        ----------
+        shape : (int, int)
+            Rows and columns of the image.
+        settings : AmgSettings
+            The settings in force.
+        floor : Floor
+            The lowest scores that a proposal would keep.
+        object_diameter : float
+            How wide objects are in pixels; 0 where that is not to count.
+        """
+        windows = LogitWindows(
+            grid=(1, 1),
+            origins=np.zeros((0, 2), np.int32),
+            sizes=np.zeros((0, 2), np.int32),
+            offsets=np.zeros(1, np.int64),
+            values=np.zeros(0, STORED),
+            lowest=-np.inf,
+        )
+        scores = np.zeros(0, np.float32)
+        return cls(
+            shape=shape,
+            predicted_iou=scores,
+            stability_score=scores,
+            points=np.zeros((0, 2), np.float32),
+            boxes=np.zeros((0, 4), np.int64),
+            area=np.zeros(0, np.int64),
+            crop_index=np.zeros(0, np.int32),
+            crop_boxes=np.array([[0, 0, shape[1], shape[0]]]),
+            windows=windows,
+            settings=settings,
+            floor=floor,
+            object_diameter=object_diameter,
+        )
 
     def __len__(self) -> int:
         return len(self.predicted_iou)

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_sam2_automask.errors import MendError
-from napari_sam2_automask.mending.actions import Settle
+from napari_sam2_automask.mending.actions import Settle, actions_from
 from napari_sam2_automask.mending.mends import Done
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from napari_sam2_automask.mending.actions import Carry
+    from napari_sam2_automask.mending.actions import Action, Carry
     from napari_sam2_automask.mending.mends import Mends
 
 __all__ = ["restore"]
@@ -40,17 +40,18 @@ def restore(mends: Mends, kept: Sequence[Mapping[str, Any]]) -> Done | None:
         If a step cannot be done again; nothing has changed then.
     """
     own, settings = mends.steps, mends.settings
-    now = _taken_back(mends)
+    start = _common(own, [actions_from(one["steps"]) for one in kept])
+    now = _taken_back(mends, start)
     later: list[Carry] = []
     try:
         for one in reversed(kept[1:]):
-            _replay(mends, one)
-            later.insert(0, _taken_back(mends))
+            _replay(mends, one, start)
+            later.insert(0, _taken_back(mends, start))
         for one in kept[:1]:
-            _replay(mends, one)
+            _replay(mends, one, start)
     except MendError:
-        _taken_back(mends)
-        mends.replay(own)
+        _taken_back(mends, start)
+        mends.replay(own[start:])
         raise
     for carried in (*later, now):
         if carried.objects:
@@ -64,16 +65,27 @@ def restore(mends: Mends, kept: Sequence[Mapping[str, Any]]) -> Done | None:
     return Done(mends.steps[-1], (), np.array([[0, 0, height, width]]))
 
 
-def _replay(mends: Mends, one: Mapping[str, Any]) -> None:
-    mends.replay(one["steps"], int(one.get("used", 0)))
+def _common(own: Sequence[Action], kept: Sequence[Sequence[Action]]) -> int:
+    """Return with how many steps all begin, such as labels that were there before."""
+    alike = 0
+    for steps in zip(own, *kept, strict=False):
+        if any(step != steps[0] for step in steps):
+            break
+        alike += 1
+    return alike
 
 
-def _taken_back(mends: Mends) -> Carry:
-    """Take everything back; return what takes over what was mended."""
+def _replay(mends: Mends, one: Mapping[str, Any], start: int) -> None:
+    mends.replay(one["steps"][start:], int(one.get("used", 0)))
+
+
+def _taken_back(mends: Mends, start: int) -> Carry:
+    """Take everything back but the first steps; return what takes over what was mended after these."""
     carried = mends.carried()
-    while mends.next_undo is not None:
+    while mends.next_undo is not None and len(mends.steps) > start:
         mends.undo()
-    if any(not isinstance(step, Settle) for step in mends.steps):
+    if any(not isinstance(step, Settle) for step in mends.steps[start:]):
         # Steps that are too old to be taken back stay.
         return type(carried)(objects=())
-    return carried
+    before = mends.carried().objects
+    return type(carried)(objects=tuple(one for one in carried.objects if one not in before))

@@ -41,7 +41,10 @@ def _result() -> Result | None:
     viewer = napari.current_viewer()
     result = None if viewer is None else result_in(viewer)
     if result is None:
-        show_info("There is no result to mend: open SAM 2 AutoMask and run it on an image.")
+        show_info(
+            "There is no result to mend: open SAM 2 AutoMask and run it on an image, or press Mend labels "
+            "there."
+        )
     return result
 
 

@@ -5,14 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from napari.layers import Labels
 
 from napari_sam2_automask._napari.layers.place import level_data, onto
 
 if TYPE_CHECKING:
-    from napari.layers import Labels
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
-__all__ = ["labels_on", "places_on"]
+    from napari_sam2_automask._napari.layers.snapshot import ImageSource
+
+__all__ = ["labels_on", "places_on", "reader_on", "result_of"]
 
 #: How far labels may fall short of the result that they are to cover, in pixels of the result.
 SHORT = 1.5
@@ -55,12 +59,27 @@ def places_on(labels: Labels, target: Labels) -> list[NDArray[np.intp]] | None:
 
 def labels_on(labels: Labels, target: Labels) -> NDArray[Any]:
     """Return some labels at the pixels of a layer that they cover, a copy."""
+    return reader_on(labels, target)()
+
+
+def reader_on(labels: Labels, target: Labels) -> Callable[[], NDArray[Any]]:
+    """Return what reads some labels at the pixels of a layer that they cover, for a thread that can wait."""
     places = places_on(labels, target)
     assert places is not None
-    data = level_data(labels)
-    if data.shape == target.data.shape:
-        return np.array(data)
-    # An axis at a time: what is read first is the least.
-    for axis, along in enumerate(places):
-        data = np.asarray(data[(slice(None),) * axis + (along,)])
-    return np.array(data)
+    data, shape = level_data(labels), target.data.shape
+
+    def read() -> NDArray[Any]:
+        if data.shape == shape:
+            return np.array(data)
+        found = data
+        # An axis at a time: what is read first is the least.
+        for axis, along in enumerate(places):
+            found = np.asarray(found[(slice(None),) * axis + (along,)])
+        return np.array(found)
+
+    return read
+
+
+def result_of(source: ImageSource) -> Labels:
+    """Return a layer of the shape and in the place that a result of an image has, without pixels."""
+    return Labels(np.broadcast_to(np.uint8(0), source.shape), **source.transform)

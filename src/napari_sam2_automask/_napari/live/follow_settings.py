@@ -132,12 +132,12 @@ class Following(QObject):
         self.end()
         self.finished = finished
         settings = finished.request.settings
-        follower = LiveLayer(outcome.live, layer, finished.request.window, settings)
+        follower = LiveLayer(outcome.live, layer, finished.request.window, settings, mends=outcome.mends)
         whole_masks.remember(layer, follower)
         follower.table = partial(self._table, follower, finished)
         self._panel.begin(follower, settings)
         self._watch_size(layer)
-        if carried is not None:
+        if carried is not None and outcome.mends is None:  # labels of before are taken as they are
             self._panel.mend(carrying(carried))
         if settings.overlap == ALL_LEVELS or settings.expand_distance > 0:
             self._make(settings, tell=False)

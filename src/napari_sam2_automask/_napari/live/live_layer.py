@@ -46,8 +46,8 @@ class LiveLayer:
         Returns the part of a plane in the layer's axes that the candidates were found in, as a view (Y, X).
     settings : AmgSettings
         The settings of the run.
-    mends : PlaneMends, optional
-        Of a plane of a stack: what was done to its objects.
+    mends : Mends, optional
+        What was done to its objects already; those of a plane of a stack know the plane.
     cut : tuple of slice and int, optional
         Of a plane of a stack: where it lies in the layer's data.
     line : Line, optional
@@ -74,7 +74,7 @@ class LiveLayer:
         window: Callable[[NDArray[Any]], NDArray[Any]],
         settings: AmgSettings,
         *,
-        mends: PlaneMends | None = None,
+        mends: Mends | None = None,
         cut: tuple[slice | int, ...] = (),
         line: Line | None = None,
     ) -> None:
@@ -116,6 +116,12 @@ class LiveLayer:
         return first, second
 
     @property
+    def rows_columns(self) -> tuple[int, int]:
+        """The axes of the layer that the rows and columns of the plane lie along, as the table has them."""
+        first, second = self.axes
+        return (second, first) if self._turned else (first, second)
+
+    @property
     def features(self) -> pd.DataFrame:
         """The rows of the objects: the layer's, or of a plane of a stack its own."""
         import pandas as pd
@@ -146,6 +152,11 @@ class LiveLayer:
     def candidates(self) -> Candidates:
         """What is selected from."""
         return self.live.candidates
+
+    @property
+    def selects(self) -> bool:
+        """Whether a run has left anything to select from; there is none where labels of before are mended."""
+        return self.plane is not None or len(self.candidates) > 0
 
     @property
     def change(self) -> Change:

@@ -31,6 +31,7 @@ T = TypeVar("T")
 SETTLED = 300
 MENDED = 20
 EVERYWHERE = "These settings in all planes"
+NO_RUN = "No model was run here. Run finds masks to choose from, and keeps these objects as they are."
 LEVELS_WAIT = "The layers of the levels follow when the sliders rest."
 
 
@@ -161,6 +162,8 @@ class LivePanel(QWidget):
         for part in (self.sliders, self.before, self.everywhere):
             part.setEnabled(True)
         self.everywhere.setVisible(layer.plane is not None)
+        for choice in (self.sliders, self.before, self.missing):
+            choice.setVisible(layer.selects)
         self.kept.setVisible(False)
         self._say(None, settings)
         self._draw(settings, with_histograms=True)
@@ -215,7 +218,7 @@ class LivePanel(QWidget):
 
     def follow(self, settings: AmgSettings) -> None:
         """Show other settings soon; of several that come at once the last counts."""
-        if self._layer is not None:
+        if self._layer is not None and self._layer.selects:
             self._pending = self._asked = settings
             self._next.start()
 
@@ -294,6 +297,8 @@ class LivePanel(QWidget):
     def _say(self, reason: str | None, settings: AmgSettings) -> None:
         """Say why another run is needed, or what does not follow at once."""
         text = reason or (LEVELS_WAIT if settings.overlap == ALL_LEVELS else "")
+        if self._layer is not None and not self._layer.selects:
+            text = NO_RUN
         self.message.setText(text)
         self.message.setVisible(bool(text))
         self.again.setVisible(reason is not None)
@@ -303,11 +308,10 @@ class LivePanel(QWidget):
         objects = self._layer.objects
         here = "" if self._layer.plane is None else "In this plane. "
         self.count.setText(count_words(len(objects)))
-        self.count.setToolTip(
-            f"{here}Chosen from {len(self._layer.candidates):,} masks that the run has left."
-        )
+        chosen = f"{here}Chosen from {len(self._layer.candidates):,} masks that the run has left."
+        self.count.setToolTip(chosen if self._layer.selects else "")
         self.removed.setText(why_missing(self._layer.removed))
-        if with_histograms:
+        if with_histograms and self._layer.selects:
             self.sliders.show_candidates(self._layer.live, settings)
         self.sliders.show_settings(settings)
         self.undo.setEnabled(self._layer.shows.next_undo is not None)

@@ -64,6 +64,8 @@ class Autosave(QWidget):
         self._live, self._store, self._planes = live, store, planes
         self.path: Path | None = None
         self._kept: tuple[Action | Relabelled, ...] = ()
+        # How many steps a result begins with, such as the labels that were there before.
+        self._begun = 0
         self._found: dict[str, Any] | None = None
         self._errands = Errands(self)
         self.question = QLabel()
@@ -88,7 +90,8 @@ class Autosave(QWidget):
         if path is None or (follower is None and stack is None):
             return
         steps = self._steps()
-        if steps is self._kept or all(isinstance(step, Settle) for step in (*steps, *self._kept)):
+        more = (*steps[self._begun :], *self._kept[self._begun :])
+        if steps is self._kept or all(isinstance(step, Settle) for step in more):
             return
         self._kept, before = steps, self._found
 
@@ -157,7 +160,8 @@ class Autosave(QWidget):
         self.setVisible(False)
 
     def _begin(self) -> None:
-        self._found, self._kept = None, ()
+        self._found, self._kept = None, self._steps()
+        self._begun = begun = len(self._kept)
         self.setVisible(False)
         follower, folder, stack = self._live.live_layer, self._store.folder, self._planes.stack
         if follower is None or folder is None:
@@ -179,7 +183,7 @@ class Autosave(QWidget):
                 return
             self.path, found = ends
             self._timer.start()
-            count = sum(_count(one) for one in _sessions(found))
+            count = sum(_count(one) - begun for one in _sessions(found))
             if count and not _runs(found.get("process")):
                 self._found = found
                 self.question.setText(

@@ -24,10 +24,12 @@ if TYPE_CHECKING:
 
     Point = tuple[float, float]
 
-__all__ = ["Canvas"]
+__all__ = ["NOTHING_TO_FOLLOW", "Canvas"]
 
 #: Tools with which a drag draws; with the others it moves the view.
 DRAWN = ("split", "ask")
+#: Why nothing is released where labels of before are mended.
+NOTHING_TO_FOLLOW = "No model was run here: there are no settings that objects could follow again."
 #: What a person reads while the model's answer shows.
 ANSWERED = "Enter takes it. Click on what is missing, Shift+click on what is too much; Esc gives it up."
 
@@ -293,6 +295,9 @@ class Canvas(QObject):
         if follower is None or not any(labels):
             return
         locked = follower.locked.issuperset(labels)
+        if locked and not follower.selects:
+            self.said.emit(NOTHING_TO_FOLLOW)
+            return
         self._live.mend(lambda mends: mends.release(*labels) if locked else mends.lock(*labels))
 
     def turn_sign(self) -> None:
@@ -303,6 +308,10 @@ class Canvas(QObject):
     def _add(self, point: Point) -> None:
         follower = self._live.live_layer
         assert follower is not None
+        if not follower.selects and follower.live.ask is not None:
+            self.said.emit("The model is asked; the first time it is loaded, which takes a while.")
+            self._ask_at(point, 0, on=True)
+            return
         at = follower.in_window(point)
 
         def act(mends: Mends) -> Done:

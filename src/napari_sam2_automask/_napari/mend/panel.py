@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QWidget
 
 from napari_sam2_automask._napari.common.layout import button_grid, roomy, small, titled_column
-from napari_sam2_automask._napari.mend.canvas import Canvas
+from napari_sam2_automask._napari.mend.canvas import NOTHING_TO_FOLLOW, Canvas
 from napari_sam2_automask._napari.mend.keys import Keys, keys_from
 from napari_sam2_automask._napari.mend.own_labels import OwnLabels
 from napari_sam2_automask._napari.mend.tools import EVERYWHERE, TOOLS
@@ -176,10 +176,14 @@ class MendPanel(QWidget):
         parts = [f"{n:,} {word}" for n, word in ((locked, "locked"), (removed, "removed")) if n]
         self.locked.setText(", ".join(parts))
         self.locked.setVisible(bool(parts))
-        self.release.setVisible(bool(parts))
+        self.release.setVisible(bool(parts) and follower is not None and follower.selects)
 
     def _on_release(self) -> None:
-        self._live.mend(lambda mends: mends.release())
+        follower = self._live.live_layer
+        if follower is not None and not follower.selects:
+            self._say(NOTHING_TO_FOLLOW)
+        else:
+            self._live.mend(lambda mends: mends.release())
 
     def _say(self, text: str) -> None:
         self.message.setText(text)

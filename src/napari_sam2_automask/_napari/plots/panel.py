@@ -85,6 +85,7 @@ class PlotPanel(QWidget):
         follower = self._live.live_layer
         if not self._open or follower is None:
             return
+        self.filter.setVisible(follower.selects)
         table = objects_of(follower.features)
         names = [str(name) for name in table.select_dtypes("number") if is_measure(str(name))]
         for choice, first in ((self.across, _FIRST[0]), (self.up, _FIRST[1])):

@@ -32,6 +32,8 @@ def finished_text(finished: Finished, *, image_present: bool = True) -> str:
         return f"Cancelled: {objects} found so far, in a layer named (partial)." + gone
     if not count:
         return _nothing_found(name, outcome.removed)
+    if (start := finished.request.start) is not None:
+        return f"{objects} of {start.name}, to be mended. That layer stays as it is, hidden." + gone
     device = f" on {outcome.device}" if outcome.device else ""
     levels = _levels_text(finished.request.settings.overlap, live=outcome.live is not None)
     left_out = left_out_text(outcome.removed)

@@ -43,16 +43,9 @@ class EngineSegmenter:
     def __call__(self, plane: NDArray[Any], request: Request, progress: ProgressCallback) -> PlaneResult:
         """Segment one plane; if cancelled meanwhile, return what was found so far."""
         progress(Progress("load", 0, 1))
-        load_torch()
+        self._get_ready()
         import torch
 
-        use_preferences()
-        _keep_features()
-        if not self._threads_set:
-            # Counts for the calling thread only, with OpenMP; so it is set on this one.
-            torch.set_num_threads(preference("threads") or torch_threads())
-            self._threads_set = True
-            warm_up_drawing()
         with torch.inference_mode():
             complete = True
             try:
@@ -65,11 +58,24 @@ class EngineSegmenter:
                 progress(Progress("paint", 0, 1))
             result = _choose_and_paint(candidates, plane, request, self._load(request, progress), complete)
             if result.live is not None:
-                self._attach(request, result.live, lambda: plane)
-            return replace(result, attach=partial(self._attach, request))
+                self.attach(request, result.live, lambda: plane)
+            return replace(result, attach=partial(self.attach, request))
 
-    def _attach(self, request: Request, live: LiveSelection, read: Callable[[], NDArray[Any]]) -> None:
-        """Tell a selection its picture, and let it ask the model there."""
+    def _get_ready(self) -> None:
+        """Load torch, and set on the inference thread what counts for the thread that calls only."""
+        load_torch()
+        import torch
+
+        use_preferences()
+        _keep_features()
+        if not self._threads_set:
+            # Counts for the calling thread only, with OpenMP; so it is set on this one.
+            torch.set_num_threads(preference("threads") or torch_threads())
+            self._threads_set = True
+            warm_up_drawing()
+
+    def attach(self, request: Request, live: LiveSelection, read: Callable[[], NDArray[Any]]) -> None:
+        """Tell a selection its picture, and let it ask the model there; loads nothing yet."""
         from napari_sam2_automask.selection.measured import know_picture
 
         if request.source.other_axes:  # which may have been on the disk, where no picture is kept
@@ -101,6 +107,7 @@ class EngineSegmenter:
         def asked(
             points: Sequence[Point], on: Sequence[bool], box: Box | None, mask: Placed | None
         ) -> tuple[Placed, float]:
+            self._get_ready()
             from napari_sam2_automask.engine.asking import ask
             from napari_sam2_automask.image.renderings import render
 

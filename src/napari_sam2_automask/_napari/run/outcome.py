@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from napari_sam2_automask._napari.run.request import Request
     from napari_sam2_automask.candidates.candidates import Candidates
+    from napari_sam2_automask.mending.mends import Mends
     from napari_sam2_automask.painting.live import LiveSelection
     from napari_sam2_automask.progress import ProgressCallback
     from napari_sam2_automask.stack.links import Links
@@ -53,6 +54,8 @@ class PlaneResult:
     attach : callable or None
         Tells a selection from these candidates its picture, and lets it ask the model. Takes the selection,
         and what reads the plane, or the region of it.
+    mends : Mends or None
+        What was done to the objects of `live` already.
     """
 
     labels: NDArray[Any]
@@ -64,6 +67,7 @@ class PlaneResult:
     live: LiveSelection | None = None
     candidates: Candidates | None = None
     attach: Attach | None = None
+    mends: Mends | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,10 +103,13 @@ class TracksData:
 
 
 class Segmenter(Protocol):
-    """Segments one plane; the only thing that a test replaces."""
+    """Segments one plane, and lets a model be asked there; the only thing that a test replaces."""
 
     def __call__(self, plane: NDArray[Any], request: Request, progress: ProgressCallback) -> PlaneResult:
         """Return the result of `plane`, (Y, X) or (Y, X, 3 or 4)."""
+
+    def attach(self, request: Request, live: LiveSelection, read: Callable[[], NDArray[Any]]) -> None:
+        """Tell a selection its picture, and let it ask the model there; loads nothing yet."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,6 +142,8 @@ class Outcome:
         Of a stack linked in time.
     planes : PlanesFound or None
         Of a stack: what the settings can go on selecting from in each plane.
+    mends : Mends or None
+        Of labels that were there before: they are what was done to `live` first.
     """
 
     data: NDArray[Any]
@@ -149,6 +158,7 @@ class Outcome:
     live: LiveSelection | None = None
     tracks: TracksData | None = None
     planes: PlanesFound | None = None
+    mends: Mends | None = None
 
 
 def digest(plane: NDArray[Any]) -> str:

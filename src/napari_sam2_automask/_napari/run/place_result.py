@@ -47,6 +47,8 @@ def request_key(request: Request, image: Image) -> str:
         request.region and request.region.key,
         request.link,
     ]
+    if request.start is not None:
+        same += [request.start.key]
     if request.source.projected:
         same += [request.source.projected.title]
     channels = request.source.channels
@@ -81,7 +83,9 @@ def previous_of(layer: Labels, request: Request) -> Previous | None:
 
 
 def layer_name(request: Request, complete: bool = True) -> str:
-    """Return the name of a result: the image, then what it was segmented with."""
+    """Return the name of a result: the image, then what it was segmented with, or whose labels it has."""
+    if request.start is not None:
+        return f"{request.source.name} - {request.start.name}, mended"
     preset = f"custom (from {request.preset})" if request.custom else request.preset
     model = request.model.replace("\\", "/").rsplit("/", 1)[-1]
     channels = request.source.channels

@@ -12,7 +12,7 @@ from napari_sam2_automask.image.picture import LoadedImage
 from napari_sam2_automask.image.view import contrast_of_planes
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     import numpy as np
     from numpy.typing import NDArray
@@ -23,7 +23,24 @@ if TYPE_CHECKING:
 
     Index = tuple[int, ...]
 
-__all__ = ["Previous", "Request"]
+__all__ = ["Previous", "Request", "Start"]
+
+
+@dataclass(frozen=True, eq=False)
+class Start:
+    """Labels of another layer, to be mended in place of what a model finds.
+
+    Attributes
+    ----------
+    name, key : str
+        What the layer is called, and its own identifier.
+    read : callable
+        Returns the labels at the pixels of the image, (Y, X) in the layer's axes; for a thread that can wait.
+    """
+
+    name: str
+    key: str
+    read: Callable[[], NDArray[Any]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,6 +91,8 @@ class Request:
         Link the objects of all planes, along z or in time.
     stack_limits : (float, float) or None
         The percentiles of the stack, once they are known.
+    start : Start or None
+        The labels to begin with; no model is run then.
     """
 
     source: ImageSource
@@ -88,6 +107,7 @@ class Request:
     region: Region | None = None
     link: str = ""
     stack_limits: tuple[float, float] | None = None
+    start: Start | None = None
 
     @cached_property
     def asked(self) -> AmgSettings:

@@ -12,6 +12,7 @@ import numpy as np
 from napari_sam2_automask._napari.common.preferences import preference
 from napari_sam2_automask._napari.run.outcome import Outcome, PlanesFound, digest
 from napari_sam2_automask._napari.run.stack_outcome import linked_planes, stack_planes
+from napari_sam2_automask._napari.run.start_labels import begun_with
 from napari_sam2_automask.errors import ImageError
 from napari_sam2_automask.image.renderings import render
 from napari_sam2_automask.progress import Cancelled, Progress
@@ -107,6 +108,7 @@ def run_request(request: Request, segmenter: Segmenter, progress: ProgressCallba
         live,
         tracks,
         planes,
+        results[0].mends,
     )
 
 
@@ -129,6 +131,8 @@ def _one(request: Request, index: Index, segmenter: Segmenter, progress: Progres
     """Segment one plane, or the region of it that was asked for."""
     plane, region = request.source.plane(index), request.region
     _check_there(request.source.path, plane)
+    if request.start is not None:
+        return begun_with(plane, request, segmenter)
     if region is None:
         return segmenter(plane, request, progress)
     return region.restore(segmenter(region.cut(plane), request, progress), request.source.plane_shape)

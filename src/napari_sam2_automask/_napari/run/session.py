@@ -216,7 +216,7 @@ class RunSession(QObject):
             if layer is not None:
                 self._earlier.cover(layer, finished)
                 self.placed.emit(finished, outcome, layer)
-            if outcome is not None and outcome.complete:
+            if outcome is not None and outcome.complete and request.start is None:
                 planes = len(request.indices) * request.pictures
                 box = request.region and request.region.box
                 rows, columns = (box[2] - box[0], box[3] - box[1]) if box else request.source.plane_shape

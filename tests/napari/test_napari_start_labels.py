@@ -1,0 +1,206 @@
+"""Labels that are there already are mended without a run."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+from candidate_factory import random_candidates
+from napari_kit import LOW, SHAPE, BlobSegmenter, copied, dock, finish, move, run
+
+from napari_sam2_automask import pipeline
+from napari_sam2_automask._napari.common.memory import Store
+from napari_sam2_automask._napari.layers.features import objects_of
+from napari_sam2_automask._napari.live.panel import NO_RUN
+from napari_sam2_automask._napari.mend.autosave import FOLDER
+from napari_sam2_automask._napari.mend.canvas import NOTHING_TO_FOLLOW
+from napari_sam2_automask._napari.run.place_result import RECORD_KEY
+from napari_sam2_automask.geometry.placed import Placed
+from napari_sam2_automask.image.picture import LoadedImage
+from napari_sam2_automask.record.record import Record
+
+#: No process has this number: Linux counts up to 4,194,304.
+NOBODY = 999_999_999
+SQUARE = np.ones((5, 5), bool)
+
+
+class Askable(BlobSegmenter):
+    """Answers with a square around the first click."""
+
+    def __init__(self):
+        super().__init__()
+        self.asked = 0
+
+    def attach(self, request, live, read):
+        def ask(points, on, box, mask):
+            self.asked += 1
+            assert read().shape[:2] == SHAPE
+            y, x = (round(value) for value in points[0])
+            return Placed.at(y - 2, x - 2, SQUARE), 0.875
+
+        live.ask = ask
+
+
+def cellpose():
+    labels = np.zeros(SHAPE, np.int64)
+    labels[5:20, 5:30], labels[40:60, 10:40], labels[30:50, 60:90] = 3, 7, 500
+    return labels
+
+
+def opened(viewer, store=None):
+    """Open an image and labels; return the widget, what segments, and the layer of the labels."""
+    viewer.add_image(np.random.default_rng(0).random(SHAPE), name="cells")
+    layer = viewer.add_labels(cellpose(), name="cellpose")
+    segmenter = Askable()
+    widget = dock(viewer, segmenter, store)
+    widget.form.show(LOW.replace(pred_iou_thresh=0.7))
+    return widget, segmenter, layer
+
+
+def begin(qtbot, widget):
+    """Press the button; return the layer of the result."""
+    widget.start_labels.click()
+    assert widget.running, widget.run_panel.status.text()
+    finish(qtbot, widget)
+    assert widget.live.live_layer is not None, widget.run_panel.status.text()
+    return widget.live.live_layer.layer
+
+
+def mend(qtbot, widget, *acts):
+    for act in acts:
+        with qtbot.waitSignal(widget.live.mended, timeout=30_000):
+            widget.live.mend(act)
+
+
+def settled(qtbot, widget):
+    qtbot.waitUntil(lambda: not widget.live._work.busy and not widget.live._rest.isActive(), timeout=30_000)
+    qtbot.waitUntil(lambda: not widget.following._making, timeout=30_000)
+
+
+def test_one_press_and_no_run(viewer, qtbot, monkeypatch):
+    widget, segmenter, own = opened(viewer)
+    assert not widget.start_labels.isHidden() and widget.start_labels.menu() is None
+    layer = begin(qtbot, widget)
+    assert segmenter.runs == segmenter.asked == 0
+    assert layer is not own and not own.visible and layer.visible
+    np.testing.assert_array_equal(layer.data, cellpose())
+    np.testing.assert_array_equal(own.data, cellpose())
+    assert widget.start_labels.isHidden()
+    live = widget.live
+    assert live.message.text() == NO_RUN and live.count.text() == "3 objects"
+    assert live.sliders.isHidden() and live.before.isHidden() and widget.result.examples.isHidden()
+    assert "3 objects of cellpose" in widget.run_panel.status.text()
+    table = objects_of(layer.features)
+    assert table["index"].tolist() == [3, 7, 500]
+    assert table["area"].tolist() == [375, 600, 600]
+    # Removed, split, and one that the model is asked for; the settings change nothing.
+    mend(qtbot, widget, lambda m: m.remove(3), lambda m: m.split(7, stroke=[(38, 25), (62, 25)]))
+    widget.form.widgets["pred_iou_thresh"].value = 0.3
+    widget.mend.take("add")
+    widget.mend.canvas.click((70.0, 80.0))
+    qtbot.waitUntil(lambda: widget.mend.canvas.asking.placed is not None, timeout=30_000)
+    with qtbot.waitSignal(live.mended, timeout=30_000):
+        widget.mend.canvas.apply()
+    expected = cellpose()
+    expected[expected == 3] = 0
+    # The line itself goes to the part that it leaves larger or to the other: no pixel is lost.
+    assert (np.isin(layer.data, [7, 501]) == (expected == 7)).all() and {7, 501} <= set(np.unique(layer.data))
+    assert (layer.data == 502).sum() == 25 and layer.data[70, 80] == 502
+    settled(qtbot, widget)
+    table = objects_of(layer.features).set_index("index")
+    assert table["edited"].to_dict() == {7: "split", 500: "painted", 501: "split", 502: "added"}
+    assert table["predicted_iou"][502] == 0.875 and segmenter.runs == 0
+    # Whatever the model of a replay finds: the labels are the same.
+    record = Record.of(json.loads(json.dumps(layer.metadata[RECORD_KEY])))
+
+    def found(views, settings, model, **how):
+        return random_candidates(SHAPE, 60, seed=4, settings=settings)
+
+    monkeypatch.setattr(pipeline, "propose_views", found)
+    image = viewer.layers["cells"].data
+    again = pipeline.segment_picture(
+        LoadedImage(image, False), record.settings, None, proposal=record.proposal, mends=record.mends
+    )
+    np.testing.assert_array_equal(again.labels, layer.data)
+    lines = {"viewer": viewer}
+    monkeypatch.setattr("napari_sam2_automask.load_model", lambda name: name)
+    monkeypatch.setattr(
+        "napari_sam2_automask.propose", lambda image, settings, *_, **__: found(None, settings, None)
+    )
+    exec(copied(widget.copies.python), lines)
+    np.testing.assert_array_equal(lines["mends"].labels, layer.data)
+    # Nothing is given back to settings that choose nothing.
+    widget.mend.canvas.choose(500)
+    widget.mend.canvas.lock()
+    assert widget.mend.release.isHidden() and NOTHING_TO_FOLLOW in widget.mend.message.text()
+    # Undo goes back to what was opened.
+    for _ in range(3):
+        mend(qtbot, widget, lambda m: m.undo())
+    np.testing.assert_array_equal(layer.data, cellpose())
+
+
+def test_a_run_afterwards_keeps_the_objects(viewer, qtbot):
+    widget, segmenter, _ = opened(viewer)
+    first = begin(qtbot, widget)
+    mend(qtbot, widget, lambda m: m.remove(500))
+    run(qtbot, widget)
+    settled(qtbot, widget)
+    layer = widget.live.live_layer.layer
+    assert segmenter.runs == 1 and layer is not first
+    assert not widget.live.sliders.isHidden() and not widget.result.examples.isHidden()
+    own = cellpose()
+    for label in (3, 7):
+        (number,) = np.unique(layer.data[own == label])
+        assert (
+            number in widget.live.live_layer.locked and (layer.data == number).sum() == (own == label).sum()
+        )
+    assert not layer.data[own == 500].any() and len(np.unique(layer.data)) > 3
+    move(qtbot, widget, "pred_iou_thresh", 0.6)
+    assert (layer.data[own == 3] > 0).all()
+
+
+def test_what_a_crash_left_is_offered_again(make_napari_viewer, qtbot, tmp_path):
+    store = Store(tmp_path / "settings" / "choices.json")
+    widget, _, _ = opened(make_napari_viewer(), store)
+    layer = begin(qtbot, widget)
+    qtbot.waitUntil(lambda: widget.result.autosave.path is not None, timeout=30_000)
+    widget.result.autosave.keep()
+    mend(qtbot, widget, lambda m: m.remove(3), lambda m: m.split(7, stroke=[(38, 25), (62, 25)]))
+    widget.result.autosave.keep()
+    folder = store.folder / FOLDER
+    qtbot.waitUntil(lambda: bool(list(folder.glob("*.json"))), timeout=30_000)
+    (path,) = folder.glob("*.json")
+    left, labels = json.loads(path.read_text()), layer.data.copy()
+    widget.shut_down()
+    path.write_text(json.dumps({**left, "process": NOBODY}))
+    widget, _, _ = opened(make_napari_viewer(), store)
+    layer = begin(qtbot, widget)
+    saves = widget.result.autosave
+    qtbot.waitUntil(lambda: not saves.isHidden(), timeout=30_000)
+    assert "2 steps are kept" in saves.question.text()
+    mend(qtbot, widget, lambda m: m.merge(500, 7))
+    with qtbot.waitSignal(widget.live.mended, timeout=30_000):
+        saves.yes.click()
+    # What was mended since comes on top.
+    own = cellpose()
+    assert not layer.data[own == 3].any()
+    assert len(np.unique(layer.data[own >= 7])) == 1
+    mend(qtbot, widget, lambda m: m.undo())
+    np.testing.assert_array_equal(layer.data > 0, labels > 0)
+    np.testing.assert_array_equal(layer.data == 501, labels == 501)
+
+
+def test_what_cannot_be_mended_is_not_offered_or_said(viewer, qtbot):
+    widget, _, own = opened(viewer)
+    button = widget.start_labels
+    other = viewer.add_labels(np.zeros(SHAPE, int), name="empty")
+    assert [action.text() for action in button.menu().actions()] == ["empty", "cellpose"]
+    viewer.layers.remove(own)
+    assert button.menu() is None and button.others == [other]
+    button.click()
+    finish(qtbot, widget)
+    assert "'empty' holds no object" in widget.run_panel.status.text()
+    assert widget.live.live_layer is None and not button.isHidden()
+    viewer.layers.remove(other)
+    viewer.add_labels(np.ones((7, 9), int), name="small")
+    assert button.isHidden()
