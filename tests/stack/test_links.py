@@ -52,6 +52,21 @@ def test_cut_ends_an_object_and_undo_and_redo_are_exact():
             one.cut(number, plane)
 
 
+def test_several_objects_are_cut_in_one_step_or_none_is():
+    one = links()
+    before = one.labels.copy()
+    first, second, third = seen(one)[0][0], seen(one)[0][1], seen(one)[5][2]
+    with pytest.raises(MendError, match="cut it at a later one"):
+        one.cut([first, third], min(one.planes_of(third)))
+    np.testing.assert_array_equal(one.labels, before)
+    new = one.next_number
+    assert one.cut([first, second], 1).labels == (first, new, second, new + 1)
+    assert [row[:2] for row in seen(one)][:2] == [[first, second], [new, new + 1]]
+    one.undo()
+    np.testing.assert_array_equal(one.labels, before)
+    assert one.next_undo is None
+
+
 def test_join_makes_one_object_of_two_that_share_no_plane():
     one = links()
     first, second, third = seen(one)[0][0], seen(one)[0][1], seen(one)[5][2]

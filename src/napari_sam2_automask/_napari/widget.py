@@ -348,7 +348,7 @@ class AutomaskWidget(QWidget):
         let_go(self.session.controller, self._connections())
 
     def _on_placed(self, finished: Finished, outcome: Outcome, layer: Labels) -> None:
-        go_to_selected(self._viewer, layer)
+        go_to_selected(self._viewer, layer, finished.request.source.rows_columns)
         start = finished.request.start
         for other in self._viewer.layers:
             if start is not None and str(other.unique_id) == start.key and unwrapped(other) is not layer:

@@ -218,25 +218,38 @@ class Links:
 
     # -- actions
 
-    def cut(self, number: int, plane: int, into: int | None = None) -> Relabelled:
+    def cut(self, number: int | Sequence[int], plane: int, into: int | None = None) -> Relabelled:
         """Let an object end before a plane; from there on it is another one.
 
         Parameters
         ----------
-        number : int
-            The object.
+        number : int or sequence of int
+            The object, or several, in one step.
         plane : int
             The first plane of the new object.
         into : int, optional
-            Its number; the next one when left out.
+            Its number, and of further ones the numbers that follow; the next one when left out.
+
+        Returns
+        -------
+        Relabelled
+            Its `labels` are each object and the new one that it is from there on.
 
         Raises
         ------
         MendError
-            If the object does not lie on both sides.
+            If an object does not lie on both sides; nothing has changed then.
         """
-        new = self.next_number if into is None else into
-        return self._do("cut", *self._cut(number, plane, new, self._known), (number, new))
+        objects = list(dict.fromkeys(np.atleast_1d(number).tolist()))
+        if not objects:
+            raise MendError("cut takes one object at least")
+        new, events = self.next_number if into is None else into, self._known
+        numbers: dict[int, dict[int, int]] = {}
+        pairs = [(one, new + k) for k, one in enumerate(objects)]
+        for one, other in pairs:
+            moved, events = self._cut(one, plane, other, events)
+            _join(numbers, moved)
+        return self._do("cut", numbers, events, tuple(label for pair in pairs for label in pair))
 
     def join(self, number: int, other: int) -> Relabelled:
         """Let two objects of different planes be one, with the number of the first.
@@ -284,8 +297,7 @@ class Links:
                 raise MendError(f"object {part} is not seen in plane {plane}: choose parts that are")
             if min(planes) < plane:
                 moved, events = self._cut(part, plane, new, events)
-                for where, pairs in moved.items():
-                    numbers.setdefault(where, {}).update(pairs)
+                _join(numbers, moved)
                 found.append(new)
                 new += 1
             else:
@@ -416,6 +428,12 @@ class Links:
         assert self.labels is not None
         if largest > np.iinfo(self.labels.dtype).max:
             self.labels = self.labels.astype(np.uint32)
+
+
+def _join(numbers: dict[int, dict[int, int]], more: Mapping[int, Mapping[int, int]]) -> None:
+    """Add new numbers of planes to others, in place."""
+    for plane, pairs in more.items():
+        numbers.setdefault(plane, {}).update(pairs)
 
 
 def _renamed(event: Event, old: int, new: int) -> Event:

@@ -37,7 +37,7 @@ def show_object(
     table : DataFrame, optional
         Its rows; the layer's features when left out.
     axes : (int, int)
-        The axes of the layer that the object lies in.
+        The axes of the layer that the rows and columns of the table's places lie along.
     """
     if table is None:
         if layer.ndim != 2:
@@ -50,14 +50,16 @@ def show_object(
         return
     row = rows.iloc[0]
     middle = np.zeros(layer.ndim)
-    middle[list(axes)] = (row["bbox_y0"] + row["bbox_y1"]) / 2, (row["bbox_x0"] + row["bbox_x1"]) / 2
+    # The ends of a box are exclusive, and whole numbers are the middles of pixels.
+    ends = np.array([[row["bbox_y0"], row["bbox_y1"]], [row["bbox_x0"], row["bbox_x1"]]], float)
+    middle[list(axes)] = (ends.sum(1) - 1) / 2
     world = np.zeros(viewer.dims.ndim)
     world[-layer.ndim :] = layer.data_to_world(middle)
     camera_of(viewer).center = (0.0, *(float(value) for value in world[list(viewer.dims.displayed)][-2:]))
 
 
-def go_to_selected(viewer: Viewer, layer: Labels) -> None:
-    """Move the view to the object whose label is selected, from now on.
+def go_to_selected(viewer: Viewer, layer: Labels, axes: tuple[int, int]) -> None:
+    """Move the view to the object whose label is selected, from now on; `axes` as for `show_object`.
 
     Only while the view can be moved with the mouse: with the brush or the picker the label is selected on the
     canvas, where the person looks already.
@@ -67,6 +69,6 @@ def go_to_selected(viewer: Viewer, layer: Labels) -> None:
     def show(event: Any = None) -> None:
         viewer, layer = known_viewer(), known_layer()
         if viewer is not None and layer is not None and layer in viewer.layers and layer.mode == "pan_zoom":
-            show_object(viewer, layer, layer.selected_label)
+            show_object(viewer, layer, layer.selected_label, axes=axes)
 
     layer.events.selected_label.connect(show)

@@ -66,6 +66,10 @@ class Outlines(QObject):
         self._errands = Errands(self)
         self._line: Any = None
         self._node: Any = None
+        # The layer, and the ends of the pieces in its axes: x along the last one of the plane.
+        self._drawn: tuple[Labels, NDArray[np.float32]] | None = None
+        self._turning = viewer.dims.events.order
+        self._turning.connect(self._on_order)
         self.labels: frozenset[int] = frozenset()
 
     def show(self, layer: Labels, labels: Iterable[int], data: ArrayLike | None = None) -> None:
@@ -95,11 +99,12 @@ class Outlines(QObject):
         self._draw(layer, self.labels, np.concatenate(ends))
 
     def show_marks(
-        self, layer: Labels, points: Sequence[tuple[float, float]], size: float, *, cross: bool
+        self, layer: Labels, points: Sequence[tuple[float, float]], size: ArrayLike, *, cross: bool
     ) -> None:
-        """Draw a cross, or else a bar, of a size in pixels at points y, x of the layer's data."""
+        """Draw a cross, or else a bar, of a size y, x in pixels at points y, x of the layer's data."""
         self.labels = frozenset(range(1, 1 + len(points)))
-        arms = [[-size, 0], [size, 0], *([[0, -size], [0, size]] if cross else [])]
+        y, x = np.asarray(size, float)
+        arms = [[-x, 0], [x, 0], *([[0, -y], [0, y]] if cross else [])]
         middles = np.asarray(points, np.float32)[:, None, ::-1]
         self._draw(layer, self.labels, (middles + np.asarray(arms, np.float32)).reshape(-1, 2))
 
@@ -108,10 +113,11 @@ class Outlines(QObject):
         self.labels = frozenset()
         if self._line is not None:
             self._line.parent = None
-        self._line = self._node = None
+        self._line = self._node = self._drawn = None
 
     def close(self) -> None:
         """Draw nothing any more."""
+        self._turning.disconnect(self._on_order)
         self._errands.close()
         self.clear()
 
@@ -122,6 +128,9 @@ class Outlines(QObject):
         if node is None or not len(ends):
             self.clear()
             return
+        drawn = layer, ends
+        if self._turned():
+            ends = ends[:, ::-1]
         if node is not self._node:
             self.clear()
             self.labels, self._node = labels, node
@@ -134,6 +143,18 @@ class Outlines(QObject):
             self._line.set_gl_state("translucent", depth_test=False)
         else:
             self._line.set_data(pos=ends)
+        self._drawn = drawn
+
+    def _turned(self) -> bool:
+        """Tell whether the viewer shows the axes of planes swapped."""
+        viewer = self._viewer()
+        shown = viewer.dims.displayed if viewer is not None else (0, 1)
+        return bool(shown[-2] > shown[-1])
+
+    def _on_order(self, event: Any = None) -> None:
+        """Draw the same where its pixels are seen now."""
+        if self._drawn is not None:
+            self._draw(self._drawn[0], self.labels, self._drawn[1])
 
     def _node_of(self, layer: Labels) -> Any:
         """Return the node of the scene that shows a layer, None where it is not found."""

@@ -11,6 +11,8 @@ from napari_sam2_automask._napari.common.layout import button_grid, small, title
 from napari_sam2_automask._napari.live.relinking import Relinking
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from napari_sam2_automask._napari.live.panel import LivePanel
     from napari_sam2_automask._napari.live.plane_switch import PlaneSwitch
     from napari_sam2_automask._napari.mend.canvas import Canvas
@@ -45,6 +47,8 @@ _BACK = {
     "link": "Taken back: planes have the links of before",
     "restore": "Taken back: planes have the links of the run",
 }
+_MANY_CUT = "{0} objects are cut: they are others"
+_MANY_BACK = "Taken back: {0} objects are again what they were before"
 
 
 class LinkPanel(QWidget):
@@ -101,8 +105,7 @@ class LinkPanel(QWidget):
         elif not picked:
             self._say("Choose an object first: by its row in the table, or by a click with Merge.")
         elif what == "cut":
-            for number in picked:
-                self.relinking.do(partial(_cut, number, here))
+            self.relinking.do(partial(_cut, picked, here))
         elif self._first is None or self._first[0] != what:
             self._begin_two(what, picked[-1])
         else:
@@ -145,6 +148,8 @@ class LinkPanel(QWidget):
         self._canvas.choose(0)
         planes = sorted(change.numbers)
         words = (_BACK if change.back else _DONE)[change.action]
+        if change.action == "cut" and (count := len(change.labels) // 2) > 1:
+            words = (_MANY_BACK if change.back else _MANY_CUT).format(count)
         self._say(words.format(*change.labels) + _where(planes))
 
     def _on_failed(self, reason: str) -> None:
@@ -163,5 +168,7 @@ def _where(planes: list[int]) -> str:
     return f" in plane {first}." if first == last else f" in planes {first} to {last}."
 
 
-def _cut(number: int, plane: int, links: Links) -> Relabelled:
-    return links.cut(number, plane)
+def _cut(picked: Sequence[int], plane: int, links: Links) -> Relabelled:
+    """Cut objects in one step; of several those that begin in the plane are others than before already."""
+    before = [number for number in picked if min(links.planes_of(number)) < plane]
+    return links.cut(before or picked[:1], plane)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from qtpy.QtCore import QObject
 
 from napari_sam2_automask._napari.common.camera import camera_of
@@ -75,7 +76,8 @@ class Previews(QObject):
             if follower is None or not points:
                 outlines.clear()
             else:
-                size = 6 / max(float(camera_of(self._viewer).zoom), 1e-6) / float(follower.layer.scale[-1])
+                scale = np.abs(follower.layer.scale[list(follower.axes)])
+                size = 6 / max(float(camera_of(self._viewer).zoom), 1e-6) / scale
                 outlines.show_marks(follower.layer, points, size, cross=cross)
 
     def clear(self) -> None:

@@ -234,7 +234,7 @@ class TablePanel(QWidget):
         self.selected.emit(labels)
         follower = self._live.live_layer
         if len(labels) == 1 and follower is not None:
-            show_object(self._viewer, follower.layer, labels[0], follower.features, follower.axes)
+            show_object(self._viewer, follower.layer, labels[0], follower.features, follower.rows_columns)
 
     def _on_accept(self) -> None:
         labels = self.labels
