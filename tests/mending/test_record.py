@@ -11,6 +11,7 @@ from candidate_factory import random_candidates
 
 from napari_sam2_automask import AmgSettings, Mends, paint, pipeline, select
 from napari_sam2_automask.errors import MendError, SettingsError
+from napari_sam2_automask.files.coco import to_coco
 from napari_sam2_automask.image.picture import LoadedImage
 from napari_sam2_automask.mending import mended_record, segmented
 from napari_sam2_automask.record.making import make_record
@@ -52,6 +53,18 @@ def test_without_mends_it_is_what_paint_gives(candidates):
     assert [m["area"] for m in done.records()] == [
         m["area"] for m, label in zip(expected.records(), expected.masks.ids, strict=True) if label in visible
     ] or len(done.records()) == len(visible)
+
+
+def test_coco_has_no_scores_that_no_model_gave(mends):
+    found = json.loads(json.dumps(to_coco(segmented(mends)), allow_nan=False))
+    annotations = {one["id"]: one for one in found["annotations"]}
+    made = {label for label, done in mends.edited.items() if done in ("split", "painted")}
+    assert 500 in made and len(made) == 3
+    assert annotations[500]["area"] == int((mends.labels == 500).sum())
+    for label, one in annotations.items():
+        for name in ("predicted_iou", "stability_score", "score"):
+            assert (name in one) == (label not in made)
+        assert ("point_coords" in one) == (label not in mends.edited)
 
 
 def test_the_table_says_what_was_done(mends, candidates):

@@ -41,6 +41,9 @@ __all__ = [
 _NO_CROWD = (None, 0, "0", "", "false")
 _KIND, _CROWDS = "a COCO JSON file with images and annotations", "crowd regions"
 
+# What only a model tells of an annotation.
+_OF_MODEL = ("predicted_iou", "stability_score", "point_coords", "score")
+
 
 def to_coco(
     segmentation: Segmentation, image_name: str = "image", category: str = "object"
@@ -61,7 +64,8 @@ def to_coco(
     -------
     dict
         ``info``, ``licenses``, ``images``, ``categories`` and ``annotations``. An annotation's ``id`` is the
-        object's label; ``score`` is its predicted IoU; ``bbox`` is [x, y, width, height] in pixels.
+        object's label; ``score`` is its predicted IoU; ``bbox`` is [x, y, width, height] in pixels. An object
+        that a person made has no score and no point.
     """
     masks, rows, columns = segmentation.masks, *segmentation.labels.shape
     annotations = []
@@ -71,7 +75,8 @@ def to_coco(
         # Meta's box leaves out the last row and column; COCO's does not.
         box = [int(x0), int(y0), int(x1 - x0 + 1), int(y1 - y0 + 1)]
         own = {"id": int(identity), "image_id": 1, "category_id": 1, "iscrowd": 0, "bbox": box}
-        annotations.append(record | own | {"score": record["predicted_iou"]})
+        whole = record | own | {"score": record["predicted_iou"]}
+        annotations.append({name: whole[name] for name in whole if not _unknown(name, whole[name])})
     return {
         "info": {"description": "napari-sam2-automask", "date_created": segmentation.record.get("time", "")},
         "licenses": [],
@@ -79,6 +84,13 @@ def to_coco(
         "categories": [{"id": 1, "name": category, "supercategory": ""}],
         "annotations": annotations,
     }
+
+
+def _unknown(name: str, value: Any) -> bool:
+    """Tell whether a number that a model would have given is not there."""
+    if name == "point_coords":
+        (value,) = value
+    return name in _OF_MODEL and bool(np.isnan(value).any())
 
 
 @dataclass(frozen=True, eq=False)
