@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -10,9 +12,7 @@ from napari_kit import live_result, move, run
 
 from napari_sam2_automask._napari.common.memory import Store
 from napari_sam2_automask._napari.mend.autosave import ACTIONS, FOLDER
-
-#: No process has this number: Linux counts up to 4,194,304.
-NOBODY = 999_999_999
+from napari_sam2_automask._napari.mend.mends_file import MendsFile
 
 
 @pytest.fixture
@@ -79,7 +79,7 @@ def crashed(make_napari_viewer, qtbot, store):
     text = path.read_text()
     widget.shut_down()
     assert not path.exists()
-    path.write_text(json.dumps({**json.loads(text), "process": NOBODY}))
+    path.write_text(text)
     return layer.data.copy(), path
 
 
@@ -109,9 +109,9 @@ def test_mends_made_before_the_answer_are_kept_and_lie_on_top(make_napari_viewer
     widget.result.autosave.keep()
     qtbot.waitUntil(lambda: "before" in json.loads(path.read_text()), timeout=30_000)
     if again:  # a crash before the answer: both are offered
-        text = json.loads(path.read_text())
+        text = path.read_text()
         widget.shut_down()
-        path.write_text(json.dumps(text | {"process": NOBODY}))
+        path.write_text(text)
         widget, layer = live_result(make_napari_viewer(), qtbot, store=store)
         qtbot.waitUntil(lambda: widget.result.autosave.isVisibleTo(widget.result), timeout=30_000)
         assert "4 steps" in widget.result.autosave.question.text()
@@ -149,3 +149,38 @@ def test_a_damaged_file_does_no_harm(make_napari_viewer, qtbot, store, content):
             widget.result.autosave.yes.click()
         assert "cannot be read" in told.args[0]
     np.testing.assert_array_equal(layer.data, before)
+
+
+def test_two_windows_have_a_file_each_and_what_both_left_is_found(tmp_path):
+    def kept(file):
+        return json.loads(file.path.read_text())
+
+    one, other = MendsFile(tmp_path, "abc"), MendsFile(tmp_path, "abc")
+    one.write({"steps": [1]}, [])
+    other.write({"steps": [1, 2]}, [])
+    assert kept(one) == {"steps": [1]} and kept(other) == {"steps": [1, 2]}
+    third = MendsFile(tmp_path, "abc")
+    assert third.found == [] and not third.path.exists()
+    third.close()
+    other.close()
+    assert not other.path.exists() and kept(one) == {"steps": [1]}
+    one.close()
+    one.write({"steps": [1]}, [])  # too late
+    assert not list(tmp_path.iterdir())
+    # Two processes end as in a crash, while the second is open.
+    code = (
+        "import os, pathlib, sys\n"
+        "from napari_sam2_automask._napari.mend.mends_file import MendsFile\n"
+        "files = [MendsFile(pathlib.Path(sys.argv[1]), 'abc') for _ in range(2)]\n"
+        "for k, file in enumerate(files):\n"
+        "    file.write({'steps': [k] * (k + 1)}, [])\n"
+        "os._exit(1)\n"
+    )
+    assert subprocess.run([sys.executable, "-c", code, tmp_path], timeout=60, check=False).returncode == 1
+    new = MendsFile(tmp_path, "abc")
+    assert sorted(len(session["steps"]) for session in new.found) == [1, 2]
+    assert MendsFile(tmp_path, "abc").found == []  # the other window asks already
+    new.write({"steps": [9]}, new.found)
+    before = kept(new)["before"]
+    assert {len(before["steps"]), len(before["before"]["steps"])} == {1, 2}
+    assert [path.name for path in tmp_path.glob("*.json")] == [new.path.name]

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QTimer
@@ -13,10 +11,9 @@ from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidge
 from napari_sam2_automask._napari.common.errands import Errands
 from napari_sam2_automask._napari.common.layout import roomy
 from napari_sam2_automask._napari.common.plain_words import plain
+from napari_sam2_automask._napari.mend.mends_file import MendsFile, count_steps
 from napari_sam2_automask._napari.run.outcome import digest
 from napari_sam2_automask._napari.run.place_result import LAYER_KEY
-from napari_sam2_automask.disk.atomic import write_one
-from napari_sam2_automask.disk.json_file import json_bytes, read_json
 from napari_sam2_automask.errors import MendError
 from napari_sam2_automask.mending.actions import Settle
 from napari_sam2_automask.mending.restoring import restore
@@ -42,7 +39,8 @@ class Autosave(QWidget):
     """Writes what was done to the objects of a result beside the settings, and asks whether to restore it.
 
     The file is that of the labels as the run gave them, so that the same run of the same image finds it. It
-    goes when the result is closed or the window is; so only a crash leaves one behind.
+    goes when the result is closed or the window is; so only a crash leaves one behind. Two windows with the
+    same result keep their mends in a file each.
 
     Parameters
     ----------
@@ -52,21 +50,17 @@ class Autosave(QWidget):
         Beside whose file they are.
     planes : PlaneSwitch
         Knows the stack, if there is one, whose planes are mended.
-
-    Attributes
-    ----------
-    path : Path or None
-        The file of the result that is followed; None where nothing is kept.
     """
 
     def __init__(self, live: LivePanel, store: Store, planes: PlaneSwitch) -> None:
         super().__init__()
         self._live, self._store, self._planes = live, store, planes
-        self.path: Path | None = None
+        self._file: MendsFile | None = None
         self._kept: tuple[Action | Relabelled, ...] = ()
         # How many steps a result begins with, such as the labels that were there before.
         self._begun = 0
-        self._found: dict[str, Any] | None = None
+        # What was kept in sessions for which there is no answer yet.
+        self._found: list[dict[str, Any]] = []
         self._errands = Errands(self)
         self.question = QLabel()
         self.yes, self.no = QPushButton("Restore"), QPushButton("Forget")
@@ -81,13 +75,18 @@ class Autosave(QWidget):
         live.ended.connect(self.end)
         self._lay_out()
 
+    @property
+    def path(self) -> Path | None:
+        """The file of the result that is followed; None where nothing is kept."""
+        return None if self._file is None else self._file.path
+
     def keep(self) -> None:
         """Write the mends now, if there are any that were not written.
 
         While it is not answered whether those of before are to come back, these are kept with the new ones.
         """
-        follower, path, stack = self._live.live_layer, self.path, self._planes.stack
-        if path is None or (follower is None and stack is None):
+        follower, file, stack = self._live.live_layer, self._file, self._planes.stack
+        if file is None or (follower is None and stack is None):
             return
         steps = self._steps()
         more = (*steps[self._begun :], *self._kept[self._begun :])
@@ -100,35 +99,32 @@ class Autosave(QWidget):
         used, own = (0, ()) if follower is None else (follower.shows.used, follower.shows.steps)
 
         def write() -> None:
-            whole: dict[str, Any] = {"name": name, "process": os.getpid()}
+            whole: dict[str, Any] = {"name": name}
             if stack is not None:
                 whole["planes"] = stack.kept(done)
                 if stack.linked is not None and (links := stack.linked.kept()) is not None:
                     whole["links"] = links
             else:
                 whole |= {"used": used, "steps": [step.to_json() for step in own]}
-            if before is not None:
-                whole["before"] = before
-            write_one(path, json_bytes(whole, None), parents=True)
+            file.write(whole, before)
 
         self._errands.send(write, lambda _: None, lambda error: None)
 
     def end(self) -> None:
         """Keep nothing any more: what is closed by a person is no crash."""
         self._timer.stop()
-        path, self.path, self._kept, self._found = self.path, None, (), None
+        file, self._file, self._kept, self._found = self._file, None, (), []
         self.setVisible(False)
-        if path is not None:
-            self._errands.send(lambda: path.unlink(missing_ok=True), lambda _: None, lambda error: None)
+        if file is not None:
+            self._errands.send(file.close, lambda _: None, lambda error: None)
 
     def close_down(self) -> None:
         """End, and wait for nothing."""
-        path = self.path
+        file = self._file
         self.end()
         self._errands.close()
-        if path is not None:
-            with suppress(OSError):
-                path.unlink(missing_ok=True)
+        if file is not None:
+            file.close()
 
     def _steps(self) -> tuple[Action | Relabelled, ...]:
         """Return all that was done, of a stack plane after plane, and then to its links."""
@@ -160,7 +156,7 @@ class Autosave(QWidget):
         self.setVisible(False)
 
     def _begin(self) -> None:
-        self._found, self._kept = None, self._steps()
+        self._found, self._kept = [], self._steps()
         self._begun = begun = len(self._kept)
         self.setVisible(False)
         follower, folder, stack = self._live.live_layer, self._store.folder, self._planes.stack
@@ -170,22 +166,19 @@ class Autosave(QWidget):
         digests = None if stack is None else dict(stack.layer.metadata[LAYER_KEY]["digests"])
         name = self._name()
 
-        def look() -> tuple[Path, Any]:
+        def look() -> MendsFile:
             whose = digest(labels) if digests is None else _of_planes(digests)
-            path = folder / FOLDER / f"{whose}.json"
-            found = None
-            with suppress(MendError):  # one that cannot be read is written anew by the next mends
-                found = read_json(path, "mends that were kept", MendError) if path.is_file() else None
-            return path, found
+            return MendsFile(folder / FOLDER, whose)
 
-        def then(ends: tuple[Path, Any]) -> None:
+        def then(file: MendsFile) -> None:
             if self._planes.stack is not stack or (stack is None and self._live.live_layer is not follower):
+                self._errands.send(file.close, lambda _: None, lambda error: None)
                 return
-            self.path, found = ends
+            self._file = file
             self._timer.start()
-            count = sum(_count(one) - begun for one in _sessions(found))
-            if count and not _runs(found.get("process")):
-                self._found = found
+            count = sum(count_steps(one) - begun for one in file.found)
+            if count > 0:
+                self._found = file.found
                 self.question.setText(
                     f"Restore the mends of {name}? {count:,} step{'s'[: count != 1]} are kept."
                 )
@@ -198,12 +191,10 @@ class Autosave(QWidget):
             self.keep()
 
     def _restore(self) -> None:
-        found, self._found = self._found, None
+        sessions, self._found = self._found, []
         self.setVisible(False)
-        if found is None:
+        if not sessions:
             return
-
-        sessions = _sessions(found)
         self._kept = ()  # what comes back is to be written again
         if (stack := self._planes.stack) is not None:
             try:
@@ -215,11 +206,10 @@ class Autosave(QWidget):
             self._live.mend(lambda mends: restore(mends, sessions))
 
     def _forget(self) -> None:
-        self._found = None
+        self._found = []
         self.setVisible(False)
-        path = self.path
-        if path is not None:
-            self._errands.send(lambda: path.unlink(missing_ok=True), lambda _: None, lambda error: None)
+        if self._file is not None:
+            self._errands.send(self._file.delete, lambda _: None, lambda error: None)
         self._kept = ()
         self.keep()
 
@@ -228,33 +218,3 @@ def _of_planes(digests: Mapping[Any, str]) -> str:
     """Return a hash of a stack's labels from those of its planes."""
     told = "".join(f"{plane}{one}" for plane, one in sorted(digests.items()))
     return hashlib.blake2b(told.encode(), digest_size=16).hexdigest()
-
-
-def _sessions(found: Any) -> list[dict[str, Any]]:
-    """Return what was kept in sessions that followed each other without an answer, the earliest first."""
-    sessions: list[dict[str, Any]] = []
-    while isinstance(found, dict):
-        if _count(found):
-            sessions.insert(0, found)
-        found = found.get("before")
-    return sessions
-
-
-def _count(session: Mapping[str, Any]) -> int:
-    """Return how many steps a session has; 0 where it cannot be read."""
-    planes = session.get("planes", [session])
-    steps = [one.get("steps") for one in planes if isinstance(one, dict)] if isinstance(planes, list) else []
-    links = session.get("links")
-    changes = links.get("changes") if isinstance(links, dict) else 0
-    return sum(len(one) for one in steps if isinstance(one, list)) + (changes if type(changes) is int else 0)
-
-
-def _runs(process: Any) -> bool:
-    """Tell whether another process of this number is there, which has the mends in its window."""
-    if not isinstance(process, int) or process == os.getpid() or os.name != "posix":
-        return False
-    try:
-        os.kill(process, 0)
-    except OSError:
-        return False
-    return True
