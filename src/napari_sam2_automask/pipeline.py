@@ -207,11 +207,10 @@ def measure_channels_of(
     picture.measure(table, labels, statistics)
     if picture.channels is None or settings.expand_distance <= 0 or labels.ndim > 2:
         return
-    cells = expand(
-        labels, settings.expand_distance, sides_in_micrometres(picture.pixel_size, picture.unit, 2)
-    )
+    sides = sides_in_micrometres(picture.pixel_size, picture.unit, 2)
+    cells = expand(labels, settings.expand_distance, sides)
     ids = table["index"].tolist()
-    found = cell_columns(labels, cells, ids, picture.intensities, statistics or ["intensity_mean"])
+    found = cell_columns(labels, cells, ids, picture.intensities, statistics or ["intensity_mean"], sides)
     for name, values in found.items():
         table[name] = values
 

@@ -18,6 +18,7 @@ from napari_sam2_automask.files.pixel_size import FileScale, pixel_size_of, scal
 from napari_sam2_automask.files.stack_file import open_stack
 from napari_sam2_automask.image.channels import mix
 from napari_sam2_automask.image.pick import Pick, parse_planes
+from napari_sam2_automask.measures import expand
 from napari_sam2_automask.replay.replaying import replay
 
 
@@ -148,6 +149,32 @@ def test_bodies_and_tracks_are_measured(body, moving, tmp_path):
         own = tracks[tracks["t"] == k].sort_values("x")
         for name in ("perimeter", "extent", "intensity_min"):
             assert own[name].tolist() == frame[name].tolist()
+
+
+@pytest.mark.parametrize(("link", "kind"), [("z", "objects"), ("time", "tracks")])
+def test_linked_objects_are_grown_to_cells_in_each_plane(body, moving, tmp_path, link, kind):
+    source = body if link == "z" else moving
+    stem = f"{source.stem}_linked"
+    done = invoke(source, "--out", tmp_path / "o", "--link", link, "--expand-distance", 2)
+    assert done.exit_code == 0, done.output
+    image = tifffile.imread(source).astype(float)
+    labels, cells = (tifffile.imread(tmp_path / "o" / f"{stem}.{name}.tif") for name in ("labels", "cells"))
+    sides = (0.5, 0.25) if link == "z" else None
+    for plane, grown in zip(labels, cells, strict=True):
+        np.testing.assert_array_equal(grown, expand(plane, 2, sides))
+    rows = pd.read_csv(tmp_path / "o" / f"{stem}.{kind}.csv").to_dict("records")
+    assert len(rows) == (1 if link == "z" else 7)
+    for row in rows:
+        number, at = (row["index"], ...) if link == "z" else (row["object"], row["t"])
+        cell, nucleus = cells[at] == number, labels[at] == number
+        size = "voxels" if link == "z" else "area"
+        assert row[f"{size}_cell"] == cell.sum() and row[f"{size}_ring"] == cell.sum() - nucleus.sum() > 0
+        for name, own in (("", nucleus), ("_ring", cell & ~nucleus), ("_cell", cell)):
+            assert row[f"intensity_mean{name}"] == pytest.approx(image[at][own].mean())
+        if link == "z":
+            assert row["volume_cell_um3"] == pytest.approx(cell.sum() * 2.0 * 0.5 * 0.25)
+    done = invoke(source, "--out", tmp_path / "o", "--link", link, "--overwrite")
+    assert done.exit_code == 0 and not (tmp_path / "o" / f"{stem}.cells.tif").exists()
 
 
 def test_the_size_of_a_voxel_can_be_said(body, tmp_path):

@@ -11,6 +11,7 @@ from napari_sam2_automask.errors import SettingsError
 from napari_sam2_automask.files.results import ResultPaths, write_results
 from napari_sam2_automask.image.picture import LoadedImage
 from napari_sam2_automask.measures import expand, measure
+from napari_sam2_automask.measures.cells import cell_columns
 from napari_sam2_automask.pipeline import choose_and_paint
 
 SHAPE = (110, 130)
@@ -37,6 +38,19 @@ def test_pixels_that_are_longer_one_way_are_counted_so():
     point[20, 40] = 3
     rows, columns = np.nonzero(expand(point, 10 / np.sqrt(0.5), sides=(1.0, 0.5)))
     assert (np.ptp(rows), np.ptp(columns)) == (20, 40)
+
+
+def test_areas_of_ring_and_cell_are_told_in_micrometres():
+    nuclei = disc(5)
+    cells = expand(nuclei, 3)
+    found = cell_columns(nuclei, cells, [1], {}, [], (0.5, 0.25))
+    ring = int((cells > 0).sum() - (nuclei > 0).sum())
+    assert found["area_ring"].tolist() == [ring] and found["area_ring_um2"].tolist() == [ring * 0.125]
+    body, grown = np.stack([nuclei] * 3), expand(np.stack([nuclei] * 3), 3)
+    np.testing.assert_array_equal(grown, np.stack([cells] * 3))
+    found = cell_columns(body, grown, [1], {}, [], (2.0, 0.5, 0.25))
+    assert found["voxels_ring"].tolist() == [3 * ring]
+    assert found["volume_ring_um3"].tolist() == [3 * ring * 0.25]
 
 
 def test_nucleus_ring_and_cell_add_up():

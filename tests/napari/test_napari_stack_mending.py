@@ -15,10 +15,12 @@ from napari_kit import LOW, QUICK, SHAPE, dock, finish, labels_of, move, rows, r
 from napari_sam2_automask import paint, select
 from napari_sam2_automask._napari.common.memory import Store
 from napari_sam2_automask._napari.contributions.save_labels import write_labels
+from napari_sam2_automask._napari.live.level_layers import CELLS_KEY
 from napari_sam2_automask._napari.mend.autosave import FOLDER
 from napari_sam2_automask._napari.run.engine_segmenter import EngineSegmenter
 from napari_sam2_automask._napari.run.outcome import PlaneResult
 from napari_sam2_automask._napari.run.place_result import RECORD_KEY
+from napari_sam2_automask.measures import expand
 from napari_sam2_automask.replay import replay
 from napari_sam2_automask.stack.numbering import numbered_as
 
@@ -356,6 +358,26 @@ def test_replay_of_a_mended_stack_gives_the_same_labels(viewer, qtbot, monkeypat
     files = write_labels(str(tmp_path / "cells.tif"), data, meta)
     again = replay(Path(next(file for file in files if file.endswith(".record.json"))), tmp_path / "again")
     np.testing.assert_array_equal(tifffile.imread(again.labels), layer.data)
+
+
+@pytest.mark.parametrize("link", ["", "z"])
+def test_the_cells_of_a_stack_have_a_layer_that_follows(viewer, qtbot, link):
+    widget, layer = stack_result(viewer, qtbot, link=link, settings=START.replace(expand_distance=2.0))
+
+    def cells():
+        return [one for one in labels_of(viewer) if CELLS_KEY in one.metadata]
+
+    def fit(distances):
+        wanted = [expand(plane, far) for plane, far in zip(layer.data, distances, strict=True)]
+        return len(cells()) == 1 and np.array_equal(cells()[0].data, np.stack(wanted))
+
+    qtbot.waitUntil(lambda: fit([2, 2, 2, 2]), timeout=30_000)
+    assert {f"{'voxels' if link else 'area'}_cell", "intensity_mean_ring"} <= set(rows(layer))
+    (grown,) = cells()
+    show(qtbot, widget, 1)
+    widget.live.follow(START.replace(expand_distance=4.0))
+    qtbot.waitUntil(lambda: fit([2, 4, 2, 2]), timeout=30_000)
+    assert cells() == [grown]  # of one plane no other is made anew
 
 
 def test_links_are_cut_joined_and_divided_and_tracks_follow(viewer, qtbot):

@@ -61,4 +61,4 @@ def test_measures_of_linked_stacks_come_again_byte_for_byte(tmp_path):
     invoke("replay", out / "body_linked.record.json", "--out", again)
     table = pd.read_csv(out / "body_linked.objects.csv")
     assert {"volume_um3", "surface_area_um2", "intensity_sum"} <= {*table} and len(table)
-    same_files(out, again, ["body_linked.labels.tif", "body_linked.objects.csv"])
+    same_files(out, again, [f"body_linked.{kind}" for kind in ("labels.tif", "cells.tif", "objects.csv")])

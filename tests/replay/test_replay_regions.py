@@ -16,6 +16,7 @@ from napari_sam2_automask._napari.run.engine_segmenter import EngineSegmenter
 from napari_sam2_automask._napari.run.place_result import RECORD_KEY
 from napari_sam2_automask.errors import SettingsError
 from napari_sam2_automask.image.region import Region
+from napari_sam2_automask.measures import expand
 from napari_sam2_automask.record.environment import json_ready
 from napari_sam2_automask.settings.presets import PRESETS
 
@@ -37,7 +38,8 @@ def test_labels_and_table_are_those_of_the_viewer(
     few = {"points_per_side": 4, "pred_iou_thresh": 0.3, "stability_score_thresh": 0.0}
     nested = "keep" if overlap == "all_levels" else "choose"
     settings = PRESETS["balanced"].for_model("bundled")
-    widget.form.show(settings.replace(**QUICK | few, overlap=overlap, nested=nested))
+    far = 0.0 if overlap == "all_levels" else 3.0
+    widget.form.show(settings.replace(**QUICK | few, overlap=overlap, nested=nested, expand_distance=far))
     widget.models.choose("bundled", "cpu")
     widget.images.where.choose(shapes)
     widget.run()
@@ -58,6 +60,10 @@ def test_labels_and_table_are_those_of_the_viewer(
             if overlap == "small_on_top":
                 ys, xs = np.nonzero(labels == row.index)
                 assert row.bbox_y0 <= ys.min() and xs.max() <= row.bbox_x1
+        if far:
+            cells, y, x = tifffile.imread(out / "result.cells.tif"), slice(10, 50), slice(30, 70)
+            assert cells.shape == labels.shape and np.count_nonzero(cells) == np.count_nonzero(cells[y, x])
+            np.testing.assert_array_equal(cells[y, x], expand(labels[y, x], far))
         record = record.parent / "moved.record.json"
         (out / "result.record.json").rename(record)
         record = record.rename(tmp_path / "result.record.json")

@@ -86,7 +86,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class LinkPaths:
-    """Where the linked objects of a stack go: objects and tracks (CSV), record (JSON), labels (TIFF).
+    """Where the linked objects of a stack go: objects, tracks (CSV), record (JSON), labels, cells (TIFF).
 
     ``unfinished`` is where a propagation keeps how far it is, ``also`` further formats, see `FORMATS`.
     """
@@ -95,22 +95,25 @@ class LinkPaths:
     tracks: Path
     record: Path
     labels: Path
+    cells: Path
     unfinished: Path
     also: tuple[tuple[str, Path], ...] = ()
 
     @classmethod
     def of(cls, folder: Path, stem: str, also: Iterable[str] = ()) -> LinkPaths:
         """Return the paths for the stack called `stem`, with those of further formats that hold stacks."""
-        names = ("objects.csv", "tracks.csv", "record.json", "labels.tif", "unfinished")
-        objects, tracks, record, labels, unfinished = (folder / f"{stem}_linked.{name}" for name in names)
+        names = ("objects.csv", "tracks.csv", "record.json", "labels.tif", "cells.tif", "unfinished")
+        objects, tracks, record, labels, cells, unfinished = (
+            folder / f"{stem}_linked.{name}" for name in names
+        )
         forms = (form for form in also if FORMATS[form].stacks)
         further = tuple((form, folder / f"{stem}_linked{FORMATS[form].ending}") for form in forms)
-        return cls(objects, tracks, record, labels, unfinished, further)
+        return cls(objects, tracks, record, labels, cells, unfinished, further)
 
     @property
     def files(self) -> tuple[Path, ...]:
         """All paths."""
-        own = (self.objects, self.tracks, self.record, self.labels, self.unfinished)
+        own = (self.objects, self.tracks, self.record, self.labels, self.cells, self.unfinished)
         return (*own, *(path for _, path in self.also))
 
 

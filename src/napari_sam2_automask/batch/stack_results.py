@@ -14,7 +14,10 @@ from napari_sam2_automask.files.formats.exporting import FORMATS
 from napari_sam2_automask.files.formats.outlined import Outlines
 from napari_sam2_automask.files.labels_tiff import size_in_record, write_labels
 from napari_sam2_automask.files.pixel_size import scale_in_file
+from napari_sam2_automask.files.results import stale_of
 from napari_sam2_automask.image.view import image_hash
+from napari_sam2_automask.measures.cells import expand
+from napari_sam2_automask.measures.measuring import sides_in_micrometres
 from napari_sam2_automask.record.record import Record
 from napari_sam2_automask.settings.along import Along
 from napari_sam2_automask.stack.measured import measure_linked
@@ -32,6 +35,7 @@ if TYPE_CHECKING:
     from napari_sam2_automask.disk.atomic import Content
     from napari_sam2_automask.files.pixel_size import PixelSize
     from napari_sam2_automask.files.results import ResultPaths
+    from napari_sam2_automask.image.region import Region
     from napari_sam2_automask.painting.segmentation import Segmentation
     from napari_sam2_automask.stack.linked_planes import Linked
 
@@ -45,11 +49,13 @@ def write_objects(
     *,
     overwrite: bool = False,
     channels: Callable[[int], Mapping[str, NDArray[Any]]] | None = None,
+    region: Region | None = None,
 ) -> Record:
     """Write labels, table, tracks (for time) and record of linked objects; return the record.
 
     Labels of that name inside the image are replaced with `overwrite`. `channels` takes the number of a plane
-    and returns its channels by name; those of the stack's files if left out.
+    and returns its channels by name; those of the stack's files if left out. Cells lie within
+    `region`, where no more than that of the planes was segmented.
     """
     assert stack.link is not None
     axis = stack.link.letter
@@ -61,13 +67,18 @@ def write_objects(
             "labels_sha256": image_hash(linked.labels),
         }
     )
+    settings, (size, interval) = record.each_plane[0].settings, _scale(stack, record)
+    cells = None
+    if settings.expand_distance > 0:
+        cells = grown(linked.labels, settings.expand_distance, size, region)
     table, frames = measure_linked(
         linked,
         axis,
-        record.each_plane[0].settings.measures,
+        settings.measures,
         channels or (lambda plane: stack.planes[plane].read().intensities),
         stack.spacing,
         stack.unit,
+        cells,
     )
     files: dict[Path, Content] = {}
     if stack.paths.also:
@@ -81,11 +92,13 @@ def write_objects(
     if axis == "t":
         files[stack.paths.tracks] = lambda file: _tracks_csv(file, linked, frames)
     files[stack.paths.record] = json_bytes(record.to_json())
-    size, interval = _scale(stack, record)
     axes = f"{axis.upper()}YX"
+    if cells is not None:
+        files[stack.paths.cells] = lambda file: write_labels(file, cells, axes, size, interval)
     files[stack.paths.labels] = lambda file: write_labels(file, linked.labels, axes, size, interval)
+    stale = stale_of([stack.paths.cells], files)
     with labels_inside(stack, linked.labels, overwrite):
-        write_all(files)
+        write_all(files, stale=stale)
     return record
 
 
@@ -94,6 +107,7 @@ def write_planes(
     paths: ResultPaths,
     record: Record,
     indices: Sequence[tuple[int, ...]],
+    region: Region | None = None,
 ) -> Record:
     """Write labels, table and record of planes whose objects are numbered through; return the record.
 
@@ -108,6 +122,8 @@ def write_planes(
     indices : sequence of tuple of int
         Where each plane lies along the axes of planes: columns ``plane`` of the table, or ``plane_0`` and so
         on of several axes.
+    region : Region, optional
+        What of the planes was segmented, if that was not all.
     """
     import pandas as pd
 
@@ -122,18 +138,35 @@ def write_planes(
         images.append(labels)
         tables.append(table)
     labels, table = np.stack(images), pd.concat(tables, ignore_index=True)
-    size = size_in_record(results[0].record)
+    size, settings = size_in_record(results[0].record), results[0].settings
+    more: dict[Path, Content] = {}
+    if settings.expand_distance > 0:
+        cells = grown(labels, settings.expand_distance, size, region)
+        more[paths.cells] = lambda file: write_labels(file, cells, "QYX", size)
     counted = {"objects": len(table), "labels_sha256": image_hash(labels)}
     planes = tuple(Record.of(one.record) for one in results)
     record = record.model_copy(update={"planes": planes, **counted})
     write_all(
         {
+            **more,
             paths.table: lambda file: table.to_csv(file, index=False),
             paths.record: json_bytes(record.to_json()),
             paths.labels: lambda file: write_labels(file, labels, "QYX", size),
-        }
+        },
+        stale=stale_of([paths.cells], more),
     )
     return record
+
+
+def grown(
+    labels: NDArray[Any], distance: float, size: PixelSize | None, region: Region | None = None
+) -> NDArray[Any]:
+    """Return objects (P, Y, X) grown to cells in each plane by itself, within a region if there is one."""
+    sides = None if size is None else sides_in_micrometres(size[1:3], size[3], 2)
+    if region is None:
+        return expand(labels, distance, sides)
+    y0, x0, y1, x1 = region.box
+    return region.widened(expand(labels[:, y0:y1, x0:x1], distance, sides), labels.shape[1:])
 
 
 def _scale(stack: StackJob, record: Record) -> tuple[PixelSize | None, float | None]:

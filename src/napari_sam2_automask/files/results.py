@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from napari_sam2_automask.files.pixel_size import FileScale
     from napari_sam2_automask.painting.segmentation import Segmentation
 
-__all__ = ["ResultPaths", "write_files", "write_results"]
+__all__ = ["ResultPaths", "stale_of", "write_files", "write_results"]
 
 write_files = write_all
 
@@ -124,10 +124,7 @@ def write_results(
     cells = segmentation.cells
     if cells is not None:
         files[paths.cells] = lambda file: write_labels(file, cells, size=size)
-    also_tiffs = paths.levels, paths.cells
-    for path in also_tiffs:
-        if path in files and path.exists() and not has_own_mark(path):
-            raise OutputNameError(f"{path} is no result of this package: move it, or choose another folder")
+    stale = stale_of((paths.levels, paths.cells), files)
     write_all(
         {
             **files,
@@ -136,6 +133,24 @@ def write_results(
             paths.record: json_bytes(segmentation.record),
             paths.labels: lambda file: write_labels(file, segmentation.labels, size=size),
         },
-        # Those of an earlier run do not belong to these labels; images of others that are called so stay.
-        stale=[path for path in also_tiffs if path not in files and has_own_mark(path)],
+        stale=stale,
     )
+
+
+def stale_of(paths: Iterable[Path], files: Mapping[Path, Content]) -> list[Path]:
+    """Return those of an earlier run's TIFFs that do not belong to the labels that are to be written.
+
+    Images of others that are called so stay.
+
+    Raises
+    ------
+    OutputNameError
+        If one of the files to be written would replace such an image.
+    """
+    stale = []
+    for path in paths:
+        if path not in files:
+            stale += [path] if has_own_mark(path) else []
+        elif path.exists() and not has_own_mark(path):
+            raise OutputNameError(f"{path} is no result of this package: move it, or choose another folder")
+    return stale

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     Place = tuple[Any, ...]
 
-__all__ = ["measure", "shape_columns", "sides_in_micrometres"]
+__all__ = ["boxes_of", "measure", "shape_columns", "sides_in_micrometres"]
 
 
 def measure(
@@ -78,7 +78,7 @@ def measure(
         )
     names = check_measures(list(measures))
     sides = sides_in_micrometres(pixel_size, unit, labels.ndim)
-    places = _boxes(labels)
+    places = boxes_of(labels)
     count = [np.count_nonzero(labels[place] == label) for label, place in places.items()]
     columns: dict[str, Any] = {
         "index": np.array(list(places), np.int64),
@@ -155,8 +155,8 @@ def sides_in_micrometres(
     return known if len(known) == dimensions else None
 
 
-def _boxes(labels: NDArray[np.integer[Any]]) -> dict[int, Place]:
-    """Return the box of each object, also of bodies."""
+def boxes_of(labels: NDArray[np.integer[Any]]) -> dict[int, Place]:
+    """Return the box of each object (Y, X), or of each body (Z, Y, X), by label, rising."""
     if labels.ndim == 2:
         return places_of(labels)
     from scipy.ndimage import find_objects

@@ -181,7 +181,7 @@ def object_table(
         statistics = statistics or ["intensity_mean"]
         cells = expand(labels, facts.expand, sides)
         channels = {} if image is None else colours_of(image, 2)
-        columns |= cell_columns(labels, cells, places, channels, statistics)
+        columns |= cell_columns(labels, cells, places, channels, statistics, sides)
     table = pd.DataFrame(columns)
     if isinstance(shown, Levels):
         shown.tell(table)

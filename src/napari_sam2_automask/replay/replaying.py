@@ -130,10 +130,12 @@ def replay(
     if stack is not None:
         records = [Record.of(one.record) for one in results]
         events, labels = _events(record, inputs.indices), [one.labels for one in results]
-        now = write_linked(stack, records, labels, events, channels=partial(_channels, inputs))
+        now = write_linked(
+            stack, records, labels, events, channels=partial(_channels, inputs), region=first.region
+        )
         return _told(record, now, stack.paths.labels)
     if len(results) > 1:
-        return _told(record, write_planes(results, paths, record, inputs.indices), paths.labels)
+        return _told(record, write_planes(results, paths, record, inputs.indices, first.region), paths.labels)
     write_results(results[0], paths, source.name)
     return _told(record, Record.of(results[0].record), paths.labels)
 
@@ -220,7 +222,10 @@ def _in_plane(done: Segmentation, region: Region, shape: tuple[int, int]) -> Seg
     """Return what was found in a region in the whole plane."""
     whole = region.restore(done, shape)
     levels = None if done.levels is None else region.widened(done.levels, shape)
-    return with_hashes(replace(whole, levels=levels, masks=_masks_in_plane(done.masks, region, shape)))
+    cells = None if done.cells is None else region.widened(done.cells, shape)
+    return with_hashes(
+        replace(whole, levels=levels, cells=cells, masks=_masks_in_plane(done.masks, region, shape))
+    )
 
 
 def _masks_in_plane(masks: Masks, region: Region, shape: tuple[int, int]) -> Masks:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_sam2_automask.measures.measuring import measure
+from napari_sam2_automask.measures.cells import cell_columns
+from napari_sam2_automask.measures.measuring import measure, sides_in_micrometres
 from napari_sam2_automask.settings.measure_names import STATISTICS
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ def measure_bodies(
     channels: Callable[[int], Channels] | None = None,
     spacing: tuple[float, float, float] | None = None,
     unit: str | None = None,
+    cells: NDArray[Any] | None = None,
 ) -> pd.DataFrame:
     """Return the table of linked objects with measures of them as bodies.
 
@@ -44,19 +46,25 @@ def measure_bodies(
         Distance between planes, height and width of a pixel, in `unit`.
     unit : str, optional
         The unit of length.
+    cells : (P, Y, X) int array, optional
+        The objects grown to cells, see `expand`.
 
     Returns
     -------
     DataFrame
-        That of `linked` with further columns, see `measure`.
+        That of `linked` with further columns, see `measure` and `cell_columns`.
     """
-    if not measures:
+    if not measures and cells is None:
         return linked.table
+    measures, statistics = _asked(measures, cells)
     image = None
     if channels is not None:
         planes = [channels(k) for k in range(len(linked.labels))]
         image = {name: np.stack([plane[name] for plane in planes]) for name in (planes[0] if planes else ())}
     found = measure(linked.labels, measures, image=image, pixel_size=spacing, unit=unit)
+    if cells is not None:
+        sides = sides_in_micrometres(spacing, unit, 3)
+        found = _with_cells(found, linked.labels, cells, image, statistics, sides)
     # Where both have a centroid, the table's is that of the areas, in planes and pixels, as it always was.
     new = [name for name in found if name == "index" or name not in linked.table]
     return linked.table.merge(found[new].drop(columns="voxels", errors="ignore"), on="index", how="left")
@@ -69,23 +77,24 @@ def measure_linked(
     channels: Callable[[int], Channels],
     spacing: tuple[float, float, float] | None = None,
     unit: str | None = None,
+    cells: NDArray[Any] | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame | None]:
     """Return the table of linked objects, with measures of bodies along z, or of time those in each frame.
 
     Parameters
     ----------
-    linked, measures, spacing, unit
+    linked, measures, spacing, unit, cells
         As for `measure_bodies`.
     along : {"z", "t"}
         What the planes are.
     channels : callable
-        As for `measure_bodies`; called for measures of intensity alone.
+        As for `measure_bodies`; called for measures of intensity and for cells alone.
     """
-    wanted = channels if set(measures) & set(STATISTICS) else None
+    wanted = channels if cells is not None or set(measures) & set(STATISTICS) else None
     if along == "z":
-        return measure_bodies(linked, measures, wanted, spacing, unit), None
+        return measure_bodies(linked, measures, wanted, spacing, unit, cells), None
     size = None if spacing is None else (spacing[1], spacing[2])
-    return linked.table, measure_frames(linked, measures, wanted, size, unit)
+    return linked.table, measure_frames(linked, measures, wanted, size, unit, cells)
 
 
 def measure_frames(
@@ -94,12 +103,13 @@ def measure_frames(
     channels: Callable[[int], Channels] | None = None,
     pixel_size: tuple[float, float] | None = None,
     unit: str | None = None,
+    cells: NDArray[Any] | None = None,
 ) -> pd.DataFrame | None:
     """Measure linked objects in each plane by itself.
 
     Parameters
     ----------
-    linked, measures, channels, unit
+    linked, measures, channels, unit, cells
         As for `measure_bodies`.
     pixel_size : (float, float), optional
         The height and width of a pixel in `unit`.
@@ -108,16 +118,41 @@ def measure_frames(
     -------
     DataFrame or None
         A row for each object in each plane, with the columns ``number``, ``plane`` and the measures; None
-        without measures.
+        without measures and cells.
     """
     import pandas as pd
 
-    if not measures:
+    if not measures and cells is None:
         return None
+    measures, statistics = _asked(measures, cells)
+    sides = sides_in_micrometres(pixel_size, unit, 2)
     frames = []
     for k, labels in enumerate(linked.labels):
         image = None if channels is None else channels(k)
         found = measure(labels, measures, image=image, pixel_size=pixel_size, unit=unit)
+        if cells is not None:
+            found = _with_cells(found, labels, cells[k], image, statistics, sides)
         found.insert(1, "plane", k)
         frames.append(found.drop(columns="area").rename(columns={"index": "number"}))
     return pd.concat(frames, ignore_index=True)
+
+
+def _asked(measures: Sequence[str], cells: NDArray[Any] | None) -> tuple[list[str], list[str]]:
+    """Return what is to be measured, and the statistics among it; with cells there is one at least."""
+    statistics = [name for name in measures if name in STATISTICS]
+    if cells is None or statistics:
+        return list(measures), statistics
+    return [*measures, "intensity_mean"], ["intensity_mean"]
+
+
+def _with_cells(
+    found: pd.DataFrame,
+    labels: NDArray[Any],
+    cells: NDArray[Any],
+    channels: Channels | None,
+    statistics: Sequence[str],
+    sides: Sequence[float] | None,
+) -> pd.DataFrame:
+    """Return a table with what lies in rings and cells."""
+    ids = found["index"].tolist()
+    return found.assign(**cell_columns(labels, cells, ids, channels or {}, statistics, sides))

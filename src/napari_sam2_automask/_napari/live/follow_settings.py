@@ -16,12 +16,13 @@ from napari_sam2_automask._napari.common.listening import listen
 from napari_sam2_automask._napari.layers.features import numbered
 from napari_sam2_automask._napari.layers.snapshot import resized
 from napari_sam2_automask._napari.live import whole_masks
-from napari_sam2_automask._napari.live.level_images import cells_on_layer, levels_shown, on_layers
+from napari_sam2_automask._napari.live.level_images import LevelImage, cells_on_layer, levels_shown, on_layers
 from napari_sam2_automask._napari.live.level_layers import CELLS_KEY, LevelLayers, anyone_edited
 from napari_sam2_automask._napari.live.live_layer import LiveLayer
 from napari_sam2_automask._napari.live.live_table import table_of
 from napari_sam2_automask._napari.live.plane_switch import OPENING, PlaneSwitch
 from napari_sam2_automask._napari.live.retelling import mends_of, retell, retell_joined, retell_stack
+from napari_sam2_automask._napari.live.stack_cells import StackCells, cells_of_stack
 from napari_sam2_automask._napari.live.stack_layer import StackLayer
 from napari_sam2_automask._napari.run.place_result import tracks_layers
 from napari_sam2_automask.progress import Progress
@@ -269,7 +270,7 @@ class Following(QObject):
         layered = settings.overlap == ALL_LEVELS and plane is None
         request = finished.request if plane is None or stack is None else stack.own_request(plane)
         shows, written = follower.shows, [layers.written(follower.layer) for layers in self._shown]
-        shape = follower.layer.data.shape
+        shape, own = follower.layer.data.shape, self.cells.layer_of(follower.layer)
 
         def make(progress: Any) -> Any:
             levels = None
@@ -279,7 +280,8 @@ class Following(QObject):
                 )
             table = table_of(labels, follower, shows, request, levels, data)
             if plane is not None and stack is not None:
-                return table, stack.measured(plane, table), False, mends_of(shows, request)
+                grown = cells_of_stack(stack, plane, own, progress, CELLS_KEY)
+                return table, stack.measured(plane, table), grown, mends_of(shows, request)
             images = [] if levels is None else on_layers(levels, table, shape, finished.request.window)
             cells = cells_on_layer(labels, settings.expand_distance, table, shape, finished.request)
             edited = [anyone_edited(layers) for layers in written]
@@ -300,6 +302,15 @@ class Following(QObject):
             self._timer.stop()
         elif self._making[0].run.finished:  # made one after the other
             self._take(self._making.pop(0))
+
+    def _show_cells(self, stack: StackLayer, follower: LiveLayer, cells: StackCells) -> None:
+        """Let the layer of a stack's cells follow."""
+        layer = follower.layer
+        if cells.plane is not None and follower.plane is not None:
+            self.cells.put(layer, stack.request.source.slices(follower.plane), cells.plane, cells.digests)
+            return
+        images = [] if cells.data is None else [LevelImage(cells.data, layer.features, dict(cells.digests))]
+        self.cells.show(layer, images, edited=cells.edited)
 
     def _show_stack(self, layer: Labels, features: pd.DataFrame, in_time: TracksData | None) -> None:
         """Let the features of a stack, and the Tracks layer of the run, follow."""
@@ -323,6 +334,8 @@ class Following(QObject):
         if follower.plane is not None:
             if not any(one.follower.plane is not None for one in self._making):  # the last has all
                 self._show_stack(follower.layer, *images)
+            if stack is not None and stack.layer is follower.layer:
+                self._show_cells(stack, follower, edited)
             if tell and stack is not None and finished is not None:
                 retell_stack(stack, follower, settings, mends)
         else:

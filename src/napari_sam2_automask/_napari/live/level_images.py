@@ -26,11 +26,11 @@ __all__ = ["LevelImage", "cells_on_layer", "levels_shown", "on_layers"]
 
 
 class LevelImage(NamedTuple):
-    """What the layer of a level shows: labels of its shape, a row per object, a hash of the labels."""
+    """What the layer of a level shows: labels of its shape, a row per object, a hash of them or of planes."""
 
     data: NDArray[Any]
     table: pd.DataFrame
-    digest: str
+    digest: str | Mapping[Any, str]
 
 
 def levels_shown(

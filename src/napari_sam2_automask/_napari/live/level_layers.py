@@ -15,7 +15,7 @@ from napari_sam2_automask._napari.layers.place import layer_transform
 from napari_sam2_automask._napari.run.outcome import digest
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from napari.viewer import Viewer
     from numpy.typing import NDArray
@@ -108,6 +108,32 @@ class LevelLayers(QObject):
             )
         if self._waiting:
             self._timer.start()
+
+    def layer_of(self, result: Labels) -> Labels | None:
+        """Return the layer of the first level of a result, if it has one."""
+        return self._own(result).get(0)
+
+    def put(
+        self, result: Labels, cut: tuple[Any, ...], plane: NDArray[Any], digests: Mapping[Any, str]
+    ) -> None:
+        """Show a plane anew in the layer of a stack, which stays.
+
+        Parameters
+        ----------
+        result : Labels
+            The layer of the result.
+        cut : tuple
+            What selects the plane.
+        plane : ndarray
+            The labels.
+        digests : mapping of plane to str
+            Their hash.
+        """
+        layer = self.layer_of(result)
+        if layer is not None:
+            layer.data[cut] = plane
+            layer.metadata[self._key]["digest"].update(digests)
+            layer.refresh()
 
     def stop(self) -> None:
         """Add no more layers."""

@@ -15,7 +15,7 @@ from napari_sam2_automask._napari.live.live_layer import LiveLayer
 from napari_sam2_automask._napari.live.stack_links import StackLinks
 from napari_sam2_automask._napari.run.outcome import digest
 from napari_sam2_automask._napari.run.place_result import LAYER_KEY, RECORD_KEY
-from napari_sam2_automask._napari.run.stack_outcome import measured_links, tracks_of
+from napari_sam2_automask._napari.run.stack_outcome import grown, measured_links, tracks_of
 from napari_sam2_automask.errors import MendError
 from napari_sam2_automask.mending.actions import Settle, actions_from
 from napari_sam2_automask.mending.restoring import restore
@@ -260,6 +260,22 @@ class StackLayer:
         labels: NDArray[Any] = np.asarray(self.layer.data)[source.slices(source.all_indices()[position])]
         return source.oriented(labels)
 
+    def distance(self, plane: Plane) -> float:
+        """Return how far the objects of a plane are grown to cells; 0 if it is not followed."""
+        if plane not in self.found.store:
+            return 0.0
+        with self._planes_lock:
+            follower, told = self._open.get(plane), self._closed.get(plane, Told())
+        if follower is not None:
+            return follower.shows.settings.expand_distance
+        settled = [step.settings for step in told.steps if isinstance(step, Settle)]
+        return (settled[-1] if settled else self.request.settings).expand_distance
+
+    def cells_of(self, plane: Plane) -> NDArray[Any]:
+        """Return the objects of a plane (Y, X) grown to cells, as far as its settings say."""
+        labels, distance = self.labels_of(self.position(plane)), self.distance(plane)
+        return grown(self.request, labels, distance) if distance > 0 else np.zeros_like(labels)
+
     @property
     def ready(self) -> dict[Plane, LiveLayer]:
         """The planes that are ready."""
@@ -301,13 +317,16 @@ class StackLayer:
 
     def _measured_links(self, linked: Linked) -> tuple[pd.DataFrame, pd.DataFrame | None]:
         """Return the table of linked objects, and measures in each frame; anew once labels change."""
-        if self.links is None or not self.request.settings.measures:
+        places = self.request.source.all_indices()
+        distances = [self.distance(plane) for plane in places]
+        if self.links is None or not (self.request.settings.measures or any(distances)):
             return linked.table, None
-        labels = np.stack([self.labels_of(k) for k in range(len(self.request.source.all_indices()))])
-        key = digest(labels), linked.events
+        labels = np.stack([self.labels_of(k) for k in range(len(places))])
+        key = digest(labels), linked.events, distances
         known = self._measured
         if known is None or known[0] != key:
-            found = measured_links(self.request, replace(linked, labels=labels), self.links)
+            cells = np.stack([self.cells_of(plane) for plane in places]) if any(distances) else None
+            found = measured_links(self.request, replace(linked, labels=labels), self.links, cells)
             known = self._measured = (key, *found)
         return known[1], known[2]
 

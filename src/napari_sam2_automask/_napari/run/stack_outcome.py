@@ -10,6 +10,8 @@ from napari_sam2_automask._napari.layers.plane_axes import is_named
 from napari_sam2_automask._napari.layers.reduce_axes import reduced
 from napari_sam2_automask._napari.run.outcome import TracksData, digest
 from napari_sam2_automask.errors import ImageError
+from napari_sam2_automask.measures.cells import expand
+from napari_sam2_automask.measures.measuring import sides_in_micrometres
 from napari_sam2_automask.settings.units import short_unit
 from napari_sam2_automask.stack.linked_planes import link_planes
 from napari_sam2_automask.stack.links import Links
@@ -31,7 +33,15 @@ if TYPE_CHECKING:
 
     Index = tuple[int, ...]
 
-__all__ = ["LinkedPlanes", "axis_name", "linked_planes", "measured_links", "stack_planes", "tracks_of"]
+__all__ = [
+    "LinkedPlanes",
+    "axis_name",
+    "grown",
+    "linked_planes",
+    "measured_links",
+    "stack_planes",
+    "tracks_of",
+]
 
 LinkedPlanes = tuple[
     "NDArray[Any]",
@@ -138,13 +148,20 @@ def linked_planes(request: Request, results: list[PlaneResult], indices: tuple[I
     events = [event.text for event in found.events]
     record = {"along": "time" if link == "t" else "z", "spacing": spacing, "unit": unit, "events": events}
     links = Links(dict(found.nodes), found.events, "t" if link == "t" else "z", spacing, unit)
-    table, frames = measured_links(request, found, links)
+    distance = request.settings.expand_distance
+    cells = np.stack([grown(request, plane, distance) for plane in found.labels]) if distance > 0 else None
+    table, frames = measured_links(request, found, links, cells)
     in_time = tracks_of(source, found, frames) if link == "t" else None
     return data, table, digests, in_time, record, _numbers(found, places), links
 
 
-def measured_links(request: Request, found: Linked, links: Links) -> tuple[pd.DataFrame, pd.DataFrame | None]:
-    """Return the table of linked objects with the measures of the run, and in time those of each frame."""
+def measured_links(
+    request: Request, found: Linked, links: Links, cells: NDArray[Any] | None = None
+) -> tuple[pd.DataFrame, pd.DataFrame | None]:
+    """Return the table of linked objects with the measures of the run, and in time those of each frame.
+
+    `cells` (P, Y, X) are the objects grown to cells, if they are.
+    """
     source = request.source
     places = source.all_indices()
     return measure_linked(
@@ -154,7 +171,17 @@ def measured_links(request: Request, found: Linked, links: Links) -> tuple[pd.Da
         lambda plane: request.picture(source.plane(places[plane])).intensities,
         links.spacing,
         links.unit,
+        cells,
     )
+
+
+def grown(request: Request, labels: NDArray[Any], distance: float) -> NDArray[Any]:
+    """Return the objects of a plane (Y, X) grown to cells, within the region if there is one."""
+    source, region = request.source, request.region
+    sides = sides_in_micrometres(source.pixel_size, source.unit, 2)
+    if region is None:
+        return expand(labels, distance, sides)
+    return region.widened(expand(region.cut(labels), distance, sides), labels.shape)
 
 
 def _numbers(found: Linked, places: Sequence[Index]) -> Numbers:
