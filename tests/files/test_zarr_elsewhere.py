@@ -16,6 +16,7 @@ import zarr
 from web_folder import served
 
 from napari_sam2_automask.batch.finding import find_images
+from napari_sam2_automask.batch.planning import Wanted, plan
 from napari_sam2_automask.errors import ImageError
 from napari_sam2_automask.files import open_file, pixel_size_of, read_image, web_address, web_place
 from napari_sam2_automask.files.hashes import file_hash
@@ -106,8 +107,15 @@ def test_a_zip_lacks_chunks_that_are_not_stored(tmp_path):
     folder = image(tmp_path / "a.zarr")
     next((folder / "0" / "c").rglob("1")).joinpath("1").unlink(missing_ok=True)
     (folder / "0" / "c" / "0" / "0").unlink()
-    with pytest.raises(ImageError, match="lacks 2 of its chunks"):
-        FileSource(str(zipped(folder, tmp_path / "a.ozx"))).description()
+    for path in (zipped(folder, tmp_path / "a.ozx"), folder):
+        with pytest.raises(
+            ImageError, match="lacks 2 of its chunks, which read as 0: it may be a broken copy"
+        ):
+            FileSource(str(path)).description()
+        for wanted in (Wanted(), Wanted(planes="all")):
+            (note,) = plan([path], tmp_path / "out", wanted).notes
+            assert note.startswith(f"{path} lacks 2 of its chunks, which read as 0: if they are not meant")
+        assert plan([path], tmp_path / "out", Wanted(level=1)).notes == []
 
 
 class Trap:

@@ -12,7 +12,7 @@ from napari_sam2_automask.disk.regular import Inputs
 from napari_sam2_automask.errors import AutomaskError, ImageError, SettingsError
 from napari_sam2_automask.files.formats.exporting import FORMATS, INTO_IMAGE, check_formats
 from napari_sam2_automask.files.formats.zarr_labels import LABELS, check_zarr_labels
-from napari_sam2_automask.files.opening import count_series, left_out
+from napari_sam2_automask.files.opening import count_series, lacking, left_out
 from napari_sam2_automask.files.pyramid import level_for
 from napari_sam2_automask.files.results import ResultPaths
 from napari_sam2_automask.files.stack_file import Stack, stack_of
@@ -44,7 +44,8 @@ class Plan:
     useless : dict of Path to str
         Files that cannot, and why.
     notes : list of str
-        What else is to be said: what in a file is no image, where images of it were to be chosen.
+        What else is to be said: what in a file is no image, where images of it were to be chosen; chunks that
+        are not stored.
     """
 
     stacks: list[StackJob]
@@ -138,6 +139,7 @@ def plan(sources: Sequence[str | Path], folder: str | Path, wanted: Wanted | Non
     for source, stem in zip(paths, unique_stems(paths), strict=True):
         if not wanted.needs_look:
             found.stacks.append(_one_picture(source, folder, stem, wanted))
+            _note_chunks(found, source)
             continue
         several = wanted.series is not None or wanted.planes or wanted.link
         if several and (others := left_out(source)):
@@ -145,10 +147,19 @@ def plan(sources: Sequence[str | Path], folder: str | Path, wanted: Wanted | Non
         for number in parse_series(wanted.series, source):
             try:
                 with naming(source):
-                    found.stacks.extend(_stacks_of(source, folder, stem, number, wanted))
+                    stacks = _stacks_of(source, folder, stem, number, wanted)
+                found.stacks.extend(stacks)
+                _note_chunks(found, source, stacks[0].planes[0].pick)
             except AutomaskError as error:
                 found.useless[source] = str(error)
     return _without_clashes(_without_inputs(found, paths))
+
+
+def _note_chunks(found: Plan, source: Path, pick: Pick | None = None) -> None:
+    """Tell of chunks that are not stored: empty ones are left out so, and a broken copy lacks them."""
+    pick = pick or Pick()
+    if told := lacking(source, pick.series, pick.level):
+        found.notes.append(f"{told}: if they are not meant to be empty, copy it anew from where it came")
 
 
 def _without_clashes(found: Plan) -> Plan:

@@ -10,18 +10,21 @@ from napari_sam2_automask.errors import ImageError
 from napari_sam2_automask.files.gaps import WithGaps
 from napari_sam2_automask.files.kinds import kind_of
 from napari_sam2_automask.files.raster import images_in_raster
+from napari_sam2_automask.files.series import is_zarr
 from napari_sam2_automask.files.stored_image import StoredImage, reading
 from napari_sam2_automask.files.tiff import images_in_tiff
 from napari_sam2_automask.files.vendor import vendor_images
-from napari_sam2_automask.files.web_address import given_path
-from napari_sam2_automask.files.zarr_image import zarr_image
+from napari_sam2_automask.files.web_address import Address, given_path
+from napari_sam2_automask.files.zarr_image import missing_chunks, zarr_image
 from napari_sam2_automask.settings.numbers import WHOLE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-__all__ = ["absent_in", "count_series", "images_in", "left_out", "level_shapes", "open_file", "series_of"]
+__all__ = [
+    "absent_in", "count_series", "images_in", "lacking", "left_out", "level_shapes", "open_file", "series_of",
+]  # fmt: skip
 
 
 def images_in(path: Path) -> list[StoredImage]:
@@ -69,6 +72,28 @@ def left_out(path: Path) -> tuple[str, ...]:
         return images_in(path)[0].left_out
     except ImageError:
         return ()
+
+
+def lacking(path: Path, series: int | None = None, level: int = 0) -> str:
+    """Return what is said of a Zarr that lacks chunks; empty if it lacks none, or that cannot be told.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    series : int, optional
+        Which image of a file with several.
+    level : int
+        Which level of a pyramid.
+    """
+    if isinstance(path, Address) or not is_zarr(path):
+        return ""
+    try:
+        array = series_of(images_in(path), series).array(level)
+        missing = missing_chunks(array)
+    except ImageError:
+        return ""  # whoever reads it says what is wrong
+    return f"{path} lacks {missing:,} of its chunks, which read as {array.fill_value}" if missing else ""
 
 
 def absent_in(path: Path) -> str:

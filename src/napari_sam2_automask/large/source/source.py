@@ -13,11 +13,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from napari_sam2_automask.errors import ImageError
-from napari_sam2_automask.files.opening import images_in, series_of
-from napari_sam2_automask.files.series import is_zarr
+from napari_sam2_automask.files.opening import images_in, lacking, series_of
 from napari_sam2_automask.files.stored_image import check_whole, naming, reading
 from napari_sam2_automask.files.web_address import Address
-from napari_sam2_automask.files.zarr_image import missing_chunks
 from napari_sam2_automask.image.axes import check_axes, cut, guess_axes
 
 if TYPE_CHECKING:
@@ -207,13 +205,11 @@ class FileSource:
         ImageError
             If the file cannot be read, or chunks of a Zarr array are missing and may not be.
         """
-        # A TIFF that is read as Zarr has no chunks on disk to count.
-        counted = not self.allow_missing and is_zarr(_path(self.path))
-        missing = missing_chunks(self._opened.array) if counted else 0
-        if missing:
+        told = "" if self.allow_missing else lacking(_path(self.path), self.series, self.level)
+        if told:
             raise ImageError(
-                f"{self.path} lacks {missing} of its chunks: it may be a broken copy. If they are meant to "
-                "be empty, allow missing chunks (--allow-missing)"
+                f"{told}: it may be a broken copy. If they are meant to be empty, allow missing chunks "
+                "(--allow-missing)"
             )
         chosen = {"series": self.series} if self.series else {}
         return self._opened.description() | {"level": self.level} | chosen
