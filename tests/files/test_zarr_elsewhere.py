@@ -167,7 +167,15 @@ def test_encrypted_zips_and_those_of_several_images_are_refused(tmp_path):
     zarr.create_group(str(folder))
     with pytest.raises(ImageError, match="several images, or none, in one zip file: unpack it"):
         read_image(zipped(folder, tmp_path / "p.ozx"))
+    image(tmp_path / "many" / "a.zarr"), image(tmp_path / "many" / "b.zarr")
+    with pytest.raises(ImageError, match=r"two.ozx holds 2 Zarrs in one zip file \(a.zarr, ...\): unpack it"):
+        read_image(zipped(tmp_path / "many", tmp_path / "two.ozx"))
     path = zipped(image(tmp_path / "a.zarr"), tmp_path / "a.ozx")
+    with zipfile.ZipFile(path) as old, zipfile.ZipFile(tmp_path / "mac.ozx", "w") as new:
+        for name in old.namelist():
+            new.writestr(f"x/a.zarr/{name}", old.read(name))
+            new.writestr(str(Path("__MACOSX/x/a.zarr", name).with_name(f"._{Path(name).name}")), b"")
+    np.testing.assert_array_equal(read_image(tmp_path / "mac.ozx").array, PIXELS)
     data = bytearray(path.read_bytes())
     at = data.index(b"PK\x01\x02")
     data[at + 8] |= 1

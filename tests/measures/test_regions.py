@@ -34,6 +34,14 @@ def test_objects_count_where_their_centre_lies():
     assert np.isnan(found.loc["none", "area_mean"]) and "centroid_y_mean" not in found
 
 
+def test_a_centre_lies_in_the_pixel_around_it():
+    labels = np.zeros((6, 6), np.uint16)
+    labels[1, 2], labels[2, 1:4] = 1, 1  # centre 1.75, 2
+    row = np.arange(6)[:, None] == 2
+    found = count_in_regions(labels, {"row 2": np.broadcast_to(row, (6, 6))})
+    assert found["objects"].tolist() == [1]
+
+
 def test_tables_may_know_other_objects():
     labels, regions = scene()
     table = pd.DataFrame({"index": [9, 77], "score": [0.25, 9.0]})

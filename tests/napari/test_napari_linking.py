@@ -99,6 +99,22 @@ def test_bodies_have_volumes(make_napari_viewer, qtbot, order):
     assert not [layer for layer in viewer.layers if isinstance(layer, Tracks)]
 
 
+@pytest.mark.parametrize(("z", "voxel"), [("nm", 16.0), ("pixel", None)])
+def test_sections_have_a_distance_in_a_unit_of_their_own_or_none(make_napari_viewer, qtbot, z, voxel):
+    viewer = make_napari_viewer()
+    viewer.add_image(stack(), scale=(4000, 2, 2), units=(z, "um", "um"))
+    widget = dock(viewer, TwoMovers())
+    widget.images.planes.combo.setCurrentIndex(1)
+    widget.images.link_combo.setCurrentIndex(1)
+    run(qtbot, widget)
+    (labels,) = labels_of(viewer)
+    table = rows(labels)
+    if voxel is None:
+        assert "volume_um3" not in table
+    else:
+        np.testing.assert_allclose(table["volume_um3"], table["voxels"] * voxel)
+
+
 def test_a_range_is_linked_and_its_planes_are_counted_in_the_stack(make_napari_viewer, qtbot):
     viewer = make_napari_viewer()
     widget = open_on(viewer, "t")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 
 from napari_sam2_automask._napari.contributions import count_regions
 from napari_sam2_automask._napari.contributions.count_regions import count_in_shapes
+from napari_sam2_automask._napari.layers.features import numbered
 
 
 def test_each_shape_has_its_row(make_napari_viewer, qtbot):
@@ -13,7 +15,10 @@ def test_each_shape_has_its_row(make_napari_viewer, qtbot):
     labels = np.zeros((40, 60), np.uint16)
     labels[4:8, 4:8], labels[4:8, 30:36], labels[30:34, 40:44] = 1, 2, 5
     layer = viewer.add_labels(
-        labels, scale=(0.5, 0.5), units=("um", "um"), features={"index": [1, 2, 5], "s": [1.0, 3.0, 9.0]}
+        labels,
+        scale=(0.5, 0.5),
+        units=("um", "um"),
+        features=numbered(pd.DataFrame({"index": [1, 2, 5], "area": [16, 24, 16], "s": [1.0, 3.0, 9.0]})),
     )
     corners = ([[0, 0], [0, 25], [10, 25], [10, 0]], [[0, 0], [0, 5], [6, 5]], [[0, 0], [9, 9]])
     viewer.add_shapes(
@@ -28,7 +33,7 @@ def test_each_shape_has_its_row(make_napari_viewer, qtbot):
     found = shapes.features
     assert found["region"].tolist() == ["top", "shape 2", "shape 3"]
     assert found["objects"].tolist() == [2, 1, 0]
-    assert found["s_mean"].tolist()[:2] == [2.0, 1.0]
+    assert found["s_mean"].tolist()[:2] == [2.0, 1.0] and found["area_mean"].tolist()[:2] == [20.0, 16.0]
     np.testing.assert_allclose(found["area_um2"], found["area"] * 0.25)
     np.testing.assert_array_equal(layer.data, labels)
 

@@ -26,8 +26,23 @@ ZIPPED = (".zarr.zip", ".ozx")
 _START = b"PK\x03\x04"
 
 
+def _roots(names: Collection[str]) -> list[str]:
+    """Return the folders of the Zarrs in a zip that lie in no other, each with a slash; else one empty."""
+    folders = {name.rpartition("/")[0] for name in names if name.rpartition("/")[2] in MARKS}
+    if not folders or "" in folders:
+        return [""]
+    inner = {one for one in folders for above in _above(one) if above in folders}
+    return [f"{one}/" for one in sorted(folders - inner)]
+
+
+def _above(folder: str) -> list[str]:
+    """Return the folders that a folder lies in."""
+    parts = folder.split("/")
+    return ["/".join(parts[:k]) for k in range(1, len(parts))]
+
+
 class ZipPlace:
-    """A zip file of a Zarr, whose root is that of the zip or the only folder in it.
+    """A zip file of a Zarr, whose root is that of the zip or the only folder in it that is one.
 
     Parameters
     ----------
@@ -37,14 +52,14 @@ class ZipPlace:
     Attributes
     ----------
     start : str
-        What comes before the keys in the zip; empty, or the only folder and a slash.
+        What comes before the keys in the zip; empty, or a folder and a slash.
     comment : bytes
         That of the zip.
 
     Raises
     ------
     ImageError
-        If a part of it is encrypted.
+        If a part of it is encrypted, or it holds several Zarrs.
     """
 
     def __init__(self, path: Path) -> None:
@@ -53,11 +68,12 @@ class ZipPlace:
         infos = [info for info in self._zip.infolist() if not info.is_dir()]
         if any(info.flag_bits & 1 for info in infos):
             raise ImageError(f"{path} is encrypted: save it without a password")
-        tops = {info.filename.partition("/")[0] for info in infos}
-        known = {info.filename for info in infos}
-        start = ""
-        if not known & set(MARKS) and len(tops) == 1:
-            start = f"{tops.pop()}/"
+        start, *others = _roots({info.filename for info in infos})
+        if others:
+            raise ImageError(
+                f"{path} holds {1 + len(others):,} Zarrs in one zip file ({start.rstrip('/')}, ...): unpack "
+                "it, or zip each by itself"
+            )
         self.start, self.comment = start, self._zip.comment
         self._infos = {info.filename[len(start) :]: info for info in infos if info.filename.startswith(start)}
 
@@ -136,10 +152,10 @@ def is_zipped_zarr(path: Path, start: bytes | None = None) -> bool:
         if not start.startswith(_START):
             return False
         place = ZipPlace(path)
+    except ImageError:  # which is a ValueError, too
+        return True  # whoever opens it says what is wrong
     except (OSError, ValueError, zipfile.BadZipFile, NotImplementedError):
         return False
-    except ImageError:
-        return True  # whoever opens it says what is wrong
     try:
         return bool(set(MARKS) & set(place.keys()))
     finally:

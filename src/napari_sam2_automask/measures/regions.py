@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -62,9 +63,10 @@ def count_in_regions(
     import pandas as pd
 
     places = places_of(labels)
+    # The pixel that the centre lies in: centres of pixels are whole numbers.
     centres = [
         tuple(
-            int(points.mean() + side.start)
+            math.floor(points.mean() + side.start + 0.5)
             for points, side in zip((labels[p] == n).nonzero(), p, strict=True)
         )
         for n, p in places.items()

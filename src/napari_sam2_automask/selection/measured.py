@@ -37,13 +37,12 @@ class _Measured:
 
     def know(self, picture: LoadedImage) -> None:
         """Measure in this picture from now on."""
-        known = self.picture
-        if known is not None and known.array is picture.array and known.pixel_size == picture.pixel_size:
-            return
-        self.picture = picture
-        size = picture.pixel_size
+        known, size = self.picture, picture.pixel_size
         # Only the ratio of the sides counts: filters of lengths are in pixels.
-        self._sides = None if size is None or size[0] == size[1] or picture.unit is None else size
+        sides = None if size is None or size[0] == size[1] or picture.unit is None else size
+        if known is not None and known.array is picture.array and sides == self._sides:
+            return
+        self.picture, self._sides = picture, sides
         self._values.clear()
         self._known.clear()
 

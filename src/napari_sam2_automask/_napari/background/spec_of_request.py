@@ -91,11 +91,10 @@ def large_spec(request: Request, output: str) -> LargeSpec:
             raise ImageError(f"a run in the background {what}")
     if not output.lower().endswith(".zarr"):
         raise OutputError(f"the labels are an OME-Zarr, but {output!r} does not end in .zarr: add it")
-    scale = [abs(float(step)) for step in source.transform["scale"]]
     letters = _plane_letters(source)
     between = 1.0
     if "Z" in letters or len(letters) == 1:
-        between = scale[source.other_axes[max(0, letters.find("Z"))]]
+        between = _between(source, source.other_axes[max(0, letters.find("Z"))])
     return LargeSpec(
         source.path,
         str(Path(output).expanduser().absolute()),
@@ -170,8 +169,15 @@ def _origin(source: ImageSource) -> tuple[float, float, float]:
     own = [size * (1 - 1 / step) / 2 for size, step in zip(scale, source.pyramid.steps, strict=True)]
     rows, columns = source.rows_columns
     letters = _plane_letters(source)
-    between = own[source.other_axes[letters.index("Z")]] if "Z" in letters else 0.0
-    return between, own[rows], own[columns]
+    if "Z" not in letters:
+        return 0.0, own[rows], own[columns]
+    axis = source.other_axes[letters.index("Z")]
+    return _between(source, axis) / scale[axis] * own[axis], own[rows], own[columns]
+
+
+def _between(source: ImageSource, axis: int) -> float:
+    """Return the distance between planes in the unit of the image; the layer's step where it is not known."""
+    return source.between(axis) or abs(float(source.transform["scale"][axis]))
 
 
 def _plane_letters(source: ImageSource) -> str:

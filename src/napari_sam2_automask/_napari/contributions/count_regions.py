@@ -11,6 +11,7 @@ from napari.qt.threading import create_worker
 from napari.utils.notifications import show_info, show_warning
 from napari.viewer import Viewer  # noqa: TC002 (napari reads the annotation)
 
+from napari_sam2_automask._napari.layers.features import objects_of
 from napari_sam2_automask._napari.layers.place import onto, pixel_of
 from napari_sam2_automask._napari.layers.region import ENCLOSING, inside, outline_of
 from napari_sam2_automask.measures.regions import count_in_regions
@@ -39,7 +40,7 @@ def count_in_shapes(viewer: Viewer) -> Any:
     more: dict[str, Any] = (
         {} if pixel is None else {"pixel_size": (pixel.height, pixel.width), "unit": pixel.unit}
     )
-    table = labels.features if len(labels.features.columns) else None
+    table = objects_of(labels.features) if len(labels.features.columns) else None
 
     def show(found: pd.DataFrame) -> None:
         if len(shapes.data) != len(found):

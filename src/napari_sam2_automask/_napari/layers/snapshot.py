@@ -15,6 +15,7 @@ from napari_sam2_automask._napari.layers.place import LayerLevel, level_data, le
 from napari_sam2_automask._napari.layers.plane_axes import letters_of, plane_axes
 from napari_sam2_automask.errors import ImageError
 from napari_sam2_automask.image.axes import cut, key_of, shown_axes
+from napari_sam2_automask.settings.units import convert, known_unit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -162,6 +163,15 @@ class ImageSource:
 
     def _place(self, index: Sequence[int]) -> dict[str, int | slice]:
         return dict(zip((self._axes[axis] for axis in self.other_axes), index, strict=True))
+
+    def between(self, axis: int) -> float | None:
+        """Return the distance between planes along an axis, in `unit`; None where it is not known.
+
+        Its axis may have another unit than rows and columns, or none.
+        """
+        unit, own = known_unit(self.unit or ""), known_unit(str(self.transform["units"][axis]))
+        step = abs(float(self.transform["scale"][axis]))
+        return None if unit is None or own is None else convert(step, own, unit)
 
     def slices(self, index: Sequence[int]) -> tuple[Any, ...]:
         """Return what selects the plane at `index` in an array of shape `shape`."""

@@ -128,8 +128,8 @@ def linked_planes(request: Request, results: list[PlaneResult], indices: tuple[I
     axis = next(axis for axis in source.other_axes if source.shape[axis] > 1)
     places = source.all_indices()
     spacing, unit = None, "px"
-    if source.unit:
-        between = abs(float(source.transform["scale"][axis]))
+    between = 1.0 if link == "t" else source.between(axis)
+    if source.unit and between is not None:
         spacing, unit = (between, *source.pixel_size), short_unit(source.unit)
     nothing = np.zeros_like(results[0].labels)
     labels = {index: result.labels for index, result in zip(indices, results, strict=True)}
