@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -471,6 +472,29 @@ def test_a_summary_of_all_images(moving, body, tmp_path):
     assert table["plane"].tolist()[:4] == [0, 1, 0, 1]
     assert table["objects"].tolist() == [2, 2, 1, 1, 0]
     assert table["image"].tolist()[4].endswith("bad.tif") and "bad.tif" in table["message"].tolist()[4]
+
+
+def test_what_is_unlike_the_model_s_images_is_told(tmp_path, monkeypatch):
+    def propose(view, settings, model, **more):
+        # Of the second image the cells name centres far apart.
+        apart = 0.05 if view[0, 0, 0] else 6.0
+        return replace(find_spots(view, settings, model, **more), disagreement=apart)
+
+    monkeypatch.setattr("napari_sam2_automask.engine.propose", propose)
+    for name, corner in (("known", 40), ("strange", 0)):
+        image = spots((10, 10), (35, 50))
+        image[0, 0] = corner
+        tifffile.imwrite(tmp_path / f"{name}.tif", image)
+    done = invoke(tmp_path / "known.tif", tmp_path / "strange.tif", "--out", tmp_path / "o",
+                  "--summary", tmp_path / "o" / "all.csv")  # fmt: skip
+    told = [line for line in done.output.splitlines() if "unlike what" in line]
+    assert len(told) == 2 and "strange.tif: 2 objects" in told[0]
+    assert told[1].startswith("1 image is unlike what the model knows: look closely")
+    table = pd.read_csv(tmp_path / "o" / "all.csv", keep_default_na=False)
+    assert table["message"].tolist() == ["", "unlike what the model knows"]
+    records = [json.loads((tmp_path / "o" / f"{n}.record.json").read_text()) for n in ("known", "strange")]
+    assert [record.get("unfamiliar") for record in records] == [None, True]
+    assert [record["disagreement"] for record in records] == [0.05, 6.0]
 
 
 def test_the_error_is_one_line(body, tmp_path, monkeypatch, capsys):

@@ -34,7 +34,7 @@ def make_masks(shape, full_masks, *, ids=None, settings=None, removed=None):
         points=np.array([(x0 + 0.5, y0 + 0.25) for x0, y0, *_ in boxes], dtype=np.float32).reshape(n, 2),
         crop_boxes=np.tile(np.array([[0, 0, shape[1], shape[0]]], dtype=np.int64), (n, 1)),
         settings=settings or AmgSettings(),
-        candidates=SimpleNamespace(object_diameter=0.0),
+        candidates=SimpleNamespace(object_diameter=0.0, disagreement=0.0),
         removed=removed or {},
     )
 

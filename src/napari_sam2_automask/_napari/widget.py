@@ -37,6 +37,7 @@ from napari_sam2_automask._napari.run.queue import RunQueue
 from napari_sam2_automask._napari.run.request import Request
 from napari_sam2_automask._napari.run.session import RunSession
 from napari_sam2_automask._napari.run.start_labels import choosing_nothing
+from napari_sam2_automask._napari.run.unlike_hint import UnlikeHint
 from napari_sam2_automask._napari.script.copy_row import CopyRow
 from napari_sam2_automask._napari.settings.form import SettingsForm, ignore_stray_wheel
 from napari_sam2_automask._napari.settings.length_box import LayerPixel
@@ -102,6 +103,7 @@ class AutomaskWidget(QWidget):
         )
         self.contrast = ContrastHint(self.images)
         self.size_hint = SizeHint(napari_viewer, self.images)
+        self.unlike = UnlikeHint()
         self.run_panel = RunPanel()
         self.learn = LearnFold(napari_viewer, self.images, self.models, self.live)
         self.background = BackgroundFold(
@@ -151,6 +153,7 @@ class AutomaskWidget(QWidget):
             self.contrast,
             self.size_hint,
             self.start_labels,
+            self.unlike,
             self.result,
         ]
         for part in (*in_order, self.images.more, self.parameters, self.learn, self.background, self.script):
@@ -195,6 +198,9 @@ class AutomaskWidget(QWidget):
         self.live.ended.connect(partial(self._make_room, False))
         self.models.changed.connect(self._on_model)
         self.learn.wanted.connect(self._take_model)
+        self.unlike.model_wanted.connect(self._take_model)
+        self.unlike.learn_wanted.connect(self._show_learning)
+        self.live.ended.connect(lambda: self.unlike.tell({}))
         self.presets.chosen.connect(self._load_preset)
         self.form.changed.connect(self._on_settings)
         self.form.refused.connect(show_warning)
@@ -227,6 +233,10 @@ class AutomaskWidget(QWidget):
     def _take_model(self, name: str) -> None:
         self.models.choose(name, self.models.device)
         self._on_model()
+
+    def _show_learning(self) -> None:
+        self.learn.expand(animate=False)
+        self._scroll.ensureWidgetVisible(self.learn)
 
     def _load_preset(self) -> None:
         self.form.show(self.presets.preset.for_model(self.models.family))
@@ -357,6 +367,7 @@ class AutomaskWidget(QWidget):
         if width:
             self._widths[str(finished.image.unique_id)] = float(width)
         self.following.begin(finished, outcome, layer)
+        self.unlike.tell(outcome.record)
         self.live.follow(self.form.settings)  # they may have been changed during the run
 
     def _request_and_image(self, image: Image | None) -> tuple[Request, Image]:

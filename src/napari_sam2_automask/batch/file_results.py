@@ -12,6 +12,7 @@ from typing import IO, TYPE_CHECKING, Any
 from napari_sam2_automask.disk.atomic import write_one
 from napari_sam2_automask.disk.output_errors import check_targets
 from napari_sam2_automask.errors import OutputNameError
+from napari_sam2_automask.selection.familiarity import UNFAMILIAR
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -43,6 +44,8 @@ class FileResult:
         What points and magnification were fitted to, in words; empty without a fit.
     projected : str
         What the picture is the projection of, in words; empty of a single plane.
+    unfamiliar : bool
+        Whether the image is unlike what the model knows.
     """
 
     source: Path
@@ -54,6 +57,7 @@ class FileResult:
     plane: int | None = None
     fitted: str = ""
     projected: str = ""
+    unfamiliar: bool = False
 
 
 def removed_text(removed: dict[str, int]) -> str:
@@ -106,7 +110,7 @@ def write_summary(path: str | Path, results: Sequence[FileResult], useless: Mapp
     path = Path(path)
     rows: list[tuple[Any, ...]] = [
         (r.source, "" if r.plane is None else r.plane, r.status, r.objects, round(r.seconds, 3),
-         r.message or r.removed)
+         r.message or r.removed or UNFAMILIAR * r.unfamiliar)
         for r in results
     ]  # fmt: skip
     rows += [(source, "", "failed", 0, 0.0, why) for source, why in useless.items()]

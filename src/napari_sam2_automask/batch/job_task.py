@@ -231,6 +231,7 @@ class JobTask:
             job.pick.plane,
             fit_text(fitted, Pixel.known(image.pixel_size, image.unit), done.settings.fit_objects),
             job.pick.projection,
+            bool(done.record.get("unfamiliar")),
         )
 
 

@@ -137,6 +137,9 @@ class Candidates:
         Point prompts asked and point prompts planned.
     object_diameter : float
         What points and magnification were fitted to, in pixels; 0 if they were not.
+    disagreement : float
+        Median distance of the centres that neighbouring places on objects name, in cells of 1/128 of what the
+        model is shown; 0 if the model names none. See `napari_sam2_automask.selection.familiarity`.
     brightness : (N,) float32 array or None
         Mean gray level of what the model saw within the mask, 0 to 255; None where it was not measured.
     """
@@ -157,6 +160,7 @@ class Candidates:
     removed: Mapping[str, int] = field(default_factory=dict)
     prompts: tuple[int, int] = (0, 0)
     object_diameter: float = 0.0
+    disagreement: float = 0.0
     brightness: NDArray[np.float32] | None = None
 
     @classmethod

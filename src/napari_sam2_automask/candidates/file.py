@@ -157,6 +157,7 @@ def _header(candidates: Candidates) -> dict[str, Any]:
         "removed": {name: int(n) for name, n in candidates.removed.items()},
         "prompts": [int(n) for n in candidates.prompts],
         "object_diameter": float(candidates.object_diameter),
+        "disagreement": float(candidates.disagreement),
     }
 
 
@@ -240,4 +241,5 @@ def _candidates(header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Cand
         removed={str(name): COUNT.check(n, "removed") for name, n in header["removed"].items()},
         prompts=COUNT.check_all(header["prompts"], "prompts", 2),
         object_diameter=EXTENT.check(header.get("object_diameter", 0.0), "object_diameter"),
+        disagreement=EXTENT.check(header.get("disagreement", 0.0), "disagreement"),
     )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from napari_sam2_automask.cli.console import WorkProgress, complain, say
+from napari_sam2_automask.selection.familiarity import UNFAMILIAR
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -21,6 +22,11 @@ if TYPE_CHECKING:
     from napari_sam2_automask.cli.option_groups import WorkOptions
 
 __all__ = ["run_and_report"]
+
+_ADVICE = (
+    f"{{images}} {UNFAMILIAR}: look closely at the results. --model sam2.1-tiny may do better, or a model "
+    "that learned from a few results that you corrected (sam2-automask learn)"
+)
 
 
 def run_and_report(
@@ -80,6 +86,9 @@ def run_and_report(
             counts = {"done": 0, "skipped": 0, "failed": len(planned.useless)}
             for result in results:
                 counts[result.status] += 1
+            doubted = sum(result.unfamiliar for result in results)
+            if doubted:
+                say(_ADVICE.format(images="1 image is" if doubted == 1 else f"{doubted} images are"))
             say(", ".join(f"{count} {status}" for status, count in counts.items()))
     if counts["failed"]:
         raise typer.Exit(1)
@@ -133,4 +142,5 @@ def _line(result: FileResult) -> str:
     fitted = f", {result.fitted}" if result.fitted else ""
     left_out = f"; {result.message}" if result.message else ""
     projected = f" ({result.projected})" if result.projected else ""
-    return f"{name}{projected}: {objects}, {result.seconds:.1f} s{fitted}{left_out}"
+    doubted = f"; {UNFAMILIAR}" if result.unfamiliar else ""
+    return f"{name}{projected}: {objects}, {result.seconds:.1f} s{fitted}{left_out}{doubted}"

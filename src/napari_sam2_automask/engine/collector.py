@@ -168,6 +168,7 @@ class Store:
         model: Mapping[str, Any],
         prompts: tuple[int, int],
         object_diameter: float = 0.0,
+        disagreement: float = 0.0,
     ) -> Candidates:
         """Sort what was kept by predicted IoU, stably, and put it into arrays."""
         if self.limit is not None and self._bytes > self.limit:
@@ -202,6 +203,7 @@ class Store:
             removed=dict(self.removed),
             prompts=prompts,
             object_diameter=object_diameter,
+            disagreement=disagreement,
         )
 
     def _sorted(self) -> list[Found]:

@@ -20,6 +20,7 @@ from napari_sam2_automask.engine.memory import (
     release,
 )
 from napari_sam2_automask.engine.object_rounds import Rounds
+from napari_sam2_automask.engine.points.agreement import Agreement
 from napari_sam2_automask.engine.points.fitting import object_points
 from napari_sam2_automask.engine.points.objects import see_objects
 from napari_sam2_automask.engine.prompting import Answer, Asker
@@ -94,6 +95,7 @@ class Proposal:
         self._done = 0
         self._found = 0
         self._background = 0
+        self._agreement = Agreement()
         self._pace = pace_of(model, settings)
         self._choose_batch()
         self._reporter = Throttled(progress, _REPORT, Progress("encoder", 0, len(self._crops)))
@@ -126,7 +128,9 @@ class Proposal:
         self._reporter.report(Progress("encoder", crop.index, len(self._crops)))
         dense = self._features(crop).dense
         assert dense is not None
-        return see_objects(dense[0].float().cpu().numpy(), crop, self._settings.points_per_diameter)
+        said = dense[0].float().cpu().numpy()
+        self._agreement.add(said, crop)
+        return see_objects(said, crop, self._settings.points_per_diameter)
 
     def _result(self) -> Candidates:
         masks = 3 if self._settings.multimask_output else 1
@@ -142,11 +146,14 @@ class Proposal:
             self._model.description(),
             (self._done, self._total),
             self._diameter,
+            self._agreement.disagreement,
         )
 
     def _ask(self, crop: Crop) -> None:
         """Ask the grid of a crop."""
         features = self._features(crop)
+        if features.dense is not None:
+            self._agreement.add(features.dense[0].float().cpu().numpy(), crop)
         points = object_points(crop.points, crop, features) if self._settings.fitted else crop.points
         self._background += len(crop.points) - len(points)
         self._ask_points(crop, features, points, len(crop.points) - len(points))

@@ -72,8 +72,11 @@ class Record(Entry):
         Of a stack whose objects keep their numbers.
     planes : tuple of Record or None
         Of a stack: the record of each plane.
-    objects, removed, events, object_diameter, pixel_size, unit, labels_sha256, levels_sha256
-        What came out. `object_diameter` is in pixels, `pixel_size` the height and width of a pixel in `unit`.
+    objects, removed, events, labels_sha256, levels_sha256
+        What came out.
+    object_diameter, disagreement, unfamiliar, pixel_size, unit
+        image is unlike what the model knows, and `pixel_size`, height and width of a pixel in `unit`.
+        image is unlike what the model knows, and `pixel_size`, the height and width of a pixel in `unit`.
     time, packages, python, platform
         When and where it was made; `packages` are the versions of those that can change a result.
     """
@@ -105,6 +108,8 @@ class Record(Entry):
     removed: dict[str, Difference] | None = None
     events: tuple[Text, ...] | None = None
     object_diameter: Number | None = None
+    disagreement: Number | None = None
+    unfamiliar: bool | None = None
     pixel_size: Pair | None = None
     unit: Text | None = None
     labels_sha256: Text | None = None

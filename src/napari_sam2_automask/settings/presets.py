@@ -100,7 +100,7 @@ _FINE = AmgSettings(
 # a grid (docs/prompts.md says where not).
 _BUNDLED = AmgSettings(
     pred_iou_thresh=0.65,
-    stability_score_thresh=0.94,
+    stability_score_thresh=0.92,
     box_nms_thresh=0.3,
     min_mask_region_area=10,
     prompts="objects",

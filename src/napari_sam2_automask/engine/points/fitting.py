@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import torch
@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from napari_sam2_automask.engine.encoder.encode import Features
     from napari_sam2_automask.engine.points.grid import Crop
 
-__all__ = ["Seen", "diameter_of_candidates", "diameter_of_dense", "object_points"]
+__all__ = ["HERE", "Seen", "diameter_of_candidates", "diameter_of_dense", "inside_crop", "object_points"]
+
+T = TypeVar("T", "Tensor", "NDArray[np.float32]")
 
 #: Tiles looked at to estimate the diameter at one magnification.
 LOOKS = 4
@@ -127,7 +129,7 @@ def _seen(shape: tuple[int, int], n: int, look: Callable[[Crop], Features], imag
         crop = tile(0, (x0, y0, x0 + width, y0 + height), np.zeros((0, 2), np.float32))
         dense = look(crop).dense
         assert dense is not None
-        radius, weight = _objects(_inside(dense[0], crop).float())
+        radius, weight = _objects(inside_crop(dense[0], crop).float())
         radii.append(radius)
         weights.append(weight)
     radius, weight = torch.cat(radii), torch.cat(weights)
@@ -136,13 +138,14 @@ def _seen(shape: tuple[int, int], n: int, look: Callable[[Crop], Features], imag
     return Seen(frame * math.sqrt(math.prod(crop.shown)), frame, count)
 
 
-def _inside(dense: Tensor, crop: Crop) -> Tensor:
-    """Return what the dense head (C, h, w) says of the crop itself."""
+def inside_crop(dense: T, crop: Crop) -> T:
+    """Return what the dense head (C, h, w) says of the crop itself, without its mirror."""
     parts = [
         slice(n * first // whole, max(n * first // whole + 1, n * (first + length) // whole))
         for n, first, length, whole in zip(dense.shape[1:], crop.before, crop.shape, crop.shown, strict=True)
     ]
-    return dense[:, parts[0], parts[1]]
+    inside: T = dense[:, parts[0], parts[1]]
+    return inside
 
 
 def _objects(dense: Tensor) -> tuple[Tensor, Tensor]:
