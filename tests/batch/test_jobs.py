@@ -548,7 +548,7 @@ def test_labels_go_into_their_ome_zarr_and_over_none_unless_told(tmp_path, fake)
 
 
 def test_labels_leave_their_ome_zarr_when_the_results_cannot_be_written(tmp_path, fake):
-    def fail(*_):
+    def fail(*_, **__):
         raise OutputError("no space left")
 
     image = save_zarr(tmp_path / "a.zarr")

@@ -119,7 +119,7 @@ def test_a_row_of_the_table_goes_to_its_object(make_napari_viewer, qtbot):
     layer.selected_label = int(row["index"])  # as napari's table of features does
     centre = viewer.camera.center[-2:]
     assert centre == pytest.approx(
-        ((row["bbox_y0"] + row["bbox_y1"]) / 2, (row["bbox_x0"] + row["bbox_x1"]) / 2)
+        ((row["bbox_y0"] + row["bbox_y1"] - 1) / 2, (row["bbox_x0"] + row["bbox_x1"] - 1) / 2)
     )
     # With the brush, the view stays.
     layer.mode = "paint"

@@ -55,6 +55,7 @@ class StartLabels(QPushButton):
             "copied into a result. The model is loaded only if you ask it for what is missing."
         )
         self.clicked.connect(self._on_click)
+        self._choices.triggered.connect(self._on_choice)
         images.changed.connect(self.offer)
         live.begun.connect(self.offer)
         live.ended.connect(self.offer)
@@ -95,8 +96,15 @@ class StartLabels(QPushButton):
         for layer in layers:
             action = self._choices.addAction(layer.name)
             if action is not None:
-                action.triggered.connect(lambda _=False, layer=layer: self.wanted.emit(layer))
+                # Not the layer itself: what an action holds would keep it, and the viewer, from going.
+                action.setData(str(layer.unique_id))
         self.setMenu(self._choices if len(layers) > 1 else None)
+
+    def _on_choice(self, action: Any) -> None:
+        for layer in self.others:
+            if str(layer.unique_id) == action.data():
+                self.wanted.emit(layer)
+                return
 
     def _on_click(self) -> None:
         for layer in self.others[:1]:

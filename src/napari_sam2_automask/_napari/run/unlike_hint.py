@@ -54,8 +54,15 @@ class UnlikeHint(QWidget):
         layout.addWidget(self.message)
         layout.addLayout(buttons)
         self.learn.clicked.connect(self.learn_wanted)
-        self.other.clicked.connect(lambda: self.model_wanted.emit(OTHER))
+        self.other.clicked.connect(self._want_other)
         self.setVisible(False)
+
+    def hide_again(self) -> None:
+        """Say nothing: the result has gone."""
+        self.setVisible(False)
+
+    def _want_other(self) -> None:
+        self.model_wanted.emit(OTHER)
 
     def tell(self, record: Mapping[str, Any]) -> None:
         """Show what there is to say of a run, by its record."""
