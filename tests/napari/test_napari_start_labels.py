@@ -193,6 +193,9 @@ def test_what_cannot_be_mended_is_not_offered_or_said(viewer, qtbot):
     button = widget.start_labels
     other = viewer.add_labels(np.zeros(SHAPE, int), name="empty")
     assert [action.text() for action in button.menu().actions()] == ["empty", "cellpose"]
+    button.menu().actions()[0].trigger()  # of several layers the one that was chosen is taken
+    finish(qtbot, widget)
+    assert "'empty' holds no object" in widget.run_panel.status.text()
     viewer.layers.remove(own)
     assert button.menu() is None and button.others == [other]
     button.click()
