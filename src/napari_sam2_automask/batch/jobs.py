@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 from napari_sam2_automask.files.formats.exporting import FORMATS
 from napari_sam2_automask.files.formats.zarr_labels import has_zarr_labels, zarr_labels_placed
 from napari_sam2_automask.files.picture_scale import scale_of_picture
-from napari_sam2_automask.files.reading import read_image
-from napari_sam2_automask.files.stack_file import stack_of
+from napari_sam2_automask.files.reading import read_picked
 from napari_sam2_automask.image.pick import Pick
 
 if TYPE_CHECKING:
@@ -62,11 +61,7 @@ class Job:
         ImageError
             If the file cannot be read, or does not hold what is to be taken of it.
         """
-        pick = self.pick
-        # A number counts the planes of all images of a file; whoever says more has chosen one of them.
-        image = (
-            read_image(self.source, pick.plane) if pick.is_plain else stack_of(self.source, pick).read(pick)
-        )
+        image = read_picked(self.source, self.pick)
         if self.pixel is None:
             return image
         return replace(image, pixel_size=(self.pixel.height, self.pixel.width), unit=self.pixel.unit)

@@ -129,10 +129,9 @@ def learn_command(
 
 def _view(path: Path, pick: Any) -> Any:
     """Return what the model sees of an image when it is segmented with the settings as they are."""
-    from napari_sam2_automask.files.reading import read_image
-    from napari_sam2_automask.files.stack_file import stack_of
+    from napari_sam2_automask.files.reading import read_picked
 
-    image = read_image(path, pick.plane) if pick.is_plain else stack_of(path, pick).read(pick)
+    image = read_picked(path, pick)
     try:
         views = image.views(None)
     except ImageError as error:

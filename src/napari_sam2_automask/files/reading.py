@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_sam2_automask.files.opening import images_in
-from napari_sam2_automask.files.stack_file import Stack, check_plane
+from napari_sam2_automask.files.stack_file import Stack, check_plane, stack_of
 from napari_sam2_automask.files.stored_image import check_whole
 from napari_sam2_automask.files.web_address import given_path
 from napari_sam2_automask.image.pick import Pick
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from napari_sam2_automask.files.stored_image import StoredImage
     from napari_sam2_automask.image.picture import LoadedImage
 
-__all__ = ["every_plane", "image_of_plane", "read_beside", "read_image"]
+__all__ = ["every_plane", "image_of_plane", "read_beside", "read_image", "read_picked"]
 
 
 def read_image(path: str | Path, plane: int | None = None) -> LoadedImage:
@@ -42,6 +42,26 @@ def read_image(path: str | Path, plane: int | None = None) -> LoadedImage:
     """
     path = given_path(path)
     return _plane(path, images_in(path), plane)
+
+
+def read_picked(path: str | Path, pick: Pick) -> LoadedImage:
+    """Read the picture that a pick asks for.
+
+    Its number alone counts the planes of all images of a file; whoever says more has chosen one of them.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file.
+    pick : Pick
+        What to take of it.
+
+    Raises
+    ------
+    ImageError
+        If the file cannot be read, or does not hold what is to be taken of it.
+    """
+    return read_image(path, pick.plane) if pick.is_plain else stack_of(path, pick).read(pick)
 
 
 def read_beside(path: str | Path, plane: int | None) -> LoadedImage:

@@ -13,8 +13,8 @@ from napari_sam2_automask.disk.regular import check_regular
 from napari_sam2_automask.errors import AutomaskError, SettingsError
 from napari_sam2_automask.files.hashes import file_hash
 from napari_sam2_automask.files.opening import open_file
-from napari_sam2_automask.files.reading import read_image
-from napari_sam2_automask.files.stack_file import stack_of
+from napari_sam2_automask.files.reading import read_picked
+from napari_sam2_automask.image.pick import Pick
 from napari_sam2_automask.image.view import to_model_view
 from napari_sam2_automask.record.record import Record
 
@@ -144,9 +144,7 @@ def _image(result: Result, plane: int) -> LoadedImage:
     if file.sha256 is not None and file_hash(path) != file.sha256:
         raise SettingsError(f"{file.name} has changed since")
     pick = record.pick
-    return (
-        read_image(path, record.plane) if pick is None or pick.is_plain else stack_of(path, pick).read(pick)
-    )
+    return read_picked(path, Pick(record.plane) if pick is None or pick.is_plain else pick)
 
 
 def _edges(labels: NDArray[Any]) -> NDArray[np.bool_]:

@@ -5,15 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from napari.layers import Labels
-from qtpy.QtWidgets import QMenu, QPushButton
+from qtpy.QtWidgets import QPushButton
 
 from napari_sam2_automask._napari.common.layout import Signal, roomy
-from napari_sam2_automask._napari.layers.layer_choice import unwrapped
 from napari_sam2_automask._napari.layers.resample import labels_on, places_on
-from napari_sam2_automask._napari.live.level_layers import CELLS_KEY, LEVEL_KEY
+from napari_sam2_automask._napari.mend.labels_menu import LabelsMenu, labels_layers
 
 if TYPE_CHECKING:
+    from napari.layers import Labels
     from napari.viewer import Viewer
     from numpy.typing import NDArray
 
@@ -45,7 +44,7 @@ class OwnLabels(QPushButton):
     def __init__(self, viewer: Viewer, live: LivePanel) -> None:
         super().__init__("Take labels")
         self._viewer, self._live = viewer, live
-        self._choices = QMenu(self)
+        self._choices = LabelsMenu(self)
         self._choices.setToolTipsVisible(True)
         self.setMenu(self._choices)
         self.setToolTip(
@@ -54,6 +53,7 @@ class OwnLabels(QPushButton):
         )
         roomy(self)
         self._choices.aboutToShow.connect(self._fill)
+        self._choices.chosen.connect(self._on_choice)
         live.begun.connect(self.offer)
         live.ended.connect(self.offer)
         events = viewer.layers.events
@@ -71,14 +71,10 @@ class OwnLabels(QPushButton):
         follower = self._live.live_layer
         if follower is None:
             return []
-        layers = [unwrapped(layer) for layer in reversed(self._viewer.layers)]
         return [
             layer
-            for layer in layers
-            if isinstance(layer, Labels)
-            and layer is not follower.layer
-            and not {LEVEL_KEY, CELLS_KEY} & set(layer.metadata)
-            and places_on(layer, follower.layer) is not None
+            for layer in labels_layers(self._viewer)
+            if layer is not follower.layer and places_on(layer, follower.layer) is not None
         ]
 
     def offer(self, event: Any = None) -> None:
@@ -97,11 +93,13 @@ class OwnLabels(QPushButton):
         self.taken.emit(f"The objects are those of {layer.name} now; Undo takes that back.")
 
     def _fill(self) -> None:
-        self._choices.clear()
+        self._choices.show_layers(self.others)
+
+    def _on_choice(self, key: str) -> None:
         for layer in self.others:
-            action = self._choices.addAction(layer.name)
-            if action is not None:
-                action.triggered.connect(lambda _=False, layer=layer: self.take(layer))
+            if str(layer.unique_id) == key:
+                self.take(layer)
+                return
 
 
 def _fit(labels: NDArray[Any], dtype: np.dtype[Any]) -> bool:

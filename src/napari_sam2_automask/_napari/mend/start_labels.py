@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from napari.layers import Labels
-from qtpy.QtWidgets import QMenu, QPushButton
+from qtpy.QtWidgets import QPushButton
 
 from napari_sam2_automask._napari.common.layout import Signal
-from napari_sam2_automask._napari.layers.layer_choice import unwrapped
 from napari_sam2_automask._napari.layers.resample import places_on, reader_on, result_of
-from napari_sam2_automask._napari.live.level_layers import CELLS_KEY, LEVEL_KEY
+from napari_sam2_automask._napari.mend.labels_menu import LabelsMenu, labels_layers
 from napari_sam2_automask._napari.run.request import Start
 from napari_sam2_automask.errors import AutomaskError
 
 if TYPE_CHECKING:
+    from napari.layers import Labels
     from napari.viewer import Viewer
 
     from napari_sam2_automask._napari.image.panel import ImagePanel
@@ -49,13 +48,13 @@ class StartLabels(QPushButton):
     def __init__(self, viewer: Viewer, images: ImagePanel, live: LivePanel) -> None:
         super().__init__("Mend labels")
         self._viewer, self._images, self._live = viewer, images, live
-        self._choices = QMenu(self)
+        self._choices = LabelsMenu(self)
         self.setToolTip(
             "Put the labels of a layer right, of Cellpose, StarDist or your own, without a run: they are "
             "copied into a result. The model is loaded only if you ask it for what is missing."
         )
         self.clicked.connect(self._on_click)
-        self._choices.triggered.connect(self._on_choice)
+        self._choices.chosen.connect(self._on_choice)
         images.changed.connect(self.offer)
         live.begun.connect(self.offer)
         live.ended.connect(self.offer)
@@ -71,12 +70,7 @@ class StartLabels(QPushButton):
     @property
     def others(self) -> list[Labels]:
         """The layers that can be mended, the topmost first."""
-        layers = [unwrapped(layer) for layer in reversed(self._viewer.layers)]
-        layers = [
-            layer
-            for layer in layers
-            if isinstance(layer, Labels) and not {LEVEL_KEY, CELLS_KEY} & set(layer.metadata)
-        ]
+        layers = labels_layers(self._viewer)
         if not layers or self._live.live_layer is not None or self._images.layer is None:
             return []
         try:
@@ -92,17 +86,12 @@ class StartLabels(QPushButton):
         """Show the button where there is something to mend; of several layers it has a menu."""
         layers = self.others
         self.setVisible(bool(layers))
-        self._choices.clear()
-        for layer in layers:
-            action = self._choices.addAction(layer.name)
-            if action is not None:
-                # Not the layer itself: what an action holds would keep it, and the viewer, from going.
-                action.setData(str(layer.unique_id))
+        self._choices.show_layers(layers)
         self.setMenu(self._choices if len(layers) > 1 else None)
 
-    def _on_choice(self, action: Any) -> None:
+    def _on_choice(self, key: str) -> None:
         for layer in self.others:
-            if str(layer.unique_id) == action.data():
+            if str(layer.unique_id) == key:
                 self.wanted.emit(layer)
                 return
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_sam2_automask.engine.points.fitting import HERE, inside_crop
+from napari_sam2_automask.engine.points.objects import OFFSET
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -17,8 +18,6 @@ __all__ = ["Agreement"]
 
 #: Distances up to so many cells are told apart, in so many steps each.
 _FARTHEST, _STEPS = 8, 64
-# The trunk says offsets in units of 32 input pixels; a cell is 4 wide.
-_OFFSET = 8.0
 
 
 class Agreement:
@@ -44,7 +43,7 @@ class Agreement:
         here, y, x, _ = inside_crop(dense, crop)
         on = here > np.log(HERE / (1 - HERE))
         rows, columns = np.indices(here.shape, dtype=np.float32)
-        named = np.stack([rows + _OFFSET * y, columns + _OFFSET * x])
+        named = np.stack([rows + OFFSET * y, columns + OFFSET * x])
         for first, second in (
             ((slice(None, -1), slice(None)), (slice(1, None), slice(None))),
             ((slice(None), slice(None, -1)), (slice(None), slice(1, None))),

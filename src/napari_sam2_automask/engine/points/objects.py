@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     Shape = tuple[int, int]
 
-__all__ = ["see_objects"]
+__all__ = ["OFFSET", "see_objects"]
 
 #: Probability of an object from which a cell votes, and from which it may be one of the sparse points: of
 #: those with less hardly any gave a mask.
@@ -47,7 +47,7 @@ SQUARE = 12
 #: see it at the very same place, and one of them has to ask.
 MARGIN = 2.0
 # The trunk says offsets in units of 32 input pixels and the logarithm of radius / 16; a cell is 4 wide.
-_OFFSET, _RADIUS = 8.0, 4.0
+OFFSET, _RADIUS = 8.0, 4.0
 
 
 class _Cells(NamedTuple):
@@ -109,7 +109,7 @@ def _cells(dense: NDArray[np.float32], crop: Crop) -> _Cells:
     row, column, middle, radius = row[fits], column[fits], middle[fits], radius[fits]
     return _Cells(
         middle,
-        middle + _OFFSET * dense[1:3, row, column].T,
+        middle + OFFSET * dense[1:3, row, column].T,
         here[row, column],
         here[row, column] / np.maximum(1, np.pi * radius * radius),
     )
