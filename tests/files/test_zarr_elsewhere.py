@@ -7,6 +7,7 @@ import json
 import pickle
 import time
 import zipfile
+from collections import Counter
 from pathlib import Path
 
 import numcodecs
@@ -248,7 +249,8 @@ def test_what_is_not_there_and_what_is_refused_is_said_in_a_line(tmp_path, monke
         read_image(web_address(f"{address}/a.zarr"))
     with served(tmp_path, answer) as (address, asked), pytest.raises(ImageError, match="answers 500"):
         read_image(web_address(f"{address}/a.zarr"))
-    assert len([path for path, _ in asked if path.endswith("/zarr.json")]) == 2  # tried once more
+    # Tried once more; of several files that are asked for at once the first to be refused ends it for all.
+    assert max(Counter(path for path, _ in asked).values()) == 2
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     with pytest.raises(ImageError, match="Offline"):
         read_image(web_address("http://127.0.0.1/a.zarr"))
