@@ -122,7 +122,7 @@ def test_bodies(sides):
     found = only(ball, pixel_size=sides, unit="um")
     assert found["volume_um3"] == pytest.approx(4 / 3 * np.pi * 25**3, rel=NEAR)
     assert found["volume"] == found["voxels"] == np.count_nonzero(ball)
-    assert found["surface_area_um2"] == pytest.approx(4 * np.pi * 25**2, rel=0.03)
+    assert found["surface_area_um2"] == pytest.approx(4 * np.pi * 25**2, rel=NEAR)
     assert found["axis_major_length_um"] == pytest.approx(50, rel=NEAR)
     assert found["equivalent_diameter_um"] == pytest.approx(50, rel=NEAR)
     assert found["solidity"] > 0.95
@@ -133,6 +133,34 @@ def test_bodies(sides):
     assert (found["volume"], found["solidity"], found["extent"]) == (120_000, 1, 1)
     assert (found["centroid_z"], found["centroid_y"], found["centroid_x"]) == (24.5, 34.5, 49.5)
     assert found["axis_minor_length"] == pytest.approx(np.sqrt(20 * (40**2 - 1) / 12), rel=1e-6)
+
+
+@pytest.mark.parametrize("thick", [1, 4, 8])
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_surfaces_are_true_however_far_planes_lie_apart(axis, thick):
+    def surface(body):
+        sides = np.roll([float(thick), 1, 1], axis)
+        body = np.moveaxis(body, 0, axis) if axis < 2 else body.transpose(1, 2, 0)
+        return only(body.astype(np.uint16), pixel_size=tuple(sides), unit="um")["surface_area_um2"]
+
+    y, x = grid(60, 60)
+    round_one = np.hypot(y, x) <= 25
+    for planes in (1, 24 // thick, 48 // thick):
+        height = planes * thick
+        body = np.repeat(round_one[None], planes, 0)
+        assert surface(np.pad(body, ((2, 2), (0, 0), (0, 0)))) == pytest.approx(
+            2 * np.pi * 25**2 + 2 * np.pi * 25 * height, rel=NEAR
+        )
+        box = np.pad(np.ones((planes, 30, 50), bool), 1)
+        assert surface(box) == pytest.approx(2 * (30 * 50 + 80 * height), rel=NEAR)
+
+
+def test_a_ball_in_few_planes_has_about_its_surface():
+    for thick, error in ((2, 0.03), (4, 0.06)):
+        z, y, x = grid(24 // thick + 5, 30, 30, sides=(thick, 1, 1))
+        ball = (z**2 + y**2 + x**2 <= 12**2).astype(np.uint16)
+        found = only(ball, pixel_size=(thick, 1, 1), unit="um")["surface_area_um2"]
+        assert found == pytest.approx(4 * np.pi * 12**2, rel=error)
 
 
 def test_points_and_lines_have_numbers_too():

@@ -22,9 +22,6 @@ __all__ = ["shape_of"]
 #: Masks of at most so many bytes, eight pixels each, and so many of them are remembered with their measures:
 #: while settings move most masks stay as they are.
 _SMALL, _REMEMBERED = 2048, 1 << 15
-#: How far a body is blurred before its surface is taken, in the longest side of a voxel, and at most in
-#: voxels: without, a ball's is 8 % too large.
-_BLUR, _WIDEST = 0.6, 3.0
 
 
 def shape_of(
@@ -148,16 +145,9 @@ class _Shape:
 
     @property
     def surface(self) -> float:
-        from scipy.ndimage import gaussian_filter
-        from skimage.measure import marching_cubes, mesh_surface_area
+        from napari_sam2_automask.measures.surface import surface_area
 
-        blur = [min(_WIDEST, _BLUR * max(self.sides) / side) for side in self.sides]
-        edges = [(math.ceil(4 * one) + 1,) * 2 for one in blur]
-        body = gaussian_filter(np.pad(self.mask, edges).astype(np.float32), blur)
-        # A line of voxels is thinner than the blur.
-        level = min(0.5, 0.5 * float(body.max()))
-        corners, faces, *_ = marching_cubes(body, level, spacing=self.sides)  # type: ignore[no-untyped-call]
-        return float(mesh_surface_area(corners, faces))  # type: ignore[no-untyped-call]
+        return surface_area(self.mask, self.sides)
 
 
 _MEASURED: dict[str, Callable[[_Shape], float]] = {
