@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 __all__ = ["surface_area"]
 
-#: Widths of the blur in voxels: of a small body, and of one that is large enough for two, the second twice the first.
+#: Widths of the blur in voxels: of a small body, and of one that is large enough for two, the second of
+#: which is twice the first.
 _SMALL, _LARGE = 0.6, 0.9
 #: Extents in voxels up to which a body is small, and from which it is large.
 _FROM, _TO = 12, 24
@@ -27,10 +28,10 @@ _MOST, _LEVELS = 2**25, 16
 def surface_area(body: NDArray[np.bool_], sides: Sequence[float]) -> float:
     """Return the area of a body's surface.
 
-    Planes that lie farther apart than pixels are joined by interpolating their shapes [1]_. The body is then blurred, so
-    that steps between voxels do not count, and its surface taken by marching cubes. A blur rounds edges by a
-    share that grows with its width: of large bodies, two widths are taken and the area is extrapolated to none.
-    A body in a single plane is a prism.
+    Planes that lie farther apart than pixels are joined by interpolating their shapes [1]_. The body is then
+    blurred, so that steps between voxels do not count, and its surface taken by marching cubes. A blur rounds
+    edges by a share that grows with its width: of large bodies, two widths are taken and the area is
+    extrapolated to none. A body in a single plane is a prism.
 
     Parameters
     ----------
@@ -46,8 +47,8 @@ def surface_area(body: NDArray[np.bool_], sides: Sequence[float]) -> float:
 
     References
     ----------
-    .. [1] S. P. Raya and J. K. Udupa, "Shape-based interpolation of multidimensional objects", IEEE Transactions on
-       Medical Imaging 9 (1), 32-42, 1990.
+    .. [1] S. P. Raya and J. K. Udupa, "Shape-based interpolation of multidimensional objects", IEEE
+       Transactions on Medical Imaging 9 (1), 32-42, 1990.
     """
     if 1 in body.shape:
         axis = body.shape.index(1)
