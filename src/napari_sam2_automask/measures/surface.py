@@ -95,7 +95,7 @@ def _even(body: NDArray[np.bool_], sides: Sequence[float]) -> tuple[NDArray[np.b
 
 def _between(planes: NDArray[np.bool_], levels: int, sides: Sequence[float]) -> NDArray[np.bool_]:
     """Put `levels` planes in the place of each; what is between two has the shape between theirs."""
-    filled = planes.any((1, 2))
+    filled = [bool(plane.any()) for plane in planes]
     inside = np.stack([_depth(plane, sides) for plane in planes])
     at = (np.arange(len(planes) * levels) + 0.5) / levels - 0.5
     last = len(planes) - 1
@@ -117,7 +117,7 @@ def _depth(plane: NDArray[np.bool_], sides: Sequence[float]) -> NDArray[np.float
 
     wide = np.pad(plane, 1)
     half = 0.5 * min(sides)
-    depth = np.where(
+    depth: NDArray[np.float64] = np.where(
         wide,
         distance_transform_edt(wide, sampling=sides) - half,
         half - distance_transform_edt(~wide, sampling=sides),
