@@ -58,7 +58,10 @@ class Canvas:
         self.hold: Hold | None = None
         self._chosen: Mapping[int, Placed] = {}
         self._overlap = ""
-        # Of the masks shown, the lowest first, and their boxes.
+        # Of the masks shown, by label: boxes and areas.
+        self._labels = np.zeros(0, np.int64)
+        self._places = np.zeros((0, 5), np.int64)
+        # The same masks, the lowest first, and their boxes.
         self._order = np.zeros(0, np.int64)
         self._extents = np.zeros((0, 4), np.int64)
 
@@ -91,7 +94,7 @@ class Canvas:
         if everything and (boxes or overlap != self._overlap):
             boxes = [(0, 0, *self.labels.shape)]
         self._overlap = overlap
-        self._put_in_order(shown)
+        self._put_in_order(shown, added)
         self._repaint(boxes)
         return Painted(added, gone, boxes)
 
@@ -121,7 +124,7 @@ class Canvas:
         if added or gone:
             left = set(gone)
             shown = {n: placed for n, placed in self.shown.items() if n not in left}
-            self._put_in_order({**shown, **{n: allowed[n] for n in added}})
+            self._put_in_order({**shown, **{n: allowed[n] for n in added}}, added)
         self._repaint(boxes)
         return Painted(added, gone, boxes)
 
@@ -133,12 +136,20 @@ class Canvas:
         ghosts = [self._chosen[n] for n in out if n in self._chosen]
         return {n: one for n, one in masks.items() if n not in out and not hold.bars(one, ghosts)}
 
-    def _put_in_order(self, shown: dict[int, Placed]) -> None:
+    def _put_in_order(self, shown: dict[int, Placed], added: list[int]) -> None:
+        """Put masks in order, of which all but `added` are shown as they are."""
         self.shown = shown
-        ids = np.fromiter(shown, np.int64, len(shown))
-        areas = np.array([placed.area for placed in shown.values()], np.int64)
-        self._order = ids[painting_order(ids, areas, self._overlap)]
-        self._extents = _extents(shown, self._order)
+        labels = np.sort(np.fromiter(shown, np.int64, len(shown)))
+        places = np.empty((len(labels), 5), np.int64)
+        before = np.isin(labels, self._labels)
+        places[before] = self._places[np.searchsorted(self._labels, labels[before])]
+        if added:
+            new = np.array(added, np.int64)
+            areas = [shown[n].area for n in added]
+            places[np.searchsorted(labels, new)] = np.column_stack([_extents(shown, new), areas])
+        self._labels, self._places = labels, places
+        order = painting_order(labels, places[:, 4], self._overlap)
+        self._order, self._extents = labels[order], places[order, :4]
 
     def _repaint(self, boxes: Iterable[Box]) -> None:
         for box in boxes:
@@ -169,6 +180,8 @@ def _touching(extents: NDArray[np.int64], box: Box) -> NDArray[np.bool_]:
 
 def _is_same(other: Placed | None, placed: Placed) -> bool:
     """Tell whether a candidate shows the same pixels before and after."""
+    if other is placed:
+        return True
     if other is None or other.extent != placed.extent or other.area != placed.area:
         return False
     return other.mask is placed.mask or np.array_equal(other.mask, placed.mask)
