@@ -197,6 +197,68 @@ def test_planes_that_do_not_show_are_right_after_an_edit_of_all(viewer, qtbot, l
     qtbot.waitUntil(lambda: 8888 in rows(layer)["index"].tolist(), timeout=30_000)
 
 
+def test_paint_through_planes_is_one_step(viewer, qtbot, monkeypatch):
+    monkeypatch.setattr("napari_sam2_automask._napari.live.stack_layer.OPEN", 1)
+    widget, layer = stack_result(viewer, qtbot, link="z")
+    before, live = layer.data.copy(), widget.live
+
+    def stroke(number, planes, row):
+        layer.n_edit_dimensions = 3
+        place = np.zeros(layer.data.shape, bool)
+        place[planes, row : row + 3, 10:14] = True
+        layer.data_setitem(np.nonzero(place), number)
+        return place
+
+    def settled():
+        planes = widget.following.planes
+        return not (planes.busy or planes._looking or live.work.busy or live._edits._timer.isActive())
+
+    def rest():
+        qtbot.waitUntil(settled, timeout=30_000)
+
+    place = stroke(7777, slice(0, 3), 10)
+    rest()
+    done(qtbot, widget, live.undo_last)
+    rest()
+    np.testing.assert_array_equal(layer.data, before)
+    assert not live.undo.isEnabled()
+    done(qtbot, widget, live.redo_last)
+    rest()
+    painted = np.where(place, 7777, before)
+    np.testing.assert_array_equal(layer.data, painted)
+    # From another plane it is the same step.
+    show(qtbot, widget, 2)
+    done(qtbot, widget, live.undo_last)
+    rest()
+    np.testing.assert_array_equal(layer.data, before)
+    done(qtbot, widget, live.redo_last)
+    rest()
+    # One more stroke is a step of its own, also if it is taken back before anything was made of it.
+    stroke(8888, slice(1, 4), 20)
+    done(qtbot, widget, live.undo_last)
+    rest()
+    np.testing.assert_array_equal(layer.data, painted)
+    # napari's own undo concerns all planes as well.
+    layer.undo()
+    rest()
+    layer.undo()
+    rest()
+    np.testing.assert_array_equal(layer.data, before)
+    done(qtbot, widget, live.undo_last)
+    rest()
+    # What more was done to in one plane stays there, which is said.
+    done(qtbot, widget, lambda: live.mend(lambda mends: mends.remove(7777)))
+    rest()
+    show(qtbot, widget, 0)
+    said = []
+    live.not_mended.connect(said.append)
+    done(qtbot, widget, live.undo_last)
+    rest()
+    assert not (layer.data[:2] == 7777).any() and not layer.data[2][place[2]].any()
+    assert len(said) == 1 and said[0].startswith("in plane 2 what was painted through planes stays")
+    fits(qtbot, layer)
+
+
 def test_a_plane_that_was_not_segmented_says_so(viewer, qtbot):
     viewer.add_image(image(), name="stack")
     viewer.dims.set_current_step(0, 1)

@@ -1,8 +1,8 @@
-"""What is known of a plane after an action, and the history that an action is one step of."""
+"""What is known of a plane after an action."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from napari_sam2_automask.mending.actions import Settle
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from napari_sam2_automask.errors import AutomaskError
     from napari_sam2_automask.geometry.placed import Placed
     from napari_sam2_automask.mending.actions import Action
-    from napari_sam2_automask.mending.mends import Done, Mends
+    from napari_sam2_automask.mending.mends import Done
     from napari_sam2_automask.mending.state import Kept
     from napari_sam2_automask.painting.live import Change
     from napari_sam2_automask.settings.amg import AmgSettings
 
-__all__ = ["Answer", "Line"]
+__all__ = ["Answer"]
 
 
 class Answer(NamedTuple):
@@ -90,19 +90,3 @@ class Answer(NamedTuple):
             for step in self.steps
         ]
         return {"steps": [step.to_json() for step in told], "used": self.used}
-
-
-class Line(Protocol):
-    """One history, of what is done in a plane of a stack and elsewhere in the stack."""
-
-    def undo(self, mends: Mends) -> Done | None:
-        """Take the last step back; None if it was none of the plane."""
-
-    def redo(self, mends: Mends) -> Done | None:
-        """Do the step again that was taken back last; None if it was none of the plane."""
-
-    def next_undo(self, mends: Mends) -> Action | str | None:
-        """Return what `undo` would take back."""
-
-    def next_redo(self, mends: Mends) -> Action | str | None:
-        """Return what `redo` would do again."""

@@ -28,14 +28,17 @@ class EditWatch(QObject):
         The pixels may have changed; not in the middle of a stroke.
     edited_anywhere : Qt signal
         The pixels of other planes than the one that shows may have changed as well.
+    through : Qt signal
+        The same at once, before anything can have taken the edit over.
     """
 
-    edited, edited_anywhere = Signal(), Signal()
+    edited, edited_anywhere, through = Signal(), Signal(), Signal()
 
     def __init__(self, parent: QObject) -> None:
         super().__init__(parent)
         self._layer: Labels | None = None
         self._anywhere = False
+        self._taken_back = 0
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(WAIT)
@@ -48,6 +51,7 @@ class EditWatch(QObject):
         self._timer.stop()
         self._anywhere = False
         self._layer = layer
+        self._taken_back = self._count_taken_back()
         for event in self._events():
             event.connect(self._note)
 
@@ -59,11 +63,17 @@ class EditWatch(QObject):
 
     def _note(self, event: Any = None) -> None:
         kind, layer = getattr(event, "type", ""), self._layer
-        # napari tells of new slices by "set_data" as well.
-        if kind == "data" or (kind != "set_data" and layer is not None and layer.n_edit_dimensions > 2):
+        before, self._taken_back = self._taken_back, self._count_taken_back()
+        # napari tells of new slices by "set_data" as well. Its own undo and redo may be of any plane.
+        through = kind != "set_data" and layer is not None and layer.n_edit_dimensions > 2
+        if kind == "data" or through or self._taken_back != before:
             self._anywhere = True
+            self.through.emit()
         if not self._timer.isActive():
             self._timer.start()
+
+    def _count_taken_back(self) -> int:
+        return len(getattr(self._layer, "_redo_history", ()))
 
     def _tell(self) -> None:
         if self._layer is not None and getattr(self._layer, "_block_history", False):

@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from napari.layers import Labels
     from numpy.typing import NDArray
 
-    from napari_sam2_automask._napari.live.answer import Line
     from napari_sam2_automask.candidates.candidates import Candidates
     from napari_sam2_automask.mending.mends import Done
     from napari_sam2_automask.painting.live import Change, LiveSelection
     from napari_sam2_automask.settings.amg import AmgSettings
+    from napari_sam2_automask.stack.joint_steps import Line
     from napari_sam2_automask.stack.numbers import Plane
 
     Act = Callable[[Mends], Done | None]
@@ -63,6 +63,8 @@ class LiveLayer:
         What is done to the objects; only for the thread that does the work.
     shows : Answer
         What is known of the labels that the layer shows.
+    noting : callable or None
+        Called with `mends`, by the thread that does the work, once the next edit is taken over.
     table : callable or None
         Makes the table of objects of a label image of the layer's shape, in a thread that can wait.
     """
@@ -82,6 +84,7 @@ class LiveLayer:
         self._window, self._cut = window, cut
         self.mends = Mends(live, settings) if mends is None else mends
         self.table: Callable[[NDArray[Any]], pd.DataFrame] | None = None
+        self.noting: Callable[[Mends], None] | None = None
         self._rows: pd.DataFrame | None = None
         self.waiting = 0
         self.shows = self._told(None, [])
@@ -248,6 +251,7 @@ class LiveLayer:
 
         What cannot be labels is not taken over, and goes from the layer again.
         """
+        noting, self.noting = self.noting, None
         if not self.fits:
             return None
         labels = self.window(np.asarray(self.layer.data))
@@ -268,7 +272,10 @@ class LiveLayer:
             after = mends.labels.astype(np.result_type(mends.labels, values))
             after[rows, columns][changed] = values[changed]
             try:
-                return mends.paint(after)
+                done = mends.paint(after)
+                if done is not None and noting is not None:
+                    noting(mends)
+                return done
             except AutomaskError as error:
                 self._behind = True
                 raise MendError(f"{error}. The layer has the labels of before again") from error

@@ -62,8 +62,8 @@ class LivePanel(QWidget):
         Emits a plane of a stack (`LiveLayer`) in which something was done after another one was shown.
     misfit : Qt signal
         The layer has labels of another shape now.
-    edited_anywhere : Qt signal
-        Other planes of the stack than the one that follows may have been edited.
+    edited_anywhere, through : Qt signals
+        Other planes of the stack than the one that follows may have been edited; `through` tells it at once.
     """
 
     settings_wanted = Signal(object)
@@ -71,7 +71,7 @@ class LivePanel(QWidget):
     settled = Signal(object)
     mended, not_mended = Signal(object), Signal(str)
     begun, ended, drawn, misfit, edited_anywhere = Signal(), Signal(), Signal(), Signal(), Signal()
-    switched, passed, everywhere_wanted = Signal(), Signal(object), Signal(object)
+    switched, passed, everywhere_wanted, through = Signal(), Signal(object), Signal(object), Signal()
 
     def __init__(self) -> None:
         super().__init__()
@@ -100,6 +100,7 @@ class LivePanel(QWidget):
         self._edits = EditWatch(self)
         self._edits.edited.connect(self._on_edited)
         self._edits.edited_anywhere.connect(self.edited_anywhere)
+        self._edits.through.connect(self.through)
         self._next, self._rest = QTimer(self), QTimer(self)
         for timer, wait, then in ((self._next, 0, self._update), (self._rest, SETTLED, self._settle)):
             timer.setSingleShot(True)

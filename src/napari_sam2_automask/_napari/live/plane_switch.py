@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from qtpy.QtCore import QObject, QTimer
 
 from napari_sam2_automask._napari.common.layout import Signal
 from napari_sam2_automask._napari.common.plain_words import plain
+from napari_sam2_automask.stack.joint_steps import Joint
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from napari.viewer import Viewer
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from napari_sam2_automask._napari.live.stack_layer import StackLayer
     from napari_sam2_automask._napari.live.stack_links import Ready
     from napari_sam2_automask.errors import AutomaskError
+    from napari_sam2_automask.mending.mends import Done, Mends
+    from napari_sam2_automask.stack.joint_steps import Way
     from napari_sam2_automask.stack.links import Relabelled
     from napari_sam2_automask.stack.numbers import Plane
 
@@ -29,6 +32,18 @@ __all__ = ["PlaneSwitch"]
 #: Milliseconds that a plane is shown before it is made ready: while many pass by, none is.
 WAIT = 60
 OPENING, ELSEWHERE = "Getting what was found in this plane ...", "This plane was not segmented."
+_LEFT = {
+    "undo": "in plane {0} what was painted through planes stays, as more was done there since: undo it there",
+    "redo": "in plane {0} what was painted through planes does not come back, as more was done there since",
+}
+
+
+class _Task(NamedTuple):
+    """What is to be done in a plane, and what an edit that is found there was made together with."""
+
+    plane: Plane
+    act: Act
+    joint: Joint | None = None
 
 
 class PlaneSwitch(QObject):
@@ -52,18 +67,25 @@ class PlaneSwitch(QObject):
     """
 
     opened, relinked = Signal(object), Signal(object, object, object)
+    _joint_moved = Signal(object, object, object, str)
 
     def __init__(self, viewer: Viewer, panel: LivePanel) -> None:
         super().__init__(panel)
         self._viewer, self._panel = viewer, panel
         self._stack: StackLayer | None = None
         self._wanted: Plane | None = None
-        self._acts: list[tuple[Plane, Act]] = []
+        self._tasks: list[_Task] = []
+        # The edit through planes that is being taken over, and whether it is yet to be seen in which.
+        self._joint: Joint | None = None
+        self._looking = False
+        self._later: list[Callable[[], None]] = []
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(WAIT)
         self._timer.timeout.connect(self._open)
         panel.edited_anywhere.connect(self._on_edited)
+        panel.through.connect(self._on_through)
+        self._joint_moved.connect(self._follow)
         dims = viewer.dims.events
         self.connections: list[tuple[Any, Any]] = [
             (event, self._on_moved) for event in (dims.current_step, dims.order, dims.ndisplay)
@@ -81,6 +103,7 @@ class PlaneSwitch(QObject):
         self._stack = stack
         if stack.linked is not None:
             stack.linked.tell = partial(self._tell, stack)
+        stack.line.tell = partial(self._tell_joint, stack)
         self._open()
 
     def _tell(self, stack: StackLayer, change: Relabelled, ready: Ready) -> None:
@@ -88,35 +111,49 @@ class PlaneSwitch(QObject):
         with suppress(RuntimeError):
             self.relinked.emit(stack, change, ready)
 
+    def _tell_joint(self, stack: StackLayer, joint: Joint, plane: Plane, way: Way) -> None:
+        """Hand an undo or redo of several planes to the main thread; the window may be gone."""
+        with suppress(RuntimeError):
+            self._joint_moved.emit(stack, joint, plane, way)
+
     @property
     def busy(self) -> bool:
         """Whether something is yet to be done in planes."""
-        return bool(self._acts)
+        return bool(self._tasks)
 
     def do_in(self, acts: Iterable[tuple[Plane, Act]]) -> None:
         """Do actions in planes of the stack, whichever is shown; one plane is made ready after the other."""
-        begun, self._acts = bool(self._acts), [*self._acts, *acts]
+        self._add([_Task(plane, act) for plane, act in acts])
+
+    def _add(self, tasks: list[_Task]) -> None:
+        begun, self._tasks = bool(self._tasks), [*self._tasks, *tasks]
         if not begun:
             self._go_on()
 
     def stop(self) -> None:
         """Do nothing more in planes."""
-        self._acts.clear()
+        self._tasks.clear()
+        self._later.clear()
+        self._joint, self._looking = None, False
         self._panel.say_left(0)
 
     def _go_on(self) -> None:
         stack = self._stack
-        self._panel.say_left(len(self._acts))
-        if stack is None or not self._acts:
+        self._panel.say_left(len(self._tasks))
+        if not self._looking and not any(task.joint is self._joint for task in self._tasks):
+            self._joint = None
+        if stack is None or not self._tasks:
             return
-        plane, act = self._acts[0]
+        plane, act, joint = self._tasks[0]
 
         def then(found: LiveLayer | AutomaskError) -> None:
             _catch_up(stack, found)
-            if stack is not self._stack or not self._acts:
+            if stack is not self._stack or not self._tasks:
                 return
-            del self._acts[0]
+            del self._tasks[0]
             if not isinstance(found, Exception):
+                if joint is not None:
+                    found.noting = partial(stack.line.note, joint)
                 self._panel.work.mend_in(found, act)
             self._go_on()
 
@@ -128,16 +165,48 @@ class PlaneSwitch(QObject):
         self.stop()
         self._stack = self._wanted = None
 
+    def _on_through(self) -> None:
+        """Have an edit of several planes be one step, together with one that is still being taken over."""
+        stack, follower = self._stack, self._panel.live_layer
+        if stack is None:
+            return
+        self._joint, self._looking = self._joint or Joint(), True
+        if follower is not None:
+            follower.noting = partial(stack.line.note, self._joint)
+
     def _on_edited(self) -> None:
         """Take over what was painted in planes that do not show, one after the other."""
-        stack = self._stack
+        stack, joint = self._stack, self._joint
 
         def then(planes: list[Plane] | AutomaskError) -> None:
+            self._looking = False
             if stack is self._stack and not isinstance(planes, Exception):
-                self.do_in([(plane, lambda mends: None) for plane in planes])
+                self._add([_Task(plane, lambda mends: None, joint) for plane in planes])
+            later, self._later = self._later, []
+            for go_on in later:
+                go_on()
 
         if stack is not None:
             self._panel.work.run(stack.edited, then)
+
+    def _follow(self, stack: StackLayer, joint: Joint, plane: Plane, way: Way) -> None:
+        """Take back, or do again, a step of several planes in those that do not show."""
+
+        def act(other: Plane, mends: Mends) -> Done | None:
+            done = stack.line.follow(joint, mends, way)
+            if stack.line.is_left(joint, mends, way):
+                place = ", ".join(map(str, other))
+                with suppress(RuntimeError):  # the window may be gone
+                    self._panel.not_mended.emit(_LEFT[way].format(place))
+            return done
+
+        if stack is not self._stack:
+            return
+        if self._looking and joint is self._joint:
+            self._later.append(lambda: self._follow(stack, joint, plane, way))
+            return
+        found = {*joint.steps, *(task.plane for task in self._tasks if task.joint is joint)}
+        self.do_in([(one, partial(act, one)) for one in sorted(found - {plane})])
 
     def _on_moved(self, event: Any = None) -> None:
         stack = self._stack

@@ -20,6 +20,7 @@ from napari_sam2_automask.errors import MendError
 from napari_sam2_automask.mending.actions import Settle, actions_from
 from napari_sam2_automask.mending.restoring import restore
 from napari_sam2_automask.painting.live import LiveSelection
+from napari_sam2_automask.stack.joint_steps import JointSteps, MendsLine
 from napari_sam2_automask.stack.plane_mends import PlaneMends
 
 if TYPE_CHECKING:
@@ -79,6 +80,8 @@ class StackLayer:
         The record of all its planes.
     linked : StackLinks or None
         Its links and their history; None where each plane is by itself.
+    line : JointSteps
+        The one history of each of its planes.
     """
 
     def __init__(self, layer: Labels, request: Request, found: PlanesFound) -> None:
@@ -93,6 +96,7 @@ class StackLayer:
         self._digests: dict[Plane, str] = dict(layer.metadata.get(LAYER_KEY, {}).get("digests", {}))
         self.record: Mapping[str, Any] = layer.metadata.get(RECORD_KEY) or {}
         self.linked = None if found.links is None else StackLinks(self, found.links)
+        self.line = JointSteps(self.linked or MendsLine())
         # Numbers up to this one were given out by runs.
         self._largest = found.numbers.largest
 
@@ -161,8 +165,8 @@ class StackLayer:
         for _ in known.undone:
             mends.undo()
         cut = self.request.source.slices(plane)
-        window, line = self.request.window, self.linked
-        return LiveLayer(live, self.layer, window, settings, mends=mends, cut=cut, line=line)
+        window = self.request.window
+        return LiveLayer(live, self.layer, window, settings, mends=mends, cut=cut, line=self.line)
 
     # -- other runs and sessions
 
@@ -181,6 +185,7 @@ class StackLayer:
         if found.links is not None:  # all planes were linked by that run
             self.found = replace(self.found, links=found.links)
             self.linked = StackLinks(self, found.links)
+            self.line = JointSteps(self.linked)
 
     def carrying(self, before: StackLayer) -> list[tuple[Plane, Act]]:
         """Return the actions that take over what was mended in the planes of another run."""
