@@ -138,6 +138,10 @@ def test_zarr_in_and_missing_chunks(image, tmp_path):
     array[:100] = np.load(image)[:100]
     words = message(tmp_path / "in.zarr", "--out", tmp_path / "labels.zarr", *SIZES)
     assert "lacks 3 of its chunks" in words and "--allow-missing" in words
+    refused = invoke(tmp_path / "in.zarr", "--out", tmp_path / "out", command="segment")
+    assert refused.exit_code == 1 and words in refused.stderr and not (tmp_path / "out").exists()
+    one = ("--parameter", "points-per-side", "--values", "2", "--out", tmp_path)
+    assert message(tmp_path / "in.zarr", *one, command="sweep") == words
     done = invoke(tmp_path / "in.zarr", "--out", tmp_path / "labels.zarr", *SIZES, "--allow-missing")
     assert done.exit_code == 0, done.output
 

@@ -8,6 +8,7 @@ import pickle
 import time
 import zipfile
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numcodecs
@@ -114,9 +115,12 @@ def test_a_zip_lacks_chunks_that_are_not_stored(tmp_path):
         ):
             FileSource(str(path)).description()
         for wanted in (Wanted(), Wanted(planes="all")):
-            (note,) = plan([path], tmp_path / "out", wanted).notes
-            assert note.startswith(f"{path} lacks 2 of its chunks, which read as 0: if they are not meant")
-        assert plan([path], tmp_path / "out", Wanted(level=1)).notes == []
+            refused = plan([path], tmp_path / "out", wanted)
+            assert list(refused.useless) == [path] and not refused.stacks
+            assert refused.useless[path].startswith(f"{path} lacks 2 of its chunks, which read as 0: it may")
+            allowed = plan([path], tmp_path / "out", replace(wanted, allow_missing=True))
+            assert not allowed.useless and allowed.results == 1
+        assert not plan([path], tmp_path / "out", Wanted(level=1)).useless
 
 
 class Trap:

@@ -266,6 +266,7 @@ def test_the_channel_that_a_layer_is_of_its_file_is_found_by_its_pixels(make_nap
     widget.images.planes.combo.setCurrentIndex(1)
     request = widget.request()
     spec = checked(large_spec(request, str(tmp_path / "out.zarr")), request.source)
+    assert spec.allow_missing
     assert (spec.axes.upper()[1:], spec.channel) == ("CYX", 2)
     layer.data = field[:, 2] + 1
     with pytest.raises(ImageError, match="does not show what its file holds"):

@@ -12,7 +12,7 @@ from napari_sam2_automask.disk.regular import Inputs
 from napari_sam2_automask.errors import AutomaskError, ImageError, SettingsError
 from napari_sam2_automask.files.formats.exporting import FORMATS, INTO_IMAGE, check_formats
 from napari_sam2_automask.files.formats.zarr_labels import LABELS, check_zarr_labels
-from napari_sam2_automask.files.opening import count_series, lacking, left_out
+from napari_sam2_automask.files.opening import check_chunks, count_series, left_out
 from napari_sam2_automask.files.pyramid import level_for
 from napari_sam2_automask.files.results import ResultPaths
 from napari_sam2_automask.files.stack_file import Stack, stack_of
@@ -44,8 +44,7 @@ class Plan:
     useless : dict of Path to str
         Files that cannot, and why.
     notes : list of str
-        What else is to be said: what in a file is no image, where images of it were to be chosen; chunks that
-        are not stored.
+        What else is to be said: what in a file is no image, where images of it were to be chosen.
     """
 
     stacks: list[StackJob]
@@ -87,6 +86,8 @@ class Wanted:
         One contrast for all planes of a file.
     also : tuple of str
         Further formats to write, see `FORMATS`, and `INTO_IMAGE`.
+    allow_missing : bool
+        Whether chunks may be missing from Zarrs; they read as the fill value. See `check_chunks`.
     """
 
     pick: Pick = Pick()
@@ -98,6 +99,7 @@ class Wanted:
     series: str | None = None
     one_contrast: bool = False
     also: tuple[str, ...] = ()
+    allow_missing: bool = False
 
     def __post_init__(self) -> None:
         check_formats(self.also, [INTO_IMAGE])
@@ -138,8 +140,11 @@ def plan(sources: Sequence[str | Path], folder: str | Path, wanted: Wanted | Non
     paths, folder = [given_path(source) for source in sources], Path(folder)
     for source, stem in zip(paths, unique_stems(paths), strict=True):
         if not wanted.needs_look:
-            found.stacks.append(_one_picture(source, folder, stem, wanted))
-            _note_chunks(found, source)
+            try:
+                _check_chunks(source, wanted)
+                found.stacks.append(_one_picture(source, folder, stem, wanted))
+            except ImageError as error:
+                found.useless[source] = str(error)
             continue
         several = wanted.series is not None or wanted.planes or wanted.link
         if several and (others := left_out(source)):
@@ -148,18 +153,18 @@ def plan(sources: Sequence[str | Path], folder: str | Path, wanted: Wanted | Non
             try:
                 with naming(source):
                     stacks = _stacks_of(source, folder, stem, number, wanted)
+                _check_chunks(source, wanted, stacks[0].planes[0].pick)
                 found.stacks.extend(stacks)
-                _note_chunks(found, source, stacks[0].planes[0].pick)
             except AutomaskError as error:
                 found.useless[source] = str(error)
     return _without_clashes(_without_inputs(found, paths))
 
 
-def _note_chunks(found: Plan, source: Path, pick: Pick | None = None) -> None:
-    """Tell of chunks that are not stored: empty ones are left out so, and a broken copy lacks them."""
+def _check_chunks(source: Path, wanted: Wanted, pick: Pick | None = None) -> None:
+    """Refuse a Zarr that lacks chunks, unless it may."""
     pick = pick or Pick()
-    if told := lacking(source, pick.series, pick.level):
-        found.notes.append(f"{told}: if they are not meant to be empty, copy it anew from where it came")
+    if not wanted.allow_missing:
+        check_chunks(source, pick.series, pick.level)
 
 
 def _without_clashes(found: Plan) -> Plan:

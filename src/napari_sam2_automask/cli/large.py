@@ -10,6 +10,7 @@ import typer
 from napari_sam2_automask.cli.console import WorkProgress, complain, say
 from napari_sam2_automask.cli.option_groups import (
     WORK,
+    AllowMissing,
     ContrastLimits,
     ModelOptions,
     PixelOptions,
@@ -84,9 +85,7 @@ def large(
     tiles: TileOptions,
     work: WorkOptions,
     contrast_limits: ContrastLimits = None,
-    allow_missing: Annotated[
-        bool, typer.Option("--allow-missing", help="Chunks that are not stored are meant to be empty.")
-    ] = False,
+    allow_missing: AllowMissing = False,
     background: Annotated[
         bool,
         typer.Option("--background", help="Start it and return; see `runs`.", rich_help_panel=WORK),

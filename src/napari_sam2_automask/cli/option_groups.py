@@ -19,7 +19,7 @@ from napari_sam2_automask.settings.presets import PRESETS
 from napari_sam2_automask.settings.units import UNITS, Quantity, short_unit
 from napari_sam2_automask.workers.tls import TlsFiles, check_address, open_to_others
 
-__all__ = ["ContrastLimits", "ModelOptions", "PixelOptions", "WorkOptions", "with_groups"]
+__all__ = ["AllowMissing", "ContrastLimits", "ModelOptions", "PixelOptions", "WorkOptions", "with_groups"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -34,6 +34,11 @@ ContrastLimits = Annotated[
         "[default: the 0.5 and 99.5 percentiles of the image]",
         show_default=False,
     ),
+]
+
+
+AllowMissing = Annotated[
+    bool, typer.Option("--allow-missing", help="Chunks that a Zarr does not store are meant to be empty.")
 ]
 
 

@@ -1,7 +1,7 @@
 """``sam2-automask segment``: images, planes of stacks, plates and folders of them."""
 
 # No `from __future__ import annotations`: typer reads the annotations at run time.
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,6 +10,7 @@ import typer
 
 from napari_sam2_automask.cli.console import say
 from napari_sam2_automask.cli.option_groups import (
+    AllowMissing,
     ContrastLimits,
     ModelOptions,
     PixelOptions,
@@ -216,6 +217,7 @@ def segment(
             show_default=False,
         ),
     ] = None,
+    allow_missing: AllowMissing = False,
     floor: Annotated[
         tuple[float, float] | None,
         typer.Option(
@@ -242,7 +244,8 @@ def segment(
     Parameters that are not given come from the preset.
     """
     work.check()
-    chosen, wanted = model.choose(parameters), stacks.wanted(pixels, also or ())
+    chosen = model.choose(parameters)
+    wanted = replace(stacks.wanted(pixels, also or ()), allow_missing=allow_missing)
     from napari_sam2_automask.batch.file_results import check_summary
     from napari_sam2_automask.batch.finding import find_images, skipped_words
     from napari_sam2_automask.batch.job_task import JobTask

@@ -3,14 +3,17 @@
 # No `from __future__ import annotations`: typer reads the annotations at run time.
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from napari_sam2_automask.cli.console import WorkProgress, complain, say
-from napari_sam2_automask.cli.option_groups import ContrastLimits, ModelOptions, with_groups
+from napari_sam2_automask.cli.option_groups import AllowMissing, ContrastLimits, ModelOptions, with_groups
 from napari_sam2_automask.errors import SettingsError
 from napari_sam2_automask.settings.amg import AmgSettings
+
+if TYPE_CHECKING:
+    from napari_sam2_automask.image.picture import LoadedImage
 
 __all__ = ["sweep_command"]
 
@@ -31,6 +34,7 @@ def sweep_command(
     ] = False,
     plane: Annotated[int | None, typer.Option(help="Which plane of a file with several.")] = None,
     contrast_limits: ContrastLimits = None,
+    allow_missing: AllowMissing = False,
     **parameters: Any,
 ) -> None:
     """Segment an image at several values of one parameter: a contact sheet (PNG) and a table (CSV).
@@ -51,14 +55,14 @@ def sweep_command(
     from napari_sam2_automask.evaluation.sweeping import contact_sheet, settings_of_sweep, sweep
     from napari_sam2_automask.files.labels_tiff import write_labels
     from napari_sam2_automask.files.own_results import save_sheet
-    from napari_sam2_automask.files.reading import read_beside, read_image
+    from napari_sam2_automask.files.reading import read_beside
     from napari_sam2_automask.image.view import to_model_view
     from napari_sam2_automask.models import load_model
     from napari_sam2_automask.settings.physical import measured, value_in_pixels
     from napari_sam2_automask.settings.presets import resolve_settings
     from napari_sam2_automask.settings.units import Pixel
 
-    loaded = read_image(image, plane)
+    loaded = _read(image, plane, allow_missing)
     pixel = Pixel.known(loaded.pixel_size, loaded.unit)
     plain = measured(chosen, pixel)
     wanted = [value_in_pixels(name, value, pixel) for value in wanted]
@@ -99,3 +103,12 @@ def sweep_command(
     for step in steps:
         say(step.caption)
     say(f"{sheet} and {csv}")
+
+
+def _read(image: Path, plane: int | None, allow_missing: bool) -> "LoadedImage":
+    from napari_sam2_automask.files.opening import check_chunks
+    from napari_sam2_automask.files.reading import read_image
+
+    if not allow_missing:
+        check_chunks(image)
+    return read_image(image, plane)

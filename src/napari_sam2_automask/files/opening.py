@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 __all__ = [
-    "absent_in", "count_series", "images_in", "lacking", "left_out", "level_shapes", "open_file", "series_of",
+    "absent_in", "check_chunks", "count_series", "images_in", "left_out", "level_shapes", "open_file",
+    "series_of",
 ]  # fmt: skip
 
 
@@ -74,26 +75,38 @@ def left_out(path: Path) -> tuple[str, ...]:
         return ()
 
 
-def lacking(path: Path, series: int | None = None, level: int = 0) -> str:
-    """Return what is said of a Zarr that lacks chunks; empty if it lacks none, or that cannot be told.
+def check_chunks(path: Path, series: int | None = None, level: int = 0) -> None:
+    """Refuse a Zarr that lacks chunks: writers leave empty ones out, and so does a copy that broke off.
+
+    Whoever says that they are meant to be empty (``--allow-missing``) goes on without this. At a web address
+    it cannot be told.
 
     Parameters
     ----------
     path : Path
-        The file.
+        Any file.
     series : int, optional
         Which image of a file with several.
     level : int
         Which level of a pyramid.
+
+    Raises
+    ------
+    ImageError
+        If chunks, or shards of them, are not stored.
     """
     if isinstance(path, Address) or not is_zarr(path):
-        return ""
+        return
     try:
         array = series_of(images_in(path), series).array(level)
         missing = missing_chunks(array)
     except ImageError:
-        return ""  # whoever reads it says what is wrong
-    return f"{path} lacks {missing:,} of its chunks, which read as {array.fill_value}" if missing else ""
+        return  # whoever reads it says what is wrong
+    if missing:
+        raise ImageError(
+            f"{path} lacks {missing:,} of its chunks, which read as {array.fill_value}: it may be a broken "
+            "copy. If they are meant to be empty, allow missing chunks (--allow-missing)"
+        )
 
 
 def absent_in(path: Path) -> str:

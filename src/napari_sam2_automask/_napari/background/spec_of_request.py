@@ -109,6 +109,7 @@ def large_spec(request: Request, output: str) -> LargeSpec:
         level=source.level,
         origin=_origin(source),
         series=0,
+        allow_missing=True,  # a person sees in the viewer what they read as
     )
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from napari_sam2_automask.errors import ImageError
-from napari_sam2_automask.files.opening import images_in, lacking, series_of
+from napari_sam2_automask.files.opening import check_chunks, images_in, series_of
 from napari_sam2_automask.files.stored_image import check_whole, naming, reading
 from napari_sam2_automask.files.web_address import Address
 from napari_sam2_automask.image.axes import check_axes, cut, guess_axes
@@ -205,12 +205,8 @@ class FileSource:
         ImageError
             If the file cannot be read, or chunks of a Zarr array are missing and may not be.
         """
-        told = "" if self.allow_missing else lacking(_path(self.path), self.series, self.level)
-        if told:
-            raise ImageError(
-                f"{told}: it may be a broken copy. If they are meant to be empty, allow missing chunks "
-                "(--allow-missing)"
-            )
+        if not self.allow_missing:
+            check_chunks(_path(self.path), self.series, self.level)
         chosen = {"series": self.series} if self.series else {}
         return self._opened.description() | {"level": self.level} | chosen
 
