@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from napari.utils.transforms import Affine
@@ -137,13 +137,22 @@ def moved(transform: Mapping[str, Any], first: ArrayLike) -> dict[str, Any]:
     return {**transform, "translate": np.asarray(Affine(**own)(np.asarray(first, np.float64)))}
 
 
-def onto(target: Layer, layer: Layer, points: ArrayLike) -> NDArray[np.float64]:
+class HasPlace(Protocol):
+    """A layer, or what lies where one would."""
+
+    def data_to_world(self, position: ArrayLike, /) -> Any:
+        """Return where a position in its data lies in the viewer."""
+
+
+def onto(target: Layer, layer: HasPlace, points: ArrayLike) -> NDArray[np.float64]:
     """Return where positions in the data of a layer lie in the data of another.
 
     Parameters
     ----------
-    target, layer : Layer
-        Where to, and where from; a layer of fewer axes lies on every plane of the other.
+    target : Layer
+        Where to.
+    layer : HasPlace
+        Where from; a layer of fewer axes lies on every plane of the other.
     points : array_like, shape (N, D)
         Positions along the axes of `layer`.
 

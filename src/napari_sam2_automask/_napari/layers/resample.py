@@ -5,32 +5,53 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from napari.layers import Labels
+from napari.utils.transforms import Affine
 
 from napari_sam2_automask._napari.layers.place import level_data, onto
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from numpy.typing import NDArray
+    from napari.layers import Labels
+    from numpy.typing import ArrayLike, NDArray
 
     from napari_sam2_automask._napari.layers.snapshot import ImageSource
 
-__all__ = ["labels_on", "places_on", "reader_on", "result_of"]
+__all__ = ["ResultPlace", "labels_on", "places_on", "reader_on"]
 
 #: How far labels may fall short of the result that they are to cover, in pixels of the result.
 SHORT = 1.5
 
 
-def places_on(labels: Labels, target: Labels) -> list[NDArray[np.intp]] | None:
+class ResultPlace:
+    """The shape and the place that a result of an image has: all of a layer that needs no time to be made.
+
+    Parameters
+    ----------
+    source : ImageSource
+        The image.
+    """
+
+    def __init__(self, source: ImageSource) -> None:
+        self.data = np.broadcast_to(np.uint8(0), source.shape)
+        place = source.transform
+        self._own = Affine(**{name: place[name] for name in ("scale", "translate", "rotate", "shear")})
+        self._further = Affine(affine_matrix=place["affine"])
+
+    def data_to_world(self, position: ArrayLike) -> NDArray[np.float64]:
+        """Return where a position along the axes of the image lies in the viewer."""
+        return np.asarray(self._further(self._own(np.asarray(position, np.float64))), np.float64)
+
+
+def places_on(labels: Labels, target: Labels | ResultPlace) -> list[NDArray[np.intp]] | None:
     """Return which pixel of some labels lies nearest to each pixel of a layer, along every axis.
 
     Parameters
     ----------
     labels : Labels
         The labels.
-    target : Labels
-        The layer.
+    target : Labels or ResultPlace
+        The layer, or where one would be.
 
     Returns
     -------
@@ -62,7 +83,7 @@ def labels_on(labels: Labels, target: Labels) -> NDArray[Any]:
     return reader_on(labels, target)()
 
 
-def reader_on(labels: Labels, target: Labels) -> Callable[[], NDArray[Any]]:
+def reader_on(labels: Labels, target: Labels | ResultPlace) -> Callable[[], NDArray[Any]]:
     """Return what reads some labels at the pixels of a layer that they cover, for a thread that can wait."""
     places = places_on(labels, target)
     assert places is not None
@@ -78,8 +99,3 @@ def reader_on(labels: Labels, target: Labels) -> Callable[[], NDArray[Any]]:
         return np.array(found)
 
     return read
-
-
-def result_of(source: ImageSource) -> Labels:
-    """Return a layer of the shape and in the place that a result of an image has, without pixels."""
-    return Labels(np.broadcast_to(np.uint8(0), source.shape), **source.transform)

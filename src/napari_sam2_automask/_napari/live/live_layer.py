@@ -387,7 +387,8 @@ def _place(
     window: Callable[[NDArray[Any]], NDArray[Any]], shape: tuple[int, ...]
 ) -> tuple[tuple[int, int], bool]:
     """Return the corner of a window in an array of `shape`, and whether rows are columns there."""
-    marker = np.arange(shape[0] * shape[1]).reshape(shape)
-    corners = window(marker)[[0, 0, -1], [0, -1, 0]]
-    (y0, x0), along_row, along_column = np.stack(np.unravel_index(corners, shape), axis=1)
+    # A view of a view: arrays of the plane's size are not made.
+    places = [window(np.broadcast_to(along, shape)) for along in np.ogrid[: shape[0], : shape[1]]]
+    corners = np.stack([place[[0, 0, -1], [0, -1, 0]] for place in places], axis=1)
+    (y0, x0), along_row, along_column = corners
     return (int(y0), int(x0)), bool(along_row[0] != y0 or along_column[1] != x0)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtWidgets import QPushButton
 
 from napari_sam2_automask._napari.common.layout import Signal
-from napari_sam2_automask._napari.layers.resample import places_on, reader_on, result_of
+from napari_sam2_automask._napari.layers.resample import ResultPlace, places_on, reader_on
 from napari_sam2_automask._napari.mend.labels_menu import LabelsMenu, labels_layers
 from napari_sam2_automask._napari.run.request import Start
 from napari_sam2_automask.errors import AutomaskError
@@ -79,7 +79,7 @@ class StartLabels(QPushButton):
             return []
         if source.other_axes:
             return []
-        target = result_of(source)
+        target = ResultPlace(source)
         return [layer for layer in layers if places_on(layer, target) is not None]
 
     def offer(self, event: Any = None) -> None:
@@ -102,4 +102,4 @@ class StartLabels(QPushButton):
 
 def start_of(layer: Labels, source: ImageSource) -> Start:
     """Return the labels of a layer that lies on an image, to begin with."""
-    return Start(layer.name, str(layer.unique_id), reader_on(layer, result_of(source)))
+    return Start(layer.name, str(layer.unique_id), reader_on(layer, ResultPlace(source)))
