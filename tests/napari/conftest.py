@@ -28,13 +28,17 @@ def _manifests_are_read_once() -> Iterator[None]:
         yield
 
 
-@pytest.fixture(autouse=True, scope="session")
-def _modules_are_not_garbage() -> None:
-    """Keep what is imported out of the searches for garbage that napari's check for leaks makes."""
-    from napari.qt import QtViewer  # noqa: F401
+@pytest.fixture(autouse=True)
+def _what_was_is_not_garbage() -> None:
+    """Keep what is imported out of the searches for garbage, which napari makes for every layer that goes.
 
-    gc.collect()
-    gc.freeze()
+    Each test does so, for more is imported as they run; what an earlier one left is thrown away before.
+    """
+    from napari.qt import QtViewer
+
+    if not QtViewer._instances:
+        gc.collect()
+        gc.freeze()
 
 
 @pytest.fixture

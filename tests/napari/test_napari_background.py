@@ -293,6 +293,7 @@ def test_two_widgets_remember_beside_each_other(tmp_path):
     assert first.get("preset") == "fine"
 
 
+@pytest.mark.filterwarnings("ignore:data shape .* exceeds GL_MAX_TEXTURE_SIZE")
 def test_large_images_get_a_hint_and_are_no_obstacle(make_napari_viewer, tmp_path, store):
     viewer = make_napari_viewer()
     widget = dock(viewer, store=store)
