@@ -15,6 +15,7 @@ from napari_kit import LOW, QUICK, SHAPE, dock, finish, labels_of, move, rows, r
 from napari_sam2_automask import paint, select
 from napari_sam2_automask._napari.common.memory import Store
 from napari_sam2_automask._napari.contributions.save_labels import write_labels
+from napari_sam2_automask._napari.live.current_table import current_table
 from napari_sam2_automask._napari.live.level_layers import CELLS_KEY
 from napari_sam2_automask._napari.mend.autosave import FOLDER
 from napari_sam2_automask._napari.run.engine_segmenter import EngineSegmenter
@@ -440,6 +441,47 @@ def test_the_cells_of_a_stack_have_a_layer_that_follows(viewer, qtbot, link):
     widget.live.follow(START.replace(expand_distance=4.0))
     qtbot.waitUntil(lambda: fit([2, 4, 2, 2]), timeout=30_000)
     assert cells() == [grown]  # of one plane no other is made anew
+
+
+@pytest.mark.parametrize("link", ["", "z"])
+def test_tables_are_told_in_the_size_that_the_layer_is_given_later(viewer, qtbot, link):
+    settings = START.replace(measures=("perimeter",), expand_distance=2.0)
+    widget, layer = stack_result(viewer, qtbot, link=link, settings=settings)
+    area, physical = ("voxels", "volume_um3") if link else ("area", "area_um2")
+    fits(qtbot, layer)
+    before = rows(layer)
+    assert physical not in before
+
+    def told(size):
+        table = rows(layer)
+        return physical in table and np.allclose(table[physical], table[area] * size)
+
+    def cells_fit(sides):
+        grown = [expand(plane, 2.0, sides) for plane in layer.data]
+        return any(CELLS_KEY in one.metadata and np.array_equal(one.data, grown) for one in viewer.layers)
+
+    layer.scale, layer.units = (2.0, 0.5, 0.125), ("um",) * 3
+    qtbot.waitUntil(lambda: told(0.125 if link else 0.0625), timeout=30_000)
+    qtbot.waitUntil(lambda: cells_fit((0.5, 0.125)), timeout=30_000)
+    after = rows(layer)
+    for name in ("predicted_iou", "point_y", "crop_x1", "mean_intensity") if not link else ("planes",):
+        np.testing.assert_array_equal(after[name], before[name])
+    assert link or {"perimeter", "perimeter_um"} <= set(after)
+    record = layer.metadata[RECORD_KEY]
+    assert [one["pixel_size"] for one in record["planes"]] == [[0.5, 0.125]] * PLANES
+    assert {one["unit"] for one in record["planes"]} == {"micrometer"}
+    if link:
+        assert record["link"]["spacing"] == [2.0, 0.5, 0.125] and record["link"]["unit"] == "um"
+    saved = current_table(np.asarray(layer.data), layer.as_layer_data_tuple()[1])
+    np.testing.assert_allclose(saved[physical], saved[area] * (0.125 if link else 0.0625))
+    # A plane that is mended then has rows of the new size, too.
+    label = some(layer.data[0])[0]
+    done(qtbot, widget, lambda: widget.live.mend(lambda mends: mends.remove(label)))
+    fits(qtbot, layer)
+    assert told(0.125 if link else 0.0625)
+    layer.units = ("pixel",) * 3
+    qtbot.waitUntil(lambda: physical not in layer.features, timeout=30_000)
+    assert "pixel_size" not in layer.metadata[RECORD_KEY]["planes"][3]
 
 
 def test_links_are_cut_joined_and_divided_and_tracks_follow(viewer, qtbot):

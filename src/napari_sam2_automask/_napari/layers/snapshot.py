@@ -128,6 +128,11 @@ class ImageSource:
         return self.axis_labels or ("",) * len(self.shape)
 
     @property
+    def size(self) -> tuple[tuple[float, float], str | None]:
+        """Height and width of a pixel, and their unit."""
+        return self.pixel_size, self.unit
+
+    @property
     def plane_shape(self) -> tuple[int, int]:
         """Rows and columns of one plane."""
         rows, columns = self.rows_columns
@@ -308,10 +313,13 @@ def resized(source: ImageSource, labels: Labels) -> ImageSource:
     labels : Labels
         Of its shape, or of that of its planes.
     """
+    scale, units = labels.scale, tuple(str(unit) for unit in labels.units)
     rows, columns = source.rows_columns
-    if labels.ndim != len(source.shape):
-        rows, columns = (-2, -1) if rows < columns else (-1, -2)
-    return replace(source, **_size(labels.scale, [str(unit) for unit in labels.units], rows, columns))
+    if labels.ndim == len(source.shape):
+        transform = {**source.transform, "scale": scale, "units": units}
+        return replace(source, transform=transform, **_size(scale, units, rows, columns))
+    rows, columns = (-2, -1) if rows < columns else (-1, -2)
+    return replace(source, **_size(scale, units, rows, columns))
 
 
 def _size(scale: Sequence[float], units: Sequence[str], rows: int, columns: int) -> dict[str, Any]:

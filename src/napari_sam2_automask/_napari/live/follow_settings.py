@@ -24,6 +24,7 @@ from napari_sam2_automask._napari.live.plane_switch import OPENING, PlaneSwitch
 from napari_sam2_automask._napari.live.retelling import mends_of, retell, retell_joined, retell_stack
 from napari_sam2_automask._napari.live.stack_cells import StackCells, cells_of_stack
 from napari_sam2_automask._napari.live.stack_layer import StackLayer
+from napari_sam2_automask._napari.live.stack_table import StackTable
 from napari_sam2_automask._napari.run.place_result import tracks_layers
 from napari_sam2_automask.progress import Progress
 from napari_sam2_automask.settings.amg import ALL_LEVELS
@@ -103,6 +104,7 @@ class Following(QObject):
         self.planes.opened.connect(self._on_opened)
         panel.everywhere_wanted.connect(self._on_everywhere)
         self._in_stack = False
+        self._stack_table: StackTable | None = None
         # What is to be done in planes of a stack as soon as one is followed.
         self._first: list[tuple[Plane, Act]] = []
         self.levels = LevelLayers(viewer, self)
@@ -149,10 +151,12 @@ class Following(QObject):
         if stack is not None and stack.layer is layer:
             self.finished = finished
             self._panel.pause(OPENING)
-            known = stack
+            known, planes, size = stack, found.store.planes, finished.request.source.size
 
             def go_on(_: object) -> None:
-                if self.planes.stack is known:
+                if self.planes.stack is known and self._stack_table is not None:
+                    self._stack_table.take(planes, size)
+                    known.resize()
                     retell_joined(known)
                     self.planes.begin(known)
 
@@ -162,6 +166,7 @@ class Following(QObject):
         self.end()
         self.finished = finished
         new = StackLayer(layer, finished.request, found)
+        self._stack_table = StackTable(new)
         self._watch_size(layer)
         self._first = new.carrying(stack) if stack is not None and same else []
         self.planes.begin(new)
@@ -210,11 +215,15 @@ class Following(QObject):
         listen(self.connections, events, self._on_size, self._of_viewer)
 
     def _on_size(self, event: Any = None) -> None:
-        follower, finished = self._panel.live_layer, self.finished
-        if follower is None or finished is None:
+        follower, finished, stack = self._panel.live_layer, self.finished, self.planes.stack
+        if stack is not None:
+            stack.resize()
+            # Of a plane that was not segmented, or is not ready yet, no work is done: any other does.
+            one = follower or next(iter(stack.ready.values()), None)
+            if one is not None:
+                self._make(one.shows.settings, follower=one)
             return
-        if follower.plane is not None:
-            show_info("The table and the record are told in the size of pixels of before: run again.")
+        if follower is None or finished is None:
             return
         source = resized(finished.request.source, follower.layer)
         self.finished = replace(finished, request=replace(finished.request, source=source))
@@ -266,7 +275,7 @@ class Following(QObject):
             return
         labels = follower.window(np.asarray(follower.layer.data)).copy()
         data = follower.data
-        stack, plane = self.planes.stack, follower.plane
+        stack, table_of_stack, plane = self.planes.stack, self._stack_table, follower.plane
         layered = settings.overlap == ALL_LEVELS and plane is None
         request = finished.request if plane is None or stack is None else stack.own_request(plane)
         shows, written = follower.shows, [layers.written(follower.layer) for layers in self._shown]
@@ -279,9 +288,10 @@ class Following(QObject):
                     shows.masks, labels, shows.kept, lambda: progress(Progress("levels", 0, 1))
                 )
             table = table_of(labels, follower, shows, request, levels, data)
-            if plane is not None and stack is not None:
+            if plane is not None and stack is not None and table_of_stack is not None:
                 grown = cells_of_stack(stack, plane, own, progress, CELLS_KEY)
-                return table, stack.measured(plane, table), grown, mends_of(shows, request)
+                measured = table_of_stack.measured(plane, table, request.source.size)
+                return table, measured, grown, mends_of(shows, request)
             images = [] if levels is None else on_layers(levels, table, shape, finished.request.window)
             cells = cells_on_layer(labels, settings.expand_distance, table, shape, finished.request)
             edited = [anyone_edited(layers) for layers in written]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_sam2_automask._napari.layers.features import remeasured
-from napari_sam2_automask.mending.object_facts import facts_with, tell_edits
+from napari_sam2_automask.mending.object_facts import EDITED, facts_with, tell_edits
 from napari_sam2_automask.painting.table import Facts, object_table
 
 if TYPE_CHECKING:
@@ -18,8 +18,15 @@ if TYPE_CHECKING:
     from napari_sam2_automask._napari.live.live_layer import LiveLayer
     from napari_sam2_automask._napari.run.request import Request
     from napari_sam2_automask.painting.levels import Levels
+    from napari_sam2_automask.settings.amg import AmgSettings
 
-__all__ = ["table_of"]
+__all__ = ["resized_rows", "table_of"]
+
+# What no size of a pixel changes: of the candidates, and what a person did.
+_SIZELESS = (
+    *("predicted_iou", "stability_score", "mask_area", "point_y", "point_x"),
+    *("crop_y0", "crop_x0", "crop_y1", "crop_x1", EDITED),
+)
 
 
 def table_of(
@@ -48,25 +55,79 @@ def table_of(
         The data of the layer, of a stack those of the plane. What a person painted in them outside of the
         region has rows as well.
     """
+    facts = Facts.of_candidates(follower.candidates, shows.settings, shows.masks)
+    if shows.numbers is not None:
+        facts = _in_stack(facts, shows.numbers)
+    table = _measured(labels, facts_with(facts, shows.kept, labels), shows.settings, request, levels)
+    tell_edits(table, shows.kept)
+    return _whole(table, request, labels, data, levels)
+
+
+def resized_rows(
+    rows: pd.DataFrame, labels: NDArray[Any], settings: AmgSettings, request: Request
+) -> pd.DataFrame:
+    """Return the rows of a plane that was measured before, told in the size of pixels that `request` has.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        The rows as they were told.
+    labels : (Y, X) int array
+        All labels of the plane, as rows and columns of the run.
+    settings : AmgSettings
+        What the plane shows.
+    request : Request
+        The run of the plane.
+    """
+    region = request.region
+    part = labels if region is None else region.cut(labels)
+    nothing: NDArray[Any] = np.zeros(0)
+    none = np.zeros(0, np.int64)
+    facts = Facts(
+        none,
+        nothing,
+        nothing,
+        none,
+        np.zeros((0, 2)),
+        np.zeros((0, 4), np.int64),
+        settings.measures,
+        settings.expand_distance,
+    )
+    table = _whole(_measured(part, facts, settings, request, None), request, part, part, None)
+    both = table[["index"]].merge(rows, how="left", on="index")
+    if EDITED in rows:
+        table.insert(1, EDITED, both[EDITED])
+    for name in (name for name in _SIZELESS if name in both and name in table):
+        table[name] = both[name].to_numpy()
+    return table if region is None else remeasured(table, labels)
+
+
+def _measured(
+    labels: NDArray[Any], facts: Facts, settings: AmgSettings, request: Request, levels: Levels | None
+) -> pd.DataFrame:
+    """Measure objects in what was segmented of a plane."""
     from napari_sam2_automask.pipeline import measure_channels_of
 
     source, region = request.source, request.region
     image = source.plane(request.indices[0])
     image = image if region is None else region.cut(image)
-    facts = Facts.of_candidates(follower.candidates, shows.settings, shows.masks)
-    if shows.numbers is not None:
-        facts = _in_stack(facts, shows.numbers)
-    shown = labels if levels is None else levels
     table = object_table(
-        shown,
-        facts_with(facts, shows.kept, labels),
+        labels if levels is None else levels,
+        facts,
         image=image if source.channels is None else None,
         pixel_size=source.pixel_size if source.unit else None,
         unit=source.unit,
     )
     where = labels if levels is None else levels.labels
-    measure_channels_of(request.picture(image), table, where, shows.settings)
-    tell_edits(table, shows.kept)
+    measure_channels_of(request.picture(image), table, where, settings)
+    return table
+
+
+def _whole(
+    table: pd.DataFrame, request: Request, labels: NDArray[Any], data: NDArray[Any], levels: Levels | None
+) -> pd.DataFrame:
+    """Return a table of what was segmented with places in the whole plane, and what was painted beside it."""
+    source, region = request.source, request.region
     if region is None:
         return table
     table = region.shifted(table, source.pixel_size, source.unit)

@@ -54,11 +54,8 @@ def retell(
             info["digests"] = {(): digest(np.asarray(layer.data))}
     if isinstance(record, dict):
         removed = {name: int(n) for name, n in follower.removed.items()}
-        source = request.source
-        told = {name: value for name, value in record.items() if name not in ("pixel_size", "unit")}
         layer.metadata[RECORD_KEY] = {
-            **told,
-            **({"pixel_size": list(source.pixel_size), "unit": source.unit} if source.unit else {}),
+            **_sized(record, request),
             "settings": request.asked.to_json(),
             "proposal": finished.request.asked.to_json(),  # the numbers are those of its candidates
             "objects": len(follower.objects),
@@ -67,6 +64,13 @@ def retell(
         }
         if mends is None:
             layer.metadata[RECORD_KEY].pop("mends", None)
+
+
+def _sized(record: Mapping[str, Any], request: Request) -> dict[str, Any]:
+    """Return a record that tells the size of pixels that a run knows."""
+    (height, width), unit = request.source.size
+    told = {name: value for name, value in record.items() if name not in ("pixel_size", "unit")}
+    return {**told, **({"pixel_size": [height, width], "unit": unit} if unit else {})}
 
 
 def _beyond(follower: LiveLayer) -> bool:
@@ -119,7 +123,7 @@ def retell_stack(
         "removed": {name: int(n) for name, n in follower.removed.items()},
         "mends": mends,
     }
-    planes = [dict(one) for one in record.get("planes") or [record]]
+    planes = [_sized(one, request) for one in record.get("planes") or [record]]
     for place, one in zip(places, planes, strict=True):
         one["numbers"] = [list(pair) for pair in sorted(stack.found.numbers.of(place).items())]
         one["format_version"] = RECORD_VERSION
@@ -128,9 +132,12 @@ def retell_stack(
     if mends is None:
         del mine["mends"]
     if stack.links is not None and isinstance(record.get("link"), dict):
-        link = {**record["link"], "events": [event.text for event in stack.links.events]}
-        record = {**record, "link": link}
-    whole = {**record, "format_version": RECORD_VERSION, "planes": planes} if "planes" in record else mine
+        spacing, events = stack.links.spacing, [event.text for event in stack.links.events]
+        told = {"spacing": spacing and list(spacing), "unit": stack.links.unit, "events": events}
+        record = {**record, "link": {**record["link"], **told}}
+        mine |= {"link": record["link"]} if "planes" not in record else {}
+    every = {**_sized(record, request), "format_version": RECORD_VERSION, "planes": planes}
+    whole = every if "planes" in record else mine
     layer.metadata[RECORD_KEY] = stack.record = whole
 
 

@@ -63,15 +63,16 @@ def cells_of_stack(
     """
     source, planes = stack.request.source, stack.found.store.planes
     wanted = any(stack.distance(one) for one in planes)
-    edited = False
+    size, edited = stack.request.source.size, False
+    anew = wanted and stack.cells_size != size  # pixels may be longer one way now
     if own is not None:
         known = own.metadata[key]["digest"]
-        looked_at = [plane] if wanted else [one for one in planes if one in known]
+        looked_at = [plane] if wanted and not anew else [one for one in planes if one in known]
         shown = np.asarray(own.data)
         edited = shown.shape != source.shape or any(
             digest(shown[source.slices(one)]) != known.get(one) for one in looked_at
         )
-        if wanted and not edited:
+        if wanted and not edited and not anew:
             new = source.oriented(stack.cells_of(plane))
             return StackCells(new, None, {plane: digest(new)})
     if not wanted:
@@ -81,4 +82,5 @@ def cells_of_stack(
         progress(Progress("cells", k, len(planes)))
         data[source.slices(one)] = source.oriented(stack.cells_of(one))
         told[one] = digest(data[source.slices(one)])
+    stack.cells_size = size
     return StackCells(None, data, told, edited)

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from napari_sam2_automask._napari.layers.features import numbered, objects_of
+from napari_sam2_automask._napari.layers.snapshot import resized
 from napari_sam2_automask._napari.live.live_layer import LiveLayer
 from napari_sam2_automask._napari.live.stack_links import StackLinks
 from napari_sam2_automask._napari.run.outcome import digest
 from napari_sam2_automask._napari.run.place_result import LAYER_KEY, RECORD_KEY
-from napari_sam2_automask._napari.run.stack_outcome import grown, measured_links, tracks_of
+from napari_sam2_automask._napari.run.stack_outcome import grown, spacing_of
 from napari_sam2_automask.errors import MendError
 from napari_sam2_automask.mending.actions import Settle, actions_from
 from napari_sam2_automask.mending.restoring import restore
@@ -26,18 +26,17 @@ from napari_sam2_automask.stack.plane_mends import PlaneMends
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    import pandas as pd
     from napari.layers import Labels
     from napari.viewer import Viewer
     from numpy.typing import NDArray
 
     from napari_sam2_automask._napari.live.live_layer import Act
-    from napari_sam2_automask._napari.run.outcome import PlanesFound, TracksData
+    from napari_sam2_automask._napari.run.outcome import PlanesFound
     from napari_sam2_automask._napari.run.request import Request
     from napari_sam2_automask.mending.actions import Action
     from napari_sam2_automask.mending.mends import Done, Mends
+    from napari_sam2_automask.settings.amg import AmgSettings
     from napari_sam2_automask.stack.linked_history import Steps
-    from napari_sam2_automask.stack.linked_planes import Linked
     from napari_sam2_automask.stack.links import Links
     from napari_sam2_automask.stack.numbers import Plane
 
@@ -82,6 +81,8 @@ class StackLayer:
         Its links and their history; None where each plane is by itself.
     line : JointSteps
         The one history of each of its planes.
+    cells_size : tuple
+        The size of pixels that the layer of cells was made with, see `ImageSource.size`.
     """
 
     def __init__(self, layer: Labels, request: Request, found: PlanesFound) -> None:
@@ -89,9 +90,8 @@ class StackLayer:
         self._open: OrderedDict[Plane, LiveLayer] = OrderedDict()
         self._closed: dict[Plane, Told] = {}
         self._planes_lock = RLock()
-        self._table: pd.DataFrame | None = None
-        self._measured: tuple[Any, pd.DataFrame, pd.DataFrame | None] | None = None
         self.shown: Plane | None = None
+        self.cells_size = request.source.size
         # Hashes of the planes that are not ready, as they were last looked at.
         self._digests: dict[Plane, str] = dict(layer.metadata.get(LAYER_KEY, {}).get("digests", {}))
         self.record: Mapping[str, Any] = layer.metadata.get(RECORD_KEY) or {}
@@ -170,9 +170,17 @@ class StackLayer:
 
     # -- other runs and sessions
 
+    def resize(self) -> None:
+        """Take note of the size of pixels that the layer has now."""
+        request = replace(self.request, source=resized(self.request.source, self.layer))
+        self.request = request
+        if self.linked is not None:
+            links = self.linked.links
+            with self.linked.lock:
+                links.spacing, links.unit = spacing_of(request.source, links.axis)
+
     def take(self, request: Request, found: PlanesFound) -> None:
         """Let planes be those of a later run that wrote them into this layer."""
-        self._table = self._measured = None
         for plane in found.store.planes:
             with self._planes_lock:
                 self._open.pop(plane, None)
@@ -265,16 +273,18 @@ class StackLayer:
         labels: NDArray[Any] = np.asarray(self.layer.data)[source.slices(source.all_indices()[position])]
         return source.oriented(labels)
 
-    def distance(self, plane: Plane) -> float:
-        """Return how far the objects of a plane are grown to cells; 0 if it is not followed."""
-        if plane not in self.found.store:
-            return 0.0
+    def settings(self, plane: Plane) -> AmgSettings:
+        """Return what a plane shows."""
         with self._planes_lock:
             follower, told = self._open.get(plane), self._closed.get(plane, Told())
         if follower is not None:
-            return follower.shows.settings.expand_distance
+            return follower.shows.settings
         settled = [step.settings for step in told.steps if isinstance(step, Settle)]
-        return (settled[-1] if settled else self.request.settings).expand_distance
+        return settled[-1] if settled else self.request.settings
+
+    def distance(self, plane: Plane) -> float:
+        """Return how far the objects of a plane are grown to cells; 0 if it is not followed."""
+        return self.settings(plane).expand_distance if plane in self.found.store else 0.0
 
     def cells_of(self, plane: Plane) -> NDArray[Any]:
         """Return the objects of a plane (Y, X) grown to cells, as far as its settings say."""
@@ -303,54 +313,6 @@ class StackLayer:
             self._closed = {plane: one._replace(undone=()) for plane, one in self._closed.items()}
             for follower in self._open.values():
                 follower.mends.forget_undone()
-
-    # -- the table
-
-    def measured(self, plane: Plane, rows: pd.DataFrame) -> tuple[pd.DataFrame, TracksData | None]:
-        """Return features and tracks of the layer with other objects in a plane; for a thread that can wait.
-
-        Of linked planes an object has one row, which the links tell.
-        """
-        if self.linked is None:
-            return self._features(plane, rows), None
-        position, links = self.position(plane), self.linked.links
-        with self.linked.lock:
-            links.look(position, self.linked.labels_now(position))
-            linked, axis = links.linked, links.axis
-        table, frames = self._measured_links(linked)
-        return numbered(table), tracks_of(self.request.source, linked, frames) if axis == "t" else None
-
-    def _measured_links(self, linked: Linked) -> tuple[pd.DataFrame, pd.DataFrame | None]:
-        """Return the table of linked objects, and measures in each frame; anew once labels change."""
-        places = self.request.source.all_indices()
-        distances = [self.distance(plane) for plane in places]
-        if self.links is None or not (self.request.settings.measures or any(distances)):
-            return linked.table, None
-        labels = np.stack([self.labels_of(k) for k in range(len(places))])
-        key = digest(labels), linked.events, distances
-        known = self._measured
-        if known is None or known[0] != key:
-            cells = np.stack([self.cells_of(plane) for plane in places]) if any(distances) else None
-            found = measured_links(self.request, replace(linked, labels=labels), self.links, cells)
-            known = self._measured = (key, *found)
-        return known[1], known[2]
-
-    def _features(self, plane: Plane, rows: pd.DataFrame) -> pd.DataFrame:
-        import pandas as pd
-
-        info = self.layer.metadata.get(LAYER_KEY)
-        columns = info["axis_columns"] if isinstance(info, dict) else []
-        before = objects_of(self.layer.features) if self._table is None else self._table
-        if not columns or not set(columns) <= set(before.columns):
-            known: pd.DataFrame = self.layer.features
-            return known
-        rows = rows.copy()
-        for position, (name, value) in enumerate(zip(columns, plane, strict=True)):
-            rows.insert(1 + position, name, value)
-        planes = list(before[columns].itertuples(index=False, name=None))
-        others = before[[one != plane for one in planes]]
-        self._table = pd.concat([others, rows], ignore_index=True) if len(others) else rows
-        return numbered(self._table)
 
 
 def _told(follower: LiveLayer) -> Told:

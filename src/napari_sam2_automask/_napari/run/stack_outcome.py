@@ -39,6 +39,7 @@ __all__ = [
     "grown",
     "linked_planes",
     "measured_links",
+    "spacing_of",
     "stack_planes",
     "tracks_of",
 ]
@@ -125,12 +126,8 @@ def linked_planes(request: Request, results: list[PlaneResult], indices: tuple[I
         What can be cut and joined.
     """
     source, link = request.source, request.link
-    axis = next(axis for axis in source.other_axes if source.shape[axis] > 1)
     places = source.all_indices()
-    spacing, unit = None, "px"
-    between = 1.0 if link == "t" else source.between(axis)
-    if source.unit and between is not None:
-        spacing, unit = (between, *source.pixel_size), short_unit(source.unit)
+    spacing, unit = spacing_of(source, link)
     nothing = np.zeros_like(results[0].labels)
     labels = {index: result.labels for index, result in zip(indices, results, strict=True)}
     found = link_planes(
@@ -153,6 +150,15 @@ def linked_planes(request: Request, results: list[PlaneResult], indices: tuple[I
     table, frames = measured_links(request, found, links, cells)
     in_time = tracks_of(source, found, frames) if link == "t" else None
     return data, table, digests, in_time, record, _numbers(found, places), links
+
+
+def spacing_of(source: ImageSource, link: str) -> tuple[tuple[float, float, float] | None, str]:
+    """Return the distance between planes that are linked, height and width of a pixel, and their unit."""
+    axis = next(axis for axis in source.other_axes if source.shape[axis] > 1)
+    between = 1.0 if link == "t" else source.between(axis)
+    if not source.unit or between is None:
+        return None, "px"
+    return (between, *source.pixel_size), short_unit(source.unit)
 
 
 def measured_links(
