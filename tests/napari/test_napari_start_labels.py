@@ -14,6 +14,7 @@ from napari_sam2_automask._napari.layers.features import objects_of
 from napari_sam2_automask._napari.live.panel import NO_RUN
 from napari_sam2_automask._napari.mend.autosave import FOLDER
 from napari_sam2_automask._napari.mend.canvas import NOTHING_TO_FOLLOW
+from napari_sam2_automask._napari.mend.start_labels import IN_STACKS
 from napari_sam2_automask._napari.run.place_result import RECORD_KEY
 from napari_sam2_automask.geometry.placed import Placed
 from napari_sam2_automask.image.picture import LoadedImage
@@ -204,4 +205,17 @@ def test_what_cannot_be_mended_is_not_offered_or_said(viewer, qtbot):
     assert widget.live.live_layer is None and not button.isHidden()
     viewer.layers.remove(other)
     viewer.add_labels(np.ones((7, 9), int), name="small")
+    assert button.isHidden()
+
+
+def test_labels_of_a_stack_say_what_to_do(viewer):
+    shape = (3, *SHAPE)
+    viewer.add_image(np.zeros(shape, np.uint8), name="stack")
+    labels = viewer.add_labels(np.broadcast_to(cellpose(), shape).copy(), name="cellpose")
+    widget = dock(viewer)
+    button = widget.start_labels
+    assert not button.isHidden() and button.menu() is None and not button.others
+    button.click()
+    assert not widget.running and widget.run_panel.status.text() == IN_STACKS
+    viewer.layers.remove(labels)
     assert button.isHidden()

@@ -185,6 +185,7 @@ class AutomaskWidget(QWidget):
         self.session.wanted.connect(self.run)
         self.run_panel.view_pressed.connect(self.run_in_view)
         self.start_labels.wanted.connect(self.mend_labels)
+        self.start_labels.refused.connect(self.session.say)
         for keys in ("Ctrl+Return", "Ctrl+Enter"):
             QShortcut(QKeySequence(keys), self).activated.connect(self.run)
         self.session.ended.connect(self._on_ended)
