@@ -464,7 +464,7 @@ def test_tables_are_told_in_the_size_that_the_layer_is_given_later(viewer, qtbot
     qtbot.waitUntil(lambda: told(0.125 if link else 0.0625), timeout=30_000)
     qtbot.waitUntil(lambda: cells_fit((0.5, 0.125)), timeout=30_000)
     after = rows(layer)
-    for name in ("predicted_iou", "point_y", "crop_x1", "mean_intensity") if not link else ("planes",):
+    for name in ("predicted_iou", "mask_area", "point_y", "crop_x1") if not link else ("planes",):
         np.testing.assert_array_equal(after[name], before[name])
     assert link or {"perimeter", "perimeter_um"} <= set(after)
     record = layer.metadata[RECORD_KEY]

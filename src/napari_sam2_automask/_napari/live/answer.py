@@ -61,6 +61,8 @@ class Answer(NamedTuple):
         what the layer holds are such numbers, `masks` and steps have the labels of the plane.
     error : AutomaskError or None
         Why the action could not be done.
+    beside : bool
+        Whether a person painted beside the part of the plane that was segmented.
     """
 
     done: Done | None
@@ -80,6 +82,7 @@ class Answer(NamedTuple):
     covered: int = 0
     numbers: NDArray[np.uint32] | None = None
     error: AutomaskError | None = None
+    beside: bool = False
 
     def mends(self, in_record: Callable[[AmgSettings], AmgSettings]) -> dict[str, Any]:
         """Return what `Mends.to_json` gave then; `in_record` returns settings as a record has them."""

@@ -274,7 +274,6 @@ class Following(QObject):
         if follower is None or finished is None:
             return
         labels = follower.window(np.asarray(follower.layer.data)).copy()
-        data = follower.data
         stack, table_of_stack, plane = self.planes.stack, self._stack_table, follower.plane
         layered = settings.overlap == ALL_LEVELS and plane is None
         request = finished.request if plane is None or stack is None else stack.own_request(plane)
@@ -287,7 +286,7 @@ class Following(QObject):
                 levels = levels_shown(
                     shows.masks, labels, shows.kept, lambda: progress(Progress("levels", 0, 1))
                 )
-            table = table_of(labels, follower, shows, request, levels, data)
+            table = table_of(labels, follower, shows, request, levels)
             if plane is not None and stack is not None and table_of_stack is not None:
                 grown = cells_of_stack(stack, plane, own, progress, CELLS_KEY)
                 measured = table_of_stack.measured(plane, table, request.source.size)
@@ -305,7 +304,7 @@ class Following(QObject):
         """Return the table of a label image of the layer's shape, as it is to be saved."""
         labels = follower.window(data)
         shows = follower.shows._replace(kept=follower.kept_in(labels))
-        return table_of(labels, follower, shows, finished.request, None, data)
+        return table_of(labels, follower, shows, finished.request, None)
 
     def _poll(self) -> None:
         if not self._making:

@@ -107,7 +107,7 @@ class LiveLayer:
 
     @property
     def is_part(self) -> bool:
-        """Whether the candidates were found in a part of the plane: what lies beside it, no mend knows."""
+        """Whether the candidates were found in a part of the plane: nothing can be painted beside it."""
         return self._window(self.data).size < self.data.size
 
     @property
@@ -244,6 +244,20 @@ class LiveLayer:
         self.window(labels)[...] = self._seen
         return labels
 
+    def _beside(self) -> list[NDArray[Any]]:
+        """Return the strips of the plane around the part that was segmented, as views."""
+        data, (y0, x0) = self.data, self._corner
+        height, width = self._window(data).shape[:: -1 if self._turned else 1]
+        y1, x1 = y0 + height, x0 + width
+        return [data[:y0], data[y1:], data[y0:y1, :x0], data[y0:y1, x1:]]
+
+    def clear_beside(self) -> None:
+        """Take out what was painted beside the part that was segmented: no record could repeat it."""
+        if self.fits:
+            for strip in self._beside():
+                strip[...] = 0
+            self.layer.refresh(extent=False)
+
     # -- work
 
     def edits(self) -> Act | None:
@@ -301,7 +315,8 @@ class LiveLayer:
                 except AutomaskError as error:
                     done, wrong = None, error
                 boxes += [] if done is None else [done.boxes]
-            return self._told(done, boxes)._replace(error=wrong)
+            beside = self.is_part and self.fits and any(strip.any() for strip in self._beside())
+            return self._told(done, boxes)._replace(error=wrong, beside=beside)
 
         return work
 

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_sam2_automask._napari.layers.features import remeasured
 from napari_sam2_automask.mending.object_facts import EDITED, facts_with, tell_edits
 from napari_sam2_automask.painting.table import Facts, object_table
 
@@ -35,7 +34,6 @@ def table_of(
     shows: Answer,
     request: Request,
     levels: Levels | None,
-    data: NDArray[Any],
 ) -> pd.DataFrame:
     """Measure the objects that show, for a thread that can wait.
 
@@ -51,16 +49,13 @@ def table_of(
         The run.
     levels : Levels or None
         The levels, if all are kept.
-    data : int array
-        The data of the layer, of a stack those of the plane. What a person painted in them outside of the
-        region has rows as well.
     """
     facts = Facts.of_candidates(follower.candidates, shows.settings, shows.masks)
     if shows.numbers is not None:
         facts = _in_stack(facts, shows.numbers)
     table = _measured(labels, facts_with(facts, shows.kept, labels), shows.settings, request, levels)
     tell_edits(table, shows.kept)
-    return _whole(table, request, labels, data, levels)
+    return _in_plane(table, request)
 
 
 def resized_rows(
@@ -79,8 +74,7 @@ def resized_rows(
     request : Request
         The run of the plane.
     """
-    region = request.region
-    part = labels if region is None else region.cut(labels)
+    part = labels if request.region is None else request.region.cut(labels)
     nothing: NDArray[Any] = np.zeros(0)
     none = np.zeros(0, np.int64)
     facts = Facts(
@@ -93,13 +87,13 @@ def resized_rows(
         settings.measures,
         settings.expand_distance,
     )
-    table = _whole(_measured(part, facts, settings, request, None), request, part, part, None)
+    table = _in_plane(_measured(part, facts, settings, request, None), request)
     both = table[["index"]].merge(rows, how="left", on="index")
     if EDITED in rows:
         table.insert(1, EDITED, both[EDITED])
     for name in (name for name in _SIZELESS if name in both and name in table):
         table[name] = both[name].to_numpy()
-    return table if region is None else remeasured(table, labels)
+    return table
 
 
 def _measured(
@@ -123,16 +117,10 @@ def _measured(
     return table
 
 
-def _whole(
-    table: pd.DataFrame, request: Request, labels: NDArray[Any], data: NDArray[Any], levels: Levels | None
-) -> pd.DataFrame:
-    """Return a table of what was segmented with places in the whole plane, and what was painted beside it."""
+def _in_plane(table: pd.DataFrame, request: Request) -> pd.DataFrame:
+    """Return a table of what was segmented with places in the whole plane."""
     source, region = request.source, request.region
-    if region is None:
-        return table
-    table = region.shifted(table, source.pixel_size, source.unit)
-    beyond = levels is None and np.count_nonzero(data) > np.count_nonzero(labels)
-    return remeasured(table, source.oriented(data)) if beyond else table
+    return table if region is None else region.shifted(table, source.pixel_size, source.unit)
 
 
 def _in_stack(facts: Facts, numbers: NDArray[np.uint32]) -> Facts:

@@ -24,6 +24,11 @@ if TYPE_CHECKING:
 
 __all__ = ["LiveWork"]
 
+BESIDE = (
+    "This result is of a part of the image, and nothing can be painted beside it: run on the whole image to "
+    "mend there."
+)
+
 # One for all layers: there is one set of sliders at a time, and an action is short.
 _thread = ThreadPoolExecutor(1, "sam2-automask-live")
 
@@ -51,7 +56,8 @@ class LiveWork(QObject):
     refused : Qt signal
         Emits settings that the candidates cannot answer, and why in a sentence; the layer stays as it is.
     failed : Qt signal
-        Emits why a mend cannot be done, in a sentence; the layer stays as it is.
+        Emits why a mend cannot be done, in a sentence; the layer stays as it is. Also of what was painted
+        beside the part of a plane that was segmented, which goes again.
     passed : Qt signal
         Emits a plane of a stack (`LiveLayer`) in which something was done after another one was shown.
     """
@@ -162,7 +168,7 @@ class LiveWork(QObject):
         while self._waiting and self._working is None:
             task = self._waiting.pop(0)
             edits = task.layer.edits()
-            if edits is not None or task.act is not None or task.layer.behind:
+            if edits is not None or task.act is not None or task.layer.behind or task.layer.is_part:
                 self._begin(task, edits)
                 return
             task.layer.waiting -= 1
@@ -191,6 +197,9 @@ class LiveWork(QObject):
             self._next()  # what else was asked for is done all the same
             raise
         layer.waiting -= 1
+        if answer.beside:
+            layer.clear_beside()
+            self.failed.emit(BESIDE)
         if not put and not any(waits.layer is layer for waits in self._waiting):
             self._add(_Task(layer, None))  # which takes the edits over, and shows all
         self._next()

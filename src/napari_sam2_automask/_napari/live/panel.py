@@ -288,8 +288,6 @@ class LivePanel(QWidget):
             self.misfit.emit()
             return
         self._work.take_edits()
-        if self._layer is not None and self._layer.is_part:
-            self._rest.start(MENDED)  # the table tells of what was painted beside it, too
 
     def _on_refused(self, settings: AmgSettings, reason: str) -> None:
         self._say(reason, settings)

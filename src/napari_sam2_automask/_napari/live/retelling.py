@@ -50,7 +50,7 @@ def retell(
     if isinstance(info, dict):
         info["key"] = request_key(request, finished.image)
         # What a person edited is not ours to replace: its digest no longer fits.
-        if not (follower.locked or follower.rejected or _beyond(follower)):
+        if not (follower.locked or follower.rejected):
             info["digests"] = {(): digest(np.asarray(layer.data))}
     if isinstance(record, dict):
         removed = {name: int(n) for name, n in follower.removed.items()}
@@ -71,13 +71,6 @@ def _sized(record: Mapping[str, Any], request: Request) -> dict[str, Any]:
     (height, width), unit = request.source.size
     told = {name: value for name, value in record.items() if name not in ("pixel_size", "unit")}
     return {**told, **({"pixel_size": [height, width], "unit": unit} if unit else {})}
-
-
-def _beyond(follower: LiveLayer) -> bool:
-    """Tell whether a person painted outside of the region that was segmented."""
-    data = follower.data
-    part = follower.window(np.asarray(follower.layer.data))
-    return bool(follower.is_part and np.count_nonzero(data) > np.count_nonzero(part))
 
 
 def mends_of(shows: Answer, request: Request) -> dict[str, Any] | None:
@@ -110,7 +103,7 @@ def retell_stack(
     layer, plane = follower.layer, follower.plane
     assert plane is not None
     info, record = layer.metadata.get(LAYER_KEY), layer.metadata.get(RECORD_KEY)
-    if isinstance(info, dict) and not (follower.locked or follower.rejected or _beyond(follower)):
+    if isinstance(info, dict) and not (follower.locked or follower.rejected):
         info["digests"][plane] = digest(follower.data)
     places = [tuple(one) for one in (record or {}).get("viewer", {}).get("planes") or ()]
     if not isinstance(record, dict) or plane not in places:
