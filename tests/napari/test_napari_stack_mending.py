@@ -100,6 +100,16 @@ def fits(qtbot, layer):
     qtbot.waitUntil(lambda: set(rows(layer)["index"]) == set(some(layer.data)), timeout=30_000)
 
 
+def rest(qtbot, widget):
+    """Wait until an edit of several planes, or its undo, is done in all of them."""
+    planes, live = widget.following.planes, widget.live
+
+    def settled():
+        return not (planes.busy or planes._looking or live.work.busy or live._edits._timer.isActive())
+
+    qtbot.waitUntil(settled, timeout=30_000)
+
+
 @pytest.mark.parametrize("axis", [0, 2])
 def test_each_plane_is_mended_by_itself_and_stays_so(viewer, qtbot, axis):
     widget, layer = stack_result(viewer, qtbot, axis=axis)
@@ -210,54 +220,66 @@ def test_paint_through_planes_is_one_step(viewer, qtbot, monkeypatch):
         layer.data_setitem(np.nonzero(place), number)
         return place
 
-    def settled():
-        planes = widget.following.planes
-        return not (planes.busy or planes._looking or live.work.busy or live._edits._timer.isActive())
-
-    def rest():
-        qtbot.waitUntil(settled, timeout=30_000)
-
     place = stroke(7777, slice(0, 3), 10)
-    rest()
+    rest(qtbot, widget)
     done(qtbot, widget, live.undo_last)
-    rest()
+    rest(qtbot, widget)
     np.testing.assert_array_equal(layer.data, before)
     assert not live.undo.isEnabled()
     done(qtbot, widget, live.redo_last)
-    rest()
+    rest(qtbot, widget)
     painted = np.where(place, 7777, before)
     np.testing.assert_array_equal(layer.data, painted)
     # From another plane it is the same step.
     show(qtbot, widget, 2)
     done(qtbot, widget, live.undo_last)
-    rest()
+    rest(qtbot, widget)
     np.testing.assert_array_equal(layer.data, before)
     done(qtbot, widget, live.redo_last)
-    rest()
+    rest(qtbot, widget)
     # One more stroke is a step of its own, also if it is taken back before anything was made of it.
     stroke(8888, slice(1, 4), 20)
     done(qtbot, widget, live.undo_last)
-    rest()
+    rest(qtbot, widget)
     np.testing.assert_array_equal(layer.data, painted)
     # napari's own undo concerns all planes as well.
     layer.undo()
-    rest()
+    rest(qtbot, widget)
     layer.undo()
-    rest()
+    rest(qtbot, widget)
     np.testing.assert_array_equal(layer.data, before)
     done(qtbot, widget, live.undo_last)
-    rest()
+    rest(qtbot, widget)
     # What more was done to in one plane stays there, which is said.
     done(qtbot, widget, lambda: live.mend(lambda mends: mends.remove(7777)))
-    rest()
+    rest(qtbot, widget)
     show(qtbot, widget, 0)
     said = []
     live.not_mended.connect(said.append)
     done(qtbot, widget, live.undo_last)
-    rest()
+    rest(qtbot, widget)
     assert not (layer.data[:2] == 7777).any() and not layer.data[2][place[2]].any()
     assert len(said) == 1 and said[0].startswith("in plane 2 what was painted through planes stays")
     fits(qtbot, layer)
+
+
+def test_labels_that_are_taken_are_the_objects_of_all_planes_in_one_step(viewer, qtbot):
+    widget, layer = stack_result(viewer, qtbot)
+    before, live = layer.data.copy(), widget.live
+    own = np.zeros(layer.data.shape, np.int32)
+    own[:, 5:20, 5:30], own[1:3, 40:60, 10:40] = 3, 70
+    taken = viewer.add_labels(own, name="cellpose")
+    assert widget.start_labels.isHidden() and widget.mend.own_labels.others == [taken]
+
+    widget.mend.own_labels.take(taken)
+    rest(qtbot, widget)
+    np.testing.assert_array_equal(layer.data, own)
+    fits(qtbot, layer)
+    show(qtbot, widget, 2)
+    assert live.live_layer.locked == {3, 70}
+    done(qtbot, widget, live.undo_last)
+    rest(qtbot, widget)
+    np.testing.assert_array_equal(layer.data, before)
 
 
 def test_a_plane_that_was_not_segmented_says_so(viewer, qtbot):

@@ -261,3 +261,20 @@ def test_links_have_their_place_in_the_history_of_each_plane():
     history.undo(planes)
     history.forget([(0,)])
     assert following() == [False, True, True]
+
+
+def test_numbers_with_gaps_as_large_as_they_are():
+    """Nothing is as long as the largest number."""
+    largest = 2**31 - 2**20 - 1
+    stack = np.zeros((3, 12, 12), np.uint32)
+    for k in range(6):
+        stack[:, 2 * k, 2:9] = largest - k
+    one = Links.of(link_planes(stack))
+    for plane in range(3):
+        one.look(plane, stack[plane])
+    one.labels = stack.copy()
+    moved = one.link()
+    assert one.labels.max() == largest + 6 and set(moved.numbers) == {0, 1, 2}
+    assert [len(np.unique(plane)) for plane in one.labels] == [7, 7, 7]
+    one.undo()
+    np.testing.assert_array_equal(one.labels, stack)

@@ -124,3 +124,21 @@ def test_what_does_not_fit_into_memory_is_on_the_disk(monkeypatch):
     for k, one in enumerate(every):
         store.put((k,), one)
     assert store.on_disk == 0 and [len(store.get((k,))) for k in range(PLANES)] == [len(one) for one in every]
+
+
+def test_large_numbers_leave_room_for_new_objects():
+    numbers, found, before = stack()
+    empty = np.argwhere(before[0] == 0)[:2]
+    painted = before[0].astype(np.int64)
+    painted[tuple(empty[0])] = 2**31 - 1
+    with pytest.raises(MendError, match=r"leave no numbers .* up to 2,146,435,071"):
+        found[0].paint(painted)
+    np.testing.assert_array_equal(found[0].labels, before[0])
+    painted[tuple(empty[0])] = 2_146_435_071
+    assert found[0].paint(painted).labels == (2_146_435_071,)
+    mask = np.zeros(SHAPE, bool)
+    mask[tuple(np.argwhere(before[1] == 0)[0])] = True
+    (new,) = found[1].add(mask=mask).labels
+    assert new == 2_146_435_072 and found[1].remove(new).action.labels
+    with pytest.raises(MendError, match="number its objects from 1"):
+        PlaneMends(np.array([[0, 2_000_000_000]]), numbers=numbers, plane=(9,)).labels  # noqa: B018

@@ -22,8 +22,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Links", "Relabelled"]
 
-# More numbers than this are looked up in a table; fewer are looked for one by one.
+# More numbers than this are looked up; fewer are looked for one by one.
 _FEW = 4
+# Up to this number they are looked up in a list as long as the largest one; beyond it by sorting.
+_LONGEST = 1 << 20
 _NODES = ("number", "plane", "label", "area", "y", "x")
 
 
@@ -55,13 +57,21 @@ class Relabelled:
         """Put the new numbers into the labels (Y, X) of a plane, in place."""
         moved = self.numbers.get(plane, {})
         if len(moved) > _FEW:
-            table = np.arange(max(int(labels.max(initial=0)), *moved) + 1)
-            table[list(moved)] = list(moved.values())
+            old = np.array(sorted(moved))
+            new = np.array([moved[one] for one in old.tolist()])
+            largest = max(int(labels.max(initial=0)), int(old[-1]))
+            if largest > _LONGEST:
+                places = np.minimum(np.searchsorted(old, labels), len(old) - 1)
+                mine = old[places] == labels
+                labels[mine] = new[places[mine]]
+                return
+            table = np.arange(largest + 1)
+            table[old] = new
             labels[...] = table[labels]
             return
-        places = [(labels == old, new) for old, new in moved.items()]
-        for place, new in places:  # all are looked for before one is changed
-            labels[place] = new
+        found = [(labels == one, other) for one, other in moved.items()]
+        for place, other in found:  # all are looked for before one is changed
+            labels[place] = other
 
 
 class _Step(NamedTuple):

@@ -6,12 +6,17 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
+from napari_sam2_automask.errors import MendError
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from numpy.typing import NDArray
 
 __all__ = ["Numbers", "Plane"]
+
+# The largest label of a plane: numbers are looked up in a list as long as that.
+_LONGEST = 1 << 24
 
 #: Where a plane lies along the axes that planes are counted along.
 Plane: TypeAlias = tuple[int, ...]
@@ -84,7 +89,17 @@ class Numbers:
             The plane.
         labels : (Y, X) int array
             Its labels; those without a number get the next ones, in order.
+
+        Raises
+        ------
+        MendError
+            If a label is too large to be looked up.
         """
+        if (largest := int(labels.max(initial=0))) > _LONGEST:
+            raise MendError(
+                f"a plane has the label {largest:,}, and labels of planes go up to {_LONGEST:,}: number its "
+                "objects from 1, and tell the numbers that they have in the stack"
+            )
         seen = np.flatnonzero(np.bincount(labels.ravel(), minlength=1))
         known = self._numbers.setdefault(plane, {})
         found = np.zeros(max(int(seen.max(initial=0)), max(known, default=0)) + 1, np.uint32)

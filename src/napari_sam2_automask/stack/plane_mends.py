@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from napari_sam2_automask.errors import MendError
+from napari_sam2_automask.mending.actions import MOST
 from napari_sam2_automask.mending.history import LIMIT
 from napari_sam2_automask.mending.mends import Done, Mends
 
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from napari_sam2_automask.stack.numbers import Numbers, Plane
 
 __all__ = ["PlaneMends"]
+
+# So many numbers are left for new objects of the stack, whatever number a person gives to one.
+_ROOM = 1 << 20
 
 
 class PlaneMends(Mends):
@@ -156,6 +160,11 @@ class PlaneMends(Mends):
         """Return the label of a number that may be new to this plane."""
         label = self.numbers.label(self.plane, number)
         if not label:
+            if number > MOST - _ROOM:
+                raise MendError(
+                    f"object {number:,} would leave no numbers for new objects of the stack: give it one up "
+                    f"to {MOST - _ROOM:,}"
+                )
             label = max(self._state.used, *given, 0) + 1
             given.append(label)
             self.numbers.put(self.plane, [(label, number)])
