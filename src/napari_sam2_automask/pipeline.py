@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_sam2_automask.candidates.candidates import Candidates, Floor
+    from napari_sam2_automask.engine.points.agreement import Agreement
     from napari_sam2_automask.engine.points.grid import Crop
     from napari_sam2_automask.image.picture import LoadedImage
     from napari_sam2_automask.image.region import Region
@@ -138,6 +139,7 @@ def propose_views(
     floor: Floor | None = None,
     region: Region | None = None,
     crops: Sequence[Crop] | None = None,
+    agreement: Agreement | None = None,
     progress: ProgressCallback = no_progress,
 ) -> Candidates:
     """Find the candidates of a picture, those of a region only if there is one.
@@ -146,7 +148,7 @@ def propose_views(
     ----------
     views : sequence of (Y, X, 3) uint8 arrays
         What the model sees of it: one picture, or one for each channel.
-    settings, model, floor, crops, progress
+    settings, model, floor, crops, agreement, progress
         As for `propose_view`.
     region : Region, optional
         What of a larger plane the picture is.
@@ -161,7 +163,9 @@ def propose_views(
     mask = None if region is None else region.mask
     view, *also = views
     try:
-        found = propose_view(view, settings, model, also=also, progress=progress, floor=floor, crops=crops)
+        found = propose_view(
+            view, settings, model, also=also, progress=progress, floor=floor, crops=crops, agreement=agreement
+        )
     except Cancelled as cancelled:
         if cancelled.candidates is not None:
             cancelled.candidates = take_inside(cancelled.candidates, mask)

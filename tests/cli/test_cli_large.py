@@ -78,6 +78,29 @@ def test_labels_table_and_a_second_command(image, tmp_path, cheap):
     assert "holds the result of another run" in message(image, "--out", out, *SIZES, "--pred-iou-thresh", 0.9)
 
 
+def test_what_is_unlike_the_model_s_images_is_told_from_all_tiles_together(image, tmp_path, monkeypatch):
+    def load(self):
+        def segment(pixels, place):
+            # The first tile has few neighbours that name one centre, the others many that name two.
+            near, far = (1, 0) if place.outer[:2] == (0, 0) else (0, 9)
+            return *segment_tile(pixels), np.repeat([near, 0, far, 0], 128)
+
+        return segment
+
+    monkeypatch.setattr(tile_segmenter.ModelSegmenter, "load", load)
+    out = tmp_path / "labels.zarr"
+    # A threshold of its own: what is loaded is kept as long as the settings are the same.
+    for _ in ("at work", "finished before"):
+        done = invoke(image, "--out", out, *SIZES, "--pred-iou-thresh", 0.31)
+        assert done.exit_code == 0
+        assert "the image is unlike what the model knows: look closely" in done.stdout
+    record = read_attributes(out)["sam2_automask"]
+    # Of 128 near pairs and 9 * 128 far ones for each further tile the median is a far one's.
+    assert record["unfamiliar"] is True and 4 < record["disagreement"] < 6
+    told = CliRunner().invoke(app, ["runs", "status", str(out)])
+    assert told.stdout.strip() == f"finished ({record['objects']} objects, unlike what the model knows)"
+
+
 def test_all_tiles_are_asked_for_one_size_of_objects(image, tmp_path):
     invoke(image, "--out", tmp_path / "labels.zarr", *SIZES)
     used = read_attributes(tmp_path / "labels.zarr")["sam2_automask"]["identity"]["segmenter"]["settings"]

@@ -10,6 +10,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+import numpy as np
 from large_images import segment_tile
 
 from napari_sam2_automask.large.run import segment_large
@@ -42,7 +43,8 @@ class Cheap:
         if view[0, 0] == self.die_at and not Path(self.die_once).exists():
             Path(self.die_once).touch()
             os.kill(os.getpid(), 9)
-        return segment_tile(view)
+        # What a model says of centres: counts that differ from tile to tile.
+        return *segment_tile(view), np.bincount([int(view.sum()) % 512], minlength=512)
 
 
 SIZES = {"tile": 128, "overlap": 32, "block": 128}

@@ -7,7 +7,7 @@ import pytest
 from skimage.transform import rescale
 
 from napari_sam2_automask.evaluation.score import match
-from napari_sam2_automask.large.output.omezarr import open_levels
+from napari_sam2_automask.large.output.omezarr import RECORD, open_levels, read_attributes
 from napari_sam2_automask.large.run import segment_large
 from napari_sam2_automask.large.source.source import FileSource
 from napari_sam2_automask.large.tile_segmenter import ModelSegmenter
@@ -44,6 +44,9 @@ def test_objects_are_the_same_in_whatever_tile_they_are(nuclei, tmp_path):
     usual = labels_of(nuclei, tmp_path / "usual", tile=256)
     shifted = labels_of(nuclei, tmp_path / "shifted", tile=256, shifted=True)
     whole = labels_of(nuclei, tmp_path / "whole", tile=512)
+    apart = [read_attributes(tmp_path / name / "labels.zarr")[RECORD] for name in ("usual", "whole")]
+    known, alone = (record["disagreement"] for record in apart)
+    assert known == pytest.approx(alone, rel=0.1) and "unfamiliar" not in apart[0]
     assert usual.max() > 50
     for other in (shifted, whole):
         counts = match(usual, other, 0.8)

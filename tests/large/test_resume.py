@@ -16,6 +16,7 @@ from large_run import SIZES, Cheap
 from places import KITS
 
 from napari_sam2_automask.errors import OutputError
+from napari_sam2_automask.large.output.omezarr import RECORD, read_attributes
 from napari_sam2_automask.large.output.publish import publish
 from napari_sam2_automask.large.run import segment_large
 from napari_sam2_automask.large.source.source import FileSource
@@ -73,6 +74,7 @@ def test_a_killed_run_goes_on_where_it_stopped_and_gives_the_same_bytes(image, t
     assert process.returncode == 0, errors.decode()
     assert kills >= 3
     assert digest(output) == digest(whole.path)
+    assert read_attributes(output)[RECORD]["disagreement"] > 0
     # Each kill costs at most the tile that was being done.
     assert tiles <= len(log.read_text().splitlines()) <= tiles + kills
     assert not (tmp_path / "killed.zarr.run").exists()

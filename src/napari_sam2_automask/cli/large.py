@@ -17,6 +17,7 @@ from napari_sam2_automask.cli.option_groups import (
     WorkOptions,
     with_groups,
 )
+from napari_sam2_automask.cli.segment_report import ADVICE
 from napari_sam2_automask.errors import OutputError, SettingsError
 from napari_sam2_automask.files.web_address import Address, given_path
 from napari_sam2_automask.settings.along import Along
@@ -164,6 +165,8 @@ def _run(spec: Any, address: Address | None) -> None:
             complain("error: stopped from the keyboard: run the same command again to go on")
             raise typer.Exit(130) from None
     say(f"{result.path}: {result.objects} objects, table in {result.table}")
+    if result.unfamiliar:
+        say(ADVICE.format(images="the image is"))
     for index, why in list(result.failed.items())[:_TOLD]:
         place = f"plane {why['plane']}, rows {why['y'][0]}-{why['y'][1]}, columns {why['x'][0]}-{why['x'][1]}"
         complain(f"error: tile {index} ({place}) was set aside: {why['errors'][-1].splitlines()[0]}")

@@ -21,9 +21,10 @@ if TYPE_CHECKING:
     from napari_sam2_automask.batch.planning import Plan
     from napari_sam2_automask.cli.option_groups import WorkOptions
 
-__all__ = ["run_and_report"]
+__all__ = ["ADVICE", "run_and_report"]
 
-_ADVICE = (
+#: What is said at the end of doubtful results.
+ADVICE = (
     f"{{images}} {UNFAMILIAR}: look closely at the results. --model sam2.1-tiny may do better, or a model "
     "that learned from a few results that you corrected (sam2-automask learn)"
 )
@@ -88,7 +89,7 @@ def run_and_report(
                 counts[result.status] += 1
             doubted = sum(result.unfamiliar for result in results)
             if doubted:
-                say(_ADVICE.format(images="1 image is" if doubted == 1 else f"{doubted} images are"))
+                say(ADVICE.format(images="1 image is" if doubted == 1 else f"{doubted} images are"))
             say(", ".join(f"{count} {status}" for status, count in counts.items()))
     if counts["failed"]:
         raise typer.Exit(1)

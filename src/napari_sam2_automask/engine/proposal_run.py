@@ -72,6 +72,8 @@ class Proposal:
         What to ask and where.
     diameter : float
         What the crops were fitted to, in pixels; 0 if they were not.
+    agreement : Agreement, optional
+        As for `propose`.
     """
 
     def __init__(
@@ -83,6 +85,7 @@ class Proposal:
         floor: Floor | None,
         crops: list[Crop],
         diameter: float = 0.0,
+        agreement: Agreement | None = None,
     ) -> None:
         self._view, self._settings, self._model = view, settings, model
         self._shape = view.shape[0], view.shape[1]
@@ -95,7 +98,7 @@ class Proposal:
         self._done = 0
         self._found = 0
         self._background = 0
-        self._agreement = Agreement()
+        self._agreement = Agreement() if agreement is None else agreement
         self._pace = pace_of(model, settings)
         self._choose_batch()
         self._reporter = Throttled(progress, _REPORT, Progress("encoder", 0, len(self._crops)))

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_sam2_automask.candidates.candidates import Candidates, Floor
+    from napari_sam2_automask.engine.points.agreement import Agreement
     from napari_sam2_automask.models import Model
 
 __all__ = ["estimate_diameter", "propose"]
@@ -39,6 +40,7 @@ def propose(
     progress: ProgressCallback = no_progress,
     floor: Floor | None = None,
     crops: Sequence[Crop] | None = None,
+    agreement: Agreement | None = None,
 ) -> Candidates:
     """Find every mask above the floor, in the image and in its crops.
 
@@ -57,6 +59,8 @@ def propose(
         Keeps more candidates than `settings` would, so that thresholds can be lowered afterwards.
     crops : sequence of Crop, optional
         What to ask and where, in place of the grid and the crops of the settings.
+    agreement : Agreement, optional
+        Counts what the model says of these crops, in place of one of this run's own.
 
     Returns
     -------
@@ -85,7 +89,7 @@ def propose(
             crops = list(iter_crops((view.shape[0], view.shape[1]), settings))
         if finder is not model:
             crops = _with_objects(view, crops, settings, finder, progress)
-        return Proposal(view, settings, model, progress, floor, list(crops), diameter).run()
+        return Proposal(view, settings, model, progress, floor, list(crops), diameter, agreement).run()
 
 
 def estimate_diameter(

@@ -21,6 +21,7 @@ from napari_sam2_automask.large.output.publish import check_output
 from napari_sam2_automask.large.output.run_folder import Results, is_run_folder, read_note, run_folder
 from napari_sam2_automask.large.spec import LargeSpec
 from napari_sam2_automask.progress import Cancelled, Progress
+from napari_sam2_automask.selection.familiarity import UNFAMILIAR
 from napari_sam2_automask.settings.numbers import COUNT
 
 if TYPE_CHECKING:
@@ -52,7 +53,8 @@ class Status:
     done, total : int
         Of that stage.
     message : str
-        Why it failed; or how many objects there are, and how many tiles were set aside.
+        Why it failed; or how many objects there are, whether the image is unlike what the model knows, and
+        how many tiles were set aside.
     """
 
     state: Literal["running", "stopped", "failed", "finished", "unknown"]
@@ -129,7 +131,7 @@ def status(output: str | Path) -> Status:
         return Status("failed", message=str(note["error"]), **counted)
     if output.exists():
         failed = len(Results(folder).failures()) if is_run else 0
-        told = [_objects(output), f"{failed} tiles were set aside" if failed else ""]
+        told = [*_outcome(output), f"{failed} tiles were set aside" if failed else ""]
         return Status("finished", message=", ".join(filter(None, told)))
     return Status("stopped", **counted) if is_run and (folder / "spec.json").exists() else Status("unknown")
 
@@ -190,15 +192,16 @@ def _counted(note: Mapping[str, Any]) -> dict[str, Any]:
     return known
 
 
-def _objects(output: Path) -> str:
-    """Say how many objects a finished output holds; nothing if it does not tell."""
+def _outcome(output: Path) -> tuple[str, str]:
+    """Say how many objects a finished output holds, and that it is doubtful; empty if it does not tell."""
     # Its attributes are JSON: zarr would be imported for every look.
     try:
-        attributes = read_note(output / "zarr.json")["attributes"]
-        count = COUNT.check(attributes[RECORD]["objects"], "objects")
-    except (OSError, ValueError, KeyError, TypeError):
-        return ""
-    return f"{count:,} object{'' if count == 1 else 's'}"
+        record = read_note(output / "zarr.json")["attributes"][RECORD]
+        count = COUNT.check(record["objects"], "objects")
+        doubted = record.get("unfamiliar") is True
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return "", ""
+    return f"{count:,} object{'' if count == 1 else 's'}", UNFAMILIAR * doubted
 
 
 def _write(folder: Path, note: dict[str, Any]) -> None:

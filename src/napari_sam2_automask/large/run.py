@@ -153,11 +153,12 @@ def segment_large(
         tasks.save_hashes(store.folder, hashes)
         work = executor or Serial()
         failed = _tiles(store, job, work, progress)
-        name, plan = _plan(store, job, work, failed, progress)
+        name, plan, counts = _plan(store, job, work, failed, progress)
         record = {
             "identity": identity,
             "objects": plan.count,
             "failed": {str(k): v for k, v in failed.items()},
+            **_familiarity(counts, plan),
         }
         scales = {
             name: AxisScale(*one) for name, *one in zip("zyx", spacing, [unit] * 3, origin, strict=True)
@@ -171,7 +172,7 @@ def segment_large(
         publish(job.labels, output)
         if not failed and not keep_tiles:
             store.remove()
-    return LargeResult(output, table, plan.count, failed)
+    return LargeResult(output, table, plan.count, failed, "unfamiliar" in record)
 
 
 def _hashes(source: Source, grid: Grid, progress: ProgressCallback) -> bytes:
@@ -229,7 +230,7 @@ def _tiles(
 
 def _plan(
     store: RunStore, job: Job, work: Executor, failed: Mapping[int, Any], progress: ProgressCallback
-) -> tuple[str, Plan]:
+) -> tuple[str, Plan, NDArray[np.int64] | None]:
     # Seams depend on which tiles failed: those of a run that had other failures are done again.
     kind = (
         "seams" if not failed else "seams-" + hashlib.sha256(repr(sorted(failed)).encode()).hexdigest()[:12]
@@ -238,9 +239,13 @@ def _plan(
     _must(_phase("seams", len(job.grid), partial(store.has, kind), task, work, progress), "seam")
     table = [np.zeros(0, TILE_FIELDS)]
     seams = [np.zeros(0, SEAM_FIELDS)]
+    counts: NDArray[np.int64] | None = None
     for index in range(len(job.grid)):
         if index not in failed:
-            table.append(_need(store, "tiles", index)["table"])
+            tile = _need(store, "tiles", index)
+            table.append(tile["table"])
+            if "agreement" in tile:
+                counts = tile["agreement"] if counts is None else counts + tile["agreement"]
         seams.append(_need(store, kind, index)["rows"])
     plan = make_plan(job.grid, np.concatenate(table), np.concatenate(seams), failed)
     content = pack(**{field: getattr(plan, field) for field in Plan.__slots__})
@@ -251,7 +256,17 @@ def _plan(
         for old in store.folder.glob("plan-*"):
             store.discard(old.name)
         tasks.save_plan(store.folder, name, plan)
-    return name, plan
+    return name, plan, counts
+
+
+def _familiarity(counts: NDArray[np.int64] | None, plan: Plan) -> dict[str, Any]:
+    """Return what the record tells of how well the model knows the image, by what it said of all tiles."""
+    if counts is None:
+        return {}
+    from napari_sam2_automask.engine.points.agreement import Agreement
+    from napari_sam2_automask.selection.familiarity import familiarity
+
+    return familiarity(Agreement(counts).disagreement, plan.score[1:])
 
 
 def _need(store: RunStore, kind: str, index: int) -> dict[str, NDArray[Any]]:

@@ -93,11 +93,14 @@ def do_tile(job: Job, index: int) -> None:
     tile = job.grid[index]
     if block_hashes(job.source, job.grid, index) != load_hashes(job.folder)[16 * index : 16 * index + 16]:
         raise ImageError("the image changed while the run was under way; start over with another output")
-    labels, scores = _segment_tile(job.segmenter)(
+    labels, scores, *more = _segment_tile(job.segmenter)(
         job.source.read(tile.plane, tile.outer), job.grid.place(tile)
     )
     result = tile_result(job.grid, tile, labels, scores)
-    Results(job.folder).write("tiles", index, labels=result.labels, table=result.table)
+    arrays: dict[str, NDArray[Any]] = {"labels": result.labels, "table": result.table}
+    if more:
+        arrays["agreement"] = more[0]
+    Results(job.folder).write("tiles", index, durable=True, **arrays)
 
 
 def do_seams(job: Job, kind: str, index: int) -> None:

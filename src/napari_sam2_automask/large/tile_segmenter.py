@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from napari_sam2_automask.settings.amg import AmgSettings
 
     #: Takes pixels (Y, X) or (Y, X, colours) and where they are from; returns labels (Y, X) and one score per
-    #: label, in ascending order.
-    SegmentTile: TypeAlias = Callable[[NDArray[Any], Place], tuple[NDArray[Any], NDArray[Any]]]
+    #: label, in ascending order; also the counts of `Agreement`, of a model that names centres.
+    SegmentTile: TypeAlias = Callable[[NDArray[Any], Place], tuple[NDArray[Any], ...]]
 
 __all__ = ["ModelSegmenter", "Segmenter"]
 
@@ -83,6 +83,7 @@ class ModelSegmenter:
 
     def load(self) -> SegmentTile:
         """Load the model and return the function that segments a tile."""
+        from napari_sam2_automask.engine.points.agreement import Agreement
         from napari_sam2_automask.engine.points.fitted_grid import crops
         from napari_sam2_automask.image.picture import LoadedImage
         from napari_sam2_automask.pipeline import choose_and_paint, propose_views
@@ -90,14 +91,17 @@ class ModelSegmenter:
         use_threads(self.threads)
         model = model_of(self.model, self.device)
 
-        def segment_tile(pixels: NDArray[Any], place: Place) -> tuple[NDArray[Any], NDArray[Any]]:
+        def segment_tile(pixels: NDArray[Any], place: Place) -> tuple[NDArray[Any], ...]:
             views = LoadedImage(pixels, self.rgb).views(self.contrast_limits)
             spacing = self.settings.object_diameter / self.settings.points_per_diameter
             windows = None
             if place.rows and spacing:
                 windows = crops(place.shape, place.rows, place.columns, spacing, place.outer[:2])
-            found = propose_views(views, self.settings, model, crops=windows, progress=check_stopped)
+            agreement = Agreement()
+            found = propose_views(
+                views, self.settings, model, crops=windows, agreement=agreement, progress=check_stopped
+            )
             result = choose_and_paint(found, self.settings)
-            return result.labels, result.table["predicted_iou"].to_numpy()
+            return result.labels, result.table["predicted_iou"].to_numpy(), agreement.counts
 
         return segment_tile

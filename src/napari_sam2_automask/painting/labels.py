@@ -11,7 +11,7 @@ from napari_sam2_automask.measures.measuring import sides_in_micrometres
 from napari_sam2_automask.painting.levels import paint_levels
 from napari_sam2_automask.painting.segmentation import Segmentation
 from napari_sam2_automask.painting.table import Facts, object_table
-from napari_sam2_automask.selection.familiarity import is_unfamiliar
+from napari_sam2_automask.selection.familiarity import familiarity
 from napari_sam2_automask.settings.amg import ALL_LEVELS
 
 if TYPE_CHECKING:
@@ -78,11 +78,7 @@ def paint(
     full = {**(record or {}), "objects": len(table), "removed": {k: int(n) for k, n in removed.items()}}
     if masks.candidates.object_diameter:
         full["object_diameter"] = round(masks.candidates.object_diameter, 2)
-    apart = masks.candidates.disagreement
-    if apart:
-        full["disagreement"] = round(apart, 3)
-    if is_unfamiliar(apart, masks.predicted_iou):
-        full["unfamiliar"] = True
+    full |= familiarity(masks.candidates.disagreement, masks.predicted_iou)
     if pixel_size is not None:
         full |= {"pixel_size": [float(size) for size in pixel_size], "unit": unit}
     images = None if levels is None else levels.labels

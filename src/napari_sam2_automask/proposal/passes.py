@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from napari_sam2_automask.engine.points.agreement import Agreement
     from napari_sam2_automask.engine.points.grid import Crop
     from napari_sam2_automask.models import Model
     from napari_sam2_automask.settings.amg import AmgSettings
@@ -51,6 +52,7 @@ def propose_view(
     progress: ProgressCallback = no_progress,
     floor: Floor | None = None,
     crops: Sequence[Crop] | None = None,
+    agreement: Agreement | None = None,
 ) -> Candidates:
     """Find every mask above the floor, as the settings ask for.
 
@@ -71,6 +73,8 @@ def propose_view(
         that show the same, one is kept then, see `napari_sam2_automask.proposal.thinning`.
     crops : sequence of Crop, optional
         What to ask first and where, in place of what the settings say.
+    agreement : Agreement, optional
+        Counts what the model says of the first picture, of which `Candidates.disagreement` tells.
 
     Returns
     -------
@@ -92,7 +96,10 @@ def propose_view(
     try:
         for k, one in enumerate(views):
             report = part(told.tell, k, len(views))
-            found.append(engine.propose(one, settings, model, progress=report, floor=floor, crops=crops))
+            more = {"agreement": agreement} if agreement is not None and k == 0 else {}
+            found.append(
+                engine.propose(one, settings, model, progress=report, floor=floor, crops=crops, **more)
+            )
         if settings.fill_gaps:
             found.append(_ask_gaps(view, found, settings, model, told, floor))
     except Cancelled as cancelled:

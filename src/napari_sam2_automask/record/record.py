@@ -75,8 +75,8 @@ class Record(Entry):
     objects, removed, events, labels_sha256, levels_sha256
         What came out.
     object_diameter, disagreement, unfamiliar, pixel_size, unit
-        image is unlike what the model knows, and `pixel_size`, height and width of a pixel in `unit`.
-        image is unlike what the model knows, and `pixel_size`, the height and width of a pixel in `unit`.
+        Of the image: how wide its objects were taken to be in pixels, how far the model disagrees with itself
+        (see `doubt`), whether it is unlike what the model knows; height and width of a pixel in `unit`.
     time, packages, python, platform
         When and where it was made; `packages` are the versions of those that can change a result.
     """

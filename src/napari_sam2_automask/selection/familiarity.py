@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["UNFAMILIAR", "doubt", "is_unfamiliar"]
+__all__ = ["UNFAMILIAR", "doubt", "familiarity", "is_unfamiliar"]
 
 UNFAMILIAR = "unlike what the model knows"
 
@@ -43,3 +43,17 @@ def is_unfamiliar(disagreement: float, predicted_iou: NDArray[np.floating]) -> b
         As for `doubt`; 0 if the model names no centres, or saw no object at all.
     """
     return disagreement > 0 and doubt(disagreement, predicted_iou) > 0
+
+
+def familiarity(disagreement: float, predicted_iou: NDArray[np.floating]) -> dict[str, Any]:
+    """Return what a record tells of how well the model knows an image; empty if it names no centres.
+
+    Parameters
+    ----------
+    disagreement, predicted_iou
+        As for `is_unfamiliar`.
+    """
+    if not disagreement:
+        return {}
+    doubted = {"unfamiliar": True} if is_unfamiliar(disagreement, predicted_iou) else {}
+    return {"disagreement": round(disagreement, 3), **doubted}

@@ -25,10 +25,16 @@ class Agreement:
 
     Of a known kind of object all cells name nearly the same centre; where the model does not know what it
     sees, they wander.
+
+    Parameters
+    ----------
+    counts : (512,) int64 array, optional
+        What was counted before: how many pairs of cells lie so far apart. Counts of several pictures of one
+        image may be added up.
     """
 
-    def __init__(self) -> None:
-        self._counts = np.zeros(_FARTHEST * _STEPS, np.int64)
+    def __init__(self, counts: NDArray[np.int64] | None = None) -> None:
+        self.counts = np.zeros(_FARTHEST * _STEPS, np.int64) if counts is None else counts.copy()
 
     def add(self, dense: NDArray[np.float32], crop: Crop) -> None:
         """Count the pairs of neighbouring cells on objects.
@@ -50,14 +56,14 @@ class Agreement:
         ):
             both = on[first] & on[second]
             apart = np.hypot(*(named[:, *first] - named[:, *second])[:, both])
-            at = np.minimum(apart * _STEPS, len(self._counts) - 1).astype(np.intp)
-            self._counts += np.bincount(at, minlength=len(self._counts))
+            at = np.minimum(apart * _STEPS, len(self.counts) - 1).astype(np.intp)
+            self.counts += np.bincount(at, minlength=len(self.counts))
 
     @property
     def disagreement(self) -> float:
         """The median distance, in cells of 4 x 4 pixels of the model's input; 0 where nothing was seen."""
-        total = int(self._counts.sum())
+        total = int(self.counts.sum())
         if not total:
             return 0.0
-        middle = int(np.searchsorted(self._counts.cumsum(), (total + 1) // 2))
+        middle = int(np.searchsorted(self.counts.cumsum(), (total + 1) // 2))
         return (middle + 0.5) / _STEPS

@@ -41,12 +41,15 @@ class LargeResult:
     failed : dict of int to dict
         The tiles that were set aside, with what went wrong; empty if all is done. The labels have only what
         neighbouring tiles saw there. The same call again tries these tiles again.
+    unfamiliar : bool
+        Whether the image is unlike what the model knows, told from all tiles together.
     """
 
     path: Path
     table: Path
     objects: int
     failed: dict[int, dict[str, Any]]
+    unfamiliar: bool = False
 
 
 def tidy(output: Path, identity: Mapping[str, Any]) -> None:
@@ -117,7 +120,7 @@ def finished(output: Path, identity: Mapping[str, Any]) -> LargeResult | None:
     strange = next(foreign(output, omezarr.OWN), None) if failed else None
     if strange is not None:
         raise OutputError(f"{output} holds a file that no run has written: move {strange} away")
-    return LargeResult(output, table_path(output), objects, failed)
+    return LargeResult(output, table_path(output), objects, failed, record.get("unfamiliar") is True)
 
 
 def publish(labels: Path, output: Path) -> None:
