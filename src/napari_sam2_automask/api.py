@@ -26,7 +26,7 @@ def propose(
     *,
     rgb: bool | None = None,
     contrast_limits: tuple[float, float] | None = None,
-    floor: tuple[float, float] | None = None,
+    floor: Floor | tuple[float, float] | None = None,
     also: Sequence[np.ndarray[Any, Any]] = (),
     progress: ProgressCallback = no_progress,
 ) -> Candidates:
@@ -44,9 +44,10 @@ def propose(
         Whether the last axis is colour. Left out, a uint8 array with a last axis of 3 or 4 counts as colour.
     contrast_limits : tuple of float, optional
         Values shown as black and white to the model, for gray images. Percentiles when left out.
-    floor : tuple of float, optional
+    floor : Floor or tuple of float, optional
         The lowest predicted IoU and stability of candidates to keep, so that thresholds can be lowered
-        afterwards. An object's number is its rank among the candidates. The settings' own when left out.
+        afterwards, such as the `floor` of other candidates. An object's number is its rank among the
+        candidates. The settings' own when left out.
     also : sequence of ndarray
         Other pictures of the same place, such as other channels, of the same kind as `image`; the model sees
         each by itself, and the masks of all are pooled.
@@ -83,7 +84,7 @@ def segment(
     *,
     rgb: bool | None = None,
     contrast_limits: tuple[float, float] | None = None,
-    floor: tuple[float, float] | None = None,
+    floor: Floor | tuple[float, float] | None = None,
     also: Sequence[np.ndarray[Any, Any]] = (),
     progress: ProgressCallback = no_progress,
 ) -> Segmentation:
@@ -139,7 +140,7 @@ def _picture(image: np.ndarray[Any, Any], rgb: bool | None) -> LoadedImage:
     return LoadedImage(image, rgb)
 
 
-def _floor(floor: tuple[float, float] | None) -> Floor | None:
+def _floor(floor: Floor | tuple[float, float] | None) -> Floor | None:
     from napari_sam2_automask.candidates.candidates import Floor
 
     return Floor.given(floor)

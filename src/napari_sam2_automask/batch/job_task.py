@@ -71,7 +71,7 @@ class JobTask:
         Threads of torch; 0 leaves them as they are.
     overwrite : bool
         Whether to do images again whose results are there.
-    floor : (float, float), optional
+    floor : Floor or (float, float), optional
         As for `segment`.
     progress : callable
         Takes the progress within each image; may raise `Cancelled`.
@@ -85,7 +85,7 @@ class JobTask:
     load: Callable[[], Model] | None = None
     threads: int = 0
     overwrite: bool = False
-    floor: tuple[float, float] | None = None
+    floor: Floor | tuple[float, float] | None = None
     progress: ProgressCallback = check_stopped
     started: Callable[[Job | StackJob], None] = _untold
 

@@ -76,8 +76,10 @@ class Floor:
 
     @classmethod
     def given(cls, floor: Any) -> Floor | None:
-        """Return the floor that a pair of numbers is; None for None; SettingsError if it is no such pair."""
-        return None if floor is None else cls(*SCORE.check_all(floor, "floor", 2))
+        """Return a floor, or the one that a pair of numbers is; None for None; else a SettingsError."""
+        if floor is None or isinstance(floor, cls):
+            return floor
+        return cls(*SCORE.check_all(floor, "floor", 2))
 
     @classmethod
     def of(cls, settings: AmgSettings) -> Floor:
