@@ -11,6 +11,7 @@ import numpy as np
 
 from napari_sam2_automask import measure
 from napari_sam2_automask.files import Outlines, export
+from napari_sam2_automask.files.pixel_size import FileScale
 
 
 def main(folder: Path) -> None:
@@ -21,7 +22,7 @@ def main(folder: Path) -> None:
         size = (2.0, 0.5, 0.25, "um")
         table = measure(labels, pixel_size=size[3 - labels.ndim : 3], unit="um").assign(edited="")
         table.loc[0, "edited"] = "added"
-        outlines = replace(Outlines.of_labels(labels, "cells.tif", table), size=size)
+        outlines = replace(Outlines.of_labels(labels, "cells.tif", table), scale=FileScale.of_size(size))
         found = anndata.read_h5ad(export(outlines, folder / "a.h5ad", "anndata"))
         wanted = table[list(found.var_names)].to_numpy(np.float64)
         np.testing.assert_array_equal(found.X, wanted)
