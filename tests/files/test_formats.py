@@ -26,6 +26,7 @@ from napari_sam2_automask.files.formats import (
     read_rois,
     read_yolo,
 )
+from napari_sam2_automask.files.reading import read_image
 from napari_sam2_automask.geometry.placed import Placed
 from napari_sam2_automask.geometry.rings import fill, polygons
 
@@ -463,3 +464,46 @@ def test_outlines_hold_the_finite_numbers_of_their_table():
     table = pd.DataFrame({"index": [7, 12], "area": [3, 4], "score": [np.nan, 0.5], "name": ["a", "b"]})
     found = Outlines.of_labels(smooth(), table=table).measured()
     assert found == {7: {"area": 3.0}, 12: {"area": 4.0, "score": 0.5}}
+
+
+@pytest.mark.parametrize("labels", [(7, 2**31 + 5), (7, 2**32 + 7), (10**9 + 7, 7), (3, 2**63 - 1)])
+def test_large_numbers_come_back_as_they_are(labels, tmp_path):
+    image = np.zeros((6, 9), np.uint64)
+    image[1:3, 1:4], image[3:6, 5:9] = labels
+    for form, read in (("imagej", read_rois), ("geojson", read_geojson)):
+        back = read(export(image, tmp_path / f"a.{form}", form), image.shape)
+        np.testing.assert_array_equal(back.labels(), image)
+    back = read_cellpose(export(image, tmp_path / "a_seg.npy", "cellpose"))
+    np.testing.assert_array_equal(back.labels(), image)
+    ozx = read_image(export(image, tmp_path / "a.labels.ozx", "ozx"))
+    np.testing.assert_array_equal(ozx.array, image)
+
+
+def test_what_is_below_0_is_background_and_no_label_is_cut_short(tmp_path):
+    labels = np.array([[0, -3, -3], [7, 7, -1]])
+    for form, read in (("cellpose", read_cellpose), ("geojson", lambda path: read_geojson(path, (2, 3)))):
+        back = read(export(labels, tmp_path / f"a.{form}", form))
+        np.testing.assert_array_equal(back.labels(), [[0, 0, 0], [7, 7, 0]])
+    ozx = read_image(export(labels, tmp_path / "a.labels.ozx", "ozx"))
+    np.testing.assert_array_equal(ozx.array, [[0, 0, 0], [7, 7, 0]])
+    with pytest.raises(ImageError, match=r"a label is 9223372036854775808, the largest .* is 2\^63 - 1"):
+        export(np.array([[2**63]], np.uint64), tmp_path / "b_seg.npy", "cellpose")
+
+
+@pytest.mark.parametrize("name", ["cell 99999999999999999999999", "0" * 9000, "9" * 9000, "a", ""])
+def test_names_that_are_no_numbers_are_numbered(name, tmp_path):
+    (tmp_path / "a.geojson").write_text(json.dumps({"type": "FeatureCollection", "features": [
+        {"geometry": {"type": "Polygon", "coordinates": [[[x, 0], [x + 2, 0], [x + 2, 2]]]},
+         "properties": {"name": one}} for x, one in ((0, "5"), (3, name))
+    ]}))  # fmt: skip
+    assert [one.label for one in read_geojson(tmp_path / "a.geojson").objects] == [1, 2]
+
+
+def test_files_without_objects_are_read_where_the_shape_is_known(tmp_path):
+    empty = np.zeros((4, 5), np.uint8)
+    for form, read in (("imagej", read_rois), ("geojson", read_geojson), ("yolo", read_yolo)):
+        path = export(empty, tmp_path / f"a.{form}", form)
+        np.testing.assert_array_equal(read(path, (4, 5)).labels(), empty)
+        if form != "yolo":
+            with pytest.raises(ImageError, match="holds no outlines"):
+                read(path)

@@ -88,9 +88,11 @@ def paint(
     return Segmentation(labels, table, settings, full, masks, images, cells)
 
 
-def label_dtype(largest: int) -> type[np.uint16] | type[np.uint32]:
+def label_dtype(largest: int) -> type[np.uint16] | type[np.uint32] | type[np.uint64]:
     """Return the smallest dtype for label images whose largest id is `largest`."""
-    return np.uint16 if largest <= np.iinfo(np.uint16).max else np.uint32
+    if largest <= np.iinfo(np.uint16).max:
+        return np.uint16
+    return np.uint32 if largest <= np.iinfo(np.uint32).max else np.uint64
 
 
 def painting_order(

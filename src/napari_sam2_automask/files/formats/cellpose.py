@@ -126,4 +126,4 @@ def read_cellpose(path: str | Path) -> Outlines:
 def _rising(labels: NDArray[np.int64]) -> bool:
     if not len(labels):
         return True
-    return bool(labels[0] > 0 and labels[-1] < 2**32 and (np.diff(labels) > 0).all())
+    return bool(labels[0] > 0 and (np.diff(labels) > 0).all())

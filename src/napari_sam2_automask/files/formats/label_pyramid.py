@@ -8,13 +8,13 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
+from napari_sam2_automask.painting.labels import label_dtype
 from napari_sam2_automask.settings.units import long_unit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from napari_sam2_automask.files.formats.outlined import Outlines
@@ -57,7 +57,7 @@ def write_label_pyramid(
     import zarr
 
     group: Any = zarr.create_group(str(folder), zarr_format=3 if version == "0.5" else 2)
-    unsigned = labels.astype(np.uint16 if labels.max(initial=0) <= np.iinfo(np.uint16).max else np.uint32)
+    unsigned = labels.astype(label_dtype(int(labels.max(initial=0))))
     datasets: list[dict[str, Any]] = []
     level = unsigned
     while True:

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Outlined", "Outlines"]
 
+#: What a number of an object may be at most.
+_LARGEST_LABEL = 2**63 - 1
 #: Objects that a message names.
 _NAMED = 5
 
@@ -109,12 +111,12 @@ class Outlines:
         table: pd.DataFrame | None = None,
         axis: str = "z",
     ) -> Outlines:
-        """Take the objects of labels (Y, X) or (P, Y, X).
+        """Take the objects of labels (Y, X) or (P, Y, X); what is not above 0 is background.
 
         Raises
         ------
         ImageError
-            If they have other axes, or are no whole numbers.
+            If they have other axes, or are no whole numbers up to 2^63 - 1.
         """
         labels = np.asarray(labels)
         if labels.ndim not in (2, 3) or labels.dtype.kind not in "iu":
@@ -122,6 +124,11 @@ class Outlines:
                 f"labels are whole numbers with two or three axes, not {labels.dtype} of the shape "
                 f"{labels.shape}: give such"
             )
+        if int(labels.max(initial=0)) > _LARGEST_LABEL:
+            raise ImageError(
+                f"a label is {labels.max()}, the largest that can be told is 2^63 - 1: number them anew"
+            )
+        labels = labels if int(labels.min(initial=0)) >= 0 else np.maximum(labels, 0)
         stack = labels.ndim == 3
         objects = [
             Outlined(label, number if stack else None, Placed.at(y.start, x.start, plane[y, x] == label))
@@ -199,9 +206,11 @@ def read_outlines(
         The file.
     found : sequence of (str, int or None, sequence of (N, 2) arrays)
         Name, plane, and outlines and holes as x, y, for each object. Numbers at the end of the names become
-        the labels, if each is there once on a plane and all are above 0; else they are numbered from 1.
+        the labels, if each is there once on a plane and all are above 0 and below 2^63; else they are
+        numbered from 1.
     shape : (int, int) or None
-        Rows and columns of the image; None for as many as the outlines need.
+        Rows and columns of the image; None for as many as the outlines need. Where it is given, a file may
+        be without objects.
     left_out : mapping of str to int
         What the file held besides.
 
@@ -215,6 +224,8 @@ def read_outlines(
     if far:
         left_out["far outside of any image"] += len(far)
         found = [one for k, one in enumerate(found) if k not in set(far)]
+    if not found and not left_out and shape is not None:
+        return Outlines(path.name, shape, ())
     if not found:
         what = ", ".join(f"{count:,} {reason}" for reason, count in left_out.items()) or "nothing"
         raise ImageError(f"{path} holds no outlines of objects ({what}): give a file with areas")
@@ -227,7 +238,7 @@ def read_outlines(
         raise ImageError(
             f"{path} needs an image of more than {MOST_PIXELS:,} pixels: give one with fewer objects"
         )
-    numbers = [int(digits[-9:]) if (digits := _digits(name)) else 0 for name, *_ in found]
+    numbers = [_number(name) for name, *_ in found]
     places = [(plane, number) for (_, plane, _), number in zip(found, numbers, strict=True)]
     if len(set(places)) < len(places) or min(numbers) < 1:
         numbers = list(range(1, len(found) + 1))
@@ -245,6 +256,8 @@ def read_outlines(
     return Outlines(path.name, shape, tuple(objects), planes, left_out=told)
 
 
-def _digits(name: str) -> str:
-    """Return the digits that a name ends in."""
-    return name[len(name.rstrip("0123456789")) :]
+def _number(name: str) -> int:
+    """Return the number that a name ends in; 0 if it ends in none, or in one that no label can be."""
+    digits = name[len(name.rstrip("0123456789")) :].lstrip("0")
+    number = int(digits) if 0 < len(digits) < 20 else 0
+    return number if number <= _LARGEST_LABEL else 0
