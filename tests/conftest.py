@@ -11,6 +11,7 @@ import pytest
 from places import DATA
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 # With this set (the continuous integration sets it) nothing may be skipped for want of a display, of a
@@ -42,6 +43,15 @@ def pytest_configure(config: pytest.Config) -> None:
 
     with patient_openmp():
         import torch  # noqa: F401
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _runs_in_the_background_have_ended() -> Iterator[None]:
+    """Wait for processes that have told their result and are about to end."""
+    yield
+    module = sys.modules.get("napari_sam2_automask.large.background")
+    for process in () if module is None else module._children:
+        process.wait(60)
 
 
 def _has_display() -> bool:
