@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from weakref import ref
 
 from qtpy.QtCore import QEvent, QObject, QTimer
 from qtpy.QtWidgets import QMainWindow
@@ -10,6 +11,8 @@ from qtpy.QtWidgets import QMainWindow
 from napari_sam2_automask._napari.common.layout import Signal
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from qtpy.QtWidgets import QWidget
 
     from napari_sam2_automask._napari.run.controller import Controller
@@ -30,25 +33,27 @@ class WindowWatch(QObject):
 
     def __init__(self, parent: QObject) -> None:
         super().__init__(parent)
-        self._window: QMainWindow | None = None
+        # PySide sees no circle that goes through Qt's own objects: it would keep the window in memory.
+        self._window: Callable[[], QMainWindow | None] = lambda: None
 
     def watch(self, widget: QWidget) -> None:
         """Watch the main window that a widget is in now, if it is in one."""
         parent = widget.parentWidget()
         while parent is not None and not isinstance(parent, QMainWindow):
             parent = parent.parentWidget()
-        if parent is not None and parent is not self._window:
+        if parent is not None and parent is not self._window():
             parent.installEventFilter(self)
-            self._window = parent
+            self._window = ref(parent)
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
         """Look, once a close event of the main window has been answered, whether it really closed."""
-        if event is not None and event.type() == QEvent.Type.Close and watched is self._window:
+        if event is not None and event.type() == QEvent.Type.Close and watched is self._window():
             QTimer.singleShot(0, self._tell)
         return False
 
     def _tell(self) -> None:
-        if self._window is not None and not self._window.isVisible():
+        window = self._window()
+        if window is not None and not window.isVisible():
             self.closed.emit()
 
 
