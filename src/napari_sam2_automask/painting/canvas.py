@@ -87,8 +87,8 @@ class Canvas:
         """
         self._chosen = chosen
         shown = self._allowed(chosen)
-        gone = [n for n, placed in self.shown.items() if not _is_same(shown.get(n), placed)]
-        added = [n for n, placed in shown.items() if not _is_same(self.shown.get(n), placed)]
+        gone = _changed(self.shown, shown)
+        added = _changed(shown, self.shown)
         boxes = [self.shown[n].extent for n in gone] + [shown[n].extent for n in added]
         everything = overlap != self._overlap or len(boxes) > _MUCH * len(shown)
         if everything and (boxes or overlap != self._overlap):
@@ -178,10 +178,17 @@ def _touching(extents: NDArray[np.int64], box: Box) -> NDArray[np.bool_]:
     return touches
 
 
+def _changed(masks: Mapping[int, Placed], others: Mapping[int, Placed]) -> list[int]:
+    """Return the labels of masks that the others lack, or have with other pixels."""
+    return [
+        n
+        for n, placed in masks.items()
+        if (other := others.get(n)) is not placed and not _is_same(other, placed)
+    ]
+
+
 def _is_same(other: Placed | None, placed: Placed) -> bool:
     """Tell whether a candidate shows the same pixels before and after."""
-    if other is placed:
-        return True
     if other is None or other.extent != placed.extent or other.area != placed.area:
         return False
     return other.mask is placed.mask or np.array_equal(other.mask, placed.mask)
