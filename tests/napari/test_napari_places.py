@@ -188,7 +188,7 @@ def test_clicks_strokes_boxes_and_outlines_are_where_they_are_seen(place, qtbot)
     y, x = np.nonzero(layer.data == label)
     middle = place.world(((y.min() + y.max()) / 2, (x.min() + x.max()) / 2))
     camera = camera_of(place.viewer)
-    row = next(k for k in range(len(table.model.labels)) if table._label(k) == label)
+    row = table.model.labels.index(label)
     for select in (
         lambda: table.choose_row(row),
         lambda: setattr(layer, "selected_label", label),

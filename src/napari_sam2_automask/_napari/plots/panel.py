@@ -17,6 +17,8 @@ from napari_sam2_automask.settings.measure_names import is_measure
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+    import pandas as pd
+
     from napari_sam2_automask._napari.live.panel import LivePanel
 
 __all__ = ["PlotPanel"]
@@ -95,7 +97,7 @@ class PlotPanel(QWidget):
                 for name in names:
                     choice.addItem(column_title(name), name)
                 choice.setCurrentIndex(max(0, choice.findData(before)))
-        self._plot()
+        self._show(table)
 
     def choose(self, labels: Collection[int]) -> None:
         """Mark objects that were chosen elsewhere; without telling anyone."""
@@ -105,10 +107,12 @@ class PlotPanel(QWidget):
         self._count()
 
     def _plot(self, *_: Any) -> None:
-        follower, names = self._live.live_layer, (self.across.currentData(), self.up.currentData())
-        if follower is None:
-            return
-        table = objects_of(follower.features)
+        follower = self._live.live_layer
+        if follower is not None:
+            self._show(objects_of(follower.features))
+
+    def _show(self, table: pd.DataFrame) -> None:
+        names = (self.across.currentData(), self.up.currentData())
         if not {"index", *names} <= set(table):  # a plane that was not measured yet
             self._labels = []
             self.scatter.show_points(np.empty((0, 2)), ("", ""))

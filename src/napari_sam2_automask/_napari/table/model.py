@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QAbstractTableModel, QModelIndex, Qt
@@ -17,24 +18,30 @@ __all__ = ["ObjectModel", "told"]
 
 #: Columns that say where an object lies or how it was asked for; not shown.
 _PLACE = ("bbox", "point", "crop", "centroid", "level", "parent")
-_SORTED = Qt.ItemDataRole.UserRole
 
 
 class ObjectModel(QAbstractTableModel):
     """Rows of objects.
+
+    They are sorted here: Qt's own model for that asks for both values of every pair of rows that it compares,
+    which holds the window for a third of a second with 3,000 objects.
 
     Attributes
     ----------
     names : list of str
         The columns shown, by their names in the table.
     labels : list of int
-        The object of each row.
+        The object of each row, as sorted.
+    sorted_by : str
+        The column by which rows are sorted; empty for none.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.names: list[str] = []
         self.labels: list[int] = []
+        self.sorted_by = ""
+        self._falling = False
         self._values: list[list[Any]] = []
 
     def show(self, table: pd.DataFrame) -> None:
@@ -53,9 +60,36 @@ class ObjectModel(QAbstractTableModel):
             self.names = [name for name in COLUMNS if name in every] + others
             self.labels = [int(label) for label in table["index"]]
             self._values = [table[name].tolist() for name in self.names]
+            self._put_in_order()
         else:
             self.names, self.labels, self._values = [], [], []
         self.endResetModel()
+
+    def sort(self, column: int, order: Qt.SortOrder = Qt.SortOrder.AscendingOrder) -> None:
+        """Sort the rows by a column, now and whenever others are shown; what is not known comes last."""
+        self.layoutAboutToBeChanged.emit()
+        kept = self.persistentIndexList()
+        labels = [self.labels[index.row()] for index in kept]
+        self.sorted_by = self.names[column] if 0 <= column < len(self.names) else ""
+        self._falling = order == Qt.SortOrder.DescendingOrder
+        self._put_in_order()
+        rows = {label: row for row, label in enumerate(self.labels)} if kept else {}
+        moved = [self.index(rows[label], index.column()) for label, index in zip(labels, kept, strict=True)]
+        self.changePersistentIndexList(kept, moved)
+        self.layoutChanged.emit()
+
+    def _put_in_order(self) -> None:
+        if self.sorted_by not in self.names:
+            return
+        keys = [_order(value) for value in self.values(self.sorted_by)]
+        known = sorted(
+            ((key, row) for row, key in enumerate(keys) if key is not None),
+            key=itemgetter(0),
+            reverse=self._falling,
+        )
+        order = [row for _, row in known] + [row for row, key in enumerate(keys) if key is None]
+        self.labels = [self.labels[row] for row in order]
+        self._values = [[column[row] for row in order] for column in self._values]
 
     def values(self, name: str) -> list[Any]:
         """Return the values of a column, row by row."""
@@ -70,14 +104,12 @@ class ObjectModel(QAbstractTableModel):
         return len(self.names)
 
     def data(self, index: QModelIndex, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
-        """Return the text of a cell, or for sorting its value."""
+        """Return the text of a cell."""
         if not index.isValid():
             return None
         value = self._values[index.column()][index.row()]
         if role == Qt.ItemDataRole.DisplayRole:
             return told(value)
-        if role == _SORTED:
-            return _order(value)
         if role == Qt.ItemDataRole.TextAlignmentRole and not isinstance(value, str):
             return int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         return None
@@ -103,12 +135,12 @@ def told(value: Any) -> str:
     return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
 
 
-def _order(value: Any) -> Any:
-    """Return what a value is sorted by; what is not known comes last."""
+def _order(value: Any) -> tuple[float, str] | None:
+    """Return what a value is sorted by, numbers before words; None for one that is not known."""
     if isinstance(value, str):
-        return value
+        return (math.inf, value) if value else None
     try:
         number = float(value)
     except (TypeError, ValueError):
-        return math.inf
-    return math.inf if math.isnan(number) else number
+        return None
+    return None if math.isnan(number) else (number, "")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QItemSelectionModel, QSortFilterProxyModel, Qt
+from qtpy.QtCore import QItemSelectionModel, Qt
 from qtpy.QtWidgets import (
     QAbstractItemView,
     QComboBox,
@@ -68,9 +68,6 @@ class TablePanel(QWidget):
         self._own_colours: Any = None
         self._following = False
         self.model = ObjectModel()
-        self._sorted = QSortFilterProxyModel(self)
-        self._sorted.setSourceModel(self.model)
-        self._sorted.setSortRole(Qt.ItemDataRole.UserRole)
         self.view = RowsView()
         self.away = TakeAway(self._shown, self._name)
         self.previous, self.next = QPushButton("Previous"), QPushButton("Next")
@@ -92,7 +89,7 @@ class TablePanel(QWidget):
     def labels(self) -> tuple[int, ...]:
         """The objects of the rows that are selected, from top to bottom."""
         rows = sorted(index.row() for index in self._rows.selectedRows())
-        return tuple(self._label(row) for row in rows)
+        return tuple(self.model.labels[row] for row in rows)
 
     @property
     def _rows(self) -> QItemSelectionModel:
@@ -111,7 +108,8 @@ class TablePanel(QWidget):
         self.model.show(follower.features)
         if self.model.names != before:
             self._fit_columns()
-        if self._sorted.sortColumn() < 0 and "predicted_iou" in self.model.names:
+            self._show_order()
+        if not self.model.sorted_by and "predicted_iou" in self.model.names:
             # What the model is least sure of comes first.
             self.view.sortByColumn(self.model.names.index("predicted_iou"), Qt.SortOrder.AscendingOrder)
         self.select(*selected)
@@ -128,7 +126,7 @@ class TablePanel(QWidget):
         known = {label: row for row, label in enumerate(self.model.labels)} if labels else {}
         for label in labels:
             if label in known:
-                index = self._sorted.mapFromSource(self.model.index(known[label], 0))
+                index = self.model.index(known[label], 0)
                 chosen.select(index, flags.Select | flags.Rows)
                 self.view.scrollTo(index)
         self._following = before
@@ -137,14 +135,14 @@ class TablePanel(QWidget):
     def go(self, step: int) -> None:
         """Select the row a step below the last one selected, or the first."""
         rows = [index.row() for index in self._rows.selectedRows()]
-        count = self._sorted.rowCount()
+        count = self.model.rowCount()
         if count:
             row = max(rows) + step if rows and step > 0 else min(rows) + step if rows else 0
             self.choose_row(min(max(row, 0), count - 1))
 
     def choose_row(self, row: int) -> None:
         """Choose one row alone, whatever keys are held: Shift+N asks for the one before, not for both."""
-        index = self._sorted.index(row, 0)
+        index = self.model.index(row, 0)
         flags = QItemSelectionModel.SelectionFlag
         self._rows.setCurrentIndex(index, flags.ClearAndSelect | flags.Rows)
         self.view.scrollTo(index)
@@ -152,6 +150,15 @@ class TablePanel(QWidget):
     def close_down(self) -> None:
         """Give the layer its own colours back."""
         self._restore()
+
+    def _show_order(self) -> None:
+        """Keep the arrow over the column by which rows are sorted, when there are other columns."""
+        header, name = self.view.horizontalHeader(), self.model.sorted_by
+        if header is not None and name:
+            header.blockSignals(True)
+            column = self.model.names.index(name) if name in self.model.names else -1
+            header.setSortIndicator(column, header.sortIndicatorOrder())
+            header.blockSignals(False)
 
     def _fit_columns(self) -> None:
         """Make columns as wide as their first values: Qt measures all of them, at each change, and slowly."""
@@ -166,7 +173,7 @@ class TablePanel(QWidget):
         follower = self._live.live_layer
         if follower is None:
             return _nothing()
-        labels = self.labels if selected else map(self._label, range(self._sorted.rowCount()))
+        labels = self.labels if selected else self.model.labels
         table = objects_of(follower.features)
         places = {int(label): row for row, label in enumerate(table["index"])}
         return table.iloc[[places[label] for label in labels if label in places]]
@@ -175,11 +182,8 @@ class TablePanel(QWidget):
         follower = self._live.live_layer
         return "objects" if follower is None else str(follower.layer.name)
 
-    def _label(self, row: int) -> int:
-        return self.model.labels[self._sorted.mapToSource(self._sorted.index(row, 0)).row()]
-
     def _lay_out(self) -> None:
-        self.view.setModel(self._sorted)
+        self.view.setModel(self.model)
         self.view.setSortingEnabled(True)
         self.view.sortByColumn(-1, Qt.SortOrder.AscendingOrder)
         self.view.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
