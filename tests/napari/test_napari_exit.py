@@ -108,7 +108,7 @@ def visit():
 def look_around():
     import napari
     viewer = napari.current_viewer()
-    if viewer is None or not viewer.window._qt_window.isVisible() or not viewer.window.dock_widgets:
+    if viewer is None or not any(widget.isVisible() for widget in viewer.window.dock_widgets.values()):
         return False
     for name, widget in viewer.window.dock_widgets.items():
         print(name, type(widget).__name__, widget.isVisible(), "torch" in sys.modules, flush=True)
