@@ -201,7 +201,7 @@ class AutomaskWidget(QWidget):
         self.learn.wanted.connect(self._take_model)
         self.unlike.model_wanted.connect(self._take_model)
         self.unlike.learn_wanted.connect(self._show_learning)
-        self.live.ended.connect(self.unlike.hide_again)
+        self.live.ended.connect(self.unlike.hide)
         self.presets.chosen.connect(self._load_preset)
         self.form.changed.connect(self._on_settings)
         self.form.refused.connect(show_warning)

@@ -27,6 +27,7 @@ __all__ = [
     "level_transform",
     "moved",
     "onto",
+    "own_affine",
     "pixel_of",
 ]
 
@@ -133,8 +134,12 @@ def level_transform(layer: Image, level: int) -> dict[str, Any]:
 
 def moved(transform: Mapping[str, Any], first: ArrayLike) -> dict[str, Any]:
     """Return the place of a layer whose first pixel lies at a position in the data of one that lies there."""
-    own = {name: transform[name] for name in ("scale", "translate", "rotate", "shear")}
-    return {**transform, "translate": np.asarray(Affine(**own)(np.asarray(first, np.float64)))}
+    return {**transform, "translate": np.asarray(own_affine(transform)(np.asarray(first, np.float64)))}
+
+
+def own_affine(transform: Mapping[str, Any]) -> Affine:
+    """Return where a layer lies by its own scale, place, rotation and shear, before its affine."""
+    return Affine(**{name: transform[name] for name in ("scale", "translate", "rotate", "shear")})
 
 
 class HasPlace(Protocol):

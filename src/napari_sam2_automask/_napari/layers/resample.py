@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from napari.utils.transforms import Affine
 
-from napari_sam2_automask._napari.layers.place import level_data, onto
+from napari_sam2_automask._napari.layers.place import level_data, onto, own_affine
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,9 +34,8 @@ class ResultPlace:
 
     def __init__(self, source: ImageSource) -> None:
         self.data = np.broadcast_to(np.uint8(0), source.shape)
-        place = source.transform
-        self._own = Affine(**{name: place[name] for name in ("scale", "translate", "rotate", "shear")})
-        self._further = Affine(affine_matrix=place["affine"])
+        self._own = own_affine(source.transform)
+        self._further = Affine(affine_matrix=source.transform["affine"])
 
     def data_to_world(self, position: ArrayLike) -> NDArray[np.float64]:
         """Return where a position along the axes of the image lies in the viewer."""

@@ -95,9 +95,7 @@ class StackTable:
         if not columns or not set(columns) <= set(before.columns):
             known: pd.DataFrame = stack.layer.features
             return known
-        rows = rows.copy()
-        for position, (name, value) in enumerate(zip(columns, plane, strict=True)):
-            rows.insert(1 + position, name, value)
+        rows = _in_plane(rows, columns, plane)
         planes = list(before[columns].itertuples(index=False, name=None))
         others = before[[one != plane for one in planes]]
         if len(others) and any(self._size(one) != stack.request.source.size for one in set(planes) - {plane}):
@@ -119,8 +117,14 @@ class StackTable:
             if self._size(plane) != now:
                 labels, settings = stack.labels_of(stack.position(plane)), stack.settings(plane)
                 told = resized_rows(own, labels, settings, stack.own_request(plane))
-                for position, (name, value) in enumerate(zip(columns, plane, strict=True)):
-                    told.insert(1 + position, name, value)
-                own, self._sizes[plane] = told, now
+                own, self._sizes[plane] = _in_plane(told, columns, plane), now
             found.append(own)
         return pd.concat(found, ignore_index=True)
+
+
+def _in_plane(rows: pd.DataFrame, columns: Sequence[str], plane: Plane) -> pd.DataFrame:
+    """Return rows with the columns that say in which plane they are, after the first."""
+    rows = rows.copy()
+    for position, (name, value) in enumerate(zip(columns, plane, strict=True), 1):
+        rows.insert(position, name, value)
+    return rows

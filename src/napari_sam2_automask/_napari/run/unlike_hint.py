@@ -57,10 +57,6 @@ class UnlikeHint(QWidget):
         self.other.clicked.connect(self._want_other)
         self.setVisible(False)
 
-    def hide_again(self) -> None:
-        """Say nothing: the result has gone."""
-        self.setVisible(False)
-
     def _want_other(self) -> None:
         self.model_wanted.emit(OTHER)
 
