@@ -1,14 +1,14 @@
 """What learning from one image, or from a few, does to other images of its kind, and to what was known.
 
     python benchmarks/quality/learning.py --learn DIR --score DIR --known DIR --out DIR --kinds worms powder
-        [--images N] [--draws N] [--minutes N | --steps N] [--each N]
+        [--images N] [--draws N] [--minutes N | --steps N] [--each N] [--each-known N]
 
 The folders are as folder.py wants them: images of a kind are learned from in `--learn` and scored in
 `--score`, which holds others of that kind; `--known` holds kinds that the base knows. Every image scored is a
 line of results.jsonl in the folder `--out`, where the models learned lie as well: started again with the same
-arguments, it goes on where it stopped, and with another figure for `--draws` or other kinds it adds those. At
-the end the mean segmentation accuracy before and after is printed with a 95 % interval over the images
-(bootstrap).
+arguments, it goes on where it stopped, and with another figure for `--draws` or other kinds it adds those. A
+draw whose images are all scored is not learned again. At the end the mean segmentation accuracy before and
+after is printed with a 95 % interval over the images (bootstrap).
 """
 
 from __future__ import annotations
@@ -48,22 +48,29 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=1)
     parser.add_argument("--minutes", type=float, default=2.0)
     parser.add_argument("--steps", type=int, help="in place of minutes, where others use the processor, too")
-    parser.add_argument("--each", type=int, default=4, help="images scored of each kind")
+    parser.add_argument("--each", type=int, default=4, help="images scored of the kind learned")
+    parser.add_argument("--each-known", type=int, default=2, help="images scored of each known kind")
     parser.add_argument("--threads", type=int, default=2)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     args.out.mkdir(parents=True, exist_ok=True)
     results = Results(args.out / "results.jsonl")
     base = load_model(args.base, device="cpu")
-    known = [] if args.known is None else list(_spread(read_folder(args.known), args.each))
+    known = [] if args.known is None else list(_spread(read_folder(args.known), args.each_known))
     for kind in args.kinds:
         scored = [item for item in read_folder(args.score) if _is(item, kind)][: args.each]
         for draw in range(args.draws):
             name = f"{kind}-{args.images}-{draw}-{args.steps or args.minutes}"
-            model = _learned(args, kind, draw, args.out / f"{name}.safetensors")
+            model: Model | None = None
             for item in [*scored, *known]:
-                results.add({"kind": kind, "model": "base", "draw": -1}, item, base)
-                results.add({"kind": kind, "model": name, "draw": draw}, item, model)
+                # The base is the same whatever is learned afterwards.
+                before = {"kind": "", "model": "base", "draw": -1, "image": item.name, "modality": item.kind}
+                after = before | {"kind": kind, "model": name, "draw": draw}
+                if not results.has(before):
+                    results.add(before, item, base)
+                if not results.has(after):
+                    model = model or _learned(args, kind, draw, args.out / f"{name}.safetensors")
+                    results.add(after, item, model)
             results.report(kind, name)
 
 
@@ -116,12 +123,12 @@ class Results:
         self._path = path
         self._rows = [json.loads(line) for line in path.read_text().splitlines()] if path.is_file() else []
 
+    def has(self, keys: dict[str, Any]) -> bool:
+        """Return whether an image was scored before."""
+        return any(all(row[key] == value for key, value in keys.items()) for row in self._rows)
+
     def add(self, keys: dict[str, Any], item: Annotated, model: Model) -> None:
-        """Score an image, if that was not done before."""
-        # The base is the same whatever is learned afterwards.
-        keys = keys | {"image": item.name, "modality": item.kind} | ({"kind": ""} if keys["draw"] < 0 else {})
-        if any(all(row[key] == value for key, value in keys.items()) for row in self._rows):
-            return
+        """Score an image."""
         labels = segment(item.image, "balanced", model).labels
         scores = {"accuracy": mean_segmentation_accuracy(labels, item.truth), "f1": f1(labels, item.truth)}
         self._rows.append(keys | {name: round(float(score), 4) for name, score in scores.items()})
