@@ -10,6 +10,7 @@ import struct
 import numpy as np
 import pytest
 import torch
+import zarr
 from one_line import check, run
 from PIL import Image
 from safetensors.torch import load_file, save_file
@@ -426,6 +427,36 @@ def test_the_command_learns_from_what_a_run_would_see(scene, home, capsys, monke
     ):
         arguments = ["learn", "two.tif", "--labels", "one.tif", *more, "--out", "x"]
         check(*run(capsys, monkeypatch, *arguments), words)
+
+
+def test_images_and_labels_may_be_zarrs_that_lack_no_chunk(scene, home, capsys, monkeypatch):
+    monkeypatch.chdir(home)
+    image, labels = scene
+    seen = []
+
+    def look(images, answers, *arguments, **more):
+        seen.append((images[0], answers[0]))
+        raise LearningError("seen")
+
+    monkeypatch.setattr("napari_sam2_automask.learning.learning.learn", look)
+    for folder, name, array in (
+        ("in", "a.zarr", image),
+        ("in", "a.labels.zarr", labels.astype(np.uint16)),
+        ("other", "a.zarr", labels.astype(np.uint16)),
+    ):
+        stored = zarr.create_array(
+            home / folder / name, shape=array.shape, chunks=(48, 48), dtype=array.dtype,
+            config={"write_empty_chunks": folder == "in" and name == "a.zarr"},
+        )  # fmt: skip
+        stored[:] = array
+    for answers in ("in", "other", "in/a.labels.zarr"):
+        arguments = ["learn", "in" if answers == "in" else "in/a.zarr", "--labels", answers, "--out", "x"]
+        check(*run(capsys, monkeypatch, *arguments), ["seen"])
+        assert np.array_equal(seen[-1][0], to_model_view(image)), answers
+        assert np.array_equal(seen[-1][1], labels), answers
+    (home / "in" / "a.zarr" / "c" / "0" / "0").unlink()
+    check(*run(capsys, monkeypatch, *arguments), ["a.zarr lacks 1 of its chunks", "--allow-missing"])
+    check(*run(capsys, monkeypatch, *arguments, "--allow-missing"), ["seen"])
 
 
 @pytest.mark.parametrize(

@@ -10,13 +10,14 @@ from typing import Annotated, Any
 import typer
 
 from napari_sam2_automask.cli.console import WorkProgress, complain, say
+from napari_sam2_automask.cli.option_groups import AllowMissing
 from napari_sam2_automask.errors import ImageError, LearningError
 
 __all__ = ["learn_command"]
 
 _SUFFIX = ".safetensors"
 #: What the names of label files have in place of the image's suffix.
-_LABEL_NAMES = (".labels.tif", ".labels.tiff", ".lab.png", "_labels.tif", "_labels.png", "_masks.tif",
+_LABEL_NAMES = (".labels.tif", ".labels.tiff", ".labels.zarr", ".lab.png", "_labels.tif", "_labels.png", "_masks.tif",
                 "_masks.png", "_mask.tif", "_mask.png", "_cp_masks.tif", "_cp_masks.png")  # fmt: skip
 
 
@@ -69,6 +70,7 @@ def learn_command(
         str, typer.Option(help="What to begin with: bundled, a model learned before, or a SAM 2.1 model.")
     ] = "bundled",
     device: Annotated[str, typer.Option(help="cpu, cuda or auto.")] = "cpu",
+    allow_missing: AllowMissing = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a model of that name.")] = False,
 ) -> None:
     """Fit the small model to your own images: a few labelled ones, some minutes, no GPU.
@@ -96,7 +98,7 @@ def learn_command(
     unfinished = unfinished_path(target)
     check_targets((target, unfinished), [*found, *answers, *regions])
     make_folder(target.parent)
-    views = [_view(path, pick) for path in found]
+    views = [_view(path, pick, allow_missing) for path in found]
     with _LearningBar() as bar, _stopping() as check:
 
         def told(progress: Any) -> None:
@@ -127,10 +129,13 @@ def learn_command(
     )
 
 
-def _view(path: Path, pick: Any) -> Any:
+def _view(path: Path, pick: Any, allow_missing: bool) -> Any:
     """Return what the model sees of an image when it is segmented with the settings as they are."""
+    from napari_sam2_automask.files.opening import check_chunks
     from napari_sam2_automask.files.reading import read_picked
 
+    if not allow_missing:
+        check_chunks(path, pick.series, pick.level)
     image = read_picked(path, pick)
     try:
         views = image.views(None)
@@ -169,13 +174,15 @@ def _images(given: Path) -> list[Path]:
 
 def _beside(images: list[Path], given: Path, others: Path, what: str) -> list[Path]:
     """Return the file for each image: the one given, or the one of the same name in a folder."""
-    if not others.is_dir():
+    from napari_sam2_automask.files.series import is_zarr
+
+    if not others.is_dir() or is_zarr(others):
         if not others.exists():
             raise LearningError(f"there is no {others}: give the {what} of the images")
         if len(images) > 1:
             raise LearningError(f"{given} holds {len(images)} images and {others} is one file: give a folder")
         return [others]
-    files = {path.name: path for path in sorted(others.iterdir()) if path.is_file()}
+    files = {path.name: path for path in sorted(others.iterdir()) if path.is_file() or is_zarr(path)}
     found = []
     for image in images:
         stem = image.name.removesuffix(image.suffix).removesuffix(".img").removesuffix(".ome")
