@@ -17,8 +17,10 @@ __all__ = ["learn_command"]
 
 _SUFFIX = ".safetensors"
 #: What the names of label files have in place of the image's suffix.
-_LABEL_NAMES = (".labels.tif", ".labels.tiff", ".labels.zarr", ".lab.png", "_labels.tif", "_labels.png", "_masks.tif",
-                "_masks.png", "_mask.tif", "_mask.png", "_cp_masks.tif", "_cp_masks.png")  # fmt: skip
+_LABEL_NAMES = (
+    ".labels.tif", ".labels.tiff", ".labels.zarr", ".lab.png", "_labels.tif", "_labels.png", "_masks.tif",
+    "_masks.png", "_mask.tif", "_mask.png", "_cp_masks.tif", "_cp_masks.png",
+)  # fmt: skip
 
 
 def learn_command(
