@@ -33,7 +33,7 @@ from napari_sam2_automask.candidates.candidates import Floor
 from napari_sam2_automask.engine import ask
 from napari_sam2_automask.errors import MendError
 from napari_sam2_automask.evaluation.score import iou_matrix
-from napari_sam2_automask.mending import Add, Reshape, Step
+from napari_sam2_automask.mending import Add, Grow, Reshape, Step
 from napari_sam2_automask.painting.live import LiveSelection
 from napari_sam2_automask.settings.presets import PRESETS
 
@@ -55,7 +55,7 @@ IMAGES = (
     "S_usi_05",
 )
 IOU, ENOUGH = 0.75, 0.95
-STROKE, BRUSH, MOST_POINTS = 2, 10, 3
+STROKE, BRUSH, MOST_POINTS, MOST_CLICKS = 2, 10, 3, 4
 
 
 @dataclass
@@ -142,7 +142,7 @@ class User:
         """Put one annotated object right; return how."""
         wanted = self.truth == label
         places = _places(wanted)
-        for how in (self.merge, self.split, self.step, self.add, self.ask):
+        for how in (self.merge, self.split, self.step, self.shape, self.add, self.ask):
             if how(wanted, places) and self.right(wanted):
                 return how.__name__
         self.count.brushed += 1
@@ -186,6 +186,19 @@ class User:
                 if self.mends.label_at(place) and self.preview(Step(point=place, to=to), wanted):
                     self.take(to)
                     return self.do(lambda place=place, to=to: self.mends.step(place, to))
+        return False
+
+    def shape(self, wanted: NDArray[np.bool_], places: list[Point]) -> bool:
+        """Shrink or grow the object there, a pixel at each click, until the outline is right."""
+        labels = self.mends.labels
+        label = int(np.bincount(labels[wanted]).argmax())
+        if not label:
+            return False
+        away = 1 if np.count_nonzero(labels == label) < np.count_nonzero(wanted) else -1
+        for clicks in range(1, MOST_CLICKS + 1):
+            if self.preview(Grow(labels=(label,), pixels=away * clicks), wanted):
+                self.take("grow" if away > 0 else "shrink")
+                return all(self.do(lambda: self.mends.grow(label, pixels=away)) for _ in range(clicks))
         return False
 
     def add(self, wanted: NDArray[np.bool_], places: list[Point]) -> bool:

@@ -47,9 +47,9 @@ if TYPE_CHECKING:
 BASE = AmgSettings(pred_iou_thresh=0.5, stability_score_thresh=0.3)
 START = BASE.replace(pred_iou_thresh=0.7)
 KINDS = {
-    "add": 5, "remove": 4, "merge": 4, "split": 5, "parts": 4, "whole": 4, "lock": 3, "release": 2,
-    "brush": 4, "fill": 2, "erase": 2, "replace": 1, "slider": 6, "table": 3, "undo": 10, "redo": 6,
-    "plane": 3,
+    "add": 5, "remove": 4, "merge": 4, "split": 5, "parts": 4, "whole": 4, "grow": 3, "shrink": 3, "lock": 3,
+    "release": 2, "brush": 4, "fill": 2, "erase": 2, "replace": 1, "slider": 6, "table": 3, "undo": 10,
+    "redo": 6, "plane": 3,
 }  # fmt: skip
 
 

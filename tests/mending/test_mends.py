@@ -8,6 +8,7 @@ import tracemalloc
 import numpy as np
 import pytest
 from candidate_factory import Blob, make_candidates
+from scipy.ndimage import distance_transform_edt
 
 from napari_sam2_automask import AmgSettings, Mends
 from napari_sam2_automask.errors import CandidatesError, MendError
@@ -245,6 +246,58 @@ def test_whole_to_parts_and_back(mends, candidates):
         mends.step((30, 54), "whole")
 
 
+def test_objects_grow_over_free_ground_only_and_shrink_from_all_that_is_not_theirs():
+    labels = np.zeros((40, 60), int)
+    labels[10:20, 5:15] = 1
+    labels[10:20, 17:27] = 2
+    labels[30:40, 50:60] = 3  # in the corner of the image
+    mends = Mends(labels)
+    assert mends.grow(1, pixels=3).labels == (1,)
+    y, x = np.mgrid[:40, :60]
+    near = np.hypot(np.maximum(abs(y - 14.5) - 4.5, 0), np.maximum(abs(x - 9.5) - 4.5, 0)) <= 3
+    # What lies behind object 2 is free and near, but cannot be come to.
+    np.testing.assert_array_equal(mends.labels == 1, near & (labels != 2) & (x < 17))
+    np.testing.assert_array_equal(mends.labels == 2, labels == 2)
+    mends.undo()
+    mends.grow(2, 1)  # each takes the half that is nearer
+    assert (mends.labels[15, 15:17] == [1, 2]).all() and mends.edited == {1: "reshaped", 2: "reshaped"}
+    np.testing.assert_array_equal(
+        mends.labels == 1, (near_box := _around(labels == 1, 1)) & ~_around(labels == 2, 1)
+    )
+    assert near_box.sum() == 140
+    mends.undo()
+    mends.grow(3, pixels=-2)
+    np.testing.assert_array_equal(mends.labels == 3, (y >= 32) & (x >= 52))
+    with pytest.raises(MendError, match="would be left"):
+        mends.grow(3, pixels=-8)
+    whole = Mends(np.ones((9, 9), int))
+    assert (whole.grow(1, pixels=-1) and whole.labels == 1).all()
+    with pytest.raises(MendError, match="no free ground"):
+        whole.grow(1)
+
+
+def _around(mask, pixels):
+    return distance_transform_edt(~mask) <= pixels
+
+
+def test_what_shrank_leaves_ground_where_nothing_comes_and_is_given_back(mends):
+    whole = NUMBERS["whole"]
+    before = mends.labels.copy()
+    mends.grow(whole, pixels=-3)
+    lost = (before == whole) & (mends.labels == 0)
+    assert lost.sum() > 300
+    for settings in EVERY:
+        mends.settle(settings)
+        assert not mends.labels[lost].any(), settings
+    mends.settle(CHOOSE)
+    mends.release(whole)
+    np.testing.assert_array_equal(mends.labels, before)
+    again = Mends(mends.live.candidates, CHOOSE)
+    again.replay(json.loads(json.dumps(mends.to_json()))["steps"])
+    np.testing.assert_array_equal(again.labels, before)
+    assert mends.kept == {}
+
+
 def test_locked_objects_stay_and_are_released(mends, candidates):
     alone = NUMBERS["alone"]
     mends.lock(alone)
@@ -425,6 +478,12 @@ def test_labels_of_any_kind_are_a_start():
         (lambda m: m.step((90, 5), "parts"), "no object lies there"),
         (lambda m: m.step((70, 100), "parts"), "no smaller"),
         (lambda m: m.step((70, 100), "up"), "whole"),
+        (lambda m: m.grow(), "at least 1 object"),
+        (lambda m: m.grow(99), "no object 99"),
+        (lambda m: m.grow(1, pixels=0), "give 1 to 1000, or -1 to -1000"),
+        (lambda m: m.grow(1, pixels=2000), "give 1 to 1000"),
+        (lambda m: m.grow(1, pixels=0.5), "a whole number, and not 0.5"),
+        (lambda m: m.grow(1, 4, pixels=-11), "nothing of object 4 would be left: remove it"),
         (lambda m: m.lock(0), "greater than or equal to 1"),
         (lambda m: m.merge(), "merge takes two objects at least"),
         (lambda m: m.remove(1.5), "told by its number, a whole one"),

@@ -25,9 +25,9 @@ def random_action(mends, rng, settings):
     labels = mends.labels.astype(np.int64)
     y, x = (int(v) for v in point)
     kind = rng.choice(
-        ["add", "mask", "reshape", "remove", "merge", "stroke", "seeds", "whole", "parts", "lock", "release",
-         "release all", "paint", "erase", "fill", "settle", "join", "undo", "redo"],
-        p=np.array([4, 1, 1, 3, 2, 3, 2, 3, 3, 2, 2, 0.3, 3, 2, 2, 3, 2, 8, 5]) / 51.3,
+        ["add", "mask", "reshape", "remove", "merge", "stroke", "seeds", "whole", "parts", "grow", "lock",
+         "release", "release all", "paint", "erase", "fill", "settle", "join", "undo", "redo"],
+        p=np.array([4, 1, 1, 3, 2, 3, 2, 3, 3, 3, 2, 2, 0.3, 3, 2, 2, 3, 2, 8, 5]) / 54.3,
     )  # fmt: skip
     square = np.zeros(SHAPE, bool)
     square[y : y + 12, x : x + 15] = True
@@ -45,6 +45,7 @@ def random_action(mends, rng, settings):
         "seeds": lambda: mends.split(seeds=[point, (point[0] + 3, point[1] + 2)]),
         "whole": lambda: mends.step(point, "whole"),
         "parts": lambda: mends.step(point, "parts"),
+        "grow": lambda: mends.grow(*some, pixels=int(rng.choice([-3, -1, 1, 4]))),
         "lock": lambda: mends.lock(*some),
         "release": lambda: mends.release(some[0]),
         "release all": lambda: mends.release(),

@@ -123,11 +123,42 @@ def test_split_by_a_stroke_and_by_clicks_loses_no_pixel(live, qtbot):
     assert sum(int((layer.data == one).sum()) for one in told.labels) == pixels
 
 
+def test_objects_shrink_and_grow_by_clicks_and_keys_and_all_that_are_chosen_together(live, qtbot):
+    from scipy.ndimage import distance_transform_edt
+
+    widget, layer = live
+    canvas = widget.mend.canvas
+    first, second = sorted(some(layer), key=lambda label: -int((layer.data == label).sum()))[:2]
+    before = np.array(layer.data)
+    widget.mend.take("shrink")
+    at = inside(layer, first)
+    widget.mend.canvas._previews.look("shrink", at, first, (first,))
+    coming = canvas._previews._coming
+    qtbot.waitUntil(lambda: coming._drawn is not None, timeout=30_000)
+    done(qtbot, widget, lambda: canvas.click(at))
+    narrower = distance_transform_edt(before == first) > 1
+    np.testing.assert_array_equal(layer.data == first, narrower)
+    assert widget.live.live_layer.shows.kept[first].edited == "reshaped"
+    assert "click again" in widget.mend.message.text()
+    done(qtbot, widget, widget.live.undo_last)
+    np.testing.assert_array_equal(layer.data, before)
+    canvas.choose(first, second)  # as by rows of the table
+    widget.mend.take("grow")
+    told = done(qtbot, widget, lambda: canvas.click(inside(layer, second), {"Shift"}))
+    assert told.labels == canvas.picked == (first, second) and told.action.pixels == 5
+    assert all((layer.data == label).sum() > (before == label).sum() for label in (first, second))
+    others = (before > 0) & ~np.isin(before, (first, second))
+    np.testing.assert_array_equal(layer.data[others], before[others])
+    done(qtbot, widget, lambda: widget.mend.keys._commands["shrink"]())
+    assert widget.live.live_layer.mends.steps[-1].pixels == -1
+    widget.mend.take("")
+
+
 def test_a_click_that_does_nothing_says_why(live, qtbot):
     widget, layer = live
     canvas, message = widget.mend.canvas, widget.mend.message
     empty = tuple(int(n) for n in np.argwhere(layer.data == 0)[0])
-    for tool in ("remove", "merge", "parts", "whole", "split"):
+    for tool in ("remove", "merge", "parts", "whole", "split", "shrink", "grow"):
         widget.mend.take(tool)
         canvas.click(empty)
         assert message.text(), tool
@@ -287,7 +318,7 @@ def test_no_key_of_naparis_own_is_taken():
         for key in keys
         if not any(word in action for word in ("points", "shape", "vertex", "activate_add"))
     }
-    for command in ("remove", "whole", "parts", "lock", "sign"):
+    for command in ("remove", "whole", "parts", "grow", "shrink", "lock", "sign"):
         for key in DEFAULT_KEYS[command]:
             assert str(coerce_keybinding(key)) not in own, key
 

@@ -2,6 +2,7 @@ from .actions import (
     Action as Action,
     Add as Add,
     Carry as Carry,
+    Grow as Grow,
     Lock as Lock,
     Merge as Merge,
     Paint as Paint,

@@ -18,11 +18,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 __all__ = [
+    "FARTHEST",
     "MOST",
     "Action",
     "Add",
     "Carried",
     "Carry",
+    "Grow",
     "Lock",
     "Merge",
     "Paint",
@@ -39,6 +41,8 @@ __all__ = [
 
 #: The largest number of an object.
 MOST = 2**31 - 1
+#: By how many pixels an object grows or shrinks at most.
+FARTHEST = 1000
 
 Label: TypeAlias = Annotated[Count, Field(ge=1, le=MOST)]
 Labels: TypeAlias = tuple[Label, ...]
@@ -134,6 +138,20 @@ class Step(Action):
     into: Labels = ()
 
 
+class Grow(Action):
+    """Let objects grow by some pixels onto free ground; below 0 they shrink."""
+
+    action: Literal["grow"] = "grow"
+    labels: Annotated[Labels, Field(min_length=1)]
+    pixels: Annotated[int, Field(strict=True, ge=-FARTHEST, le=FARTHEST)] = 1
+
+    @model_validator(mode="after")
+    def _does_something(self) -> Grow:
+        if not self.pixels:
+            raise ValueError("grow takes pixels above 0, or below 0 to shrink")
+        return self
+
+
 class Lock(Action):
     """Keep objects as they are, whatever the settings."""
 
@@ -188,7 +206,7 @@ class Carry(Action):
 
 _ANY = TypeAdapter(
     Annotated[
-        Add | Reshape | Remove | Merge | Split | Step | Lock | Release | Paint | Settle | Carry,
+        Add | Reshape | Remove | Merge | Split | Step | Grow | Lock | Release | Paint | Settle | Carry,
         Field(discriminator="action"),
     ]
 )

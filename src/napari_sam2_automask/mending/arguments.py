@@ -7,12 +7,12 @@ from operator import index
 from typing import TYPE_CHECKING, Any
 
 from napari_sam2_automask.errors import MendError
-from napari_sam2_automask.mending.actions import MOST
+from napari_sam2_automask.mending.actions import FARTHEST, MOST
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["object_numbers", "one_point", "some_points"]
+__all__ = ["how_far", "object_numbers", "one_point", "some_points"]
 
 #: How many objects an action takes.
 _LEAST = {1: "at least 1 object", 2: "two objects at least"}
@@ -30,6 +30,17 @@ def object_numbers(labels: Iterable[Any], least: int = 1, what: str = "") -> tup
         )
     if len(set(found)) < least:
         raise MendError(f"{what} takes {_LEAST[least]}: give the numbers of those that show")
+    return found
+
+
+def how_far(pixels: Any) -> int:
+    """Return a distance in whole pixels, below 0 the other way; raise a MendError for others."""
+    try:
+        found = index(pixels)
+    except TypeError as error:
+        raise MendError(f"pixels are a whole number, and not {pixels!r}") from error
+    if not 1 <= abs(found) <= FARTHEST:
+        raise MendError(f"pixels={found} cannot be: give 1 to {FARTHEST}, or -1 to -{FARTHEST} to shrink")
     return found
 
 

@@ -12,6 +12,7 @@ from napari_sam2_automask.mending.actions import (
     Action,
     Add,
     Carry,
+    Grow,
     Lock,
     Merge,
     Paint,
@@ -24,6 +25,7 @@ from napari_sam2_automask.mending.actions import (
 )
 from napari_sam2_automask.mending.carrying import carry
 from napari_sam2_automask.mending.draft import Draft, Scene
+from napari_sam2_automask.mending.growing import grow
 from napari_sam2_automask.mending.painting_by_hand import paint
 from napari_sam2_automask.mending.splitting import by_seeds, by_stroke, pixel, pixels_of_stroke
 from napari_sam2_automask.mending.state import Change
@@ -197,6 +199,10 @@ def _step(scene: Scene, action: Step) -> Plan:
     return Plan(*step(scene, action))
 
 
+def _grow(scene: Scene, action: Grow) -> Plan:
+    return Plan(*grow(scene, action))
+
+
 def _paint(scene: Scene, action: Paint) -> Plan:
     return Plan(*paint(scene, action))
 
@@ -209,6 +215,6 @@ _PLANS = cast(
     "dict[type[Action], Callable[[Scene, Action], Plan]]",
     {
         Add: _add, Reshape: _reshape, Remove: _remove, Merge: _merge, Split: _split, Step: _step,
-        Lock: _lock, Release: _release, Paint: _paint, Settle: _settle, Carry: _carry,
+        Grow: _grow, Lock: _lock, Release: _release, Paint: _paint, Settle: _settle, Carry: _carry,
     },
 )  # fmt: skip

@@ -14,6 +14,7 @@ from napari_sam2_automask.mending.actions import (
     Action,
     Add,
     Carry,
+    Grow,
     Lock,
     Merge,
     Release,
@@ -25,7 +26,7 @@ from napari_sam2_automask.mending.actions import (
     actions_from,
     made,
 )
-from napari_sam2_automask.mending.arguments import object_numbers, one_point, some_points
+from napari_sam2_automask.mending.arguments import how_far, object_numbers, one_point, some_points
 from napari_sam2_automask.mending.carrying import carried
 from napari_sam2_automask.mending.draft import Scene
 from napari_sam2_automask.mending.editing import plan
@@ -290,6 +291,23 @@ class Mends:
             raise MendError(f"a step goes to the 'whole' or to 'parts', but not to {to!r}")
         own = None if label is None else object_numbers([label])[0]
         return self.do(made(Step, point=one_point(point), to=to, label=own))
+
+    def grow(self, *labels: int, pixels: int = 1) -> Done:
+        """Let objects grow onto free ground around them; or shrink, which leaves ground where nothing comes.
+
+        Parameters
+        ----------
+        *labels : int
+            The objects. Where two of them meet, each takes what is nearer to it.
+        pixels : int
+            How far; below 0 they shrink.
+
+        Raises
+        ------
+        MendError
+            If an object would be gone, or none has free ground around it; nothing has changed.
+        """
+        return self.do(made(Grow, labels=object_numbers(labels, 1, "grow"), pixels=how_far(pixels)))
 
     def lock(self, *labels: int) -> Done:
         """Keep objects as they are, whatever the settings."""

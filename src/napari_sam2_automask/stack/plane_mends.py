@@ -185,7 +185,7 @@ class PlaneMends(Mends):
             told["into"] = tuple(self._new(number, given) for number in action.into)  # type: ignore[attr-defined]
         if kind != "add" and getattr(action, "label", None):
             told["label"] = self._label(action.label)  # type: ignore[attr-defined]
-        if kind in ("remove", "merge", "lock", "release"):
+        if kind in ("remove", "merge", "grow", "lock", "release"):
             told["labels"] = tuple(self._label(number) for number in action.labels)  # type: ignore[attr-defined]
         if kind == "merge":
             told["keep"] = self._label(action.keep)  # type: ignore[attr-defined]

@@ -18,6 +18,7 @@ __all__ = [
     "add",
     "ask",
     "brush",
+    "grow",
     "links_anew",
     "links_cut",
     "links_divide",
@@ -30,6 +31,7 @@ __all__ = [
     "redo",
     "release",
     "remove",
+    "shrink",
     "split",
     "undo",
     "whole",
@@ -86,6 +88,16 @@ def parts() -> None:
 def whole() -> None:
     """Take the tool that goes on to wholes."""
     _take("whole")
+
+
+def shrink() -> None:
+    """Take the tool that makes objects narrower."""
+    _take("shrink")
+
+
+def grow() -> None:
+    """Take the tool that makes objects wider."""
+    _take("grow")
 
 
 def brush() -> None:

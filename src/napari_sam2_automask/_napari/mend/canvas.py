@@ -24,10 +24,14 @@ if TYPE_CHECKING:
 
     Point = tuple[float, float]
 
-__all__ = ["NOTHING_TO_FOLLOW", "Canvas"]
+__all__ = ["GROWTH", "NOTHING_TO_FOLLOW", "Canvas"]
 
 #: Tools with which a drag draws; with the others it moves the view.
 DRAWN = ("split", "ask")
+#: Tools of which an outline shows what a click would give.
+LOOKED_AT = ("add", "parts", "whole", "shrink", "grow")
+#: By how many pixels a click lets an object grow, and how many times as many with Shift.
+GROWTH, FAR = {"shrink": -1, "grow": 1}, 5
 #: Why nothing is released where labels of before are mended.
 NOTHING_TO_FOLLOW = "No model was run here: there are no settings that objects could follow again."
 #: What a person reads while the model's answer shows.
@@ -190,8 +194,9 @@ class Canvas(QObject):
 
     def _on_move(self, layer: Labels, event: Any) -> None:
         self._under = self._at(layer, event)
-        if self.tool in ("add", "parts", "whole") and not self.asking.begun:
-            self._previews.look(self.tool, self._under, self.label_at(self._under))
+        if self.tool in LOOKED_AT and not self.asking.begun:
+            label = self.label_at(self._under)
+            self._previews.look(self.tool, self._under, label, self._meant(label))
 
     def _at(self, layer: Labels, event: Any) -> Point:
         place = layer.world_to_data(event.position)
@@ -238,6 +243,8 @@ class Canvas(QObject):
             self._merge(label)
         elif tool in ("parts", "whole"):
             self.step(tool, point)
+        elif tool in GROWTH:
+            self._grow(self._meant(label), GROWTH[tool] * (FAR if "Shift" in keys else 1))
 
     def draw(self, stroke: list[Point], keys: set[str] | frozenset[str] = frozenset()) -> None:
         """Split the object that a stroke crosses; or ask for the one in a box or, with Alt, along it."""
@@ -278,14 +285,30 @@ class Canvas(QObject):
         at = follower.in_window(point)
         self._live.mend(lambda mends: mends.step(at, to))
 
+    def grow(self, tool: str) -> None:
+        """Let the objects that are chosen, or the one under the cursor, grow or shrink by a pixel."""
+        if labels := self._chosen_or_under():
+            self._grow(labels, GROWTH[tool])
+
     def remove(self) -> None:
         """Remove the objects that are chosen, or the one under the cursor."""
-        under = self.label_at(self._under) if self._under is not None else 0
-        labels = self.picked or (under,)
-        if any(labels):
+        if labels := self._chosen_or_under():
             self._live.mend(lambda mends: mends.remove(*labels))
-        else:
+
+    def _chosen_or_under(self) -> tuple[int, ...]:
+        """Return the objects that a key is about; say so where there are none."""
+        under = self.label_at(self._under) if self._under is not None else 0
+        labels = self.picked or ((under,) if under else ())
+        if not labels:
             self.said.emit("There is no object under the cursor, and none is chosen.")
+        return labels
+
+    def _meant(self, label: int) -> tuple[int, ...]:
+        """Return the objects that a click on one is about: all that are chosen, if it is one of them."""
+        return self.picked if label in self.picked else (label,)
+
+    def _grow(self, labels: tuple[int, ...], pixels: int) -> None:
+        self._live.mend(lambda mends: mends.grow(*labels, pixels=pixels))
 
     def lock(self) -> None:
         """Lock the objects that are chosen, or the one under the cursor; release them if all are locked."""
@@ -381,7 +404,8 @@ class Canvas(QObject):
         if not self.asking.begun:
             self._previews.clear()
         if done.labels and done.action.action not in ("lock", "release"):
-            self.choose(done.labels[0])
+            together = done.action.action == "grow"
+            self.choose(*(done.labels if together else done.labels[:1]))
             self._left = True
         elif self.picked and self._live.live_layer is not None:
             self.choose(*(label for label in self.picked if label in self._live.live_layer.objects))

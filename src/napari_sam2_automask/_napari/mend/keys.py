@@ -21,6 +21,8 @@ DEFAULT_KEYS: dict[str, tuple[str, ...]] = {
     "remove": ("Delete", "Backspace"),
     "whole": (".",),
     "parts": (",",),
+    "grow": ("G",),
+    "shrink": ("Shift-G",),
     "lock": ("Shift-L",),
     "apply": ("Enter",),
     "sign": ("T",),

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["MendPanel"]
 
-_COLUMNS = 4
+_COLUMNS = 5
 _DONE = {
     "add": "Added object {0}.",
     "remove": "Removed.",
@@ -28,6 +28,7 @@ _DONE = {
     "split": "Split into {1}.",
     "step": "{1} there now.",
     "reshape": "Object {0} has another shape.",
+    "grow": "Outline moved; click again to go on.",
     "lock": "Locked object {0}.",
     "release": "Released.",
     "paint": "Taken over what you painted.",
@@ -124,6 +125,8 @@ class MendPanel(QWidget):
             "remove": self.canvas.remove,
             "whole": lambda: self.canvas.step("whole"),
             "parts": lambda: self.canvas.step("parts"),
+            "grow": lambda: self.canvas.grow("grow"),
+            "shrink": lambda: self.canvas.grow("shrink"),
             "lock": self.canvas.lock,
             "apply": self.canvas.apply,
             "sign": self.canvas.turn_sign,

@@ -10,7 +10,7 @@ from qtpy.QtCore import QObject
 
 from napari_sam2_automask._napari.common.camera import camera_of
 from napari_sam2_automask._napari.live.outlines import Outlines
-from napari_sam2_automask.mending.actions import Add, Step, made
+from napari_sam2_automask.mending.actions import Add, Grow, Step, made
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -49,7 +49,7 @@ class Previews(QObject):
         self._chosen = Outlines(viewer, self, colour=CHOSEN, dash=0)
         self._on = Outlines(viewer, self, colour=ON, dash=0)
         self._beside = Outlines(viewer, self, colour=BESIDE, dash=0)
-        self._wanted: tuple[str, Point, int] | None = None
+        self._wanted: tuple[str, Point, int, tuple[int, ...]] | None = None
         self._asked: Any = None
         self._looking = False
 
@@ -85,8 +85,10 @@ class Previews(QObject):
         self._wanted = self._asked = None
         self._coming.clear()
 
-    def look(self, tool: str, point: Point, label: int) -> None:
+    def look(self, tool: str, point: Point, label: int, meant: tuple[int, ...]) -> None:
         """Have the outline made of what a click with a tool at a point of the layer would give.
+
+        `label` is the object there, and `meant` are those that the click is about.
 
         One at a time is made, and the newest place counts.
         """
@@ -96,14 +98,13 @@ class Previews(QObject):
         if (tool == "add") == (label != 0):  # nothing to add on an object, no parts beside one
             self.clear()
             return
-        self._wanted = tool, point, label
+        self._wanted = tool, point, label, meant
         pixel = tool, round(point[0]), round(point[1])
         if self._looking or pixel == self._asked:
             return
         self._asked, self._looking = pixel, True
         at = follower.in_window(point)
-        action = made(Add, point=at) if tool == "add" else made(Step, point=at, to=tool)
-        self._live.look(partial(_previewed, action), self._take)
+        self._live.look(partial(_previewed, _action(tool, at, meant)), self._take)
 
     def close(self) -> None:
         """Draw nothing any more."""
@@ -120,6 +121,14 @@ class Previews(QObject):
         else:
             self._coming.clear()
         self.look(*self._wanted)
+
+
+def _action(tool: str, at: Point, meant: tuple[int, ...]) -> Action:
+    if tool == "add":
+        return made(Add, point=at)
+    if tool in ("parts", "whole"):
+        return made(Step, point=at, to=tool)
+    return made(Grow, labels=meant, pixels=1 if tool == "grow" else -1)
 
 
 def _previewed(action: Action, mends: Mends) -> Mapping[int, Placed]:

@@ -80,6 +80,20 @@ TOOLS = {
             "Click on an object for the whole that it is part of",
         ),
         Tool(
+            "shrink",
+            "Shrink",
+            "Click on an object whose outline lies too far out: it loses one pixel all around; Shift+click "
+            "takes five. Of several that are chosen, a click on one does it to all.",
+            "Click on an object to make it one pixel narrower, Shift+click five",
+        ),
+        Tool(
+            "grow",
+            "Grow",
+            "Click on an object whose outline lies too far in: it gains one pixel all around, where no other "
+            "object lies; Shift+click gives five. Of several that are chosen, a click on one does it to all.",
+            "Click on an object to make it one pixel wider, Shift+click five",
+        ),
+        Tool(
             "brush",
             "Brush",
             "Paint by hand with napari's brush, with a new number; its eraser, fill and polygon work as "
