@@ -10,7 +10,7 @@ from sam2.sam2_image_predictor import SAM2ImagePredictor
 from skimage.io import imread
 
 from napari_sam2_automask import load_model, to_model_view
-from napari_sam2_automask.engine import along, ask, asking
+from napari_sam2_automask.engine import along, ask, asking, object_prompts
 from napari_sam2_automask.errors import ImageError, MendError
 from napari_sam2_automask.geometry.placed import Placed, iou
 
@@ -54,7 +54,7 @@ def test_the_answer_is_that_of_the_predictor(model, view, how):
         from torch import from_numpy
         from torch.nn.functional import interpolate
 
-        full = from_numpy((mask.whole(SHAPE) * 2.0 - 1).astype(np.float32) * asking._SURE)[None, None]
+        full = from_numpy((mask.whole(SHAPE) * 2.0 - 1).astype(np.float32) * object_prompts.SURE)[None, None]
         low = interpolate(full, (side, side), mode="bilinear", antialias=True)[0].numpy()
     masks, scores, _ = predictor.predict(
         points if len(points) else None,
@@ -110,6 +110,27 @@ def test_small_objects_are_asked_for_in_a_part_in_which_they_are_large_enough(mo
     thing = Placed.at(50, 50, np.ones((300, 300), bool))
     x0, y0, x1, y1 = crop([(100, 100)], mask=thing).box
     assert y0 <= 50 and x0 <= 50 and y1 >= 350 and x1 >= 350
+
+
+def test_what_is_told_or_found_to_be_small_is_looked_at_closer():
+    """A disc of 9 pixels among objects said to be 40 wide: by a box, by what it is so far, and at a click."""
+    model = load_model("bundled")
+    y, x = np.mgrid[:400, :400]
+    disc = np.hypot(y - 200, x - 210) < 4.5
+    gray = np.where(disc, 180, 30) + np.random.default_rng(0).normal(0, 4, disc.shape)
+    view = np.repeat(gray.clip(0, 255).astype(np.uint8)[..., None], 3, 2)
+    thing = Placed.at(196, 206, np.ones((9, 9), bool))
+    for given in (
+        {"box": (195.5, 205.5, 204.5, 214.5)},
+        {"mask": thing, "points": [(200, 210)]},
+        {"points": [(200, 210)]},
+    ):
+        answer = ask(view, model, **given, diameter=40)
+        y0, x0, y1, x1 = answer.crop
+        assert max(y1 - y0, x1 - x0) < 250, given
+        assert iou(answer.placed, Placed.at(0, 0, disc)) > 0.75, given
+    # Without a size that is typical nothing can be said to be small.
+    assert ask(view, model, box=(195.5, 205.5, 204.5, 214.5)).crop == (0, 0, 400, 400)
 
 
 def test_the_bundled_model_outlines_nuclei_at_a_click():

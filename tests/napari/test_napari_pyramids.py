@@ -180,7 +180,7 @@ def opened(viewer, path, level, segmenter):
     from napari.layers import Image
 
     layer = Image(LEVELS, multiscale=True, scale=(0.5, 0.5), units=("um", "um"), name="in")
-    layer._source = layer.source.model_copy(update={"path": str(path)})
+    layer._source = type(layer.source)(path=str(path))
     viewer.add_layer(layer)
     widget = dock(viewer, segmenter)
     choose(widget, level)
@@ -224,7 +224,7 @@ def test_python_repeats_the_run(make_napari_viewer, monkeypatch, tmp_path):
     viewer = make_napari_viewer()
     widget = opened(viewer, path, 2, ObedientSegmenter())
     exec(copied(widget.copies.python), {})
-    viewer.layers[0]._source = viewer.layers[0].source.model_copy(update={"path": None})
+    viewer.layers[0]._source = type(viewer.layers[0].source)(path=None)
     exec(copied(widget.copies.python), {"viewer": viewer})
     assert len(calls) == 2
     for image, *_ in calls:

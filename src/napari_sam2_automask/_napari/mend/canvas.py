@@ -255,7 +255,7 @@ class Canvas(QObject):
         if self.tool == "split":
             self._live.mend(lambda mends: mends.split(stroke=points))
         elif keys & {"Alt", "Shift"}:
-            from napari_sam2_automask.engine.asking import along
+            from napari_sam2_automask.engine.object_prompts import along
 
             self.asking.point(follower, along(points), on=self.negative == ("Shift" in keys))
             self._mark()
