@@ -24,6 +24,8 @@ __all__ = ["Signal", "button_grid", "choice_form", "choice_label", "roomy", "sma
 
 #: Width of the names of choices in pixels, the same in all parts so that they line up.
 LABEL_WIDTH = 66
+# Pixels that a button has beside its text where there is room.
+_BESIDE = 18
 
 
 def choice_form(parent: QWidget | None = None) -> QFormLayout:
@@ -53,7 +55,7 @@ def small(label: QLabel) -> QLabel:
 def roomy(*buttons: QAbstractButton) -> None:
     """Give buttons that stand beside something some room around their text; napari's style gives none."""
     for button in buttons:
-        button.setMinimumWidth(button.fontMetrics().horizontalAdvance(button.text()) + 18)
+        button.setMinimumWidth(button.fontMetrics().horizontalAdvance(button.text()) + _BESIDE)
 
 
 def titled_column(panel: QWidget, title: str, *parts: QWidget | QLayout) -> None:
@@ -71,10 +73,12 @@ def titled_column(panel: QWidget, title: str, *parts: QWidget | QLayout) -> None
 
 
 def button_grid(buttons: Iterable[QAbstractButton], columns: int) -> QGridLayout:
-    """Return buttons in rows, as wide as the dock lets them be."""
+    """Return buttons in rows, as wide as the dock lets them be: a column has what its longest word needs."""
     grid = QGridLayout()
     grid.setSpacing(2)
     for k, button in enumerate(buttons):
         button.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
-        grid.addWidget(button, k // columns, k % columns)
+        column, needed = k % columns, button.fontMetrics().horizontalAdvance(button.text()) + _BESIDE
+        grid.addWidget(button, k // columns, column)
+        grid.setColumnStretch(column, max(grid.columnStretch(column), needed))
     return grid
