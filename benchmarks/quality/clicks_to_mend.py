@@ -8,8 +8,8 @@ partner at an IoU of 0.75, until F1 at 0.75 is 0.95 or every error was visited o
 sees, the outlines that tools show before a click, and knows what an object should be. Cost: a press of a
 button, a key or a click is 1, a stroke or a box 2, brush or polygon 10. An error that only the brush mends
 counts apart, with what was pressed in vain before. "without a brush" is the share of what was repaired that
-needed none; errors that were left because F1 was there count in the share of all only. The last columns are the program's time for each action,
-from what is stored and by the model.
+needed none; errors that were left because F1 was there count in the share of all only. The last columns are
+the program's time for each action, from what is stored and by the model.
 """
 
 from __future__ import annotations

@@ -122,7 +122,11 @@ threading.Thread(target=visit, daemon=True).start()
 def test_napari_started_with_the_widget(tmp_path):
     """The command ``napari -w napari-sam2-automask`` itself, as a person types it."""
     (tmp_path / "sitecustomize.py").write_text(VISITOR)
-    own = {"NAPARI_CONFIG": str(tmp_path / "settings.yaml"), "PYTHONPATH": str(tmp_path)}
+    own = {
+        "NAPARI_CONFIG": str(tmp_path / "settings.yaml"),
+        "PYTHONPATH": str(tmp_path),
+        "PYTHONFAULTHANDLER": "1",
+    }
     command = [str(Path(sys.executable).with_name("napari")), "-w", "napari-sam2-automask"]
     done = subprocess.run(
         command, capture_output=True, text=True, timeout=200, check=False, env={**os.environ, **own}
