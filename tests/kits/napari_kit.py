@@ -141,7 +141,7 @@ def run(qtbot: Any, widget: AutomaskWidget) -> None:
 def half_way(qtbot: Any, widget: AutomaskWidget) -> None:
     """Press Run and wait until half of the points are done; needs a closed segmenter."""
     widget.run_panel.button.click()
-    qtbot.waitUntil(lambda: widget.run_panel.bar.value() == POINTS // 2, timeout=10_000)
+    qtbot.waitUntil(lambda: widget.run_panel.bar.value() == POINTS // 2, timeout=60_000)
 
 
 LOW = AmgSettings(pred_iou_thresh=0.5, stability_score_thresh=0.3)
@@ -185,4 +185,4 @@ def live_result(
 def move(qtbot: Any, widget: AutomaskWidget, name: str, value: Any) -> None:
     """Move a slider as a person does, and wait until the labels have followed."""
     widget.form.widgets[name].value = value
-    qtbot.waitUntil(lambda: widget.live.shown == widget.form.settings, timeout=5000)
+    qtbot.waitUntil(lambda: widget.live.shown == widget.form.settings, timeout=60_000)

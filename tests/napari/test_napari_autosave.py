@@ -51,7 +51,7 @@ def test_every_tenth_action_is_kept_and_closing_clears(make_napari_viewer, qtbot
     mend_all(qtbot, widget, [lambda mends: mends.undo()])
     widget.result.autosave.keep()  # as the clock does
     qtbot.waitUntil(
-        lambda: len(json.loads(files(store)[0].read_text())["steps"]) == ACTIONS - 1, timeout=5000
+        lambda: len(json.loads(files(store)[0].read_text())["steps"]) == ACTIONS - 1, timeout=60_000
     )
     widget._viewer.layers.remove(layer)
     qtbot.waitUntil(lambda: not files(store), timeout=30_000)
