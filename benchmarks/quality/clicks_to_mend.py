@@ -143,7 +143,7 @@ class User:
         """Put one annotated object right; return how."""
         wanted = self.truth == label
         places = _places(wanted)
-        for how in (self.merge, self.split, self.step, self.shape, self.add, self.ask):
+        for how in (self.merge, self.split, self.step, self.shape, self.clear, self.add, self.ask):
             if how(wanted, places) and self.right(wanted):
                 return how.__name__
         self.count.brushed += 1
@@ -200,6 +200,17 @@ class User:
             if self.preview(Grow(labels=(label,), pixels=away * clicks), wanted):
                 self.take("grow" if away > 0 else "shrink")
                 return all(self.do(lambda: self.mends.grow(label, pixels=away)) for _ in range(clicks))
+        return False
+
+    def clear(self, wanted: NDArray[np.bool_], places: list[Point]) -> bool:
+        """Ctrl+click on a label that lies there and is mostly something else, and no object at all."""
+        labels = self.mends.labels
+        label = int(np.bincount(labels[wanted]).argmax())
+        mine = labels == label
+        if label and 2 * np.count_nonzero(wanted & mine) <= np.count_nonzero(mine):
+            there = np.unique(self.truth[mine])
+            if not any(self.fits(mine, self.truth == n) for n in there[there > 0]):
+                return self.do(lambda: self.mends.remove(label))
         return False
 
     def add(self, wanted: NDArray[np.bool_], places: list[Point]) -> bool:
