@@ -65,6 +65,7 @@ class Count:
 
     presses: int = 0
     brushed: int = 0
+    cleared: int = 0
     cost: dict[str, int] = field(default_factory=Counter)
     repaired: dict[str, int] = field(default_factory=Counter)
     stored: list[float] = field(default_factory=list)
@@ -210,6 +211,7 @@ class User:
         if label and 2 * np.count_nonzero(wanted & mine) <= np.count_nonzero(mine):
             there = np.unique(self.truth[mine])
             if not any(self.fits(mine, self.truth == n) for n in there[there > 0]):
+                self.count.cleared += 1
                 return self.do(lambda: self.mends.remove(label))
         return False
 
@@ -288,12 +290,13 @@ def mend_all(user: User) -> dict[str, Any]:
     visited: set[int] = set()
     while f1 < ENOUGH and (left := [n for n in missing if n not in visited]):
         visited.add(left[0])
-        pressed = user.count.presses
+        pressed, cleared = user.count.presses, user.count.cleared
         how = user.mend(left[0])
         missing, wrong, f1 = user.errors()
         repaired = errors - len(missing) - len(wrong)
         errors -= repaired
-        by_brush += repaired if how == "brush" else 0
+        # A wrong label that was cleared on the way went by a click.
+        by_brush += max(0, repaired - (user.count.cleared - cleared)) if how == "brush" else 0
         user.count.repaired[how] += repaired
         user.count.cost[how] += user.count.presses - pressed
     for label in wrong:

@@ -95,6 +95,13 @@ class Scene:
             self.state.bounds[label] = found
         return found
 
+    def shown(self, label: int) -> int:
+        """Return how many pixels of an object show."""
+        box = self.bounds(label)
+        if box is None:
+            return 0
+        return int(np.count_nonzero(self.labels[box[0] : box[2], box[1] : box[3]] == label))
+
     def is_held_by(self, labels: Collection[int], pixels: NDArray[np.int32]) -> NDArray[np.bool_]:
         """Tell which held pixels, of the image or a part, are those or the ground of some objects."""
         return are_of(np.abs(pixels), labels)
@@ -190,7 +197,7 @@ class Draft:
         """Let an object go, its pixels being dealt with: removed, or taken in by another one."""
         self._kept[label] = None
         whole = self._scene.start.masks.get(label)
-        hidden = whole is not None and np.count_nonzero(self.labels == label) < _SHOWS * whole.area
+        hidden = whole is not None and self._scene.shown(label) < _SHOWS * whole.area
         self._gone[label] = Gone(self.origin(label), into, whole if hidden else None)
 
     def release(self, labels: Collection[int]) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 import numpy as np
 
 from napari_sam2_automask.errors import MendError
-from napari_sam2_automask.geometry.placed import tight
+from napari_sam2_automask.geometry.placed import Placed, tight
 from napari_sam2_automask.mending.actions import (
     Action,
     Add,
@@ -34,8 +34,6 @@ from napari_sam2_automask.mending.stored import best_free, scores_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from napari_sam2_automask.geometry.placed import Placed
 
 __all__ = ["Plan", "plan"]
 
@@ -151,7 +149,7 @@ def _lock(scene: Scene, action: Lock) -> Plan:
     live = scene.start
     free = set(action.labels) - scene.state.kept.keys()
     draft.hold(draft.of(free), draft.labels)
-    nothing = np.zeros(draft.labels.shape, bool)
+    nothing = Placed.at(*draft.box[:2], np.zeros((0, 0), bool))
     for label in sorted(free):
         scores = None if live.candidates is None else scores_of(live, label - 1)
         draft.keep(label, nothing, "locked", scores=scores)

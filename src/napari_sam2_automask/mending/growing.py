@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from napari_sam2_automask.errors import MendError
+from napari_sam2_automask.geometry.placed import Placed, places_of
 from napari_sam2_automask.mending.draft import Draft
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from napari_sam2_automask.mending.draft import Scene
     from napari_sam2_automask.mending.state import Change
 
+    Window = tuple[slice, slice]
     Planned = tuple[Change, Grow, tuple[int, ...]]
 
 __all__ = ["grow"]
@@ -50,21 +52,22 @@ def _wider(draft: Draft, labels: list[int], pixels: int) -> None:
 
     mine = draft.of(labels)
     wider = expand_labels(np.where(mine, draft.labels, 0), pixels)  # type: ignore[no-untyped-call]
-    gained = (draft.labels == 0) & (wider > 0)
-    if not gained.any():
+    wider[(draft.labels > 0) & ~mine] = 0
+    if np.count_nonzero(wider) == np.count_nonzero(mine):
         raise MendError("there is no free ground around it: remove or shrink what lies there first")
-    for number in labels:
-        draft.keep(number, _reached((wider == number) & (gained | mine), mine), "reshaped")
+    for number, place in places_of(wider).items():
+        own = draft.labels[place] == number
+        draft.keep(number, _in_box(draft, place, _reached(wider[place] == number, own)), "reshaped")
 
 
 def _narrower(draft: Draft, labels: list[int], pixels: int) -> None:
-    masks = {number: draft.labels == number for number in labels}
-    kept = {number: _core(mask, pixels) for number, mask in masks.items()}
-    if gone := [number for number, mask in kept.items() if not mask.any()]:
+    mine = np.where(draft.of(labels), draft.labels, 0)
+    found = {number: _core(mine, number, place, pixels) for number, place in places_of(mine).items()}
+    if gone := [number for number, (_, kept) in found.items() if not kept.any()]:
         raise MendError(f"nothing of object {gone[0]} would be left: remove it instead")
-    for number in labels:
-        draft.empty(number, masks[number] & ~kept[number])
-        draft.keep(number, kept[number], "reshaped")
+    for number, (place, kept) in found.items():
+        draft.empty(number, _in_box(draft, place, (mine[place] == number) & ~kept))
+        draft.keep(number, _in_box(draft, place, kept), "reshaped")
 
 
 def _reached(mask: NDArray[np.bool_], start: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -76,11 +79,25 @@ def _reached(mask: NDArray[np.bool_], start: NDArray[np.bool_]) -> NDArray[np.bo
     return reached
 
 
-def _core(mask: NDArray[np.bool_], pixels: int) -> NDArray[np.bool_]:
-    """Return the pixels that lie farther than a distance from all that are not in the mask."""
+def _core(
+    labels: NDArray[np.integer[Any]], number: int, place: Window, pixels: int
+) -> tuple[Window, NDArray[np.bool_]]:
+    """Return the pixels of an object that lie farther than a distance from all that are not its own.
+
+    They come in a window that is a pixel wider than the object, but at the edge of the image.
+    """
     from scipy.ndimage import distance_transform_edt
 
+    rows, columns = (
+        slice(max(part.start - 1, 0), min(part.stop + 1, n))
+        for part, n in zip(place, labels.shape, strict=True)
+    )
+    mask = labels[rows, columns] == number
     if mask.all():  # it fills the image
-        return mask
+        return (rows, columns), mask
     core: NDArray[np.bool_] = distance_transform_edt(mask) > pixels
-    return core
+    return (rows, columns), core
+
+
+def _in_box(draft: Draft, place: Window, mask: NDArray[np.bool_]) -> Placed:
+    return Placed.at(draft.box[0] + place[0].start, draft.box[1] + place[1].start, mask)

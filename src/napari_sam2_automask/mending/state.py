@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 
+from napari_sam2_automask.geometry.placed import places_of
 from napari_sam2_automask.painting.hold import Hold
 
 if TYPE_CHECKING:
@@ -157,7 +158,10 @@ class State:
             view[...] = change.unpacked()
         _put(self.kept, change.kept)
         _put(self.gone, change.gone)
-        self.bounds |= {n: change.box for n, one in change.kept.items() if one is not None}
+        kept = [n for n, one in change.kept.items() if one is not None]
+        # Of many at once the box is that of all, in which to look for each would take much longer.
+        places = places_of(view) if len(kept) > 1 else {}
+        self.bounds |= {n: _moved(places[n], y0, x0) if n in places else change.box for n in kept}
         self.used = max(self.used, *change.numbers, 0)
         self.hold.origin = {
             **{n: one.origin for n, one in self.gone.items()},
@@ -165,6 +169,11 @@ class State:
         }
         self.hold.former = {n: one.former for n, one in self.gone.items() if one.former is not None}
         return before
+
+
+def _moved(place: tuple[slice, ...], y0: int, x0: int) -> Box:
+    rows, columns = place
+    return y0 + rows.start, x0 + columns.start, y0 + rows.stop, x0 + columns.stop
 
 
 def _put(known: dict[int, T], values: Mapping[int, T | None]) -> None:
