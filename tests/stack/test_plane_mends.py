@@ -15,6 +15,7 @@ from test_random_actions import SHAPE, moved, random_action
 
 from napari_sam2_automask import AmgSettings, Mends
 from napari_sam2_automask.errors import AutomaskError, MendError, OutputError
+from napari_sam2_automask.mending import Grow
 from napari_sam2_automask.stack import Numbers, PlaneMends, PlaneStore, plane_store
 
 OPEN = AmgSettings(pred_iou_thresh=0.5, stability_score_thresh=0.3)
@@ -58,6 +59,10 @@ def test_planes_do_not_share_numbers_and_do_not_move_each_other():
         found[1].remove(1)
     (new,) = found[1].add(mask=before[1] == label).labels
     assert new == largest + 1 and found[1].edited == {new: "added"}
+    area = found[1].placed(new).area
+    assert found[1].grow(new, pixels=-1).labels == (new,) and found[1].placed(new).area < area
+    assert set(found[1].preview(Grow(labels=(new,)))) == {new}
+    found[1].undo()
     assert (
         found[2].add(mask=np.pad(np.ones((3, 3), bool), ((0, SHAPE[0] - 3), (0, SHAPE[1] - 3)))).labels
         == (largest + 2,)
