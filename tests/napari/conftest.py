@@ -9,10 +9,23 @@ from typing import TYPE_CHECKING
 import npe2
 import pytest
 from napari_kit import live_result
+from pytestqt.qtbot import QtBot
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+
+#: Milliseconds that a test waits for the window at most, on a busy machine too; pytest-qt waits 5,000.
+PATIENCE = 60_000
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _a_busy_machine_is_waited_for() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        for wait in (QtBot.waitUntil, QtBot.waitSignal):
+            patch.setitem(wait.__kwdefaults__, "timeout", PATIENCE)
+        yield
 
 
 @pytest.fixture(autouse=True, scope="session")
