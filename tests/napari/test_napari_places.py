@@ -201,6 +201,7 @@ def test_clicks_strokes_boxes_and_outlines_are_where_they_are_seen(place, qtbot)
     same_places(place.seen(chosen), place.around(layer.data == label))
     # Saved when it is followed no more: nobody edited anything.
     qtbot.waitUntil(lambda: not widget.live.work.busy, timeout=60_000)
+    qtbot.waitUntil(lambda: "edited" not in objects_of(layer.features))  # told a moment later
     known = objects_of(layer.features)
     assert "edited" not in known and known["predicted_iou"].notna().all()
     widget.following.end()
