@@ -39,6 +39,8 @@ _SHARE = 0.6
 _BREADTH = 1.5
 # An answer that is smaller than this share of the typical diameter is looked at once more, magnified.
 _CLOSER = 0.8
+# Nothing is said to be smaller than this share of it: a dot may stand for an object.
+_LEAST = 0.25
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -120,7 +122,7 @@ def ask(
     # A look at another part takes a SAM 2.1 model seconds, which sees four times as many pixels anyway.
     nearer = diameter > 0 and model.family == "bundled"
     if nearer:
-        diameter = min(diameter, _size_told(box, mask))
+        diameter = min(diameter, max(_size_told(box, mask), _LEAST * diameter))
 
     def looked(size: float) -> Asked | None:
         crop = _crop(shape, coords, mask, size)
@@ -129,7 +131,7 @@ def ask(
     with torch.inference_mode(), features_cache.settling():
         found = looked(diameter)
         if nearer and found is not None and box is None and mask is None:
-            size = _across(found.placed.area)
+            size = max(_across(found.placed.area), _LEAST * diameter)
             if size < _CLOSER * diameter and (closer := looked(size)) and closer.score > found.score:
                 found = closer
     if found is None:
