@@ -183,6 +183,7 @@ def test_clicks_strokes_boxes_and_outlines_are_where_they_are_seen(place, qtbot)
     canvas.give_up()
     # A row shows its object, in the table and in napari's own; an object that is chosen has an outline.
     widget.mend.take("")
+    rest(qtbot, widget)  # a table that is told anew is sorted anew
     table = widget.result.table
     qtbot.waitUntil(lambda: label in table.model.labels, timeout=60_000)
     y, x = np.nonzero(layer.data == label)
@@ -200,13 +201,18 @@ def test_clicks_strokes_boxes_and_outlines_are_where_they_are_seen(place, qtbot)
     qtbot.waitUntil(lambda: chosen._line is not None, timeout=60_000)
     same_places(place.seen(chosen), place.around(layer.data == label))
     # Saved when it is followed no more: nobody edited anything.
-    qtbot.waitUntil(lambda: not widget.live.work.busy, timeout=60_000)
-    qtbot.waitUntil(lambda: "edited" not in objects_of(layer.features))  # told a moment later
+    rest(qtbot, widget)
     known = objects_of(layer.features)
     assert "edited" not in known and known["predicted_iou"].notna().all()
     widget.following.end()
     data, meta, _ = layer.as_layer_data_tuple()
     pd.testing.assert_frame_equal(current_table(data, meta), known)
+
+
+def rest(qtbot, widget):
+    """Wait until all that was done is told in table and record."""
+    qtbot.waitUntil(lambda: not widget.live.work.busy and not widget.live._rest.isActive())
+    qtbot.waitUntil(lambda: not widget.following._making)
 
 
 def _addable(mends, spot):
