@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 
 import numpy as np
@@ -11,6 +12,7 @@ from napari_kit import move, run
 
 from napari_sam2_automask._napari.contributions.save_labels import write_labels
 from napari_sam2_automask._napari.layers.features import numbered, objects_of, remeasured
+from napari_sam2_automask._napari.run.place_result import RECORD_KEY
 from napari_sam2_automask.mending import Mends
 
 
@@ -285,3 +287,21 @@ def test_the_mends_work_outside_of_the_viewer(live):
     widget, layer = live
     assert isinstance(widget.live.live_layer.mends, Mends)
     np.testing.assert_array_equal(widget.live.live_layer.mends.labels, layer.data)
+
+
+@pytest.mark.parametrize("how", ["saved", "closed"])
+def test_a_record_has_what_was_done_a_moment_ago(viewer, live, qtbot, tmp_path, how):
+    """The table takes its time; who saves or closes before it is there has a record that repeats all."""
+    widget, layer = live
+    label = int(np.unique(layer.data)[1])
+    with qtbot.waitSignal(widget.live.mended):
+        widget.live.mend(lambda mends: mends.remove(label))
+    if how == "closed":
+        widget.following.close()
+        record = layer.metadata[RECORD_KEY]
+    else:
+        data, meta, _ = layer.as_layer_data_tuple()
+        write_labels(str(tmp_path / "a.tif"), data, meta)
+        record = json.loads((tmp_path / "a.record.json").read_text())
+    assert record["mends"]["steps"] == [{"action": "remove", "labels": [label]}]
+    assert record["objects"] == len(np.unique(layer.data)) - 1

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_sam2_automask._napari.contributions.layer_scale import axes_of_layer, scale_of_layer
+from napari_sam2_automask._napari.live import whole_masks
 from napari_sam2_automask._napari.live.current_table import current_table
 from napari_sam2_automask._napari.run.place_result import RECORD_KEY
 from napari_sam2_automask.disk.atomic import write_all
@@ -46,7 +47,10 @@ def write_labels(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
     """
     labels = Path(path)
     stem = labels.with_suffix("")
-    record, table = meta.get("metadata", {}).get(RECORD_KEY), current_table(np.asarray(data), meta)
+    metadata, table = meta.get("metadata", {}), current_table(np.asarray(data), meta)
+    following, record = whole_masks.known(metadata), metadata.get(RECORD_KEY)
+    if following is not None:
+        record = following.record(record)
     files: dict[Path, Content] = {}
     if table is not None and len(table.columns):
         files[stem.with_name(stem.name + ".csv")] = lambda file: table.to_csv(file, index=False)

@@ -131,13 +131,15 @@ class Following(QObject):
             self.end()
             return
         before = self._panel.live_layer if self.finished is not None else None
+        if before is not None and before.layer is not layer:
+            self.tell(before)
         carried = before if before is not None and _same_place(self.finished, finished) else None
         self.end()
         self.finished = finished
         settings = finished.request.settings
         follower = LiveLayer(outcome.live, layer, finished.request.window, settings, mends=outcome.mends)
         whole_masks.remember(layer, follower)
-        follower.table = partial(self._table, follower, finished)
+        follower.table, follower.tell = partial(self._table, follower, finished), partial(self.tell, follower)
         self._panel.begin(follower, settings)
         self._watch_size(layer)
         if carried is not None and outcome.mends is None:  # labels of before are taken as they are
@@ -173,6 +175,7 @@ class Following(QObject):
 
     def _on_opened(self, follower: LiveLayer) -> None:
         settings = follower.shows.settings
+        follower.tell = partial(self.tell, follower)
         if self._in_stack:
             self._panel.switch(follower)
             self.told.emit()
@@ -241,6 +244,8 @@ class Following(QObject):
 
     def close(self) -> None:
         """Follow nothing any more, and put nothing more into the viewer."""
+        if (follower := self._panel.live_layer) is not None:
+            self.tell(follower)
         self.end()
         self._timer.stop()
         self._making.clear()
@@ -305,6 +310,18 @@ class Following(QObject):
         labels = follower.window(data)
         shows = follower.shows._replace(kept=follower.kept_in(labels))
         return table_of(labels, follower, shows, finished.request, None)
+
+    def tell(self, follower: LiveLayer) -> None:
+        """Write into the record at once what was done last, without waiting for the table."""
+        finished, stack, plane = self.finished, self.planes.stack, follower.plane
+        coming = any(one.tell and one.follower is follower for one in self._making)
+        if finished is None or not (coming or (follower is self._panel.live_layer and self._panel.unsettled)):
+            return
+        shows = follower.shows
+        if plane is None:
+            retell(follower, finished, shows.settings, mends_of(shows, finished.request))
+        elif stack is not None:
+            retell_stack(stack, follower, shows.settings, mends_of(shows, stack.own_request(plane)))
 
     def _poll(self) -> None:
         if not self._making:

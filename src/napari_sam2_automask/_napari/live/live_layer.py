@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_sam2_automask._napari.live.answer import Answer
+from napari_sam2_automask._napari.run.place_result import RECORD_KEY
 from napari_sam2_automask.errors import AutomaskError, MendError
 from napari_sam2_automask.geometry.placed import Placed, tight
 from napari_sam2_automask.mending.mends import Mends
@@ -63,6 +64,8 @@ class LiveLayer:
         What is done to the objects; only for the thread that does the work.
     shows : Answer
         What is known of the labels that the layer shows.
+    tell : callable or None
+        Writes what was done last into the record of the layer.
     noting : callable or None
         Called with `mends`, by the thread that does the work, once the next edit is taken over.
     table : callable or None
@@ -84,6 +87,7 @@ class LiveLayer:
         self._window, self._cut = window, cut
         self.mends = Mends(live, settings) if mends is None else mends
         self.table: Callable[[NDArray[Any]], pd.DataFrame] | None = None
+        self.tell: Callable[[], None] | None = None
         self.noting: Callable[[Mends], None] | None = None
         self._rows: pd.DataFrame | None = None
         self.waiting = 0
@@ -231,6 +235,13 @@ class LiveLayer:
             return self.table(labels)
         except (AutomaskError, OSError, ValueError):  # the image cannot be read any more
             return None
+
+    def record(self, known: Any) -> Any:
+        """Return a record with what was done last, where it is that of the layer; else as it is."""
+        if self.tell is None or known != self.layer.metadata.get(RECORD_KEY):
+            return known
+        self.tell()
+        return self.layer.metadata.get(RECORD_KEY)
 
     def kept_in(self, labels: NDArray[Any]) -> dict[int, Kept]:
         """Return the locked objects of labels of the window, those that were just edited included."""

@@ -121,6 +121,11 @@ class LivePanel(QWidget):
         return self._layer
 
     @property
+    def unsettled(self) -> bool:
+        """Whether the layer shows something that was not told in its table and record yet."""
+        return self._rest.isActive()
+
+    @property
     def shown(self) -> AmgSettings | None:
         """The settings that the layer shows."""
         return self._shown

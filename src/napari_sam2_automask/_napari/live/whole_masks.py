@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
     from napari_sam2_automask.geometry.placed import Placed
 
-__all__ = ["WholeMasks", "known", "remember"]
+__all__ = ["Followed", "WholeMasks", "known", "remember"]
 
 _tokens = count(1)
-_known: WeakValueDictionary[int, WholeMasks] = WeakValueDictionary()
+_known: WeakValueDictionary[int, Followed] = WeakValueDictionary()
 
 
 class WholeMasks(Protocol):
@@ -41,14 +41,21 @@ class WholeMasks(Protocol):
         """Return the labels that they were painted into; where the layer differs, a person edited it."""
 
 
-def remember(layer: Labels, masks: WholeMasks) -> None:
+class Followed(WholeMasks, Protocol):
+    """A layer whose record is told anew now and then."""
+
+    def record(self, known: Any) -> Any:
+        """Return a record with what was done last, where it is that of the layer; else as it is."""
+
+
+def remember(layer: Labels, masks: Followed) -> None:
     """Let `known` find the masks as long as they are there."""
     token = next(_tokens)
     _known[token] = masks
     layer.metadata.setdefault(LAYER_KEY, {})["whole"] = token
 
 
-def known(metadata: Mapping[str, Any]) -> WholeMasks | None:
+def known(metadata: Mapping[str, Any]) -> Followed | None:
     """Return the whole masks of the layer with this metadata, if they are still known."""
     info = metadata.get(LAYER_KEY)
     return _known.get(info.get("whole", 0)) if isinstance(info, dict) else None
