@@ -182,6 +182,12 @@ def live_result(
     return widget, viewer.layers[-1]
 
 
+def settled(qtbot, widget):
+    """Wait until all that was asked for is done, and told in table and record."""
+    qtbot.waitUntil(lambda: not widget.live.work.busy and not widget.live.unsettled)
+    qtbot.waitUntil(lambda: not widget.following._making)
+
+
 def move(qtbot: Any, widget: AutomaskWidget, name: str, value: Any) -> None:
     """Move a slider as a person does, and wait until the labels have followed."""
     widget.form.widgets[name].value = value

@@ -8,18 +8,12 @@ import time
 import numpy as np
 import pandas as pd
 import pytest
-from napari_kit import move, run
+from napari_kit import move, run, settled
 
 from napari_sam2_automask._napari.contributions.save_labels import write_labels
 from napari_sam2_automask._napari.layers.features import numbered, objects_of, remeasured
 from napari_sam2_automask._napari.run.place_result import RECORD_KEY
 from napari_sam2_automask.mending import Mends
-
-
-def settled(qtbot, widget):
-    """Wait until all that was asked for is done and the table fits."""
-    qtbot.waitUntil(lambda: not widget.live._work.busy and not widget.live._rest.isActive())
-    qtbot.waitUntil(lambda: not widget.following._making)
 
 
 def largest(layer, count=3):

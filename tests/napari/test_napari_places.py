@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from napari.utils.interactions import mouse_move_callbacks, mouse_press_callbacks, mouse_release_callbacks
-from napari_kit import LOW, SHAPE, BlobSegmenter, dock, run
+from napari_kit import LOW, SHAPE, BlobSegmenter, dock, run, settled
 
 from napari_sam2_automask._napari.common.camera import camera_of
 from napari_sam2_automask._napari.layers.features import objects_of
@@ -183,7 +183,7 @@ def test_clicks_strokes_boxes_and_outlines_are_where_they_are_seen(place, qtbot)
     canvas.give_up()
     # A row shows its object, in the table and in napari's own; an object that is chosen has an outline.
     widget.mend.take("")
-    rest(qtbot, widget)  # a table that is told anew is sorted anew
+    settled(qtbot, widget)  # a table that is told anew is sorted anew
     table = widget.result.table
     qtbot.waitUntil(lambda: label in table.model.labels, timeout=60_000)
     y, x = np.nonzero(layer.data == label)
@@ -201,18 +201,12 @@ def test_clicks_strokes_boxes_and_outlines_are_where_they_are_seen(place, qtbot)
     qtbot.waitUntil(lambda: chosen._line is not None, timeout=60_000)
     same_places(place.seen(chosen), place.around(layer.data == label))
     # Saved when it is followed no more: nobody edited anything.
-    rest(qtbot, widget)
+    settled(qtbot, widget)
     known = objects_of(layer.features)
     assert "edited" not in known and known["predicted_iou"].notna().all()
     widget.following.end()
     data, meta, _ = layer.as_layer_data_tuple()
     pd.testing.assert_frame_equal(current_table(data, meta), known)
-
-
-def rest(qtbot, widget):
-    """Wait until all that was done is told in table and record."""
-    qtbot.waitUntil(lambda: not widget.live.work.busy and not widget.live._rest.isActive())
-    qtbot.waitUntil(lambda: not widget.following._making)
 
 
 def _addable(mends, spot):

@@ -143,12 +143,12 @@ class Grow(Action):
 
     action: Literal["grow"] = "grow"
     labels: Annotated[Labels, Field(min_length=1)]
-    pixels: Annotated[int, Field(strict=True, ge=-FARTHEST, le=FARTHEST)] = 1
+    pixels: Annotated[int, Field(strict=True)] = 1
 
     @model_validator(mode="after")
-    def _does_something(self) -> Grow:
-        if not self.pixels:
-            raise ValueError("grow takes pixels above 0, or below 0 to shrink")
+    def _is_a_distance(self) -> Grow:
+        if not 1 <= abs(self.pixels) <= FARTHEST:
+            raise ValueError(f"pixels={self.pixels}: give 1 to {FARTHEST}, or -1 to -{FARTHEST} to shrink")
         return self
 
 

@@ -7,7 +7,7 @@ from operator import index
 from typing import TYPE_CHECKING, Any
 
 from napari_sam2_automask.errors import MendError
-from napari_sam2_automask.mending.actions import FARTHEST, MOST
+from napari_sam2_automask.mending.actions import MOST
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -34,14 +34,11 @@ def object_numbers(labels: Iterable[Any], least: int = 1, what: str = "") -> tup
 
 
 def how_far(pixels: Any) -> int:
-    """Return a distance in whole pixels, below 0 the other way; raise a MendError for others."""
+    """Return a distance in whole pixels; raise a MendError for anything else."""
     try:
-        found = index(pixels)
+        return index(pixels)
     except TypeError as error:
         raise MendError(f"pixels are a whole number, and not {pixels!r}") from error
-    if not 1 <= abs(found) <= FARTHEST:
-        raise MendError(f"pixels={found} cannot be: give 1 to {FARTHEST}, or -1 to -{FARTHEST} to shrink")
-    return found
 
 
 def one_point(point: Any) -> tuple[float, float] | None:

@@ -318,10 +318,18 @@ class Following(QObject):
         if finished is None or not (coming or (follower is self._panel.live_layer and self._panel.unsettled)):
             return
         shows = follower.shows
-        if plane is None:
-            retell(follower, finished, shows.settings, mends_of(shows, finished.request))
+        request = finished.request if plane is None or stack is None else stack.own_request(plane)
+        self._retell(follower, shows.settings, mends_of(shows, request))
+
+    def _retell(self, follower: LiveLayer, settings: AmgSettings, mends: dict[str, Any] | None) -> None:
+        """Write into the record of a layer what it shows."""
+        stack, finished = self.planes.stack, self.finished
+        if finished is None:
+            return
+        if follower.plane is None:
+            retell(follower, finished, settings, mends)
         elif stack is not None:
-            retell_stack(stack, follower, shows.settings, mends_of(shows, stack.own_request(plane)))
+            retell_stack(stack, follower, settings, mends)
 
     def _poll(self) -> None:
         if not self._making:
@@ -362,13 +370,11 @@ class Following(QObject):
                 self._show_stack(follower.layer, *images)
             if stack is not None and stack.layer is follower.layer:
                 self._show_cells(stack, follower, edited)
-            if tell and stack is not None and finished is not None:
-                retell_stack(stack, follower, settings, mends)
         else:
             for layers, own, touched in zip(self._shown, images, edited, strict=True):
                 layers.show(follower.layer, own, edited=touched)
-            if tell and finished is not None:
-                retell(follower, finished, settings, mends)
+        if tell:
+            self._retell(follower, settings, mends)
         self.measured.emit()
         if tell and finished is not None and follower is self._panel.live_layer:
             self.told.emit()

@@ -312,10 +312,8 @@ class Canvas(QObject):
 
     def lock(self) -> None:
         """Lock the objects that are chosen, or the one under the cursor; release them if all are locked."""
-        follower = self._live.live_layer
-        under = self.label_at(self._under) if self._under is not None else 0
-        labels = self.picked or (under,)
-        if follower is None or not any(labels):
+        follower, labels = self._live.live_layer, self._chosen_or_under()
+        if follower is None or not labels:
             return
         locked = follower.locked.issuperset(labels)
         if locked and not follower.selects:
