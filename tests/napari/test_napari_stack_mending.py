@@ -342,6 +342,25 @@ def test_the_record_gives_the_labels_again(viewer, qtbot, link):
         np.testing.assert_array_equal(numbered_as(labels, one.numbers), layer.data[plane])
 
 
+@pytest.mark.parametrize("link", ["", "z"])
+def test_what_is_saved_a_moment_after_a_mend_has_a_record_that_repeats_it(viewer, qtbot, tmp_path, link):
+    """The table of a stack takes its time; its record does not wait for it."""
+    widget, layer = stack_result(viewer, qtbot, link=link)
+    removed = {}
+    for plane in (0, 2):
+        show(qtbot, widget, plane)
+        with qtbot.waitSignal(widget.live.mended, timeout=30_000):
+            label = removed[plane] = some(layer.data[plane])[0]
+            widget.live.mend(lambda mends, n=label: mends.remove(n))
+    data, meta, _ = layer.as_layer_data_tuple()
+    write_labels(str(tmp_path / "a.tif"), data, meta)
+    planes = json.loads((tmp_path / "a.record.json").read_text())["planes"]
+    for plane, one in enumerate(planes):
+        steps = one.get("mends", {}).get("steps", [])
+        assert [step["action"] for step in steps] == (["remove"] if plane in removed else [])
+        assert one["objects"] == len(some(layer.data[plane]))
+
+
 def test_mends_of_all_planes_are_carried_into_another_run(viewer, qtbot):
     widget, layer = stack_result(viewer, qtbot)
     ground = []

@@ -80,7 +80,7 @@ def coco_of(data: NDArray[Any], meta: Mapping[str, Any]) -> dict[str, Any]:
     """
     planes = data.reshape(-1, *data.shape[-2:])
     metadata = meta.get("metadata", {})
-    masks: whole_masks.WholeMasks | None = whole_masks.known(metadata) if data.ndim == 2 else None
+    masks: whole_masks.WholeMasks | None = whole_masks.masks_of(metadata)
     if masks is None and data.ndim == 2 and COCO_KEY in metadata:
         ((objects, _),) = CocoFile.of(metadata[COCO_KEY], str(meta.get("name"))).images
         masks = _Annotated(objects)

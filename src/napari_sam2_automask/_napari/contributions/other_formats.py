@@ -74,7 +74,7 @@ def _write(form: str, path: str, data: Any, meta: dict[str, Any]) -> list[str]:
     axes = axes_of_layer(meta, labels.ndim)
     axis = "t" if axes[0] == "T" else "z"
     outlines = Outlines.of_labels(labels, name, current_table(labels, meta), axis)
-    masks = whole_masks.known(meta.get("metadata", {})) if labels.ndim == 2 else None
+    masks = whole_masks.masks_of(meta.get("metadata", {}))
     if masks is not None:
         objects = tuple(Outlined(label, None, placed) for label, placed in objects_of(labels, masks))
         outlines = Outlines(name, outlines.shape, objects, painted=labels, table=outlines.table)

@@ -10,7 +10,6 @@ import numpy as np
 from napari_sam2_automask._napari.contributions.layer_scale import axes_of_layer, scale_of_layer
 from napari_sam2_automask._napari.live import whole_masks
 from napari_sam2_automask._napari.live.current_table import current_table
-from napari_sam2_automask._napari.run.place_result import RECORD_KEY
 from napari_sam2_automask.disk.atomic import write_all
 from napari_sam2_automask.disk.json_file import json_bytes
 from napari_sam2_automask.files import labels_tiff as tiff
@@ -48,9 +47,7 @@ def write_labels(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
     labels = Path(path)
     stem = labels.with_suffix("")
     metadata, table = meta.get("metadata", {}), current_table(np.asarray(data), meta)
-    following, record = whole_masks.known(metadata), metadata.get(RECORD_KEY)
-    if following is not None:
-        record = following.record(record)
+    record = whole_masks.record_of(metadata)
     files: dict[Path, Content] = {}
     if table is not None and len(table.columns):
         files[stem.with_name(stem.name + ".csv")] = lambda file: table.to_csv(file, index=False)

@@ -168,6 +168,8 @@ class Following(QObject):
         self.end()
         self.finished = finished
         new = StackLayer(layer, finished.request, found)
+        whole_masks.remember(layer, new)
+        new.tell = self.tell_all
         self._stack_table = StackTable(new)
         self._watch_size(layer)
         self._first = new.carrying(stack) if stack is not None and same else []
@@ -244,8 +246,7 @@ class Following(QObject):
 
     def close(self) -> None:
         """Follow nothing any more, and put nothing more into the viewer."""
-        if (follower := self._panel.live_layer) is not None:
-            self.tell(follower)
+        self.tell_all()
         self.end()
         self._timer.stop()
         self._making.clear()
@@ -311,8 +312,16 @@ class Following(QObject):
         shows = follower.shows._replace(kept=follower.kept_in(labels))
         return table_of(labels, follower, shows, finished.request, None)
 
+    def tell_all(self) -> None:
+        """Write into the record at once what was done last in any plane, without waiting for the table."""
+        last = [making.follower for making in self._making]
+        if self._panel.live_layer is not None:
+            last.append(self._panel.live_layer)
+        for follower in dict.fromkeys(last):
+            self.tell(follower)
+
     def tell(self, follower: LiveLayer) -> None:
-        """Write into the record at once what was done last, without waiting for the table."""
+        """Write into the record at once what was done last in a plane, without waiting for the table."""
         finished, stack, plane = self.finished, self.planes.stack, follower.plane
         coming = any(one.tell and one.follower is follower for one in self._making)
         if finished is None or not (coming or (follower is self._panel.live_layer and self._panel.unsettled)):

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_sam2_automask._napari.live.answer import Answer
-from napari_sam2_automask._napari.run.place_result import RECORD_KEY
 from napari_sam2_automask.errors import AutomaskError, MendError
 from napari_sam2_automask.geometry.placed import Placed, tight
 from napari_sam2_automask.mending.mends import Mends
@@ -235,13 +234,6 @@ class LiveLayer:
             return self.table(labels)
         except (AutomaskError, OSError, ValueError):  # the image cannot be read any more
             return None
-
-    def record(self, known: Any) -> Any:
-        """Return a record with what was done last, where it is that of the layer; else as it is."""
-        if self.tell is None or known != self.layer.metadata.get(RECORD_KEY):
-            return known
-        self.tell()
-        return self.layer.metadata.get(RECORD_KEY)
 
     def kept_in(self, labels: NDArray[Any]) -> dict[int, Kept]:
         """Return the locked objects of labels of the window, those that were just edited included."""

@@ -24,8 +24,9 @@ from napari_sam2_automask.stack.joint_steps import JointSteps, MendsLine
 from napari_sam2_automask.stack.plane_mends import PlaneMends
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+    import pandas as pd
     from napari.layers import Labels
     from napari.viewer import Viewer
     from numpy.typing import NDArray
@@ -83,6 +84,8 @@ class StackLayer:
         The one history of each of its planes.
     cells_size : tuple
         The size of pixels that the layer of cells was made with, see `ImageSource.size`.
+    tell : callable or None
+        Writes into the layer's record at once what was done last.
     """
 
     def __init__(self, layer: Labels, request: Request, found: PlanesFound) -> None:
@@ -97,6 +100,7 @@ class StackLayer:
         self.record: Mapping[str, Any] = layer.metadata.get(RECORD_KEY) or {}
         self.linked = None if found.links is None else StackLinks(self, found.links)
         self.line = JointSteps(self.linked or MendsLine())
+        self.tell: Callable[[], None] | None = None
         # Numbers up to this one were given out by runs.
         self._largest = found.numbers.largest
 
@@ -255,6 +259,12 @@ class StackLayer:
             if not new and not numbers.of(plane).get(label):
                 numbers.put(plane, [(label, number)])
         return restore(mends, kept)
+
+    # -- for what is saved
+
+    def measured(self, labels: NDArray[Any]) -> pd.DataFrame | None:
+        """Return None: only the layer has a table."""
+        return None
 
     # -- links
 

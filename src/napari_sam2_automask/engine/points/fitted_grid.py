@@ -27,9 +27,8 @@ if TYPE_CHECKING:
 
 __all__ = ["LEAST", "counts", "crops", "is_long", "plain_tiles", "tile", "tiles", "window"]
 
-#: Objects that appear at least this wide, as a fraction of the model's input, need no magnification ...
-SMALLEST = 20 / 512
-#: ... and where magnification is needed, they are made to appear this wide.
+#: Objects that appear less wide than this, as a fraction of the model's input, are magnified until they do:
+#: nearly at least, see `ALMOST`. At 20 / 512 smaller ones between them are no longer seen.
 AIM = 32 / 512
 #: Overlap of tiles in object diameters: an object half again as wide still lies whole inside one tile.
 OVERLAP = 3.0
@@ -141,7 +140,7 @@ def window(side: float, diameter: float) -> tuple[float, float]:
         Side of the part and width of the shared strip, in pixels; the whole image where objects are large
         enough in it.
     """
-    return side if diameter / side >= SMALLEST else diameter / AIM, OVERLAP * diameter
+    return min(side, diameter / AIM), OVERLAP * diameter
 
 
 def crops(

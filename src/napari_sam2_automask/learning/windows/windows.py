@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from scipy import ndimage as ndi
 
+from napari_sam2_automask.engine.points.fitted_grid import window as looked_at
 from napari_sam2_automask.learning.scenes.lettering import write_on
 from napari_sam2_automask.learning.windows.colours import Colours, disturb
 
@@ -24,8 +25,6 @@ __all__ = ["FRAME", "dense_targets", "seen_scale", "window"]
 
 FRAME = 512
 """Side of the model's input."""
-FEWEST, AIM = 20, 32
-"""Objects that appear less wide than this are magnified until they are this wide, as the engine does it."""
 UNIT = 32.0
 """Pixels per unit of centre offset, as in the trunk."""
 SMALLEST = 24
@@ -36,8 +35,7 @@ LETTERED = 0.06
 
 def seen_scale(record: TrainingImage) -> float:
     """Frame pixels per image pixel as a run that is fitted to the objects shows them to the model."""
-    natural = FRAME / max(record.image.shape[:2])
-    return float(natural if record.diameter * natural >= FEWEST else AIM / record.diameter)
+    return FRAME / looked_at(max(record.image.shape[:2]), record.diameter)[0]
 
 
 def _scale(record: TrainingImage, rng: np.random.Generator) -> float:
