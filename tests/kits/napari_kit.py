@@ -126,7 +126,7 @@ def copied(button: Any) -> str:
     return QApplication.clipboard().text()
 
 
-def finish(qtbot: Any, widget: AutomaskWidget, timeout: int = 10_000) -> None:
+def finish(qtbot: Any, widget: AutomaskWidget, timeout: int = 60_000) -> None:
     """Wait until the run has ended and its result is in the viewer."""
     qtbot.waitUntil(lambda: not widget.running, timeout=timeout)
 

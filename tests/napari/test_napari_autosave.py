@@ -25,12 +25,12 @@ def files(store):
 
 
 def began(qtbot, widget):
-    qtbot.waitUntil(lambda: widget.result.autosave.path is not None, timeout=30_000)
+    qtbot.waitUntil(lambda: widget.result.autosave.path is not None)
 
 
 def mend_all(qtbot, widget, acts):
     for act in acts:
-        with qtbot.waitSignal(widget.live.mended, timeout=30_000):
+        with qtbot.waitSignal(widget.live.mended):
             widget.live.mend(act)
 
 
@@ -44,7 +44,7 @@ def test_every_tenth_action_is_kept_and_closing_clears(make_napari_viewer, qtbot
     mend_all(qtbot, widget, locks(layer, ACTIONS - 1))
     assert not files(store)
     mend_all(qtbot, widget, [lambda mends: mends.remove(int(mends.labels.max()))])
-    qtbot.waitUntil(lambda: len(files(store)) == 1, timeout=30_000)
+    qtbot.waitUntil(lambda: len(files(store)) == 1)
     kept = json.loads(files(store)[0].read_text())
     assert kept["steps"] == widget.live.live_layer.mends.to_json()["steps"]
     assert len(kept["steps"]) == ACTIONS
@@ -54,7 +54,7 @@ def test_every_tenth_action_is_kept_and_closing_clears(make_napari_viewer, qtbot
         lambda: len(json.loads(files(store)[0].read_text())["steps"]) == ACTIONS - 1, timeout=60_000
     )
     widget._viewer.layers.remove(layer)
-    qtbot.waitUntil(lambda: not files(store), timeout=30_000)
+    qtbot.waitUntil(lambda: not files(store))
 
 
 def test_what_only_follows_settings_is_not_kept(make_napari_viewer, qtbot, store):
@@ -62,7 +62,7 @@ def test_what_only_follows_settings_is_not_kept(make_napari_viewer, qtbot, store
     began(qtbot, widget)
     move(qtbot, widget, "pred_iou_thresh", 0.8)
     widget.result.autosave.keep()
-    qtbot.waitUntil(lambda: not widget.result.autosave._errands.busy, timeout=30_000)
+    qtbot.waitUntil(lambda: not widget.result.autosave._errands.busy)
     assert not files(store)
 
 
@@ -74,7 +74,7 @@ def crashed(make_napari_viewer, qtbot, store):
     mend_all(qtbot, widget, [lambda mends: mends.remove(first), lambda mends: mends.merge(second, third)])
     move(qtbot, widget, "pred_iou_thresh", 0.75)
     widget.result.autosave.keep()
-    qtbot.waitUntil(lambda: len(files(store)) == 1, timeout=30_000)
+    qtbot.waitUntil(lambda: len(files(store)) == 1)
     (path,) = files(store)
     text = path.read_text()
     widget.shut_down()
@@ -87,14 +87,14 @@ def test_after_a_crash_the_mends_are_offered_and_done_again(make_napari_viewer, 
     labels, _ = crashed(make_napari_viewer, qtbot, store)
     widget, layer = live_result(make_napari_viewer(), qtbot, store=store)
     autosave = widget.result.autosave
-    qtbot.waitUntil(lambda: autosave.isVisibleTo(widget.result), timeout=30_000)
+    qtbot.waitUntil(lambda: autosave.isVisibleTo(widget.result))
     assert autosave.question.text().startswith("Restore the mends of cells")
     assert "3 steps" in autosave.question.text()
-    with qtbot.waitSignal(widget.live.mended, timeout=30_000):
+    with qtbot.waitSignal(widget.live.mended):
         autosave.yes.click()
     np.testing.assert_array_equal(layer.data, labels)
     assert not autosave.isVisibleTo(widget.result)
-    qtbot.waitUntil(lambda: widget.form.settings.pred_iou_thresh == 0.75, timeout=30_000)
+    qtbot.waitUntil(lambda: widget.form.settings.pred_iou_thresh == 0.75)
     assert len(widget.live.live_layer.shows.steps) == 3
 
 
@@ -102,34 +102,34 @@ def test_after_a_crash_the_mends_are_offered_and_done_again(make_napari_viewer, 
 def test_mends_made_before_the_answer_are_kept_and_lie_on_top(make_napari_viewer, qtbot, store, again):
     before, path = crashed(make_napari_viewer, qtbot, store)
     widget, layer = live_result(make_napari_viewer(), qtbot, store=store)
-    qtbot.waitUntil(lambda: widget.result.autosave.isVisibleTo(widget.result), timeout=30_000)
+    qtbot.waitUntil(lambda: widget.result.autosave.isVisibleTo(widget.result))
     corner = np.zeros(layer.data.shape, bool)
     corner[:3, :4] = True
     mend_all(qtbot, widget, [lambda mends: mends.paint(np.where(corner, 900, mends.labels))])
     widget.result.autosave.keep()
-    qtbot.waitUntil(lambda: "before" in json.loads(path.read_text()), timeout=30_000)
+    qtbot.waitUntil(lambda: "before" in json.loads(path.read_text()))
     if again:  # a crash before the answer: both are offered
         text = path.read_text()
         widget.shut_down()
         path.write_text(text)
         widget, layer = live_result(make_napari_viewer(), qtbot, store=store)
-        qtbot.waitUntil(lambda: widget.result.autosave.isVisibleTo(widget.result), timeout=30_000)
+        qtbot.waitUntil(lambda: widget.result.autosave.isVisibleTo(widget.result))
         assert "4 steps" in widget.result.autosave.question.text()
-    with qtbot.waitSignal(widget.live.mended, timeout=30_000):
+    with qtbot.waitSignal(widget.live.mended):
         widget.result.autosave.yes.click()
     assert len(np.unique(layer.data[corner])) == 1 and layer.data[0, 0] >= 900
     np.testing.assert_array_equal(layer.data[~corner], before[~corner])
     widget.result.autosave.keep()
-    qtbot.waitUntil(lambda: "before" not in json.loads(path.read_text()), timeout=30_000)
+    qtbot.waitUntil(lambda: "before" not in json.loads(path.read_text()))
 
 
 def test_they_can_be_forgotten_and_another_result_has_none(make_napari_viewer, qtbot, store):
     _, path = crashed(make_napari_viewer, qtbot, store)
     widget, _ = live_result(make_napari_viewer(), qtbot, store=store)
     autosave = widget.result.autosave
-    qtbot.waitUntil(lambda: autosave.isVisibleTo(widget.result), timeout=30_000)
+    qtbot.waitUntil(lambda: autosave.isVisibleTo(widget.result))
     autosave.no.click()
-    qtbot.waitUntil(lambda: not path.exists(), timeout=30_000)
+    qtbot.waitUntil(lambda: not path.exists())
     assert not autosave.isVisibleTo(widget.result)
     widget.form.show(widget.form.settings.replace(pred_iou_thresh=0.9))
     run(qtbot, widget)
@@ -145,7 +145,7 @@ def test_a_damaged_file_does_no_harm(make_napari_viewer, qtbot, store, content):
     began(qtbot, widget)
     before = layer.data.copy()
     if widget.result.autosave.isVisibleTo(widget.result):
-        with qtbot.waitSignal(widget.live.not_mended, timeout=30_000) as told:
+        with qtbot.waitSignal(widget.live.not_mended) as told:
             widget.result.autosave.yes.click()
         assert "cannot be read" in told.args[0]
     np.testing.assert_array_equal(layer.data, before)

@@ -151,14 +151,14 @@ def test_pooled_channels_are_asked_one_by_one_and_measured(make_napari_viewer, q
     for name in ("nuclei", "membrane"):
         viewer.layers.selection.active = viewer.layers[name]
         widget.run()
-        finish(qtbot, widget, timeout=60_000)
+        finish(qtbot, widget)
         alone[name] = len(widget.live.live_layer.candidates)
     viewer.layers.selection.active = viewer.layers["nuclei"]
     choose(widget, "pooled")
     widget.form.show(widget.form.settings.replace(measures=("intensity_std",), expand_distance=3))
     assert "each of 2 channels" in widget.presets.cost.text()
     widget.run()
-    finish(qtbot, widget, timeout=60_000)
+    finish(qtbot, widget)
     assert len(widget.live.live_layer.candidates) == sum(alone.values()) > 0
     layer = labels_of(viewer)[-1]
 
@@ -173,7 +173,7 @@ def test_pooled_channels_are_asked_one_by_one_and_measured(make_napari_viewer, q
         assert "mean_intensity" not in features and (features["area_cell"] >= features["area"]).all()
 
     check()
-    with qtbot.waitSignal(widget.following.told, timeout=30_000):
+    with qtbot.waitSignal(widget.following.told):
         move(qtbot, widget, "pred_iou_thresh", 0.3)
     check()
 
@@ -185,7 +185,7 @@ def test_of_all_levels_channels_are_measured_whole(make_napari_viewer, qtbot, en
     quick(widget, overlap="all_levels", nested="keep")
     choose(widget, "mixed")
     widget.run()
-    finish(qtbot, widget, timeout=60_000)
+    finish(qtbot, widget)
     request = widget.following.finished.request
     result = engine(request.source.plane(()), request, no_progress)
     levels = paint(select(result.live.candidates, request.settings)).levels
@@ -195,7 +195,7 @@ def test_of_all_levels_channels_are_measured_whole(make_napari_viewer, qtbot, en
         assert row.mean_intensity_nuclei == pytest.approx(NUCLEI[mask].mean())
         covered += bool((result.labels[mask] != row.index).any())
     assert covered > 0
-    qtbot.waitUntil(lambda: len(labels_of(viewer)) > 1, timeout=30_000)
+    qtbot.waitUntil(lambda: len(labels_of(viewer)) > 1)
     pd.testing.assert_frame_equal(rows(labels_of(viewer)[-1]), result.table)
 
 
@@ -221,7 +221,7 @@ def test_what_the_model_sees_is_shown(make_napari_viewer, qtbot):
         choose(widget, words)
         widget.images.view_button.click()
         count = before + len(names)
-        qtbot.waitUntil(lambda count=count: len(viewer.layers) == count, timeout=30_000)
+        qtbot.waitUntil(lambda count=count: len(viewer.layers) == count)
         made = list(viewer.layers)[before:]
         assert [layer.name.split(" - ")[0] for layer in made] == names
         assert all(layer.rgb for layer in made)
@@ -338,7 +338,7 @@ def test_python_repeats_it(make_napari_viewer, qtbot, engine, how, kind):
     space = {"viewer": viewer}
     exec(copied(widget.copies.python), space)
     widget.run()
-    finish(qtbot, widget, timeout=60_000)
+    finish(qtbot, widget)
     labels = labels_of(viewer)[-1].data
     assert labels.any()
     np.testing.assert_array_equal(space["result"].labels, labels)
@@ -363,7 +363,7 @@ def test_the_command_repeats_an_axis_and_says_that_it_cannot_repeat_layers(
     choose(widget, how)
     _, *words = shlex.split(copied(widget.copies.command))
     widget.run()
-    finish(qtbot, widget, timeout=60_000)
+    finish(qtbot, widget)
     layer = labels_of(viewer)[-1]
     result = CliRunner().invoke(cli.app, words)
     assert result.exit_code == 0, result.output
@@ -405,7 +405,7 @@ def test_a_record_is_replayed_from_the_files_of_the_channels(
     quick(widget, pred_iou_thresh=0.3)
     choose(widget, how)
     widget.run()
-    finish(qtbot, widget, timeout=60_000)
+    finish(qtbot, widget)
     layer = labels_of(viewer)[-1]
     shown = layer.data if kind == "layers" else layer.data[1]
     assert shown.any()
@@ -454,6 +454,6 @@ def test_percentiles_are_those_of_each_channel(make_napari_viewer):
 
 def test_sliders_follow_without_channels_as_before(make_napari_viewer, qtbot):
     widget, layer = live_result(make_napari_viewer(), qtbot)
-    with qtbot.waitSignal(widget.following.told, timeout=30_000):
+    with qtbot.waitSignal(widget.following.told):
         move(qtbot, widget, "pred_iou_thresh", 0.8)
     assert "mean_intensity" in rows(layer)

@@ -88,7 +88,7 @@ def test_a_cancel_in_the_middle_keeps_what_was_found(make_napari_viewer_proxy, q
     widget.run_panel.button.click()
     qtbot.waitUntil(lambda: "points" in widget.run_panel.status.text(), timeout=120_000)
     widget.cancel()
-    finish(qtbot, widget, timeout=60_000)
+    finish(qtbot, widget)
     assert "Cancelled" in widget.run_panel.status.text()
     if len(viewer.layers) > 1:
         assert viewer.layers[-1].name.endswith("(partial)")

@@ -117,7 +117,7 @@ def test_a_line_in_a_histogram_is_dragged_and_the_labels_follow(make_napari_view
     QTest.mousePress(sure, Qt.MouseButton.LeftButton, pos=at(0.75))
     QTest.mouseMove(sure, at(0.9))
     QTest.mouseRelease(sure, Qt.MouseButton.LeftButton, pos=at(0.9))
-    qtbot.waitUntil(lambda: widget.live.shown == widget.form.settings, timeout=30_000)
+    qtbot.waitUntil(lambda: widget.live.shown == widget.form.settings)
     assert widget.form.settings.pred_iou_thresh == pytest.approx(0.75, abs=0.16)
     assert (layer.data != before).any()
     # The keyboard does the same.
@@ -148,7 +148,7 @@ def test_from_the_wholes_to_the_parts(make_napari_viewer, qtbot):
     widget, _ = live_result(make_napari_viewer(), qtbot)
     widget.live.sliders.parts.setValue(20)
     assert (widget.form.settings.nested, widget.form.settings.granularity) == ("choose", 0.2)
-    qtbot.waitUntil(lambda: widget.live.shown == widget.form.settings, timeout=30_000)
+    qtbot.waitUntil(lambda: widget.live.shown == widget.form.settings)
 
 
 def test_this_view_runs_on_what_shows(make_napari_viewer, qtbot):
@@ -174,11 +174,11 @@ def test_the_keyboard_runs(make_napari_viewer, qtbot):
     qtbot.waitExposed(widget)
     window = widget.window()
     window.activateWindow()
-    qtbot.waitUntil(window.isActiveWindow, timeout=30_000)
+    qtbot.waitUntil(window.isActiveWindow)
     for keys in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
         before = len(segmenter.requests)
         QTest.keyClick(window, keys, Qt.KeyboardModifier.ControlModifier)
-        qtbot.waitUntil(lambda before=before: len(segmenter.requests) > before, timeout=30_000)
+        qtbot.waitUntil(lambda before=before: len(segmenter.requests) > before)
         finish(qtbot, widget)
 
 
@@ -188,15 +188,15 @@ def test_wasted_contrast_is_said_and_mended_by_a_button(make_napari_viewer, qtbo
     layer = viewer.add_image(dim, name="cells", contrast_limits=(0, 65535))
     widget = dock(viewer)
     hint = widget.contrast
-    qtbot.waitUntil(lambda: not hint.isHidden(), timeout=30_000)
+    qtbot.waitUntil(lambda: not hint.isHidden())
     assert "1%" in hint.message.text()
     layer.contrast_limits = (100, 400)  # the message goes when its cause goes
-    qtbot.waitUntil(hint.isHidden, timeout=30_000)
+    qtbot.waitUntil(hint.isHidden)
     layer.contrast_limits = (0, 65535)
-    qtbot.waitUntil(lambda: not hint.isHidden(), timeout=30_000)
+    qtbot.waitUntil(lambda: not hint.isHidden())
     hint.button.click()
     assert widget.images.contrast == "percentiles"
-    qtbot.waitUntil(hint.isHidden, timeout=30_000)
+    qtbot.waitUntil(hint.isHidden)
     assert "percentiles" in widget.images.more.text()
 
 

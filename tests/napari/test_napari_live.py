@@ -47,7 +47,7 @@ def test_labels_follow_every_slider(live, qtbot):
 
 def test_features_and_record_follow(live, qtbot):
     widget, layer = live
-    with qtbot.waitSignal(widget.following.told, timeout=30_000):
+    with qtbot.waitSignal(widget.following.told):
         move(qtbot, widget, "pred_iou_thresh", 0.85)
     candidates = widget.live.live_layer.candidates
     image = widget.images.layer.data
@@ -65,7 +65,7 @@ def test_features_and_record_follow(live, qtbot):
 def test_a_painted_object_has_a_row_without_scores(live, qtbot):
     widget, layer = live
     layer.data_setitem((np.array([3, 3, 4]), np.array([5, 6, 5])), 900)
-    with qtbot.waitSignal(widget.following.told, timeout=30_000):
+    with qtbot.waitSignal(widget.following.told):
         move(qtbot, widget, "pred_iou_thresh", 0.85)
     row = layer.features.set_index("index").loc[900]
     assert row["area"] == 3
@@ -97,11 +97,11 @@ def test_below_the_floor_a_run_is_offered_and_the_layer_stays(live, qtbot):
     widget, layer = live
     before = layer.data.copy()
     widget.form.widgets["pred_iou_thresh"].value = 0.2
-    qtbot.waitUntil(lambda: "needs another run" in widget.live.message.text(), timeout=30_000)
+    qtbot.waitUntil(lambda: "needs another run" in widget.live.message.text())
     assert not widget.live.again.isHidden()
     np.testing.assert_array_equal(layer.data, before)
     widget.form.widgets["pred_iou_thresh"].value = 0.6
-    qtbot.waitUntil(lambda: widget.live.message.text() == "", timeout=30_000)
+    qtbot.waitUntil(lambda: widget.live.message.text() == "")
     assert widget.live.again.isHidden()
     np.testing.assert_array_equal(layer.data, expected(widget))
 
@@ -137,7 +137,7 @@ def test_a_preset_goes_into_a_file_and_back(live, qtbot, tmp_path, monkeypatch):
     assert (saved.name, saved.purpose) == ("mine", "For dim nuclei.")
     move(qtbot, widget, "pred_iou_thresh", 0.6)
     widget.preset_files.load.click()
-    qtbot.waitUntil(lambda: widget.live._shown.pred_iou_thresh == 0.88, timeout=30_000)
+    qtbot.waitUntil(lambda: widget.live._shown.pred_iou_thresh == 0.88)
     assert widget.form.settings.pred_iou_thresh == 0.88
 
 
@@ -155,7 +155,7 @@ def test_of_settings_that_come_at_once_the_last_are_shown(live, qtbot, monkeypat
     for value in values:
         widget.form.widgets["pred_iou_thresh"].value = value
         qtbot.wait(5)
-    qtbot.waitUntil(lambda: widget.live.shown == widget.form.settings, timeout=30_000)
+    qtbot.waitUntil(lambda: widget.live.shown == widget.form.settings)
     np.testing.assert_array_equal(layer.data, expected(widget))
     assert seen[-1] == (values[-1], False) and 1 < len(seen) < len(values)
     assert not any(main for _, main in seen)
@@ -175,7 +175,7 @@ def test_a_stroke_while_labels_are_being_made_stays(live, qtbot, monkeypatch):
     qtbot.waitUntil(begun.is_set)
     layer.data_setitem((np.array([3, 3, 4]), np.array([5, 6, 5])), 900)
     go_on.set()
-    qtbot.waitUntil(lambda: widget.live.shown == widget.form.settings, timeout=30_000)
+    qtbot.waitUntil(lambda: widget.live.shown == widget.form.settings)
     assert (layer.data == 900).sum() == 3
     follower = widget.live.live_layer
     assert 900 in follower.locked

@@ -23,7 +23,7 @@ def inside(layer, label):
 
 def done(qtbot, widget, act):
     """Do something and wait until it is in the layer."""
-    with qtbot.waitSignal(widget.live.mended, timeout=30_000) as told:
+    with qtbot.waitSignal(widget.live.mended) as told:
         act()
     return told.args[0]
 
@@ -134,7 +134,7 @@ def test_objects_shrink_and_grow_by_clicks_and_keys_and_all_that_are_chosen_toge
     at = inside(layer, first)
     widget.mend.canvas._previews.look("shrink", at, first, (first,))
     coming = canvas._previews._coming
-    qtbot.waitUntil(lambda: coming._drawn is not None, timeout=30_000)
+    qtbot.waitUntil(lambda: coming._drawn is not None)
     done(qtbot, widget, lambda: canvas.click(at))
     narrower = distance_transform_edt(before == first) > 1
     np.testing.assert_array_equal(layer.data == first, narrower)
@@ -204,7 +204,7 @@ def answers(live):
 
 
 def answered(qtbot, canvas, act):
-    with qtbot.waitSignal(canvas.asking.answered, timeout=30_000):
+    with qtbot.waitSignal(canvas.asking.answered):
         act()
 
 
@@ -284,7 +284,7 @@ def test_what_the_model_cannot_answer_is_said(live, qtbot, answers):
     widget, layer = live
     canvas = widget.mend.canvas
     widget.mend.take("ask")
-    with qtbot.waitSignal(canvas.asking.failed, timeout=30_000):
+    with qtbot.waitSignal(canvas.asking.failed):
         canvas.click(free(layer), {"Shift"})
     assert "Nothing says where" in widget.mend.message.text()
     canvas.apply()

@@ -65,7 +65,7 @@ def test_table_and_files_are_right_after_any_edit(live, qtbot, tmp_path, how):
     files = write_labels(str(tmp_path / "now.tif"), data, meta)
     fits(pd.read_csv(next(file for file in files if file.endswith(".csv"))), layer.data)
     begun = time.monotonic()
-    qtbot.waitUntil(lambda: "edited" in layer.features, timeout=30_000)
+    qtbot.waitUntil(lambda: "edited" in layer.features)
     assert time.monotonic() - begun < 2
     table = objects_of(layer.features)
     fits(table, layer.data)
@@ -154,7 +154,7 @@ def test_labels_that_are_none_are_not_taken_and_those_of_another_shape_end_it(li
         said = []
         widget.live.not_mended.connect(said.append)
         layer.data = np.where(before == first, wrong, before.astype(np.int64))
-        qtbot.waitUntil(lambda said=said: bool(said), timeout=30_000)
+        qtbot.waitUntil(lambda said=said: bool(said))
         assert "number the objects anew. The layer has the labels of before again" in said[0]
         settled(qtbot, widget)
         np.testing.assert_array_equal(layer.data, before)
@@ -162,10 +162,10 @@ def test_labels_that_are_none_are_not_taken_and_those_of_another_shape_end_it(li
     small = np.minimum(before, 100).astype(np.int8)
     small[:4, :4] = 127
     layer.data = small
-    qtbot.waitUntil(lambda: 127 in objects_of(layer.features)["index"].tolist(), timeout=30_000)
+    qtbot.waitUntil(lambda: 127 in objects_of(layer.features)["index"].tolist())
     layer.data = before[:-10]
     widget.live.mend(lambda mends: mends.remove(first))  # before it is noticed
-    qtbot.waitUntil(lambda: widget.live.live_layer is None, timeout=30_000)
+    qtbot.waitUntil(lambda: widget.live.live_layer is None)
     assert widget.result.isHidden() and layer.data.shape == before[:-10].shape
 
 

@@ -72,18 +72,18 @@ def test_what_needs_a_run_is_said_in_words_and_the_words_go_with_the_cause(make_
     titles = {info.name: info.title for info in AmgSettings.fields()}
     for name, value in needs.items():
         widget._show_settings(ran.adjusted(**{name: value}))
-        qtbot.waitUntil(lambda: not live.message.isHidden(), timeout=30_000)
+        qtbot.waitUntil(lambda: not live.message.isHidden())
         text = live.message.text()
         assert titles[name] in text and text.endswith("another run.") and not CODE.search(text), text
         assert not live.again.isHidden()
         widget._show_settings(ran)
-        qtbot.waitUntil(lambda: live.message.isHidden() and live.again.isHidden(), timeout=30_000)
+        qtbot.waitUntil(lambda: live.message.isHidden() and live.again.isHidden())
 
 
 def test_another_preset_after_a_run_needs_one(make_napari_viewer, qtbot):
     widget, _ = live_result(make_napari_viewer(), qtbot)
     widget.presets.choose("fine")
     widget.presets.chosen.emit()
-    qtbot.waitUntil(lambda: not widget.live.again.isHidden(), timeout=30_000)
+    qtbot.waitUntil(lambda: not widget.live.again.isHidden())
     assert widget.live.message.text().endswith("another run.")
     assert not CODE.search(widget.live.message.text())

@@ -14,7 +14,7 @@ def taken(qtbot, widget, act):
     """Do something and wait until its objects are locked and in the table."""
     act()
     follower = widget.live.live_layer
-    qtbot.waitUntil(lambda: bool(follower.shows.kept) and not follower.waiting, timeout=30_000)
+    qtbot.waitUntil(lambda: bool(follower.shows.kept) and not follower.waiting)
     qtbot.waitUntil(
         lambda: (
             set(objects_of(follower.layer.features)["index"]) == set(np.unique(follower.layer.data)) - {0}
@@ -59,7 +59,7 @@ def test_it_is_one_step(viewer, live, qtbot):
     viewer.layers.selection.active = other
     taken(qtbot, widget, mend_commands.own_labels)
     assert not np.array_equal(layer.data, before)
-    with qtbot.waitSignal(widget.live.mended, timeout=30_000):
+    with qtbot.waitSignal(widget.live.mended):
         widget.live.undo_last()
     np.testing.assert_array_equal(layer.data, before)
 

@@ -55,7 +55,7 @@ def test_a_button_gives_it_to_the_image_and_what_lies_on_it(make_napari_viewer, 
     points, other = viewer.add_points(np.ones((1, 3))), viewer.add_image(np.zeros((9, 9)))
     viewer.layers.selection.active = image
     hint = dock(viewer).size_hint
-    qtbot.waitUntil(lambda: hint.isVisibleTo(hint.parentWidget()), timeout=60_000)
+    qtbot.waitUntil(lambda: hint.isVisibleTo(hint.parentWidget()))
     assert hint.message.text() == "The file tells 0.5 x 0.25 µm a pixel, the layer no unit."
     hint.button.click()
     for layer in (image, labels, points):
@@ -80,15 +80,15 @@ def test_the_table_of_a_result_is_told_in_the_size_that_it_is_given_later(make_n
         return "area_um2" in table and np.allclose(table["area_um2"], table["area"] * size)
 
     layer.scale, layer.units = (0.5, 0.25), ("um", "um")
-    qtbot.waitUntil(lambda: told(0.125), timeout=60_000)
+    qtbot.waitUntil(lambda: told(0.125))
     assert layer.metadata[RECORD_KEY]["pixel_size"] == [0.5, 0.25]
     assert layer.metadata[RECORD_KEY]["unit"] == "micrometer"
     layer.units = ("nm", "nm")  # somebody saw that it was wrong
-    qtbot.waitUntil(lambda: told(0.125e-6), timeout=60_000)
+    qtbot.waitUntil(lambda: told(0.125e-6))
     saved = current_table(np.asarray(layer.data), layer.as_layer_data_tuple()[1])
     np.testing.assert_allclose(saved["area_um2"], saved["area"] * 0.125e-6)
     layer.units = ("pixel", "pixel")
-    qtbot.waitUntil(lambda: "area_um2" not in layer.features, timeout=60_000)
+    qtbot.waitUntil(lambda: "area_um2" not in layer.features)
     assert "pixel_size" not in layer.metadata[RECORD_KEY]
     viewer.layers.remove(layer)
     layer.scale = (1, 1)  # nobody listens any more

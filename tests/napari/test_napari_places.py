@@ -59,7 +59,7 @@ class Place:
         mouse_release_callbacks(self.layer, event)
 
     def done(self, act):
-        with self.qtbot.waitSignal(self.widget.live.mended, timeout=60_000) as told:
+        with self.qtbot.waitSignal(self.widget.live.mended) as told:
             act()
         return told.args[0]
 
@@ -160,7 +160,7 @@ def test_clicks_strokes_boxes_and_outlines_are_where_they_are_seen(place, qtbot)
     spot = next(tuple(spot) for spot in spots.tolist() if _addable(mends, place.in_window(*spot)))
     mouse_move_callbacks(layer, place.event("mouse_move", spot))
     coming = canvas._previews._coming
-    qtbot.waitUntil(lambda: coming._line is not None, timeout=60_000)
+    qtbot.waitUntil(lambda: coming._line is not None)
     drawn = place.seen(coming)
     done = place.done(lambda: place.drag(spot))
     same_places(drawn, place.around(layer.data == done.labels[0]))
@@ -177,7 +177,7 @@ def test_clicks_strokes_boxes_and_outlines_are_where_they_are_seen(place, qtbot)
     widget.live.live_layer.live.ask = ask
     widget.mend.take("ask")
     place.drag((15, 25), (22, 33), (26, 38))
-    qtbot.waitUntil(lambda: canvas.asking.placed is not None, timeout=60_000)
+    qtbot.waitUntil(lambda: canvas.asking.placed is not None)
     np.testing.assert_allclose(asked, [(*place.in_window(15, 25), *place.in_window(26, 38))], atol=1e-6)
     same_places(place.seen(canvas._previews._coming), place.around(np.ones((4, 9)), 20, 30))
     canvas.give_up()
@@ -185,7 +185,7 @@ def test_clicks_strokes_boxes_and_outlines_are_where_they_are_seen(place, qtbot)
     widget.mend.take("")
     settled(qtbot, widget)  # a table that is told anew is sorted anew
     table = widget.result.table
-    qtbot.waitUntil(lambda: label in table.model.labels, timeout=60_000)
+    qtbot.waitUntil(lambda: label in table.model.labels)
     y, x = np.nonzero(layer.data == label)
     middle = place.world(((y.min() + y.max()) / 2, (x.min() + x.max()) / 2))
     camera = camera_of(place.viewer)
@@ -198,7 +198,7 @@ def test_clicks_strokes_boxes_and_outlines_are_where_they_are_seen(place, qtbot)
         select()
         np.testing.assert_allclose(place.of_view(camera.center[-2:]), middle, atol=1e-6)
     chosen = canvas._previews._chosen
-    qtbot.waitUntil(lambda: chosen._line is not None, timeout=60_000)
+    qtbot.waitUntil(lambda: chosen._line is not None)
     same_places(place.seen(chosen), place.around(layer.data == label))
     # Saved when it is followed no more: nobody edited anything.
     settled(qtbot, widget)

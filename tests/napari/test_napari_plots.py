@@ -25,7 +25,7 @@ def opened(viewer, qtbot):
     widget, layer = live_result(viewer, qtbot)
     widget.result.measures.expand(animate=False)
     plots = widget.result.plots
-    qtbot.waitUntil(lambda: plots.filter.choice.count() > 0, timeout=60_000)
+    qtbot.waitUntil(lambda: plots.filter.choice.count() > 0)
     return widget, layer
 
 
@@ -35,7 +35,7 @@ def choose(qtbot, plots, name):
     one.choice.setCurrentIndex(one.choice.findData(name))
     one.histogram.counts = []
     one.choice.activated.emit(one.choice.currentIndex())
-    qtbot.waitUntil(lambda: bool(one.histogram.counts), timeout=60_000)
+    qtbot.waitUntil(lambda: bool(one.histogram.counts))
 
 
 def test_a_line_in_the_histogram_of_a_measure_filters(viewer, qtbot):
@@ -46,7 +46,7 @@ def test_a_line_in_the_histogram_of_a_measure_filters(viewer, qtbot):
     low, high = histogram.edges
     assert histogram.thresholds == [low, high] and 0 <= low < high <= 1
     histogram.move_line(0, (low + high) / 2)
-    qtbot.waitUntil(lambda: bool(widget.live.shown.filters), timeout=60_000)
+    qtbot.waitUntil(lambda: bool(widget.live.shown.filters))
     ((name, least, most),) = widget.form.settings.filters
     assert (name, most) == ("eccentricity", None) and least == pytest.approx((low + high) / 2, rel=1e-3)
     wanted = paint(select(widget.live.live_layer.candidates, widget.live.shown))
@@ -56,13 +56,13 @@ def test_a_line_in_the_histogram_of_a_measure_filters(viewer, qtbot):
     choose(qtbot, widget.result.plots, "equivalent_diameter")
     assert sum(histogram.counts) == len(widget.live.live_layer.change.rows)
     histogram.move_line(1, sum(histogram.edges) / 2)
-    qtbot.waitUntil(lambda: len(widget.live.shown.filters) == 2, timeout=60_000)
+    qtbot.waitUntil(lambda: len(widget.live.shown.filters) == 2)
     # A line at the end lets everything pass, and undo moves it.
     histogram.move_line(1, histogram.edges[1])
-    qtbot.waitUntil(lambda: len(widget.live.shown.filters) == 1, timeout=60_000)
+    qtbot.waitUntil(lambda: len(widget.live.shown.filters) == 1)
     for _ in range(3):
         widget.live.undo_last()
-    qtbot.waitUntil(lambda: widget.live.shown == before, timeout=60_000)
+    qtbot.waitUntil(lambda: widget.live.shown == before)
     assert histogram.thresholds == list(histogram.edges) and widget.form.settings == before
 
 
@@ -115,13 +115,13 @@ def test_cells_have_a_layer_that_follows(viewer, qtbot):
         return [one for one in labels_of(viewer) if CELLS_KEY in one.metadata]
 
     def follow(distance):
-        with qtbot.waitSignal(widget.following.told, timeout=60_000):
+        with qtbot.waitSignal(widget.following.told):
             widget.form.widgets["expand_distance"].value = distance
             widget.live.follow(widget.form.settings.replace(expand_distance=distance))
 
     assert cells() == []
     follow(3.0)
-    qtbot.waitUntil(lambda: len(cells()) == 1, timeout=60_000)
+    qtbot.waitUntil(lambda: len(cells()) == 1)
     (grown,) = cells()
     assert grown.name == f"{layer.name} - cells"
     np.testing.assert_array_equal(grown.data, expand(layer.data, 3.0))
@@ -142,7 +142,7 @@ def test_the_report_of_a_folder_is_made_and_opened(viewer, qtbot, tmp_path, monk
     monkeypatch.setattr(QDesktopServices, "openUrl", lambda url: shown.append(url.toLocalFile()))
     widget = dock(viewer)
     button = widget.copies.report
-    with qtbot.waitSignal(button.made, timeout=60_000) as told:
+    with qtbot.waitSignal(button.made) as told:
         button.make(tmp_path)
         assert button.text() == "Stop"
     assert shown == [str(tmp_path / "report.html")] and Path(shown[0]).is_file()

@@ -167,14 +167,14 @@ def test_a_record_replays_at_the_same_points(make_napari_viewer, qtbot, monkeypa
     viewer.layers.selection.active = viewer.layers[0]
     widget.images.where.choose(shapes)
     widget.run()
-    finish(qtbot, widget, timeout=60_000)
+    finish(qtbot, widget)
     layer = next(one for one in labels_of(viewer) if RECORD_KEY in one.metadata)
     places = {(round(y, 2), round(x, 2)) for y, x in rows(layer)[["point_y", "point_x"]].values}
     assert places
     assert places <= {(15, 35), (39.4, 49.4)}
     # The sliders act on what was found: it is of the points of the form.
     widget.form.widgets["pred_iou_thresh"].value = 0.01
-    qtbot.waitUntil(lambda: widget.live.shown == widget.form.settings, timeout=30_000)
+    qtbot.waitUntil(lambda: widget.live.shown == widget.form.settings)
     assert not widget.live.again.isVisible()
     record = tmp_path / "result.record.json"
     record.write_text(json.dumps(json_ready(layer.metadata[RECORD_KEY])))

@@ -85,7 +85,7 @@ def test_the_size_of_pixels_is_kept_for_other_images(make_napari_viewer, qtbot, 
     viewer.layers.selection.active = viewer.layers[0]
     viewer.layers.selection = set(viewer.layers[:2])
     widget.run()
-    qtbot.waitUntil(lambda: len(watcher.planes) == 3 and not widget.running, timeout=30_000)
+    qtbot.waitUntil(lambda: len(watcher.planes) == 3 and not widget.running)
     assert [plane.shape for plane in watcher.planes] == [(64, 96), (32, 48), (16, 24)]
 
 
@@ -198,7 +198,7 @@ def test_a_record_of_a_level_is_replayed(make_napari_viewer, qtbot, monkeypatch,
     widget.form.show(PRESETS["balanced"].for_model("bundled").replace(**QUICK))
     widget.models.choose("bundled", "cpu")
     widget.run()
-    finish(qtbot, widget, timeout=60_000)
+    finish(qtbot, widget)
     (labels,) = labels_of(viewer)
     assert labels.data.any()
     record = tmp_path / "result.record.json"

@@ -163,14 +163,14 @@ def test_sliders_act_inside_the_region_only(make_napari_viewer, qtbot, order, tm
     place = tuple(np.meshgrid(range(6, 9), range(21, 23), indexing="ij"))
     before = seen()[:2, 1:3].copy()
     layer.data_setitem(place if order == (0, 1) else place[::-1], 777)
-    qtbot.waitUntil(lambda: widget.mend.message.text() == BESIDE, timeout=30_000)
+    qtbot.waitUntil(lambda: widget.mend.message.text() == BESIDE)
     assert (layer.data == 777).sum() == 4 and (seen()[:2, 1:3] == 777).all()
     assert layer.metadata[LAYER_KEY]["digests"] == first  # no other run takes its place
-    with qtbot.waitSignal(widget.live.mended, timeout=30_000):
+    with qtbot.waitSignal(widget.live.mended):
         widget.live.undo_last()
     np.testing.assert_array_equal(seen()[:2, 1:3], before)
     assert not (layer.data == 777).any()
-    with qtbot.waitSignal(widget.following.told, timeout=30_000):
+    with qtbot.waitSignal(widget.following.told):
         move(qtbot, widget, "pred_iou_thresh", 0.9)
     candidates = widget.live.live_layer.candidates
     painted = paint(select(candidates, widget.form.settings))

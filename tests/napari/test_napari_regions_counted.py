@@ -29,7 +29,7 @@ def test_each_shape_has_its_row(make_napari_viewer, qtbot):
     )
     shapes = viewer.layers[-1]
     assert count_in_shapes(viewer) is not None
-    qtbot.waitUntil(lambda: "objects" in shapes.features, timeout=30_000)
+    qtbot.waitUntil(lambda: "objects" in shapes.features)
     found = shapes.features
     assert found["region"].tolist() == ["top", "shape 2", "shape 3"]
     assert found["objects"].tolist() == [2, 1, 0]
@@ -49,12 +49,12 @@ def test_an_ellipse_and_a_hundred_shapes_on_a_scaled_stack_of_shapes(make_napari
     ellipse = np.column_stack([np.full(4, 2.0), box * 2 + 100])
     flat = viewer.add_shapes(corners, scale=(0.5, 2), translate=(7, -3))
     assert count_in_shapes(viewer) is not None
-    qtbot.waitUntil(lambda: "objects" in flat.features, timeout=30_000)
+    qtbot.waitUntil(lambda: "objects" in flat.features)
     assert flat.features["objects"].tolist() == [16] * 99
     assert flat.features["area"].tolist() == [1600] * 99
     round_one = viewer.add_shapes([ellipse], shape_type="ellipse", scale=(1, 0.5, 2), translate=(0, 7, -3))
     assert count_in_shapes(viewer) is not None
-    qtbot.waitUntil(lambda: "objects" in round_one.features, timeout=30_000)
+    qtbot.waitUntil(lambda: "objects" in round_one.features)
     assert abs(round_one.features["area"][0] / (np.pi * 40**2) - 1) < 0.01
 
 

@@ -16,7 +16,7 @@ def choose(widget, preset):
 
 
 def settle(qtbot, widget):
-    qtbot.waitUntil(lambda: not widget.session._earlier._errands.busy, timeout=30_000)
+    qtbot.waitUntil(lambda: not widget.session._earlier._errands.busy)
 
 
 def visible(viewer):
@@ -139,13 +139,13 @@ def test_what_is_locked_has_an_outline(make_napari_viewer, qtbot):
     before = viewer.screenshot(flash=False)
     label = int(np.unique(layer.data)[1])
     widget.tuning.picking.pick(label, good=True)
-    qtbot.waitUntil(lambda: widget.result.outlines._line is not None, timeout=30_000)
+    qtbot.waitUntil(lambda: widget.result.outlines._line is not None)
     assert widget.result.outlines.labels == {label}
     assert (viewer.screenshot(flash=False) != before).any()
     widget.tuning.picking.pick(label, good=True)  # released
-    qtbot.waitUntil(lambda: not widget.result.outlines.labels, timeout=30_000)
+    qtbot.waitUntil(lambda: not widget.result.outlines.labels)
     layer.data_setitem((np.array([3, 3, 4]), np.array([5, 6, 5])), 900)  # painted
     widget.form.widgets["pred_iou_thresh"].value = 0.9
-    qtbot.waitUntil(lambda: 900 in widget.result.outlines.labels, timeout=30_000)
+    qtbot.waitUntil(lambda: 900 in widget.result.outlines.labels)
     viewer.layers.remove(layer)
     assert widget.result.outlines._line is None

@@ -71,7 +71,7 @@ def ready(qtbot, widget, plane):
         follower = widget.live.live_layer
         return follower is not None and follower.plane == (plane,) and len(follower.features) > 0
 
-    qtbot.waitUntil(there, timeout=30_000)
+    qtbot.waitUntil(there)
 
 
 def show(qtbot, widget, plane, axis=0):
@@ -80,13 +80,13 @@ def show(qtbot, widget, plane, axis=0):
 
 
 def done(qtbot, widget, act):
-    with qtbot.waitSignal(widget.live.mended, timeout=30_000) as told:
+    with qtbot.waitSignal(widget.live.mended) as told:
         act()
     return told.args[0]
 
 
 def relinked(qtbot, links, act):
-    with qtbot.waitSignal(links.relinking.relinked, timeout=30_000) as told:
+    with qtbot.waitSignal(links.relinking.relinked) as told:
         act()
     return told.args[0]
 
@@ -97,7 +97,7 @@ def some(plane):
 
 def fits(qtbot, layer):
     """Wait until the features have a row for each object of all planes, and no others."""
-    qtbot.waitUntil(lambda: set(rows(layer)["index"]) == set(some(layer.data)), timeout=30_000)
+    qtbot.waitUntil(lambda: set(rows(layer)["index"]) == set(some(layer.data)))
 
 
 def rest(qtbot, widget):
@@ -107,7 +107,7 @@ def rest(qtbot, widget):
     def settled():
         return not (planes.busy or planes._looking or live.work.busy or live._edits._timer.isActive())
 
-    qtbot.waitUntil(settled, timeout=30_000)
+    qtbot.waitUntil(settled)
 
 
 @pytest.mark.parametrize("axis", [0, 2])
@@ -175,7 +175,7 @@ def test_what_was_painted_in_any_plane_is_taken_over_when_it_is_shown(viewer, qt
     widget, layer = stack_result(viewer, qtbot)
     layer.data[2, 10:14, 10:14] = 7777
     show(qtbot, widget, 2)
-    qtbot.waitUntil(lambda: 7777 in widget.live.live_layer.shows.kept, timeout=30_000)
+    qtbot.waitUntil(lambda: 7777 in widget.live.live_layer.shows.kept)
     assert widget.live.live_layer.shows.kept[7777].edited == "painted"
     assert (layer.data[2, 10:14, 10:14] == 7777).all()
     move(qtbot, widget, "pred_iou_thresh", 0.8)
@@ -197,15 +197,15 @@ def test_planes_that_do_not_show_are_right_after_an_edit_of_all(viewer, qtbot, l
         planes = layer.metadata[RECORD_KEY].get("planes", [])
         return len(planes) == PLANES and all("mends" in one for one in planes[2:])
 
-    qtbot.waitUntil(told, timeout=30_000)
+    qtbot.waitUntil(told)
     assert "mends" not in layer.metadata[RECORD_KEY]["planes"][1]
-    qtbot.waitUntil(lambda: not widget.live.work.busy and not widget.following._making, timeout=30_000)
+    qtbot.waitUntil(lambda: not widget.live.work.busy and not widget.following._making)
     np.testing.assert_array_equal(layer.data, data)
     assert widget.live.live_layer.plane == (0,)
     layer.n_edit_dimensions = 3  # as a brush that paints through planes
     place = np.unravel_index(np.flatnonzero(np.indices(data.shape)[0] == 1)[:3], data.shape)
     layer.data_setitem(place, 8888)
-    qtbot.waitUntil(lambda: 8888 in rows(layer)["index"].tolist(), timeout=30_000)
+    qtbot.waitUntil(lambda: 8888 in rows(layer)["index"].tolist())
 
 
 def test_paint_through_planes_is_one_step(viewer, qtbot, monkeypatch):
@@ -304,7 +304,7 @@ def test_a_plane_that_was_not_segmented_says_so(viewer, qtbot):
         record = layer.metadata[RECORD_KEY]
         return all("mends" in one for one in record.get("planes", [{}]))
 
-    qtbot.waitUntil(told, timeout=30_000)
+    qtbot.waitUntil(told)
     record = layer.metadata[RECORD_KEY]
     assert record["viewer"]["planes"] == [[1], [2]] and len(record["planes"]) == 2
     for plane, one in zip((1, 2), record["planes"], strict=True):
@@ -328,7 +328,7 @@ def test_the_record_gives_the_labels_again(viewer, qtbot, link):
         planes = layer.metadata[RECORD_KEY].get("planes", [])
         return len(planes) == PLANES and "mends" in planes[0] and "mends" in planes[3]
 
-    qtbot.waitUntil(told, timeout=30_000)
+    qtbot.waitUntil(told)
     record = json.loads(json.dumps(layer.metadata[RECORD_KEY]))
     record = Record.of(record | {"format": "napari-sam2-automask record"})
     for plane, one in enumerate(record.each_plane):
@@ -349,7 +349,7 @@ def test_what_is_saved_a_moment_after_a_mend_has_a_record_that_repeats_it(viewer
     removed = {}
     for plane in (0, 2):
         show(qtbot, widget, plane)
-        with qtbot.waitSignal(widget.live.mended, timeout=30_000):
+        with qtbot.waitSignal(widget.live.mended):
             label = removed[plane] = some(layer.data[plane])[0]
             widget.live.mend(lambda mends, n=label: mends.remove(n))
     data, meta, _ = layer.as_layer_data_tuple()
@@ -387,7 +387,7 @@ def test_mends_of_planes_come_back_after_a_crash(make_napari_viewer, qtbot, tmp_
         return list((store.folder / FOLDER).glob("*.json"))
 
     widget, layer = stack_result(make_napari_viewer(), qtbot, store=store, link=link)
-    qtbot.waitUntil(lambda: widget.result.autosave.path is not None, timeout=30_000)
+    qtbot.waitUntil(lambda: widget.result.autosave.path is not None)
     for plane in (0, 2):
         show(qtbot, widget, plane)
         label = some(layer.data[plane])[0]
@@ -399,7 +399,7 @@ def test_mends_of_planes_come_back_after_a_crash(make_napari_viewer, qtbot, tmp_
         assert through not in layer.data[2:]
     mended = layer.data.copy()
     widget.result.autosave.keep()
-    qtbot.waitUntil(lambda: len(files()) == 1, timeout=30_000)
+    qtbot.waitUntil(lambda: len(files()) == 1)
     path = files()[0]
     text = path.read_text()
     assert [one["plane"] for one in json.loads(text)["planes"]] == [[0], [2]]
@@ -407,10 +407,10 @@ def test_mends_of_planes_come_back_after_a_crash(make_napari_viewer, qtbot, tmp_
     path.write_text(text)
     widget, layer = stack_result(make_napari_viewer(), qtbot, store=store, link=link)
     autosave = widget.result.autosave
-    qtbot.waitUntil(lambda: not autosave.isHidden(), timeout=30_000)
+    qtbot.waitUntil(lambda: not autosave.isHidden())
     assert f"{3 if link else 2} steps" in autosave.question.text()
     autosave.yes.click()
-    qtbot.waitUntil(lambda: np.array_equal(layer.data, mended), timeout=30_000)
+    qtbot.waitUntil(lambda: np.array_equal(layer.data, mended))
     if link:
         assert widget.result.links.relinking.links.planes_of(through) == [0, 1]
         relinked(qtbot, widget.result.links, widget.live.undo_last)
@@ -448,7 +448,7 @@ def test_replay_of_a_mended_stack_gives_the_same_labels(viewer, qtbot, monkeypat
     move(qtbot, widget, "pred_iou_thresh", 0.5)
     if link:
         widget.mend.canvas.choose(some(layer.data[2])[0])
-        with qtbot.waitSignal(widget.result.links.relinking.relinked, timeout=30_000):
+        with qtbot.waitSignal(widget.result.links.relinking.relinked):
             widget.result.links.buttons["link"].click()
 
     def told():
@@ -457,7 +457,7 @@ def test_replay_of_a_mended_stack_gives_the_same_labels(viewer, qtbot, monkeypat
         known = all(set(some(plane)) <= those for plane, those in zip(layer.data, numbers, strict=True))
         return known and "mends" in planes[0] and planes[2]["settings"]["pred_iou_thresh"] == 0.5
 
-    qtbot.waitUntil(told, timeout=30_000)
+    qtbot.waitUntil(told)
     data, meta, _ = layer.as_layer_data_tuple()
     files = write_labels(str(tmp_path / "cells.tif"), data, meta)
     again = replay(Path(next(file for file in files if file.endswith(".record.json"))), tmp_path / "again")
@@ -475,12 +475,12 @@ def test_the_cells_of_a_stack_have_a_layer_that_follows(viewer, qtbot, link):
         wanted = [expand(plane, far) for plane, far in zip(layer.data, distances, strict=True)]
         return len(cells()) == 1 and np.array_equal(cells()[0].data, np.stack(wanted))
 
-    qtbot.waitUntil(lambda: fit([2, 2, 2, 2]), timeout=30_000)
+    qtbot.waitUntil(lambda: fit([2, 2, 2, 2]))
     assert {f"{'voxels' if link else 'area'}_cell", "intensity_mean_ring"} <= set(rows(layer))
     (grown,) = cells()
     show(qtbot, widget, 1)
     widget.live.follow(START.replace(expand_distance=4.0))
-    qtbot.waitUntil(lambda: fit([2, 4, 2, 2]), timeout=30_000)
+    qtbot.waitUntil(lambda: fit([2, 4, 2, 2]))
     assert cells() == [grown]  # of one plane no other is made anew
 
 
@@ -502,8 +502,8 @@ def test_tables_are_told_in_the_size_that_the_layer_is_given_later(viewer, qtbot
         return any(CELLS_KEY in one.metadata and np.array_equal(one.data, grown) for one in viewer.layers)
 
     layer.scale, layer.units = (2.0, 0.5, 0.125), ("um",) * 3
-    qtbot.waitUntil(lambda: told(0.125 if link else 0.0625), timeout=30_000)
-    qtbot.waitUntil(lambda: cells_fit((0.5, 0.125)), timeout=30_000)
+    qtbot.waitUntil(lambda: told(0.125 if link else 0.0625))
+    qtbot.waitUntil(lambda: cells_fit((0.5, 0.125)))
     after = rows(layer)
     for name in ("predicted_iou", "mask_area", "point_y", "crop_x1") if not link else ("planes",):
         np.testing.assert_array_equal(after[name], before[name])
@@ -521,7 +521,7 @@ def test_tables_are_told_in_the_size_that_the_layer_is_given_later(viewer, qtbot
     fits(qtbot, layer)
     assert told(0.125 if link else 0.0625)
     layer.units = ("pixel",) * 3
-    qtbot.waitUntil(lambda: physical not in layer.features, timeout=30_000)
+    qtbot.waitUntil(lambda: physical not in layer.features)
     assert "pixel_size" not in layer.metadata[RECORD_KEY]["planes"][3]
 
 
@@ -548,8 +548,8 @@ def test_links_are_cut_joined_and_divided_and_tracks_follow(viewer, qtbot):
         table = rows(layer).set_index("index")
         return new in table.index and table.loc[through, "last_plane"] == 0
 
-    qtbot.waitUntil(rows_fit, timeout=30_000)
-    qtbot.waitUntil(lambda: new in set(tracks.features["object"]), timeout=30_000)
+    qtbot.waitUntil(rows_fit)
+    qtbot.waitUntil(lambda: new in set(tracks.features["object"]))
     for number, plane, most in zip(
         tracks.features["object"], tracks.data[:, 1], tracks.features["intensity_max"], strict=True
     ):
@@ -578,9 +578,9 @@ def test_links_are_cut_joined_and_divided_and_tracks_follow(viewer, qtbot):
     part = next(n for n in some(layer.data[1]) if n not in set(some(layer.data[0])))
     canvas.choose(part)
     press("divide")
-    qtbot.waitUntil(lambda: part in rows(layer)["index"].tolist(), timeout=30_000)
-    qtbot.waitUntil(lambda: (rows(layer).set_index("index")["split_from"] == new).sum() == 2, timeout=30_000)
-    qtbot.waitUntil(lambda: len(tracks.graph) >= 2, timeout=30_000)
+    qtbot.waitUntil(lambda: part in rows(layer)["index"].tolist())
+    qtbot.waitUntil(lambda: (rows(layer).set_index("index")["split_from"] == new).sum() == 2)
+    qtbot.waitUntil(lambda: len(tracks.graph) >= 2)
 
 
 def test_links_and_mends_are_one_history(viewer, qtbot):
@@ -622,10 +622,10 @@ def test_links_and_mends_are_one_history(viewer, qtbot):
     # Taken back in another plane, it is done again there first; a new step ends what can be done again.
     show(qtbot, widget, 3)
     relinked(qtbot, links, live.undo_last)
-    qtbot.waitUntil(live.redo.isEnabled, timeout=30_000)
+    qtbot.waitUntil(live.redo.isEnabled)
     move(qtbot, widget, "pred_iou_thresh", 0.55)
     assert not live.redo.isEnabled()
-    qtbot.waitUntil(lambda: not live.work.busy, timeout=30_000)
+    qtbot.waitUntil(lambda: not live.work.busy)
     links.do("cut")  # nothing is chosen
     assert "Choose an object" in links.message.text()
 
@@ -640,11 +640,11 @@ def test_a_plane_that_is_opened_while_links_change_shows_them(viewer, qtbot, mon
     links.relinking._timer.setInterval(100_000)  # other planes are painted much later
     links.do("cut")
     new = int(before.max()) + 1
-    qtbot.waitUntil(lambda: new in layer.data[1], timeout=30_000)
+    qtbot.waitUntil(lambda: new in layer.data[1])
     assert new not in layer.data[3]
     show(qtbot, widget, 3)
     assert set(layer.data[3][before[3] == through]) == {new}
-    qtbot.waitUntil(lambda: not widget.live.work.busy, timeout=30_000)
+    qtbot.waitUntil(lambda: not widget.live.work.busy)
     assert not widget.live.live_layer.locked  # taken for nobody's paint
 
 
@@ -664,7 +664,7 @@ def test_settings_are_taken_into_all_planes_under_what_was_mended(viewer, qtbot)
         lambda: [np.count_nonzero(plane) for plane in layer.data[1:]] == expected[1:], timeout=30_000
     )
     assert not layer.data[0][where].any()
-    qtbot.waitUntil(lambda: not widget.live.work.busy and not widget.following._making, timeout=30_000)
+    qtbot.waitUntil(lambda: not widget.live.work.busy and not widget.following._making)
     show(qtbot, widget, 3)
     assert widget.form.settings.pred_iou_thresh == 0.55
     fits(qtbot, layer)

@@ -67,13 +67,13 @@ def begin(qtbot, widget):
 
 def mend(qtbot, widget, *acts):
     for act in acts:
-        with qtbot.waitSignal(widget.live.mended, timeout=30_000):
+        with qtbot.waitSignal(widget.live.mended):
             widget.live.mend(act)
 
 
 def settled(qtbot, widget):
-    qtbot.waitUntil(lambda: not widget.live._work.busy and not widget.live._rest.isActive(), timeout=30_000)
-    qtbot.waitUntil(lambda: not widget.following._making, timeout=30_000)
+    qtbot.waitUntil(lambda: not widget.live._work.busy and not widget.live._rest.isActive())
+    qtbot.waitUntil(lambda: not widget.following._making)
 
 
 def test_one_press_and_no_run(viewer, qtbot, monkeypatch):
@@ -97,8 +97,8 @@ def test_one_press_and_no_run(viewer, qtbot, monkeypatch):
     widget.form.widgets["pred_iou_thresh"].value = 0.3
     widget.mend.take("add")
     widget.mend.canvas.click((70.0, 80.0))
-    qtbot.waitUntil(lambda: widget.mend.canvas.asking.placed is not None, timeout=30_000)
-    with qtbot.waitSignal(live.mended, timeout=30_000):
+    qtbot.waitUntil(lambda: widget.mend.canvas.asking.placed is not None)
+    with qtbot.waitSignal(live.mended):
         widget.mend.canvas.apply()
     expected = cellpose()
     expected[expected == 3] = 0
@@ -162,12 +162,12 @@ def test_what_a_crash_left_is_offered_again(make_napari_viewer, qtbot, tmp_path)
     store = Store(tmp_path / "settings" / "choices.json")
     widget, _, _ = opened(make_napari_viewer(), store)
     layer = begin(qtbot, widget)
-    qtbot.waitUntil(lambda: widget.result.autosave.path is not None, timeout=30_000)
+    qtbot.waitUntil(lambda: widget.result.autosave.path is not None)
     widget.result.autosave.keep()
     mend(qtbot, widget, lambda m: m.remove(3), lambda m: m.split(7, stroke=[(38, 25), (62, 25)]))
     widget.result.autosave.keep()
     folder = store.folder / FOLDER
-    qtbot.waitUntil(lambda: bool(list(folder.glob("*.json"))), timeout=30_000)
+    qtbot.waitUntil(lambda: bool(list(folder.glob("*.json"))))
     (path,) = folder.glob("*.json")
     left, labels = path.read_text(), layer.data.copy()
     widget.shut_down()
@@ -175,10 +175,10 @@ def test_what_a_crash_left_is_offered_again(make_napari_viewer, qtbot, tmp_path)
     widget, _, _ = opened(make_napari_viewer(), store)
     layer = begin(qtbot, widget)
     saves = widget.result.autosave
-    qtbot.waitUntil(lambda: not saves.isHidden(), timeout=30_000)
+    qtbot.waitUntil(lambda: not saves.isHidden())
     assert "2 steps are kept" in saves.question.text()
     mend(qtbot, widget, lambda m: m.merge(500, 7))
-    with qtbot.waitSignal(widget.live.mended, timeout=30_000):
+    with qtbot.waitSignal(widget.live.mended):
         saves.yes.click()
     # What was mended since comes on top.
     own = cellpose()

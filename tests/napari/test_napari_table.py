@@ -85,7 +85,7 @@ def test_next_accept_and_sort(live, qtbot):
     table.go(1)
     first = table.labels
     assert first == (shown(table)[0],)
-    with qtbot.waitSignal(widget.live.mended, timeout=30_000):
+    with qtbot.waitSignal(widget.live.mended):
         table.accept.click()
     assert table.labels == (shown(table)[1],)
     assert first[0] in widget.live.live_layer.locked
@@ -124,14 +124,14 @@ def test_several_are_merged_and_removed(live, qtbot):
     table.select(*two)
     assert table.labels == tuple(two) and table.merge.isEnabled()
     pixels = int(np.isin(layer.data, two).sum())
-    with qtbot.waitSignal(widget.following.told, timeout=30_000):
+    with qtbot.waitSignal(widget.following.told):
         table.merge.click()
     assert int((layer.data == two[0]).sum()) == pixels and not (layer.data == two[1]).any()
     assert two[1] not in table.model.labels
     three = shown(table)[1:4]
     table.select(*three)
     table.selected.emit(table.labels)  # as a click on rows does
-    with qtbot.waitSignal(widget.following.told, timeout=30_000):
+    with qtbot.waitSignal(widget.following.told):
         table.remove.click()
     assert not np.isin(layer.data, three).any() and not set(three) & set(table.model.labels)
     assert not table.remove.isEnabled()

@@ -74,7 +74,7 @@ def settle(qtbot, widget):
 
 def search(qtbot, widget):
     widget.tuning.search.click()
-    qtbot.waitUntil(lambda: widget.tuning._run is None, timeout=30_000)
+    qtbot.waitUntil(lambda: widget.tuning._run is None)
 
 
 def test_painted_objects_find_settings_that_can_be_applied_and_undone(live, qtbot):
@@ -92,7 +92,7 @@ def test_painted_objects_find_settings_that_can_be_applied_and_undone(live, qtbo
     ]
     widget.tuning.examples.setCurrentIndex(1)
     widget.form.widgets["min_area"].value = 5000  # nothing is left: there is something to gain
-    qtbot.waitUntil(lambda: not layer.data.any(), timeout=30_000)
+    qtbot.waitUntil(lambda: not layer.data.any())
     before = widget.form.settings
     search(qtbot, widget)
     found = widget.tuning.found
@@ -105,12 +105,12 @@ def test_painted_objects_find_settings_that_can_be_applied_and_undone(live, qtbo
     colours = {picture.pixelColor(x, y).name() for x, y in places}
     assert len(colours) > 3
     widget.tuning.apply.click()
-    qtbot.waitUntil(lambda: widget.live.shown == found.best.settings, timeout=30_000)
+    qtbot.waitUntil(lambda: widget.live.shown == found.best.settings)
     assert widget.form.settings == found.best.settings
     np.testing.assert_array_equal(layer.data, paint(select(candidates, found.best.settings)).labels)
     assert layer.data.any()
     widget.live.undo.click()
-    qtbot.waitUntil(lambda: widget.form.settings == before, timeout=30_000)
+    qtbot.waitUntil(lambda: widget.form.settings == before)
     viewer_layers.remove("my five")
     assert widget.tuning.examples.count() == 1
 
@@ -164,11 +164,11 @@ def test_a_search_can_be_stopped(live, qtbot, monkeypatch):
     widget.tuning.picking.pick(int(np.unique(layer.data)[1]), good=True)
     settle(qtbot, widget)
     widget.tuning.search.click()
-    qtbot.waitUntil(lambda: "7 settings tried" in widget.tuning.message.text(), timeout=30_000)
+    qtbot.waitUntil(lambda: "7 settings tried" in widget.tuning.message.text())
     work = widget.tuning._run
     assert widget.tuning.search.text() == "Stop"
     widget.tuning.search.click()
-    qtbot.waitUntil(lambda: work.finished and widget.tuning._run is None, timeout=30_000)
+    qtbot.waitUntil(lambda: work.finished and widget.tuning._run is None)
     assert "Stopped" in widget.tuning.message.text()
 
 

@@ -97,7 +97,7 @@ def test_the_labels_follow_what_is_typed_in_the_unit(make_napari_viewer, qtbot):
     widget.images.layer.scale = (0.5, 0.5)
     widget.images.layer.units = ("um", "um")
     widget.form.measures["min_area"].box.setValue(25)
-    qtbot.waitUntil(lambda: widget.live.shown == widget.form.settings, timeout=30_000)
+    qtbot.waitUntil(lambda: widget.live.shown == widget.form.settings)
     assert widget.form.settings.min_area == 100
     np.testing.assert_array_equal(layer.data, expected)
 

@@ -36,7 +36,7 @@ def test_a_line_and_two_buttons_beside_the_result_of_such_an_image(make_napari_v
     widget.models.choose("bundled")
     segmenter.disagreement = 0.05
     widget._viewer.layers.remove(layer)
-    qtbot.waitUntil(lambda: not hint.isVisibleTo(widget), timeout=60_000)
+    qtbot.waitUntil(lambda: not hint.isVisibleTo(widget))
     widget._viewer.layers.selection.active = widget._viewer.layers["cells"]
     run(qtbot, widget)
     assert not hint.isVisibleTo(widget)

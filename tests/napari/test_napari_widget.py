@@ -62,7 +62,7 @@ def test_the_button_cancels_and_what_was_found_is_kept(viewer, qtbot, segmenter)
     assert widget.run_panel.bar.maximum() == POINTS
     assert f"{POINTS // 2} of {POINTS} points" in widget.run_panel.status.text()
     widget.run_panel.button.click()
-    finish(qtbot, widget, timeout=1000)
+    finish(qtbot, widget)
     (labels,) = labels_of(viewer)
     assert labels.name == "cells - balanced, bundled (partial)"
     assert list(rows(labels)["index"]) == [1, 2]
@@ -171,7 +171,7 @@ def test_the_viewer_closed_while_running(make_napari_viewer, qtbot, segmenter):
     half_way(qtbot, widget)
     work = controller._run
     viewer.close()
-    qtbot.waitUntil(lambda: work.finished, timeout=30_000)
+    qtbot.waitUntil(lambda: work.finished)
     assert work.cancelled
     assert not controller.running
     assert not labels_of(viewer)
@@ -188,7 +188,7 @@ def test_the_dock_closed_while_running(make_napari_viewer, qtbot, segmenter):
     viewer.window.remove_dock_widget(widget)
     widget.deleteLater()
     del widget
-    qtbot.waitUntil(lambda: work.finished, timeout=30_000)
+    qtbot.waitUntil(lambda: work.finished)
     assert work.cancelled
     # The viewer goes on, and its events reach nobody who is gone.
     viewer.add_image(IMAGE)
