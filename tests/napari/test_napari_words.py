@@ -10,7 +10,7 @@ import pytest
 from ome_sets import SHAPE, write_set
 
 from napari_sam2_automask._napari.common.memory import Store
-from napari_sam2_automask._napari.layers.snapshot import ImageSource
+from napari_sam2_automask._napari.layers.image_source import ImageSource
 from napari_sam2_automask._napari.run.controller import Finished, explain
 from napari_sam2_automask._napari.run.costs import cost_of, remember_rates
 from napari_sam2_automask._napari.run.ended_words import finished_text

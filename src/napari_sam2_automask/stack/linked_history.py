@@ -8,8 +8,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from napari_sam2_automask.mending.actions import Action
-    from napari_sam2_automask.stack.links import Links, Relabelled
+    from napari_sam2_automask.stack.links import Links
     from napari_sam2_automask.stack.numbers import Plane
+    from napari_sam2_automask.stack.relabelled import Relabelled
 
 __all__ = ["LinkedHistory", "Steps"]
 

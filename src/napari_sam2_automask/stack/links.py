@@ -10,6 +10,7 @@ import numpy as np
 from napari_sam2_automask.errors import MendError
 from napari_sam2_automask.geometry.overlaps import regions
 from napari_sam2_automask.stack.linked_planes import Linked, link_planes, linked_table
+from napari_sam2_automask.stack.relabelled import Relabelled, is_after, renamed
 from napari_sam2_automask.stack.splits_and_merges import Event
 
 if TYPE_CHECKING:
@@ -20,58 +21,9 @@ if TYPE_CHECKING:
 
     from napari_sam2_automask.stack.linked_planes import Axis
 
-__all__ = ["Links", "Relabelled"]
+__all__ = ["Links"]
 
-# More numbers than this are looked up; fewer are looked for one by one.
-_FEW = 4
-# Up to this number they are looked up in a list as long as the largest one; beyond it by sorting.
-_LONGEST = 1 << 20
 _NODES = ("number", "plane", "label", "area", "y", "x")
-
-
-@dataclass(frozen=True, slots=True)
-class Relabelled:
-    """Numbers of objects that changed, and what is known of splits and merges now.
-
-    Attributes
-    ----------
-    action : str
-        "cut", "join", "divide" or "link".
-    numbers : dict of int to dict of int to int
-        For each plane the new number of each object that got one.
-    events : tuple of Event
-        The splits and merges, those of objects that do not show at the moment included.
-    labels : tuple of int
-        The objects that were meant.
-    back : bool
-        Whether the action was taken back by this.
-    """
-
-    action: str
-    numbers: dict[int, dict[int, int]]
-    events: tuple[Event, ...]
-    labels: tuple[int, ...] = ()
-    back: bool = False
-
-    def paint(self, labels: NDArray[Any], plane: int) -> None:
-        """Put the new numbers into the labels (Y, X) of a plane, in place."""
-        moved = self.numbers.get(plane, {})
-        if len(moved) > _FEW:
-            old = np.array(sorted(moved))
-            new = np.array([moved[one] for one in old.tolist()])
-            largest = max(int(labels.max(initial=0)), int(old[-1]))
-            if largest > _LONGEST:
-                places = np.minimum(np.searchsorted(old, labels), len(old) - 1)
-                mine = old[places] == labels
-                labels[mine] = new[places[mine]]
-                return
-            table = np.arange(largest + 1)
-            table[old] = new
-            labels[...] = table[labels]
-            return
-        found = [(labels == one, other) for one, other in moved.items()]
-        for place, other in found:  # all are looked for before one is changed
-            labels[place] = other
 
 
 class _Step(NamedTuple):
@@ -276,7 +228,7 @@ class Links:
             raise MendError(
                 f"objects {number} and {other} are both in plane {both[0]}: merge them there, or cut one"
             )
-        events = tuple(e for e in (_renamed(e, other, number) for e in self._known) if e.number != e.other)
+        events = tuple(e for e in (renamed(e, other, number) for e in self._known) if e.number != e.other)
         return self._do("join", {plane: {other: number} for plane in theirs}, events, (number,))
 
     def divide(self, number: int, plane: int, parts: Sequence[int]) -> Relabelled:
@@ -394,7 +346,7 @@ class Links:
                 f"object {number} is seen in planes {planes[0]} to {planes[-1]}: cut it at a later one"
             )
         moved = {one: {number: new} for one in planes if one >= plane}
-        return moved, tuple(_renamed(e, number, new) if _after(e, number, plane) else e for e in events)
+        return moved, tuple(renamed(e, number, new) if is_after(e, number, plane) else e for e in events)
 
     def _do(
         self,
@@ -444,16 +396,3 @@ def _join(numbers: dict[int, dict[int, int]], more: Mapping[int, Mapping[int, in
     """Add new numbers of planes to others, in place."""
     for plane, pairs in more.items():
         numbers.setdefault(plane, {}).update(pairs)
-
-
-def _renamed(event: Event, old: int, new: int) -> Event:
-    """Return an event with another number for an object."""
-    number, other = (new if one == old else one for one in (event.number, event.other))
-    return Event(event.kind, event.plane, number, other)
-
-
-def _after(event: Event, number: int, plane: int) -> bool:
-    """Tell whether what an event says of an object is of its part from a plane on."""
-    if event.number == number:
-        return event.plane >= plane
-    return event.other == number and event.kind == "merge"

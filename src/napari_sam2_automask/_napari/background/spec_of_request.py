@@ -17,7 +17,7 @@ from napari_sam2_automask.image.axes import cut, guess_axes
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from napari_sam2_automask._napari.layers.snapshot import ImageSource
+    from napari_sam2_automask._napari.layers.image_source import ImageSource
     from napari_sam2_automask._napari.run.request import Request
     from napari_sam2_automask.large.spec import LargeSpec
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from napari.layers import Labels
 
     from napari_sam2_automask._napari.background.known_runs import KnownRun
-    from napari_sam2_automask._napari.layers.snapshot import ImageSource
+    from napari_sam2_automask._napari.layers.image_source import ImageSource
     from napari_sam2_automask.large.background import Status
     from napari_sam2_automask.large.spec import LargeSpec
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from napari.layers import Image
 
     from napari_sam2_automask._napari.layers.channels import How
-    from napari_sam2_automask._napari.layers.snapshot import ImageSource
+    from napari_sam2_automask._napari.layers.image_source import ImageSource
 
 __all__ = ["ChannelChoice"]
 

@@ -19,13 +19,14 @@ from napari_sam2_automask._napari.layers.place import level_data
 from napari_sam2_automask._napari.layers.plane_axes import linkable
 from napari_sam2_automask._napari.layers.reduce_axes import project
 from napari_sam2_automask._napari.layers.region import region_in_view
-from napari_sam2_automask._napari.layers.snapshot import ImageSource, axes_of_layer, take_source
+from napari_sam2_automask._napari.layers.snapshot import axes_of_layer, take_source
 from napari_sam2_automask.errors import ImageError
 
 if TYPE_CHECKING:
     from napari.layers import Image
     from napari.viewer import Viewer
 
+    from napari_sam2_automask._napari.layers.image_source import ImageSource
     from napari_sam2_automask._napari.layers.plane_axes import PlaneAxis
     from napari_sam2_automask.image.region import Region
 

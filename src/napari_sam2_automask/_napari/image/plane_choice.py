@@ -14,8 +14,8 @@ from napari_sam2_automask._napari.layers.plane_axes import projectable
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from napari_sam2_automask._napari.layers.image_source import ImageSource
     from napari_sam2_automask._napari.layers.plane_axes import PlaneAxis
-    from napari_sam2_automask._napari.layers.snapshot import ImageSource
 
 __all__ = ["PlaneChoice"]
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from napari.layers import Image, Layer
     from napari.viewer import Viewer
 
-    from napari_sam2_automask._napari.layers.snapshot import ImageSource
+    from napari_sam2_automask._napari.layers.image_source import ImageSource
     from napari_sam2_automask.image.region import Region
 
 __all__ = ["WhereChoice"]

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_sam2_automask._napari.layers.channels import How
-    from napari_sam2_automask._napari.layers.snapshot import ImageSource
+    from napari_sam2_automask._napari.layers.image_source import ImageSource
 
 __all__ = ["along_axis", "channel_axes", "from_layers", "lie_together"]
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from napari.layers import Image
     from napari.viewer import Viewer
 
-    from napari_sam2_automask._napari.layers.snapshot import ImageSource
+    from napari_sam2_automask._napari.layers.image_source import ImageSource
     from napari_sam2_automask.image.region import Region
     from napari_sam2_automask.settings.amg import AmgSettings, PointGrids
 

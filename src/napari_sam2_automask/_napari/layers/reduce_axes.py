@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_sam2_automask._napari.layers.snapshot import ImageSource
+    from napari_sam2_automask._napari.layers.image_source import ImageSource
 
 __all__ = ["project", "reduced"]
 

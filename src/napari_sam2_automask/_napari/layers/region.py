@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from napari.layers import Image, Labels, Shapes
     from numpy.typing import NDArray
 
-    from napari_sam2_automask._napari.layers.snapshot import ImageSource
+    from napari_sam2_automask._napari.layers.image_source import ImageSource
 
 __all__ = [
     "ENCLOSING",

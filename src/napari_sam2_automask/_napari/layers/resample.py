@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from napari.layers import Labels
     from numpy.typing import ArrayLike, NDArray
 
-    from napari_sam2_automask._napari.layers.snapshot import ImageSource
+    from napari_sam2_automask._napari.layers.image_source import ImageSource
 
 __all__ = ["ResultPlace", "labels_on", "places_on", "reader_on"]
 

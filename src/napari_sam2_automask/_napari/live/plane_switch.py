@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from napari_sam2_automask.errors import AutomaskError
     from napari_sam2_automask.mending.mends import Done, Mends
     from napari_sam2_automask.stack.joint_steps import Way
-    from napari_sam2_automask.stack.links import Relabelled
     from napari_sam2_automask.stack.numbers import Plane
+    from napari_sam2_automask.stack.relabelled import Relabelled
 
 __all__ = ["PlaneSwitch"]
 

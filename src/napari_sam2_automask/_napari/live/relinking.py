@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from napari_sam2_automask._napari.live.stack_layer import StackLayer
     from napari_sam2_automask._napari.live.stack_links import Ready
     from napari_sam2_automask.mending.mends import Mends
-    from napari_sam2_automask.stack.links import Links, Relabelled
+    from napari_sam2_automask.stack.links import Links
+    from napari_sam2_automask.stack.relabelled import Relabelled
 
 __all__ = ["Relinking"]
 

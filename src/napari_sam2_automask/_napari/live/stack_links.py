@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     from napari_sam2_automask.mending.actions import Action
     from napari_sam2_automask.mending.mends import Done, Mends
     from napari_sam2_automask.stack.linked_history import Steps
-    from napari_sam2_automask.stack.links import Links, Relabelled
+    from napari_sam2_automask.stack.links import Links
     from napari_sam2_automask.stack.numbers import Plane
+    from napari_sam2_automask.stack.relabelled import Relabelled
 
     Ready = list[tuple[LiveLayer, Answer]]
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from napari_sam2_automask._napari.live.panel import LivePanel
     from napari_sam2_automask._napari.live.plane_switch import PlaneSwitch
     from napari_sam2_automask.mending.actions import Action
-    from napari_sam2_automask.stack.links import Relabelled
+    from napari_sam2_automask.stack.relabelled import Relabelled
 
 __all__ = ["Autosave"]
 

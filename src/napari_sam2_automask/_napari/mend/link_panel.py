@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from napari_sam2_automask._napari.live.panel import LivePanel
     from napari_sam2_automask._napari.live.plane_switch import PlaneSwitch
     from napari_sam2_automask._napari.mend.canvas import Canvas
-    from napari_sam2_automask.stack.links import Links, Relabelled
+    from napari_sam2_automask.stack.links import Links
+    from napari_sam2_automask.stack.relabelled import Relabelled
 
 __all__ = ["LinkPanel"]
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from napari.viewer import Viewer
 
     from napari_sam2_automask._napari.image.panel import ImagePanel
-    from napari_sam2_automask._napari.layers.snapshot import ImageSource
+    from napari_sam2_automask._napari.layers.image_source import ImageSource
     from napari_sam2_automask._napari.live.panel import LivePanel
 
 __all__ = ["StartLabels", "start_of"]

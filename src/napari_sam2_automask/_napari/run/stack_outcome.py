@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-    from napari_sam2_automask._napari.layers.snapshot import ImageSource
+    from napari_sam2_automask._napari.layers.image_source import ImageSource
     from napari_sam2_automask._napari.run.outcome import PlaneResult
     from napari_sam2_automask._napari.run.request import Previous, Request
     from napari_sam2_automask.stack.linked_planes import Linked
