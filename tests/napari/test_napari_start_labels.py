@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
+import pytest
+import tifffile
 from candidate_factory import random_candidates
 from napari_kit import LOW, SHAPE, BlobSegmenter, copied, dock, finish, move, run
 
 from napari_sam2_automask import pipeline
 from napari_sam2_automask._napari.common.memory import Store
+from napari_sam2_automask._napari.contributions.save_labels import write_labels
 from napari_sam2_automask._napari.layers.features import objects_of
 from napari_sam2_automask._napari.live.panel import NO_RUN
 from napari_sam2_automask._napari.mend.autosave import FOLDER
 from napari_sam2_automask._napari.mend.canvas import NOTHING_TO_FOLLOW
-from napari_sam2_automask._napari.mend.start_labels import IN_STACKS
 from napari_sam2_automask._napari.run.place_result import RECORD_KEY
 from napari_sam2_automask.geometry.placed import Placed
 from napari_sam2_automask.image.picture import LoadedImage
 from napari_sam2_automask.record.record import Record
+from napari_sam2_automask.replay import replay
 
 SQUARE = np.ones((5, 5), bool)
 
@@ -29,6 +35,11 @@ class Askable(BlobSegmenter):
     def __init__(self):
         super().__init__()
         self.asked = 0
+
+    def __call__(self, plane, request, progress):
+        found = super().__call__(plane, request, progress)
+        in_stack = bool(request.source.other_axes)
+        return replace(found, live=None, candidates=found.live.candidates) if in_stack else found
 
     def attach(self, request, live, read):
         def ask(points, on, box, mask):
@@ -208,14 +219,175 @@ def test_what_cannot_be_mended_is_not_offered_or_said(viewer, qtbot):
     assert button.isHidden()
 
 
-def test_labels_of_a_stack_say_what_to_do(viewer):
-    shape = (3, *SHAPE)
-    viewer.add_image(np.zeros(shape, np.uint8), name="stack")
-    labels = viewer.add_labels(np.broadcast_to(cellpose(), shape).copy(), name="cellpose")
-    widget = dock(viewer)
-    button = widget.start_labels
-    assert not button.isHidden() and button.menu() is None and not button.others
-    button.click()
-    assert not widget.running and widget.run_panel.status.text() == IN_STACKS
-    viewer.layers.remove(labels)
-    assert button.isHidden()
+STACK = (3, *SHAPE)
+
+
+def of_stack():
+    """Return labels of three planes: an object in two of them, one of a large number, a plane without any."""
+    labels = np.zeros(STACK, np.int64)
+    labels[0, 5:20, 5:30], labels[1, 6:21, 5:30] = 7, 7
+    labels[0, 40:60, 10:40], labels[0, 30:50, 60:90] = 3, 900_000_000
+    return labels
+
+
+def opened_stack(viewer, store=None, labels=None, axes=(0, 1, 2)):
+    """Open a stack and labels, of which any axis may be that of the planes."""
+    pixels = np.random.default_rng(0).random(STACK)
+    viewer.add_image(pixels.transpose(axes), name="stack", rgb=False)
+    own = of_stack() if labels is None else labels
+    layer = viewer.add_labels(own.transpose(axes), name="cellpose")
+    viewer.dims.order = tuple(axes.index(axis) for axis in range(3))
+    viewer.dims.set_current_step(axes.index(0), 0)
+    segmenter = Askable()
+    widget = dock(viewer, segmenter, store)
+    widget.form.show(LOW.replace(pred_iou_thresh=0.7))
+    return widget, segmenter, layer
+
+
+def begin_stack(qtbot, widget, plane=0):
+    widget.start_labels.click()
+    finish(qtbot, widget)
+    shown(qtbot, widget, plane)
+    return widget.live.live_layer.layer
+
+
+def shown(qtbot, widget, plane):
+    def there():
+        follower = widget.live.live_layer
+        return follower is not None and follower.plane == (plane,)
+
+    qtbot.waitUntil(there)
+
+
+def test_labels_of_a_stack_are_mended_without_a_run(viewer, qtbot, tmp_path):
+    widget, segmenter, own = opened_stack(viewer)
+    layer = begin_stack(qtbot, widget)
+    live = widget.live
+    assert segmenter.runs == segmenter.asked == 0
+    np.testing.assert_array_equal(layer.data, of_stack())
+    np.testing.assert_array_equal(own.data, of_stack())
+    assert not own.visible and widget.start_labels.isHidden()
+    assert live.message.text() == NO_RUN and live.sliders.isHidden() and live.everywhere.isHidden()
+    assert live.count.text() == "3 objects" and "3 objects of cellpose" in widget.run_panel.status.text()
+    assert sorted(objects_of(layer.features)["index"]) == [3, 7, 7, 900_000_000]
+    mend(qtbot, widget, lambda m: m.remove(3))
+    viewer.dims.set_current_step(0, 2)
+    shown(qtbot, widget, 2)
+    assert live.count.text() == "0 objects"
+    widget.mend.take("add")
+    widget.mend.canvas.click((70.0, 80.0))
+    qtbot.waitUntil(lambda: widget.mend.canvas.asking.placed is not None)
+    with qtbot.waitSignal(live.mended):
+        widget.mend.canvas.apply()
+    viewer.dims.set_current_step(0, 1)
+    shown(qtbot, widget, 1)
+    mend(qtbot, widget, lambda m: m.split(7, stroke=[(4, 15), (22, 15)]))
+    expected = of_stack()
+    expected[expected == 3] = 0
+    new = 900_000_001
+    assert layer.data[2, 70, 80] == new and (layer.data[2] > 0).sum() == 25 == (layer.data[2] == new).sum()
+    assert (np.isin(layer.data[1], [7, new + 1]) == (expected[1] == 7)).all() and (layer.data[1] == 7).any()
+    np.testing.assert_array_equal(layer.data[0], expected[0])
+    settled(qtbot, widget)
+    data, meta, _ = layer.as_layer_data_tuple()
+    files = write_labels(str(tmp_path / "cells.tif"), data, meta)
+    table = pd.read_csv(next(file for file in files if file.endswith(".csv")))
+    assert sorted(table["index"]) == [7, 7, 900_000_000, new, new + 1]
+    # The whole way: what is undone in each plane are the labels that were opened.
+    for plane in (1, 2, 0):
+        viewer.dims.set_current_step(0, plane)
+        shown(qtbot, widget, plane)
+        mend(qtbot, widget, lambda m: m.undo())
+    np.testing.assert_array_equal(layer.data, of_stack())
+
+
+def test_labels_of_a_stack_that_were_mended_replay(viewer, qtbot, tmp_path, monkeypatch):
+    path = tmp_path / "stack.tif"
+    tifffile.imwrite(path, np.random.default_rng(0).integers(0, 9, STACK, np.uint8))
+    viewer.open(path, plugin="napari")
+    viewer.add_labels(of_stack(), name="cellpose")
+    viewer.dims.set_current_step(0, 0)
+    widget = dock(viewer, Askable())
+    layer = begin_stack(qtbot, widget)
+    mend(qtbot, widget, lambda m: m.remove(3))
+    settled(qtbot, widget)
+    data, meta, _ = layer.as_layer_data_tuple()
+    files = write_labels(str(tmp_path / "cells.tif"), data, meta)
+
+    def found(views, settings, model, **how):
+        return random_candidates(SHAPE, 60, seed=4, settings=settings)
+
+    monkeypatch.setattr(pipeline, "propose_views", found)
+    again = replay(Path(next(file for file in files if file.endswith(".record.json"))), tmp_path / "again")
+    expected = of_stack()
+    expected[expected == 3] = 0
+    np.testing.assert_array_equal(tifffile.imread(again.labels), expected)
+
+
+@pytest.mark.parametrize("axes", [(1, 2, 0), (2, 0, 1)])
+def test_planes_lie_along_any_axis(viewer, qtbot, axes):
+    widget, _, _ = opened_stack(viewer, axes=axes)
+    layer = begin_stack(qtbot, widget)
+    np.testing.assert_array_equal(layer.data, of_stack().transpose(axes))
+    mend(qtbot, widget, lambda m: m.remove(3))
+    np.testing.assert_array_equal(layer.data, np.where(of_stack() == 3, 0, of_stack()).transpose(axes))
+
+
+def test_labels_of_half_the_pixels_become_those_of_the_stack(viewer, qtbot):
+    widget, _, own = opened_stack(viewer)
+    viewer.layers.remove(own)
+    coarse = of_stack()[:, ::2, ::2]
+    viewer.add_labels(coarse, name="cellpose", scale=(1, 2, 2), translate=(0, 0.5, 0.5))
+    layer = begin_stack(qtbot, widget)
+    rows, columns = SHAPE
+    np.testing.assert_array_equal(layer.data, coarse.repeat(2, 1).repeat(2, 2)[:, :rows, :columns])
+
+
+def test_a_run_afterwards_keeps_the_objects_of_all_planes(viewer, qtbot):
+    widget, segmenter, _ = opened_stack(viewer)
+    first = begin_stack(qtbot, widget)
+    mend(qtbot, widget, lambda m: m.remove(3))
+    widget.images.planes.combo.setCurrentIndex(1)
+    run(qtbot, widget)
+    shown(qtbot, widget, 0)
+    qtbot.waitUntil(lambda: not widget.following.planes.busy and not widget.live.work.busy)
+    layer, own = widget.live.live_layer.layer, of_stack()
+    assert segmenter.runs == len(own) and layer is not first and not widget.live.sliders.isHidden()
+    for plane, label in ((0, 7), (1, 7), (0, 900_000_000)):
+        (number,) = np.unique(layer.data[plane][own[plane] == label])
+        assert number and (layer.data[plane] == number).sum() == (own[plane] == label).sum()
+    assert not layer.data[own == 3].any()
+
+
+def test_what_a_crash_left_of_a_stack_is_offered_again(make_napari_viewer, qtbot, tmp_path):
+    store = Store(tmp_path / "settings" / "choices.json")
+    widget, _, _ = opened_stack(make_napari_viewer(), store)
+    layer = begin_stack(qtbot, widget)
+    qtbot.waitUntil(lambda: widget.result.autosave.path is not None)
+    mend(qtbot, widget, lambda m: m.remove(3))
+    widget.result.autosave.keep()
+    folder = store.folder / FOLDER
+    qtbot.waitUntil(lambda: bool(list(folder.glob("*.json"))))
+    (path,) = folder.glob("*.json")
+    left, labels = path.read_text(), layer.data.copy()
+    widget.shut_down()
+    path.write_text(left)
+    widget, _, _ = opened_stack(make_napari_viewer(), store)
+    layer = begin_stack(qtbot, widget)
+    np.testing.assert_array_equal(layer.data, of_stack())
+    saves = widget.result.autosave
+    qtbot.waitUntil(lambda: not saves.isHidden())
+    assert "1 step is kept" in saves.question.text() or "1 step are kept" in saves.question.text()
+    saves.yes.click()
+    qtbot.waitUntil(lambda: np.array_equal(layer.data, labels))
+
+
+@pytest.mark.parametrize(
+    ("value", "told"), [(0, "holds no object"), (-1, "has the label -1"), (2_147_000_000, "go from 1 to")]
+)
+def test_labels_of_a_stack_that_are_none_are_refused(viewer, qtbot, value, told):
+    widget, _, own = opened_stack(viewer, labels=np.full(STACK, value))
+    widget.start_labels.click()
+    finish(qtbot, widget)
+    assert told in widget.run_panel.status.text() and widget.live.live_layer is None
+    assert own.visible and not widget.start_labels.isHidden()

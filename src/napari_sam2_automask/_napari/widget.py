@@ -185,7 +185,6 @@ class AutomaskWidget(QWidget):
         self.session.wanted.connect(self.run)
         self.run_panel.view_pressed.connect(self.run_in_view)
         self.start_labels.wanted.connect(self.mend_labels)
-        self.start_labels.refused.connect(self.session.say)
         for keys in ("Ctrl+Return", "Ctrl+Enter"):
             QShortcut(QKeySequence(keys), self).activated.connect(self.run)
         self.session.ended.connect(self._on_ended)
@@ -377,7 +376,10 @@ class AutomaskWidget(QWidget):
         assert image is not None
         if self._start is not None:
             settings, start = choosing_nothing(request.settings), start_of(self._start, request.source)
-            request = replace(request, settings=settings, custom=True, region=None, start=start)
+            indices = tuple(request.source.all_indices()) if request.source.other_axes else request.indices
+            request = replace(
+                request, settings=settings, custom=True, region=None, start=start, indices=indices, link=""
+            )
         return request, image
 
     def _connections(self) -> list[list[tuple[Any, Any]]]:

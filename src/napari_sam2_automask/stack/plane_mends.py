@@ -24,10 +24,12 @@ if TYPE_CHECKING:
     from napari_sam2_automask.settings.amg import AmgSettings
     from napari_sam2_automask.stack.numbers import Numbers, Plane
 
-__all__ = ["PlaneMends"]
+__all__ = ["LARGEST", "PlaneMends"]
 
 # So many numbers are left for new objects of the stack, whatever number a person gives to one.
 _ROOM = 1 << 20
+LARGEST = MOST - _ROOM
+"""The largest number that an object of a stack can be given."""
 
 
 class PlaneMends(Mends):
@@ -160,10 +162,10 @@ class PlaneMends(Mends):
         """Return the label of a number that may be new to this plane."""
         label = self.numbers.label(self.plane, number)
         if not label:
-            if number > MOST - _ROOM:
+            if number > LARGEST:
                 raise MendError(
                     f"object {number:,} would leave no numbers for new objects of the stack: give it one up "
-                    f"to {MOST - _ROOM:,}"
+                    f"to {LARGEST:,}"
                 )
             label = max(self._state.used, *given, 0) + 1
             given.append(label)

@@ -82,18 +82,26 @@ def labels_on(labels: Labels, target: Labels) -> NDArray[Any]:
     return reader_on(labels, target)()
 
 
-def reader_on(labels: Labels, target: Labels | ResultPlace) -> Callable[[], NDArray[Any]]:
-    """Return what reads some labels at the pixels of a layer that they cover, for a thread that can wait."""
+def reader_on(labels: Labels, target: Labels | ResultPlace) -> Callable[..., NDArray[Any]]:
+    """Return what reads some labels at the pixels of a layer that they cover, for a thread that can wait.
+
+    It takes the place of a plane, an integer or a whole slice for each axis of the layer, if only that is
+    wanted; axes with an integer are left out.
+    """
     places = places_on(labels, target)
     assert places is not None
     data, shape = level_data(labels), target.data.shape
 
-    def read() -> NDArray[Any]:
+    def read(plane: tuple[int | slice, ...] = (slice(None),) * len(shape)) -> NDArray[Any]:
+        cut = [
+            at if isinstance(at, slice) else int(along[at]) for at, along in zip(plane, places, strict=True)
+        ]
+        found = data[tuple(cut)]
         if data.shape == shape:
-            return np.array(data)
-        found = data
+            return np.array(found)
         # An axis at a time: what is read first is the least.
-        for axis, along in enumerate(places):
+        left = [along for at, along in zip(plane, places, strict=True) if isinstance(at, slice)]
+        for axis, along in enumerate(left):
             found = np.asarray(found[(slice(None),) * axis + (along,)])
         return np.array(found)
 

@@ -81,8 +81,9 @@ class LiveLayer:
         mends: Mends | None = None,
         cut: tuple[slice | int, ...] = (),
         line: Line | None = None,
+        ran: bool = True,
     ) -> None:
-        self.live, self.layer, self._line = live, layer, line
+        self.live, self.layer, self._line, self._ran = live, layer, line, ran
         self._window, self._cut = window, cut
         self.mends = Mends(live, settings) if mends is None else mends
         self.table: Callable[[NDArray[Any]], pd.DataFrame] | None = None
@@ -162,7 +163,7 @@ class LiveLayer:
     @property
     def selects(self) -> bool:
         """Whether a run has left anything to select from; there is none where labels of before are mended."""
-        return self.plane is not None or len(self.candidates) > 0
+        return len(self.candidates) > 0 or (self._ran and self.plane is not None)
 
     @property
     def change(self) -> Change:

@@ -167,7 +167,7 @@ class LivePanel(QWidget):
         self._edits.watch(layer.layer)
         for part in (self.sliders, self.before, self.everywhere):
             part.setEnabled(True)
-        self.everywhere.setVisible(layer.plane is not None)
+        self.everywhere.setVisible(layer.plane is not None and layer.selects)
         for choice in (self.sliders, self.before, self.missing):
             choice.setVisible(layer.selects)
         self.kept.setVisible(False)

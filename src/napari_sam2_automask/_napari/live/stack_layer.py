@@ -91,7 +91,7 @@ class StackLayer:
     def __init__(self, layer: Labels, request: Request, found: PlanesFound) -> None:
         self.layer, self.request, self.found = layer, request, found
         self._open: OrderedDict[Plane, LiveLayer] = OrderedDict()
-        self._closed: dict[Plane, Told] = {}
+        self._closed = {plane: Told(steps, (), used) for plane, (steps, used) in found.begun.items()}
         self._planes_lock = RLock()
         self.shown: Plane | None = None
         self.cells_size = request.source.size
@@ -170,7 +170,8 @@ class StackLayer:
             mends.undo()
         cut = self.request.source.slices(plane)
         window = self.request.window
-        return LiveLayer(live, self.layer, window, settings, mends=mends, cut=cut, line=self.line)
+        ran = self.request.start is None
+        return LiveLayer(live, self.layer, window, settings, mends=mends, cut=cut, line=self.line, ran=ran)
 
     # -- other runs and sessions
 

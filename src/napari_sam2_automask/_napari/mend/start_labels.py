@@ -22,11 +22,6 @@ if TYPE_CHECKING:
 
 __all__ = ["StartLabels", "start_of"]
 
-IN_STACKS = (
-    "The labels of a stack are mended after a run: choose all its planes, press Run, then Take labels under "
-    "Mend. They become the objects of all planes, in one step."
-)
-
 
 class StartLabels(QPushButton):
     """Offers the Labels layers that lie on the image; hidden where there is none, or a result.
@@ -44,13 +39,11 @@ class StartLabels(QPushButton):
     ----------
     wanted : Qt signal
         Emits the layer that a person chose.
-    refused : Qt signal
-        Emits what to do instead, where the labels are those of a stack.
     connections : list of (event emitter, callback)
         What to disconnect when the widget goes.
     """
 
-    wanted, refused = Signal(object), Signal(str)
+    wanted = Signal(object)
 
     def __init__(self, viewer: Viewer, images: ImagePanel, live: LivePanel) -> None:
         super().__init__("Mend labels")
@@ -77,29 +70,24 @@ class StartLabels(QPushButton):
     @property
     def others(self) -> list[Labels]:
         """The layers that can be mended, the topmost first."""
-        layers, in_stack = self._lying()
-        return [] if in_stack else layers
-
-    def _lying(self) -> tuple[list[Labels], bool]:
-        """Return the layers that lie on the image while there is no result, and whether it is a stack."""
         layers = labels_layers(self._viewer)
         if not layers or self._live.live_layer is not None or self._images.layer is None:
-            return [], False
+            return []
         try:
             source = self._images.source()
         except AutomaskError:  # which Run would say
-            return [], False
-        target, in_stack = ResultPlace(source), bool(source.other_axes)
-        if in_stack and not self._live.isHidden():  # its result shows another plane
-            return [], True
-        return [layer for layer in layers if places_on(layer, target) is not None], in_stack
+            return []
+        if source.other_axes and not self._live.isHidden():  # its result shows another plane
+            return []
+        target = ResultPlace(source)
+        return [layer for layer in layers if places_on(layer, target) is not None]
 
     def offer(self, event: Any = None) -> None:
         """Show the button where there is something to mend; of several layers it has a menu."""
-        layers, in_stack = self._lying()
+        layers = self.others
         self.setVisible(bool(layers))
-        self._choices.show_layers([] if in_stack else layers)
-        self.setMenu(self._choices if len(layers) > 1 and not in_stack else None)
+        self._choices.show_layers(layers)
+        self.setMenu(self._choices if len(layers) > 1 else None)
 
     def _on_choice(self, key: str) -> None:
         for layer in self.others:
@@ -108,12 +96,8 @@ class StartLabels(QPushButton):
                 return
 
     def _on_click(self) -> None:
-        layers, in_stack = self._lying()
-        for layer in layers[:1]:
-            if in_stack:
-                self.refused.emit(IN_STACKS)
-            else:
-                self.wanted.emit(layer)
+        for layer in self.others[:1]:
+            self.wanted.emit(layer)
 
 
 def start_of(layer: Labels, source: ImageSource) -> Start:

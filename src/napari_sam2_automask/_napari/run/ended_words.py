@@ -23,7 +23,7 @@ def finished_text(finished: Finished, *, image_present: bool = True) -> str:
     outcome, name = finished.outcome, finished.request.source.name
     if outcome is None:
         return "Cancelled before any object was found."
-    count = len(outcome.table)
+    count = outcome.table["index"].nunique()  # planes may share an object
     objects = f"{count:,} object{'' if count == 1 else 's'}"
     gone = "" if image_present else f" The image {name!r} was removed meanwhile; its labels are kept."
     if not outcome.complete:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from napari_sam2_automask._napari.run.request import Request
     from napari_sam2_automask.candidates.candidates import Candidates
+    from napari_sam2_automask.mending.actions import Action
     from napari_sam2_automask.mending.mends import Mends
     from napari_sam2_automask.painting.live import LiveSelection
     from napari_sam2_automask.progress import ProgressCallback
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from napari_sam2_automask.stack.plane_store import PlaneStore
 
     Index = tuple[int, ...]
+    Begun = tuple[tuple[Action, ...], int]
     Attach = Callable[[LiveSelection, Callable[[], NDArray[Any]]], None]
 
 __all__ = ["Outcome", "PlaneResult", "PlanesFound", "Segmenter", "TracksData", "digest"]
@@ -56,6 +58,10 @@ class PlaneResult:
         and what reads the plane, or the region of it.
     mends : Mends or None
         What was done to the objects of `live` already.
+    begun : (tuple of Action, int) or None
+        The same of a plane of a stack: the steps, and the largest label then.
+    numbers : tuple of (int, int) or None
+        Of a plane of a stack: its labels, and their numbers in the stack, if they have some already.
     """
 
     labels: NDArray[Any]
@@ -68,6 +74,8 @@ class PlaneResult:
     candidates: Candidates | None = None
     attach: Attach | None = None
     mends: Mends | None = None
+    begun: Begun | None = None
+    numbers: tuple[tuple[int, int], ...] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,12 +92,15 @@ class PlanesFound:
         See `PlaneResult`; takes the index of a plane and the selection.
     links : Links or None
         Of planes that were linked.
+    begun : mapping of plane index to (steps, int)
+        What was done in planes already, see `PlaneResult`.
     """
 
     store: PlaneStore
     numbers: Numbers
     attach: Callable[[Index, LiveSelection], None] | None = None
     links: Links | None = None
+    begun: Mapping[Index, Begun] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)

@@ -119,6 +119,8 @@ class Tracker:
             if whole > SHORT:
                 return TrackerState(text, done, total, whole * (total - done) / total)
             return TrackerState(text)  # of a file at hand: a moment, and no part of the run
+        if stage == "plane":
+            return TrackerState(f"Plane {done + 1:,} of {total:,}" if total > 1 else "Starting", done, total)
         if stage == "points":
             text = f"{done:,} of {total:,} points"
         elif stage == "encoder":

@@ -35,12 +35,13 @@ class Start:
     name, key : str
         What the layer is called, and its own identifier.
     read : callable
-        Returns the labels at the pixels of the image, (Y, X) in the layer's axes; for a thread that can wait.
+        Takes what selects a plane of the image, see `ImageSource.slices`, and returns the labels there,
+        (Y, X) in the layer's axes; for a thread that can wait.
     """
 
     name: str
     key: str
-    read: Callable[[], NDArray[Any]]
+    read: Callable[[tuple[int | slice, ...]], NDArray[Any]]
 
 
 @dataclass(frozen=True, eq=False)

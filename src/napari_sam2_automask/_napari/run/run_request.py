@@ -12,7 +12,7 @@ import numpy as np
 from napari_sam2_automask._napari.common.preferences import preference
 from napari_sam2_automask._napari.run.outcome import Outcome, PlanesFound, digest
 from napari_sam2_automask._napari.run.stack_outcome import linked_planes, stack_planes
-from napari_sam2_automask._napari.run.start_labels import begun_with
+from napari_sam2_automask._napari.run.start_labels import begun_with, no_object
 from napari_sam2_automask.errors import ImageError
 from napari_sam2_automask.image.renderings import render
 from napari_sam2_automask.progress import Cancelled, Progress
@@ -60,6 +60,8 @@ def run_request(request: Request, segmenter: Segmenter, progress: ProgressCallba
     store = PlaneStore(preference("stack_memory") * 1_000_000)
     for number, index in enumerate(request.indices):
         try:
+            if request.start is not None:
+                progress(Progress("plane", number, len(request.indices)))
             result = _one(request, index, segmenter, _over_planes(progress, number, len(request.indices)))
         except Cancelled:
             break
@@ -71,6 +73,8 @@ def run_request(request: Request, segmenter: Segmenter, progress: ProgressCallba
             break
     if not results:
         raise Cancelled("cancelled before anything was found")
+    if request.start is not None and not any(result.labels.any() for result in results):
+        raise no_object(request.start.name)
     done = request.indices[: len(results)]
     complete = len(results) == len(request.indices) and results[-1].complete
     previous = _unedited(request, done) if complete else None
@@ -94,7 +98,12 @@ def run_request(request: Request, segmenter: Segmenter, progress: ProgressCallba
     live = None if source.other_axes else results[0].live
     planes = None
     if numbers is not None and store.planes:
-        planes = PlanesFound(store, numbers, _attaching(request, results[0].attach), links)
+        begun = {
+            index: result.begun
+            for index, result in zip(done, results, strict=True)
+            if result.begun is not None
+        }
+        planes = PlanesFound(store, numbers, _attaching(request, results[0].attach), links, begun)
     return Outcome(
         data,
         table,
@@ -132,7 +141,7 @@ def _one(request: Request, index: Index, segmenter: Segmenter, progress: Progres
     plane, region = request.source.plane(index), request.region
     _check_there(request.source.path, plane)
     if request.start is not None:
-        return begun_with(plane, request, segmenter)
+        return begun_with(plane, request, segmenter, index)
     if region is None:
         return segmenter(plane, request, progress)
     return region.restore(segmenter(region.cut(plane), request, progress), request.source.plane_shape)

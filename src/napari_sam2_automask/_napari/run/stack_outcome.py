@@ -16,7 +16,7 @@ from napari_sam2_automask.settings.units import short_unit
 from napari_sam2_automask.stack.linked_planes import link_planes
 from napari_sam2_automask.stack.links import Links
 from napari_sam2_automask.stack.measured import measure_linked
-from napari_sam2_automask.stack.numbering import number_through
+from napari_sam2_automask.stack.numbering import number_through, numbered_as
 from napari_sam2_automask.stack.numbers import Numbers
 from napari_sam2_automask.stack.track_arrays import tracks
 
@@ -65,6 +65,8 @@ def stack_planes(
 
     What comes back last are the numbers that the labels of the planes have there.
 
+    Labels that have numbers in the stack already keep them, also those that planes share.
+
     An earlier array is continued in place: a copy of a whole stack for one more plane could cost more than
     the run. The viewer draws planes, and redraws when it is told of the change.
     """
@@ -77,7 +79,10 @@ def stack_planes(
     tables, digests, numbers = [], {}, Numbers()
     numbers.largest = first - 1
     names = [axis_name(source, axis) for axis in source.other_axes]
-    numbered = number_through(((result.labels, result.table) for result in results), first)
+    if results[0].numbers is None:
+        numbered = number_through(((result.labels, result.table) for result in results), first)
+    else:
+        numbered = map(_as_they_are, results)
     for index, result, (labels, table) in zip(indices, results, numbered, strict=True):
         numbers.put(index, zip(result.table["index"].tolist(), table["index"].tolist(), strict=True))
         plane = source.oriented(labels)
@@ -88,6 +93,14 @@ def stack_planes(
         tables.append(table)
     filled = [table for table in tables if len(table)]
     return data, pd.concat(filled or tables[:1], ignore_index=True), digests, numbers
+
+
+def _as_they_are(result: PlaneResult) -> tuple[NDArray[np.uint32], pd.DataFrame]:
+    """Return labels and table of a plane in the numbers that they have in the stack."""
+    pairs = result.numbers or ()
+    return numbered_as(result.labels, pairs), result.table.assign(
+        index=result.table["index"].map(dict(pairs))
+    )
 
 
 def axis_name(source: ImageSource, axis: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +17,9 @@ if TYPE_CHECKING:
     from napari_sam2_automask._napari.run.outcome import Segmenter
     from napari_sam2_automask._napari.run.request import Request
 
-__all__ = ["begun_with", "choosing_nothing"]
+    Index = tuple[int, ...]
+
+__all__ = ["begun_with", "choosing_nothing", "no_object"]
 
 
 def choosing_nothing(settings: AmgSettings) -> AmgSettings:
@@ -45,7 +48,7 @@ def choosing_nothing(settings: AmgSettings) -> AmgSettings:
     )
 
 
-def begun_with(plane: NDArray[Any], request: Request, segmenter: Segmenter) -> PlaneResult:
+def begun_with(plane: NDArray[Any], request: Request, segmenter: Segmenter, index: Index) -> PlaneResult:
     """Return the labels of another layer as the result of a plane, painted where nothing was chosen.
 
     Parameters
@@ -56,31 +59,35 @@ def begun_with(plane: NDArray[Any], request: Request, segmenter: Segmenter) -> P
         With the labels as its `start`, and settings that choose nothing.
     segmenter : Segmenter
         Lets the model be asked for what is missing.
+    index : tuple of int
+        Which plane of the stack it is; empty for an image of two axes.
 
     Raises
     ------
     MendError
-        If the labels are none, or hold no object.
+        If the labels are none; or hold no object, which planes of a stack may do.
     """
     from napari_sam2_automask.candidates.candidates import Candidates
     from napari_sam2_automask.mending.mends import Mends
     from napari_sam2_automask.mending.segmented import mended_record, segmented
     from napari_sam2_automask.painting.live import LiveSelection
     from napari_sam2_automask.record.making import make_record
+    from napari_sam2_automask.record.record import RECORD_VERSION
 
-    start = request.start
+    start, stack = request.start, bool(request.source.other_axes)
     assert start is not None
-    labels = request.source.oriented(np.asarray(start.read()))
+    labels = request.source.oriented(np.asarray(start.read(request.source.slices(index))))
     labels = labels.astype(np.uint8) if labels.dtype == np.bool_ else labels
+    labels, numbers = _own_labels(labels, start.name) if stack else (labels, None)
     shape = (int(labels.shape[0]), int(labels.shape[1]))
     asked = request.asked
     candidates = Candidates.none(shape, asked, request.floor, _diameter(labels))
     live = LiveSelection(candidates)
     live.prepare()
     mends = Mends(live, asked)
-    if mends.paint(labels) is None:
-        raise MendError(f"the layer {start.name!r} holds no object: choose another one, or press Run")
-    segmenter.attach(request, live, lambda: plane)
+    painted = mends.paint(labels) is not None
+    if not painted and not stack:
+        raise no_object(start.name)
     record = make_record(
         asked,
         preset=f"custom (from {request.preset})",
@@ -90,10 +97,52 @@ def begun_with(plane: NDArray[Any], request: Request, segmenter: Segmenter) -> P
         contrast_limits=request.contrast_limits,
         floor=[request.floor.pred_iou, request.floor.stability],
         proposal=asked.to_json(),
-        mends=mended_record(asked, mends.to_json()),
+        **({"mends": mended_record(asked, mends.to_json())} if painted else {}),
     )
+    if numbers is not None:
+        record |= {"numbers": [list(pair) for pair in numbers], "format_version": RECORD_VERSION}
     done = segmented(mends, request.picture(plane), record)
+    if stack:
+        return PlaneResult(
+            done.labels,
+            done.table,
+            done.record,
+            candidates=candidates,
+            attach=partial(segmenter.attach, request),
+            begun=(mends.steps, mends.next_label - 1) if painted else None,
+            numbers=numbers,
+        )
+    segmenter.attach(request, live, lambda: plane)
     return PlaneResult(done.labels, done.table, done.record, live=live, mends=mends)
+
+
+def no_object(name: str) -> MendError:
+    """Return what is to be said of labels without an object."""
+    return MendError(f"the layer {name!r} holds no object: choose another one, or press Run")
+
+
+def _own_labels(labels: NDArray[Any], name: str) -> tuple[NDArray[np.int32], tuple[tuple[int, int], ...]]:
+    """Return labels of a plane numbered from 1, and the numbers that they have in the stack.
+
+    Raises
+    ------
+    MendError
+        If one cannot be a number of the stack.
+    """
+    from napari_sam2_automask.evaluation.label_image import ranked
+    from napari_sam2_automask.stack.plane_mends import LARGEST
+
+    found, places = ranked(labels)
+    if len(found) and not (found[0] >= 0 and found[-1] <= LARGEST):
+        wrong = found[0] if found[0] < 0 else found[-1]
+        raise MendError(
+            f"the layer {name!r} has the label {wrong:,}: labels of a stack go from 1 to {LARGEST:,}"
+        )
+    own = np.cumsum(found > 0, dtype=np.int32) * (found > 0)
+    pairs = tuple(
+        (label, number) for label, number in zip(own.tolist(), found.tolist(), strict=True) if label
+    )
+    return own[places], pairs
 
 
 def _diameter(labels: NDArray[Any]) -> float:
