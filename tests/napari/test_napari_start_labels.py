@@ -20,6 +20,7 @@ from napari_sam2_automask._napari.layers.features import objects_of
 from napari_sam2_automask._napari.live.panel import NO_RUN
 from napari_sam2_automask._napari.mend.autosave import FOLDER
 from napari_sam2_automask._napari.mend.canvas import NOTHING_TO_FOLLOW
+from napari_sam2_automask._napari.run import run_request
 from napari_sam2_automask._napari.run.place_result import RECORD_KEY
 from napari_sam2_automask.geometry.placed import Placed
 from napari_sam2_automask.image.picture import LoadedImage
@@ -391,3 +392,22 @@ def test_labels_of_a_stack_that_are_none_are_refused(viewer, qtbot, value, told)
     finish(qtbot, widget)
     assert told in widget.run_panel.status.text() and widget.live.live_layer is None
     assert own.visible and not widget.start_labels.isHidden()
+
+
+def test_taking_the_labels_of_a_stack_is_counted_and_can_be_stopped(viewer, qtbot, monkeypatch):
+    widget, _, _ = opened_stack(viewer)
+    told = []
+    real = run_request.begun_with
+
+    def slow(plane, request, segmenter, index):
+        told.append(widget.session.controller.state.text)
+        if index == (1,):
+            widget.cancel()
+        return real(plane, request, segmenter, index)
+
+    monkeypatch.setattr(run_request, "begun_with", slow)
+    widget.start_labels.click()
+    finish(qtbot, widget)
+    assert told == ["Plane 1 of 3", "Plane 2 of 3"]
+    (layer,) = [layer for layer in viewer.layers if layer.name.endswith("mended (partial)")]
+    np.testing.assert_array_equal(layer.data[:2], of_stack()[:2])

@@ -84,8 +84,9 @@ def previous_of(layer: Labels, request: Request) -> Previous | None:
 
 def layer_name(request: Request, complete: bool = True) -> str:
     """Return the name of a result: the image, then what it was segmented with, or whose labels it has."""
+    partial = "" if complete else " (partial)"
     if request.start is not None:
-        return f"{request.source.name} - {request.start.name}, mended"
+        return f"{request.source.name} - {request.start.name}, mended{partial}"
     preset = f"custom (from {request.preset})" if request.custom else request.preset
     model = request.model.replace("\\", "/").rsplit("/", 1)[-1]
     channels = request.source.channels
@@ -93,9 +94,7 @@ def layer_name(request: Request, complete: bool = True) -> str:
     pyramid = request.source.pyramid
     level = f", {pyramid.told} of full size" if pyramid is not None and pyramid.number else ""
     where = f", {request.region.name}" if request.region is not None else ""
-    return f"{request.source.name} - {preset}, {model}{level}{what}{where}" + (
-        "" if complete else " (partial)"
-    )
+    return f"{request.source.name} - {preset}, {model}{level}{what}{where}{partial}"
 
 
 def place_outcome(

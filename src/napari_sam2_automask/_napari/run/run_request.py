@@ -73,10 +73,10 @@ def run_request(request: Request, segmenter: Segmenter, progress: ProgressCallba
             break
     if not results:
         raise Cancelled("cancelled before anything was found")
-    if request.start is not None and not any(result.labels.any() for result in results):
-        raise no_object(request.start.name)
     done = request.indices[: len(results)]
     complete = len(results) == len(request.indices) and results[-1].complete
+    if request.start is not None and complete and not any(result.labels.any() for result in results):
+        raise no_object(request.start.name)
     previous = _unedited(request, done) if complete else None
     tracks, link, numbers, links = None, None, None, None
     if request.link and complete and len(results) > 1:
