@@ -50,7 +50,7 @@ def test_the_decoder_learns_and_the_rest_stays(monkeypatch):
     lessons = lessons_of([image], [labels], [True], [{1: 3.0}], ["discs"])
     one = DecoderTrainer(network, lessons, 1, Plan(prompts=6, checks=1, rate=1e-2, warm_up=1))
     assert 0 < one._score() < 1
-    scores = iter([0.2, 0.9, 0.1])  # the last step is the best, and what is nearer to the base is worse
+    scores = iter([0.2, 0.9, 0.1, 0.1])  # the last step is the best, and what is nearer to the base is worse
     monkeypatch.setattr(one, "_score", lambda: next(scores))
     one.train(10, lambda standing: None, lambda course: None)
     assert len(encoded) == 1

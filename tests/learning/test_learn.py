@@ -136,24 +136,30 @@ def test_weights_that_become_infinite_end_in_words_or_in_the_best_before(scene, 
     with pytest.raises(LearningError, match="the weights became infinite"):
         one.train(2, nothing, nothing)
     other = trainer(scene)
-    scores = iter([0.2, 0.5, math.nan])
+    scores = iter([0.2, 0.5, 0.1, 0.1, math.nan])
     monkeypatch.setattr(other, "_score", lambda: next(scores))
     other.train(4, nothing, nothing)
     assert (other.standing.best, other.standing.best_step) == (0.5, 2)
 
 
 def test_it_stops_early_and_takes_what_has_forgotten_less(scene, monkeypatch):
+    """At each check weights are judged as they are and at 0.6 and 0.3 of the way from the base's."""
     one = trainer(scene)
     monkeypatch.setattr(one, "_step", lambda step: one.network.no_mem_embed.data.fill_(step + 1.0))
     one.plan = Plan(checks=10)
-    scores = iter([0.2, 0.6, 0.5, 0.4, 0.4, 0.4, 0.599, 0.3])
+    # The second check is the best: at 0.6 as good but for 0.001, while at 0.3 too much is lost.
+    scores = iter([0.2, 0.3, 0.2, 0.1, 0.6, 0.599, 0.5, *[0.4, 0.1, 0.1] * 3])
     monkeypatch.setattr(one, "_score", lambda: next(scores))
     one.train(10, nothing, nothing)
     assert one.standing.step == 5  # half of the steps, and no better for longer than three checks
-    kept = one.result()["no_mem_embed"]
-    # Of the best weights and the base's, 0.75 between: as good but for 0.001; at 0.5 too much is lost.
+    assert (one.standing.best, one.standing.best_step) == (0.6, 2)
+    assert [score for _, score in one.standing.history] == [0.2, 0.3, 0.6, 0.4, 0.4, 0.4]
     start = one.start["no_mem_embed"]
-    torch.testing.assert_close(kept, torch.lerp(start, torch.ones_like(start), 0.75))
+    torch.testing.assert_close(
+        one.result()["no_mem_embed"], torch.lerp(start, torch.full_like(start, 2), 0.6)
+    )
+    # What goes on learning are the weights of now.
+    torch.testing.assert_close(one.network.no_mem_embed.data, torch.full_like(start, 5))
 
 
 def test_progress_is_counted_and_tells_the_score(learned):

@@ -21,6 +21,9 @@ __all__ = ["Course", "Plan", "Standing"]
 
 _PATIENCE = 3
 """Checks without anything better after which learning stops."""
+_SHARES = (0.6, 0.3)
+"""Judged beside the weights of now are weights so far on the way from the base's to them: on images that were
+not learned from, these are often better."""
 _WORSE_BY = 0.005
 """What the score may lose for weights nearer to the base: they have forgotten less."""
 
@@ -159,18 +162,8 @@ class Course(ABC):
             )
 
     def result(self) -> dict[str, Tensor]:
-        """Return the best weights, or weights nearer to the base that are as good."""
-        if self.standing.best_step == 0:
-            return self.whole(self.start)
-        chosen, best = self.best, self.standing.best
-        for share in (0.75, 0.5):
-            closer = between(self.start, self.best, share)
-            self._load(closer)
-            score = self._score()
-            if score < best - _WORSE_BY:
-                break
-            chosen, best = closer, max(best, score)
-        return self.whole(chosen)
+        """Return the best weights."""
+        return self.whole(self.best)
 
     def whole(self, weights: dict[str, Tensor]) -> dict[str, Tensor]:
         """Return all weights of the network, of which these are those that learn."""
@@ -188,13 +181,20 @@ class Course(ABC):
         )
 
     def _check(self) -> bool:
-        """Take the score; return whether it is a number."""
-        score = self._score()
-        standing = self.standing
+        """Take the score of the weights of now and of some nearer to the base; tell whether it is a number."""
+        standing, now = self.standing, self._weights()
+        score, weights = self._score(), now
+        if standing.history and math.isfinite(score):
+            for share in _SHARES:
+                closer = between(self.start, now, share)
+                self._load(closer)
+                if (found := self._score()) >= score - _WORSE_BY:
+                    score, weights = max(score, found), closer
+            self._load(now)
         standing.score = score
         standing.history.append((standing.step, score))
         if len(standing.history) == 1 or score > standing.best:
-            standing.best, standing.best_step, self.best = score, standing.step, self._weights()
+            standing.best, standing.best_step, self.best = score, standing.step, weights
         return math.isfinite(score)
 
     def rate(self, step: int) -> float:
