@@ -181,7 +181,7 @@ class Course(ABC):
         )
 
     def _check(self) -> bool:
-        """Take the score of the weights of now and of some nearer to the base; tell whether it is a number."""
+        """Score the weights of now and some nearer to the base; tell whether that is a number."""
         standing, now = self.standing, self._weights()
         score, weights = self._score(), now
         if standing.history and math.isfinite(score):

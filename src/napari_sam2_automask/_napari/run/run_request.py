@@ -56,21 +56,8 @@ def run_request(request: Request, segmenter: Segmenter, progress: ProgressCallba
     progress(Progress("load", 0, 1))
     request = request.with_contrast()
     source = request.source
-    results: list[PlaneResult] = []
     store = PlaneStore(preference("stack_memory") * 1_000_000)
-    for number, index in enumerate(request.indices):
-        try:
-            if request.start is not None:
-                progress(Progress("plane", number, len(request.indices)))
-            result = _one(request, index, segmenter, _over_planes(progress, number, len(request.indices)))
-        except Cancelled:
-            break
-        if result.candidates is not None:
-            # A copy knows no picture, which would be kept with it.
-            store.put(index, replace(result.candidates))
-        results.append(replace(result, candidates=None))
-        if not result.complete:
-            break
+    results = _planes(request, segmenter, progress, store)
     if not results:
         raise Cancelled("cancelled before anything was found")
     done = request.indices[: len(results)]
@@ -119,6 +106,27 @@ def run_request(request: Request, segmenter: Segmenter, progress: ProgressCallba
         planes,
         results[0].mends,
     )
+
+
+def _planes(
+    request: Request, segmenter: Segmenter, progress: ProgressCallback, store: PlaneStore
+) -> list[PlaneResult]:
+    """Return the results of the requested planes, as far as it comes; their candidates go to the store."""
+    results: list[PlaneResult] = []
+    for number, index in enumerate(request.indices):
+        try:
+            if request.start is not None:
+                progress(Progress("plane", number, len(request.indices)))
+            result = _one(request, index, segmenter, _over_planes(progress, number, len(request.indices)))
+        except Cancelled:
+            break
+        if result.candidates is not None:
+            # A copy knows no picture, which would be kept with it.
+            store.put(index, replace(result.candidates))
+        results.append(replace(result, candidates=None))
+        if not result.complete:
+            break
+    return results
 
 
 def _attaching(request: Request, attach: Attach | None) -> Callable[[Index, LiveSelection], None] | None:
