@@ -33,7 +33,18 @@ def single_axes(series: Any) -> str:
     """
     if series.kind not in _TELLING:
         return ""
-    axes, shape = series.get_axes(squeeze=False), series.get_shape(squeeze=False)
+    axes, shape = _unsqueezed(series)
     told = zip(letters_of(axes), shape, strict=True)
     shown = letters_of(series.axes)
     return "".join(axis for axis, n in told if n == 1 and axis.isupper() and axis not in "YXS" + shown)
+
+
+def _unsqueezed(series: Any) -> tuple[Any, tuple[int, ...]]:
+    """Return axes and shape of a series with its axes of one position."""
+    if hasattr(series, "get_axes"):  # tifffile before 2026.5
+        return series.get_axes(squeeze=False), series.get_shape(squeeze=False)
+    every = series.keyframe.parent.series
+    whole = next(
+        (full for one, full in zip(every, every(squeeze=False), strict=True) if one is series), series
+    )
+    return whole.axes, whole.shape
