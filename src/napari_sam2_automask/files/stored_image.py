@@ -136,12 +136,22 @@ def reading(path: Path, pixels: bool = False, by: str = "") -> Iterator[None]:
         yield
     except AutomaskError:
         raise
-    except MemoryError as error:
-        raise ImageError(f"{path} does not fit into memory: use a smaller image") from error
-    except Exception as error:  # the decoders raise whatever they meet in a damaged file
+    except Exception as raised:  # the decoders raise whatever they meet in a damaged file
+        error = _innermost(raised)
+        if isinstance(error, AutomaskError):
+            raise error from raised
+        if isinstance(error, MemoryError):
+            raise ImageError(f"{path} does not fit into memory: use a smaller image") from raised
         told = getattr(error, "strerror", None) or str(error) or type(error).__name__
         why = "check the file" if isinstance(error, OSError) else "it is damaged or in an unknown format"
-        raise ImageError(f"{failed} ({_short(told)}): {why}") from error
+        raise ImageError(f"{failed} ({_short(told)}): {why}") from raised
+
+
+def _innermost(error: Exception) -> Exception:
+    """Return what was raised, of several that were raised side by side, as zarr reads chunks, the first."""
+    while isinstance(error, ExceptionGroup):
+        error = error.exceptions[0]
+    return error
 
 
 def _short(text: str) -> str:
