@@ -43,7 +43,7 @@ def _unsqueezed(series: Any) -> tuple[Any, tuple[int, ...]]:
     """Return axes and shape of a series with its axes of one position."""
     if hasattr(series, "get_axes"):  # tifffile before 2026.5
         return series.get_axes(squeeze=False), series.get_shape(squeeze=False)
-    every = series.keyframe.parent.series
+    every = series.parent.series
     whole = next(
         (full for one, full in zip(every, every(squeeze=False), strict=True) if one is series), series
     )

@@ -180,7 +180,7 @@ class Autosave(QWidget):
             if count > 0:
                 self._found = file.found
                 self.question.setText(
-                    f"Restore the mends of {name}? {count:,} step{'s'[: count != 1]} are kept."
+                    f"Restore the mends of {name}? {count:,} step{' is' if count == 1 else 's are'} kept."
                 )
                 self.setVisible(True)
 

@@ -12,8 +12,8 @@ import numpy as np
 from napari_sam2_automask._napari.common.preferences import preference
 from napari_sam2_automask._napari.run.outcome import Outcome, PlanesFound, digest
 from napari_sam2_automask._napari.run.stack_outcome import linked_planes, stack_planes
-from napari_sam2_automask._napari.run.start_labels import begun_with, no_object
-from napari_sam2_automask.errors import ImageError
+from napari_sam2_automask._napari.run.start_labels import begun_with
+from napari_sam2_automask.errors import ImageError, MendError
 from napari_sam2_automask.image.renderings import render
 from napari_sam2_automask.progress import Cancelled, Progress
 from napari_sam2_automask.stack.plane_store import PlaneStore
@@ -62,8 +62,6 @@ def run_request(request: Request, segmenter: Segmenter, progress: ProgressCallba
         raise Cancelled("cancelled before anything was found")
     done = request.indices[: len(results)]
     complete = len(results) == len(request.indices) and results[-1].complete
-    if request.start is not None and complete and not any(result.labels.any() for result in results):
-        raise no_object(request.start.name)
     previous = _unedited(request, done) if complete else None
     tracks, link, numbers, links = None, None, None, None
     if request.link and complete and len(results) > 1:
@@ -126,6 +124,10 @@ def _planes(
         results.append(replace(result, candidates=None))
         if not result.complete:
             break
+    whole = len(results) == len(request.indices)
+    if request.start is not None and whole and not any(result.labels.any() for result in results):
+        name = request.start.name
+        raise MendError(f"the layer {name!r} holds no object: choose another one, or press Run")
     return results
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     Index = tuple[int, ...]
 
-__all__ = ["begun_with", "choosing_nothing", "no_object"]
+__all__ = ["begun_with", "choosing_nothing"]
 
 
 def choosing_nothing(settings: AmgSettings) -> AmgSettings:
@@ -65,7 +65,7 @@ def begun_with(plane: NDArray[Any], request: Request, segmenter: Segmenter, inde
     Raises
     ------
     MendError
-        If the labels are none; or hold no object, which planes of a stack may do.
+        If the labels are none.
     """
     from napari_sam2_automask.candidates.candidates import Candidates
     from napari_sam2_automask.mending.mends import Mends
@@ -86,8 +86,6 @@ def begun_with(plane: NDArray[Any], request: Request, segmenter: Segmenter, inde
     live.prepare()
     mends = Mends(live, asked)
     painted = mends.paint(labels) is not None
-    if not painted and not stack:
-        raise no_object(start.name)
     record = make_record(
         asked,
         preset=f"custom (from {request.preset})",
@@ -114,11 +112,6 @@ def begun_with(plane: NDArray[Any], request: Request, segmenter: Segmenter, inde
         )
     segmenter.attach(request, live, lambda: plane)
     return PlaneResult(done.labels, done.table, done.record, live=live, mends=mends)
-
-
-def no_object(name: str) -> MendError:
-    """Return what is to be said of labels without an object."""
-    return MendError(f"the layer {name!r} holds no object: choose another one, or press Run")
 
 
 def _own_labels(labels: NDArray[Any], name: str) -> tuple[NDArray[np.int32], tuple[tuple[int, int], ...]]:
