@@ -11,10 +11,12 @@ __all__ = ["role_of", "without_masks"]
 
 #: What scanners call pictures that are no image, and what others call them who convert their files.
 _NAMES = re.compile(
-    r"(?:slide[ _-]?)?(label|macro|thumbnail|overview|preview|barcode|map)(?:[ _-]?image)?", re.IGNORECASE
+    r"(?:slide[ _-]?)?(label|macro|thumbnail|overview|preview|barcode|map|probability)(?:[ _-]?image)?", re.IGNORECASE
 )
 #: Those of which the first words of a page's description tell, in the files of some scanners.
 _DESCRIBED = re.compile(r"^\W*(label|macro|thumbnail|overview)\b", re.IGNORECASE | re.MULTILINE)
+#: Names that mean data anywhere but in the files of these scanners.
+_MAPS = {"map": ("ndpi", "avs"), "probability": ("bif",)}
 _MASK = 4
 # To look at each page of longer stacks would take seconds.
 _MOST_PAGES = 512
@@ -44,14 +46,16 @@ def role_of(series: Any, name: str) -> str:
         return "overview"
     if series.kind == "bif" and name == "Unknown" and any(one.name == "Baseline" for one in tiff.series):
         return "overview"
-    if (tiff.is_svs or tiff.is_philips) and (told := _DESCRIBED.search(page.description)) is not None:
+    # Of a whole file newer versions of tifffile say so only where it is tiled.
+    first = tiff.pages.first
+    if (first.is_svs or first.is_philips) and (told := _DESCRIBED.search(page.description)) is not None:
         return told[1].lower()
     return "thumbnail" if page.is_reduced else ""
 
 
 def _is_only_map(series: Any, named: str) -> bool:
     """Tell whether a series is called a map outside of the files of slide scanners, where it may be data."""
-    return named.lower() == "map" and series.kind not in ("ndpi", "avs")
+    return series.kind not in _MAPS.get(named.lower(), (series.kind,))
 
 
 def _is_mask(page: Any) -> bool:

@@ -31,9 +31,10 @@ def scale_in_tiff(path: Path, series: int = 0) -> dict[str, AxisScale]:
         if tiff.imagej_metadata:
             return _of_imagej(tiff)
         # What the first page says is true of the first series, and of it alone.
-        if image.series is not tiff.series[0] and tiff.pages.first not in list(image.series):
+        first = tiff.pages.first
+        if image.series is not tiff.series[0] and first not in list(image.series):
             return {}
-        found = (read(tiff) for kind, read in _KINDS.items() if getattr(tiff, f"is_{kind}"))
+        found = (read(tiff) for kind, read in _KINDS.items() if getattr(first, f"is_{kind}"))
         return next(found, {})
 
 
