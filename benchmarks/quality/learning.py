@@ -59,6 +59,10 @@ def main() -> None:
     known = [] if args.known is None else list(_spread(read_folder(args.known), args.each_known))
     for kind in args.kinds:
         scored = [item for item in read_folder(args.score) if _is(item, kind)][: args.each]
+        if not scored:
+            parser.error(
+                f"no fully annotated image in {args.score} is of a modality with {kind!r} in its name"
+            )
         for draw in range(args.draws):
             name = f"{kind}-{args.images}-{draw}-{args.steps or args.minutes}"
             model: Model | None = None
