@@ -525,6 +525,25 @@ def test_tables_are_told_in_the_size_that_the_layer_is_given_later(viewer, qtbot
     assert "pixel_size" not in layer.metadata[RECORD_KEY]["planes"][3]
 
 
+def test_cells_that_were_let_go_before_they_showed_are_made_again(viewer, qtbot, monkeypatch):
+    """As where something else changes while those of a new size of pixels are ready and not yet shown."""
+    widget, layer = stack_result(viewer, qtbot, settings=START.replace(expand_distance=2.0))
+    following, let_go = widget.following, []
+
+    def cells_fit(sides):
+        grown = [expand(plane, 2.0, sides) for plane in layer.data]
+        return any(CELLS_KEY in one.metadata and np.array_equal(one.data, grown) for one in viewer.layers)
+
+    qtbot.waitUntil(lambda: cells_fit((1.0, 1.0)))
+    with monkeypatch.context() as patched:
+        patched.setattr(following, "_show_cells", lambda *given: let_go.append(given))
+        layer.scale, layer.units = (2.0, 0.5, 0.125), ("um",) * 3
+        qtbot.waitUntil(lambda: bool(let_go) and not following._making)
+    label = some(layer.data[0])[0]
+    done(qtbot, widget, lambda: widget.live.mend(lambda mends: mends.remove(label)))
+    qtbot.waitUntil(lambda: cells_fit((0.5, 0.125)))
+
+
 def test_links_are_cut_joined_and_divided_and_tracks_follow(viewer, qtbot):
     measured = START.replace(measures=("intensity_max",))
     widget, layer = stack_result(viewer, qtbot, link="t", settings=measured)

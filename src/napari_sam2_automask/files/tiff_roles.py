@@ -11,7 +11,8 @@ __all__ = ["role_of", "without_masks"]
 
 #: What scanners call pictures that are no image, and what others call them who convert their files.
 _NAMES = re.compile(
-    r"(?:slide[ _-]?)?(label|macro|thumbnail|overview|preview|barcode|map|probability)(?:[ _-]?image)?", re.IGNORECASE
+    r"(?:slide[ _-]?)?(label|macro|thumbnail|overview|preview|barcode|map|probability)(?:[ _-]?image)?",
+    re.IGNORECASE,
 )
 #: Those of which the first words of a page's description tell, in the files of some scanners.
 _DESCRIBED = re.compile(r"^\W*(label|macro|thumbnail|overview)\b", re.IGNORECASE | re.MULTILINE)

@@ -352,6 +352,8 @@ class Following(QObject):
         if cells.plane is not None and follower.plane is not None:
             self.cells.put(layer, stack.request.source.slices(follower.plane), cells.plane, cells.digests)
             return
+        if cells.size is not None:  # not before it shows: what was made for it may have been let go
+            stack.cells_size = cells.size
         images = [] if cells.data is None else [LevelImage(cells.data, layer.features, dict(cells.digests))]
         self.cells.show(layer, images, edited=cells.edited)
 

@@ -35,12 +35,15 @@ class StackCells(NamedTuple):
         The hashes of what is written.
     edited : bool
         Whether a person edited the layer that there was.
+    size : tuple or None
+        The size of pixels in a new layer, see `ImageSource.size`.
     """
 
     plane: NDArray[Any] | None
     data: NDArray[Any] | None
     digests: Mapping[Plane, str]
     edited: bool = False
+    size: tuple[tuple[float, float], str | None] | None = None
 
 
 def cells_of_stack(
@@ -82,5 +85,4 @@ def cells_of_stack(
         progress(Progress("cells", k, len(planes)))
         data[source.slices(one)] = source.oriented(stack.cells_of(one))
         told[one] = digest(data[source.slices(one)])
-    stack.cells_size = size
-    return StackCells(None, data, told, edited)
+    return StackCells(None, data, told, edited, size)
