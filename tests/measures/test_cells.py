@@ -13,6 +13,7 @@ from napari_sam2_automask.image.picture import LoadedImage
 from napari_sam2_automask.measures import expand, measure
 from napari_sam2_automask.measures.cells import cell_columns
 from napari_sam2_automask.pipeline import choose_and_paint
+from napari_sam2_automask.settings.measure_names import STATISTICS
 
 SHAPE = (110, 130)
 OPEN = AmgSettings(pred_iou_thresh=0.5, stability_score_thresh=0.3)
@@ -63,7 +64,7 @@ def test_nucleus_ring_and_cell_add_up():
     np.testing.assert_array_equal(table["area_cell"], table["area"] + table["area_ring"])
     np.testing.assert_array_equal(table["area_cell"], measure(done.cells)["area"])
     for name in "ab":
-        parts = table[f"intensity_sum_{name}"] + table[f"intensity_sum_{name}_ring"]
+        parts = table[f"intensity_sum_{name}"] + table[f"intensity_sum_{name}_ring"].fillna(0)
         np.testing.assert_allclose(table[f"intensity_sum_{name}_cell"], parts)
     channel = {"b": image[..., 1]}
     theirs = measure(done.cells, ["intensity_mean"], image=channel)["intensity_mean_b"]
@@ -71,6 +72,19 @@ def test_nucleus_ring_and_cell_add_up():
     np.testing.assert_array_equal(done.cells[done.labels > 0], done.labels[done.labels > 0])
     gray = choose_and_paint(candidates, settings, LoadedImage(image[..., 0], None))
     np.testing.assert_allclose(gray.table["intensity_mean_ring"], table["intensity_mean_a_ring"])
+
+
+def test_of_nucleus_ring_and_cell_no_statistic_is_known_where_nothing_was_measured():
+    nuclei = disc(5)
+    crowded = np.where(nuclei > 0, nuclei, 2)  # nowhere to grow
+    cells = expand(crowded, 3)
+    image = np.where(nuclei > 0, np.nan, 1.0)
+    found = cell_columns(crowded, cells, [1, 2], {"": image}, STATISTICS)
+    for statistic in STATISTICS:
+        assert np.isnan(found[f"{statistic}_ring"]).all()
+        np.testing.assert_array_equal(np.isnan(found[f"{statistic}_cell"]), [True, False])
+    found = cell_columns(nuclei, expand(nuclei, 3), [1], {"": image}, ["intensity_sum"])
+    assert found["intensity_sum_ring"] == found["intensity_sum_cell"] == found["area_ring"]
 
 
 def test_objects_that_are_not_grown_are_as_before():

@@ -182,7 +182,6 @@ def test_intensities_of_each_channel():
     assert [found[f"intensity_{one}_DAPI"][0] for one in statistics] == [2, 1, 3, 1, 4]
     assert [found[f"intensity_{one}_DAPI"][1] for one in statistics] == [5, 5, 5, 0, 5]
     assert [found[f"intensity_{one}_GFP"][0] for one in statistics] == [100, 0, 200, 100, 200]
-    assert found["intensity_sum_GFP"][1] == 0 and np.isnan(found["intensity_mean_GFP"][1])
     colours = np.stack([np.full((2, 3), value, np.uint8) for value in (10, 20, 30, 255)], -1)
     found = measure(labels, ["intensity_sum"], image=colours)
     assert found.columns.tolist() == [
@@ -197,6 +196,21 @@ def test_intensities_of_each_channel():
     # Each is a float, but not their sum.
     (mean, _) = measure(labels, ["intensity_mean"], image=np.full((2, 3), 1.5e308))["intensity_mean"]
     assert mean == pytest.approx(1.5e308)
+
+
+@pytest.mark.parametrize("planes", [None, 2])
+@pytest.mark.parametrize("nothing", ["masked", np.nan, np.inf])
+def test_where_nothing_was_measured_no_statistic_is_known(planes, nothing):
+    labels = np.array([[1, 1, 0], [2, 2, 2]])
+    image = np.array([[0.0, 0.0, 7.0], [0.0, 0.0, 0.0]])
+    if nothing == "masked":
+        image = np.ma.MaskedArray(image, mask=labels == 2)
+    else:
+        image[labels == 2] = nothing
+    if planes:
+        labels, image = np.stack([labels] * planes), np.ma.stack([image] * planes)
+    found = measure(labels, STATISTICS, image=image)[list(STATISTICS)]
+    assert (found.iloc[0] == 0).all() and found.iloc[1].isna().all()
 
 
 def test_columns_have_their_unit_in_their_name():

@@ -59,6 +59,15 @@ def test_intensities_of_a_channel(candidates):
         choose_and_paint(candidates, every.replace(filters=[("intensity_std_RFP", 1, None)]), picture)
 
 
+def test_objects_of_which_nothing_was_measured_pass_no_filter_of_intensities(candidates):
+    dark = LoadedImage(np.where(np.arange(SHAPE[1]) < SHAPE[1] // 2, np.nan, np.zeros(SHAPE)), None)
+    every = OPEN.replace(box_nms_thresh=1.0)
+    whole = of_each(select(candidates, every), measures=["intensity_sum"], image=dark.array)
+    done = choose_and_paint(candidates, every.replace(filters=[("intensity_sum", None, 5)]), dark)
+    known = {label for label, row in whole.items() if row["intensity_sum"] == 0}
+    assert 0 < len(known) < len(whole) and set(done.masks.ids.tolist()) == known
+
+
 def test_intensities_without_an_image_are_refused(candidates):
     settings = OPEN.replace(filters=[("intensity_mean", 1, None)])
     with pytest.raises(CandidatesError, match="needs the image"):

@@ -86,7 +86,7 @@ def intensity_columns(
     Returns
     -------
     dict of str to (N,) float64 array
-        In the order of `places`; NaN where no value is left, of the sum 0.
+        In the order of `places`; NaN where no value is left, also of the sum: nothing was measured there.
 
     Raises
     ------
@@ -110,7 +110,7 @@ def intensity_columns(
             values = values[np.isfinite(values)].astype(np.float64)
             for statistic in statistics:
                 column = next(found)
-                if len(values) or statistic == "intensity_sum":
+                if len(values):
                     column[k] = _STATISTICS[statistic](values)
     return columns
 
