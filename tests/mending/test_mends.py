@@ -310,6 +310,21 @@ def test_locked_objects_stay_and_are_released(mends, candidates):
     assert alone in shown(mends)
 
 
+def test_what_was_shown_beside_a_removed_object_stays_away_when_settings_move():
+    # Their pixels are kept, and looked at again only where what is held has changed.
+    kept = make_candidates(SHAPE, list(BLOBS.values()), grid=128, settings=SETTINGS, lowest=-2.0)
+    mends = Mends(kept, CHOOSE)
+    mends.settle(SETTINGS)
+    assert {NUMBERS["alone"], NUMBERS["again"]} <= shown(mends)
+    mends.remove(NUMBERS["alone"])
+    for settings in (SETTINGS.replace(pred_iou_thresh=0.55), SETTINGS, *EVERY):
+        mends.settle(settings)
+        assert not shown(mends) & {NUMBERS["alone"], NUMBERS["again"]}
+    mends.release()
+    mends.settle(SETTINGS)
+    assert {NUMBERS["alone"], NUMBERS["again"]} <= shown(mends)
+
+
 def test_removed_ground_is_given_back(mends):
     before = mends.labels.copy()
     mends.remove(NUMBERS["whole"], NUMBERS["alone"])

@@ -117,6 +117,22 @@ def test_rows_stay_sorted_by_name_and_what_is_not_known_comes_last():
     assert model.labels == [] and model.rowCount() == 0
 
 
+def test_equal_values_keep_their_order_whichever_way_numbers_and_words_are_sorted():
+    model = ObjectModel()
+    mixed = pd.Series([2, "b", None, "b", 2, 1.5, pd.NA, True], dtype=object)
+    whole = pd.Series([2, None, 1, 2, 1, None, 2, 1], dtype="Int64")
+    model.show(pd.DataFrame({"index": range(1, 9), "mixed": mixed, "whole": whole}))
+    assert model.numbers == ["index", "whole"]
+    for name, rising, falling in (
+        ("whole", [3, 5, 8, 1, 4, 7, 2, 6], [1, 4, 7, 3, 5, 8, 2, 6]),
+        ("mixed", [8, 6, 1, 5, 2, 4, 3, 7], [2, 4, 1, 5, 6, 8, 3, 7]),
+    ):
+        for order, wanted in ((Qt.SortOrder.AscendingOrder, rising), (Qt.SortOrder.DescendingOrder, falling)):
+            model.sort(0)
+            model.sort(model.names.index(name), order)
+            assert model.labels == wanted
+
+
 def test_several_are_merged_and_removed(live, qtbot):
     widget, layer = live
     table = widget.result.table

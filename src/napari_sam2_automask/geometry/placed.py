@@ -89,8 +89,10 @@ def numbers_in(labels: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
     if largest > _LONGEST:
         found = np.unique(labels)
         return found[found > 0].astype(np.int64)
-    seen = np.zeros(largest + 1, bool)
-    seen[labels.ravel()] = True
+    flat, seen = labels.ravel(), np.zeros(largest + 1, bool)
+    # Only where a run of equal pixels begins: several times as fast as all pixels.
+    seen[flat[:1]] = True
+    seen[flat[1:][flat[1:] != flat[:-1]]] = True
     seen[0] = False
     return np.flatnonzero(seen)
 

@@ -48,14 +48,14 @@ class Canvas:
         The label image, changed in place; another array once a larger label needs it.
     shown : dict of int to Placed
         The masks that are painted, by label: those chosen but for what is barred.
-    hold : Hold or None
-        What a person holds; tell every change of it to `refresh`.
     """
 
     def __init__(self, shape: tuple[int, int], largest: int) -> None:
         self.labels: NDArray[np.unsignedinteger] = np.zeros(shape, label_dtype(largest))
         self.shown: dict[int, Placed] = {}
-        self.hold: Hold | None = None
+        self._hold: Hold | None = None
+        # Of the masks chosen those that are no matter of what is held, which is not looked at for them again.
+        self._far: dict[int, Placed] = {}
         self._chosen: Mapping[int, Placed] = {}
         self._overlap = ""
         # Of the masks shown, by label: boxes and areas.
@@ -64,6 +64,15 @@ class Canvas:
         # The same masks, the lowest first, and their boxes.
         self._order = np.zeros(0, np.int64)
         self._extents = np.zeros((0, 4), np.int64)
+
+    @property
+    def hold(self) -> Hold | None:
+        """What a person holds; tell every change of it to `refresh`."""
+        return self._hold
+
+    @hold.setter
+    def hold(self, hold: Hold | None) -> None:
+        self._hold, self._far = hold, {}
 
     @property
     def barred(self) -> int:
@@ -86,7 +95,8 @@ class Canvas:
             Which lies on top, see `painting_order`.
         """
         self._chosen = chosen
-        shown = self._allowed(chosen)
+        before, self._far = self._far, {}
+        shown = self._allowed(chosen, before)
         gone = _changed(self.shown, shown)
         added = _changed(shown, self.shown)
         boxes = [self.shown[n].extent for n in gone] + [shown[n].extent for n in added]
@@ -117,7 +127,9 @@ class Canvas:
         for part in (box, *around, *(self._chosen[n].extent for n in told)):
             touched |= _touching(extents, part)
         near = labels[touched].tolist()
-        allowed = self._allowed({n: self._chosen[n] for n in near})
+        for n in near:
+            self._far.pop(n, None)
+        allowed = self._allowed({n: self._chosen[n] for n in near}, {})
         added = [n for n in allowed if n not in self.shown]
         gone = [n for n in near if n in self.shown and n not in allowed]
         boxes = [box, *(self._chosen[n].extent for n in (*added, *gone))]
@@ -128,13 +140,23 @@ class Canvas:
         self._repaint(boxes)
         return Painted(added, gone, boxes)
 
-    def _allowed(self, masks: Mapping[int, Placed]) -> dict[int, Placed]:
+    def _allowed(self, masks: Mapping[int, Placed], far: Mapping[int, Placed]) -> dict[int, Placed]:
+        """Return those of some masks that are not barred; `far` are known to be no matter of what is held."""
         hold = self.hold
         if hold is None:
             return dict(masks)
         out = hold.numbers()
         ghosts = [self._chosen[n] for n in out if n in self._chosen]
-        return {n: one for n, one in masks.items() if n not in out and not hold.bars(one, ghosts)}
+        allowed = {}
+        for n, one in masks.items():
+            if n in out:
+                continue
+            if far.get(n) is one or hold.is_far(one):
+                self._far[n] = one
+            elif hold.bars(one, ghosts):
+                continue
+            allowed[n] = one
+        return allowed
 
     def _put_in_order(self, shown: dict[int, Placed], added: list[int]) -> None:
         """Put masks in order, of which all but `added` are shown as they are."""

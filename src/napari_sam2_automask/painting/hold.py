@@ -49,6 +49,10 @@ class Hold:
         self.origin: dict[int, int] = {}
         self.former: dict[int, Placed] = {}
 
+    def is_far(self, placed: Placed) -> bool:
+        """Tell whether a mask is no matter of what is held: never barred, whatever else is chosen."""
+        return not self.pixels[placed.window].any() and not self._went(placed)
+
     def bars(self, placed: Placed, ghosts: Iterable[Placed]) -> bool:
         """Tell whether a mask must not be painted, because another object lies or lay there.
 
@@ -74,6 +78,9 @@ class Hold:
                         under[common[0]] &= ~ghost.mask[common[1]]
                 if np.count_nonzero(under) > _MOST * placed.area:
                     return True
+        return self._went(placed)
+
+    def _went(self, placed: Placed) -> bool:
         return any(iou(placed, whole) >= _SAME for whole in self.former.values())
 
     def numbers(self) -> set[int]:

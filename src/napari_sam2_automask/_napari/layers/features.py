@@ -49,19 +49,16 @@ def objects_of(features: pd.DataFrame) -> pd.DataFrame:
     """Return the rows of objects, as they were before `numbered`."""
     if "index" not in features or features.shape[1] < 2:
         return features
+    from pandas.api.types import infer_dtype
+
     there = features.drop(columns="index").notna().any(axis=1)
     rows = features[there].reset_index(drop=True)
     whole = {
         name: "Int64" if values.isna().any() else np.int64
         for name, values in rows.items()
-        if values.dtype == object and _are_whole(values)
+        if values.dtype == object and infer_dtype(values, skipna=True) == "integer"
     }
     return rows.astype(whole)
-
-
-def _are_whole(values: pd.Series[Any]) -> bool:
-    there = values.dropna()
-    return len(there) > 0 and all(isinstance(value, int | np.integer) for value in there)
 
 
 def remeasured(table: pd.DataFrame, labels: NDArray[Any]) -> pd.DataFrame:

@@ -6,7 +6,6 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
 from napari.utils.notifications import show_info
 from qtpy.QtCore import QObject, QTimer
 
@@ -25,6 +24,7 @@ from napari_sam2_automask._napari.live.retelling import mends_of, retell, retell
 from napari_sam2_automask._napari.live.stack_cells import StackCells, cells_of_stack
 from napari_sam2_automask._napari.live.stack_layer import StackLayer
 from napari_sam2_automask._napari.live.stack_table import StackTable
+from napari_sam2_automask._napari.run.outcome import digest
 from napari_sam2_automask._napari.run.place_result import tracks_layers
 from napari_sam2_automask.progress import Progress
 from napari_sam2_automask.settings.amg import ALL_LEVELS
@@ -58,6 +58,13 @@ class _Making(NamedTuple):
     follower: LiveLayer
     settings: AmgSettings
     tell: bool
+
+
+class _Told(NamedTuple):
+    """What the record is to say: the entry ``mends``, and the digest of the pixels that were measured."""
+
+    mends: dict[str, Any] | None
+    digest: str
 
 
 class Following(QObject):
@@ -279,7 +286,7 @@ class Following(QObject):
         follower, finished = follower or self._panel.live_layer, self.finished
         if follower is None or finished is None:
             return
-        labels = follower.window(np.asarray(follower.layer.data)).copy()
+        data, labels = follower.copied()
         stack, table_of_stack, plane = self.planes.stack, self._stack_table, follower.plane
         layered = settings.overlap == ALL_LEVELS and plane is None
         request = finished.request if plane is None or stack is None else stack.own_request(plane)
@@ -296,11 +303,12 @@ class Following(QObject):
             if plane is not None and stack is not None and table_of_stack is not None:
                 grown = cells_of_stack(stack, plane, own, progress, CELLS_KEY)
                 measured = table_of_stack.measured(plane, table, request.source.size)
-                return table, measured, grown, mends_of(shows, request)
+                return table, measured, grown, _Told(mends_of(shows, request), digest(data))
             images = [] if levels is None else on_layers(levels, table, shape, finished.request.window)
             cells = cells_on_layer(labels, settings.expand_distance, table, shape, finished.request)
             edited = [anyone_edited(layers) for layers in written]
-            return numbered(table), (images, cells), edited, mends_of(shows, finished.request)
+            told = _Told(mends_of(shows, finished.request), digest(data))
+            return numbered(table), (images, cells), edited, told
 
         self._give_up(follower)
         self._making.append(_Making(table_thread().submit(make), follower, settings, tell))
@@ -328,17 +336,17 @@ class Following(QObject):
             return
         shows = follower.shows
         request = finished.request if plane is None or stack is None else stack.own_request(plane)
-        self._retell(follower, shows.settings, mends_of(shows, request))
+        self._retell(follower, shows.settings, _Told(mends_of(shows, request), digest(follower.data)))
 
-    def _retell(self, follower: LiveLayer, settings: AmgSettings, mends: dict[str, Any] | None) -> None:
+    def _retell(self, follower: LiveLayer, settings: AmgSettings, told: _Told) -> None:
         """Write into the record of a layer what it shows."""
         stack, finished = self.planes.stack, self.finished
         if finished is None:
             return
         if follower.plane is None:
-            retell(follower, finished, settings, mends)
+            retell(follower, finished, settings, *told)
         elif stack is not None:
-            retell_stack(stack, follower, settings, mends)
+            retell_stack(stack, follower, settings, *told)
 
     def _poll(self) -> None:
         if not self._making:
@@ -371,7 +379,7 @@ class Following(QObject):
         """Put a table and levels that are ready into the viewer."""
         run, follower, settings, tell = making
         try:
-            table, images, edited, mends = run.result()
+            table, images, edited, shown = run.result()
         except Exception:  # an image that cannot be read any more: the labels are right without their table
             return
         stack, finished = self.planes.stack, self.finished
@@ -385,7 +393,7 @@ class Following(QObject):
             for layers, own, touched in zip(self._shown, images, edited, strict=True):
                 layers.show(follower.layer, own, edited=touched)
         if tell:
-            self._retell(follower, settings, mends)
+            self._retell(follower, settings, shown)
         self.measured.emit()
         if tell and finished is not None and follower is self._panel.live_layer:
             self.told.emit()

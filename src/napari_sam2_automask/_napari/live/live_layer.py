@@ -155,6 +155,11 @@ class LiveLayer:
         """Return the part of an array of the layer's shape that the candidates were found in, as a view."""
         return self._window(data[self._cut])
 
+    def copied(self) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Return a copy of `data`, and of that the part that the candidates were found in, as a view."""
+        data = self.data.copy()
+        return data, self._window(data)
+
     @property
     def candidates(self) -> Candidates:
         """What is selected from."""

@@ -5,9 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from napari_sam2_automask._napari.run.outcome import digest
 from napari_sam2_automask._napari.run.place_result import LAYER_KEY, RECORD_KEY, request_key
 from napari_sam2_automask.mending.actions import Settle
 from napari_sam2_automask.mending.segmented import mended_record
@@ -28,7 +25,7 @@ __all__ = ["mends_of", "retell", "retell_joined", "retell_stack"]
 
 
 def retell(
-    follower: LiveLayer, finished: Finished, settings: AmgSettings, mends: dict[str, Any] | None = None
+    follower: LiveLayer, finished: Finished, settings: AmgSettings, mends: dict[str, Any] | None, shown: str
 ) -> None:
     """Write into the layer's metadata what it shows now: settings, counts, the digest of its pixels.
 
@@ -40,8 +37,10 @@ def retell(
         The run that it came from.
     settings : AmgSettings
         What it shows.
-    mends : dict, optional
+    mends : dict or None
         The entry ``mends`` of the record, if there is one.
+    shown : str
+        The digest of the pixels that these settings and mends gave, made by a thread that can wait.
     """
     layer = follower.layer
     request = replace(finished.request, settings=settings, custom=True)
@@ -51,7 +50,7 @@ def retell(
         info["key"] = request_key(request, finished.image)
         # What a person edited is not ours to replace: its digest no longer fits.
         if not (follower.locked or follower.rejected):
-            info["digests"] = {(): digest(np.asarray(layer.data))}
+            info["digests"] = {(): shown}
     if isinstance(record, dict):
         removed = {name: int(n) for name, n in follower.removed.items()}
         layer.metadata[RECORD_KEY] = {
@@ -85,7 +84,11 @@ def mends_of(shows: Answer, request: Request) -> dict[str, Any] | None:
 
 
 def retell_stack(
-    stack: StackLayer, follower: LiveLayer, settings: AmgSettings, mends: dict[str, Any] | None = None
+    stack: StackLayer,
+    follower: LiveLayer,
+    settings: AmgSettings,
+    mends: dict[str, Any] | None,
+    shown: str,
 ) -> None:
     """Write into the layer's metadata what it shows now in one plane of a stack.
 
@@ -97,14 +100,16 @@ def retell_stack(
         The plane.
     settings : AmgSettings
         What it shows.
-    mends : dict, optional
+    mends : dict or None
         The entry ``mends`` of the plane's record, if there is one.
+    shown : str
+        The digest of the plane's pixels that these settings and mends gave.
     """
     layer, plane = follower.layer, follower.plane
     assert plane is not None
     info, record = layer.metadata.get(LAYER_KEY), layer.metadata.get(RECORD_KEY)
     if isinstance(info, dict) and not (follower.locked or follower.rejected):
-        info["digests"][plane] = digest(follower.data)
+        info["digests"][plane] = shown
     places = [tuple(one) for one in (record or {}).get("viewer", {}).get("planes") or ()]
     if not isinstance(record, dict) or plane not in places:
         return

@@ -254,11 +254,7 @@ class TablePanel(QWidget):
     # -- colours
 
     def _offer_colours(self) -> None:
-        numbers = [
-            name
-            for name in self.model.names
-            if name != "index" and all(not isinstance(value, str) for value in self.model.values(name))
-        ]
+        numbers = [name for name in self.model.numbers if name != "index"]
         if [self.colour.itemData(k) for k in range(1, self.colour.count())] == numbers:
             return
         chosen = self.colour.currentData()
