@@ -13,6 +13,7 @@ from napari_sam2_automask.files.series import images_in_zarr, is_zarr, name_of
 from napari_sam2_automask.files.vendor import how_to_read
 from napari_sam2_automask.files.vendor_formats import suffix_of
 from napari_sam2_automask.files.web_address import Address, given_path
+from napari_sam2_automask.files.zarr_places import is_zipped_zarr, zip_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -87,6 +88,8 @@ def _entries(
     """Return what of an input may be an image: the input, or what a folder holds."""
     if isinstance(given, Address):
         return [given]
+    if zip_of(given) not in (None, given):
+        return [given]
     given.stat()  # says what is wrong where there is nothing
     if not given.is_dir() or is_zarr(given):
         return [given]
@@ -130,9 +133,10 @@ def _is_apt(path: Path) -> bool:
 def _images_in(entry: Path) -> list[Path]:
     if isinstance(entry, Address):
         return images_in_zarr(entry)
-    entry.stat()  # of a link that leads nowhere, or in a circle
+    if zip_of(entry) is None:
+        entry.stat()  # of a link that leads nowhere, or in a circle
     check_file(entry)
-    return images_in_zarr(entry) if entry.is_dir() else [entry]
+    return images_in_zarr(entry) if entry.is_dir() or is_zipped_zarr(entry) else [entry]
 
 
 def unique_stems(sources: Sequence[Path]) -> list[str]:

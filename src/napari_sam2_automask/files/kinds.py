@@ -64,6 +64,8 @@ def check_file(path: Path) -> None:
     if isinstance(path, Address):
         return
     if not path.exists():
+        if is_zipped_zarr(path):
+            return
         raise ImageError(f"there is no file {path}: check the path")
     if path.is_dir():
         if not is_zarr(path):
@@ -80,14 +82,14 @@ def kind_of(path: Path) -> tuple[str, bytes]:
     Parameters
     ----------
     path : Path
-        A file, or the folder or the web address of a Zarr.
+        A file, the folder or the web address of a Zarr, or a path to one in a zip file.
 
     Returns
     -------
     {"Zarr", "vendor", "TIFF", "npy", "raster"}
         Its kind.
     bytes
-        How it starts; empty for a Zarr in a folder or at an address.
+        How it starts; empty for a Zarr in a folder, inside a zip or at an address.
 
     Raises
     ------
@@ -97,7 +99,7 @@ def kind_of(path: Path) -> tuple[str, bytes]:
         If it cannot be read.
     """
     check_file(path)
-    if isinstance(path, Address) or path.is_dir():
+    if isinstance(path, Address) or not path.is_file():
         return "Zarr", b""
     with path.open("rb") as file:
         start = file.read(32)

@@ -59,7 +59,7 @@ def is_own_result(path: Path) -> bool:
             own = "_labels.ome.zarr", ".labels.ome.zarr", "_labels.zarr"
             return name.endswith(own) or _holds_labels(path)
         if not path.is_file():
-            return False  # to open a pipe may take for ever
+            return is_zipped_zarr(path) and _holds_labels(path)  # to open a pipe may take for ever
         if name.endswith((".labels.tif", ".levels.tif", "_seg.npy", ".labels.ozx")):
             return True
         with path.open("rb") as file:

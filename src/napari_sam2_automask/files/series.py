@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -9,14 +10,18 @@ from napari_sam2_automask.disk.json_file import LIMIT, parse_json, read_json
 from napari_sam2_automask.errors import AutomaskError, ImageError
 from napari_sam2_automask.files.stored_image import reading
 from napari_sam2_automask.files.web_address import Address
-from napari_sam2_automask.files.zarr_places import MARKS, ZIPPED, is_zipped_zarr, place_of
+from napari_sam2_automask.files.zarr_places import MARKS, ZIPPED, is_zipped_zarr, place_of, zarrs_in_zip
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from napari_sam2_automask.files.zarr_parts import Place
+
 __all__ = ["attributes_of", "images_in_zarr", "is_zarr", "name_of"]
 
 _KIND = "an OME-Zarr image"
+# What images of one Zarr are called that no description names.
+_NUMBER = re.compile(r"0|[1-9]\d{0,8}", re.ASCII)
 
 
 def is_zarr(path: Path) -> bool:
@@ -60,7 +65,8 @@ def images_in_zarr(path: Path) -> list[Path]:
     Parameters
     ----------
     path : Path
-        A Zarr array, an OME-Zarr image, a well, a plate, or a group of images called 0, 1, 2 ...
+        A Zarr array, an OME-Zarr image, a well, a plate, or a group of images called 0, 1, 2 ...; or a zip
+        file of several of these.
 
     Returns
     -------
@@ -72,22 +78,35 @@ def images_in_zarr(path: Path) -> list[Path]:
     ImageError
         If it holds none, or its description is damaged.
     """
-    import zarr
-
-    from napari_sam2_automask.files.zarr_store import open_zarr
-
     with reading(path):
-        node = open_zarr(path)
-        found = [path] if isinstance(node, zarr.Array) else _images_of(path)
+        side_by_side = zarrs_in_zip(path)
+        found = [image for one in side_by_side for image in _images_or_itself(one)] or _images_in_one(path)
     if not found:
         raise ImageError(f"{path} is a Zarr group without an OME-Zarr image: give the path of an array in it")
     return found
 
 
+def _images_in_one(path: Path) -> list[Path]:
+    import zarr
+
+    from napari_sam2_automask.files.zarr_store import open_zarr
+
+    return [path] if isinstance(open_zarr(path), zarr.Array) else _images_of(path)
+
+
+def _images_or_itself(path: Path) -> list[Path]:
+    """Return the images of one Zarr of several; of a damaged one itself, so that whoever opens it says so."""
+    try:
+        with reading(path):
+            return _images_in_one(path)
+    except ImageError:
+        return [path]
+
+
 def _images_of(path: Path) -> list[Path]:
+    # Held while it is gone through, so that a zip file is opened once.
+    place = None if path.is_dir() else place_of(path)
     attributes = _ome(path)
-    if "multiscales" not in attributes and not path.is_dir() and not isinstance(path, Address):
-        raise ImageError(f"{path} holds several images, or none, in one zip file: unpack it")
     if "plate" in attributes:
         wells = _told_inside(path, attributes["plate"], "wells")
         return [image for well in wells for image in _fields(well)]
@@ -97,8 +116,13 @@ def _images_of(path: Path) -> list[Path]:
         return [path]
     if isinstance(path, Address):
         return []
-    numbers = sorted(int(one.name) for one in path.iterdir() if one.name.isdecimal() and is_zarr(one))
+    names = {one.name for one in path.iterdir()} if place is None else _folders_in(place)
+    numbers = sorted(int(name) for name in names if _NUMBER.fullmatch(name) and is_zarr(path / name))
     return [path / str(n) for n in numbers if _may_be_image(path / str(n))]
+
+
+def _folders_in(place: Place) -> set[str]:
+    return {key.partition("/")[0] for key in place.keys() or () if "/" in key}
 
 
 def _inside(path: Path, name: Any) -> Path:
@@ -161,9 +185,9 @@ def name_of(path: Path) -> str:
     """Return a name for the results of an image: of one inside a Zarr, with the Zarr's name before."""
     root = next((one for one in (path, *path.parents) if one.suffix.lower() == ".zarr"), None)
     if root is None:
-        zipped = next((ending for ending in ZIPPED if path.name.lower().endswith(ending)), "")
-        if zipped:
-            return path.name[: -len(zipped)].removesuffix(".ome")
+        root = next((one for one in (path, *path.parents) if one.name.lower().endswith(ZIPPED)), None)
+    if root is None:
         return path.name if path.is_dir() else path.stem
-    stem = root.name.removesuffix(root.suffix)
-    return "_".join([stem.removesuffix(".ome"), *path.relative_to(root).parts])
+    ending = next((one for one in ZIPPED if root.name.lower().endswith(one)), root.suffix)
+    stem = root.name[: -len(ending)].removesuffix(".ome")
+    return "_".join([stem, *path.relative_to(root).parts])

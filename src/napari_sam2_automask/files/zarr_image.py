@@ -13,6 +13,7 @@ from napari_sam2_automask.errors import ImageError
 from napari_sam2_automask.files.axis_names import axis_letters
 from napari_sam2_automask.files.series import images_in_zarr
 from napari_sam2_automask.files.stored_image import StoredImage
+from napari_sam2_automask.files.zarr_places import zarrs_in_zip
 
 __all__ = ["missing_chunks", "zarr_image"]
 
@@ -34,6 +35,8 @@ def zarr_image(path: Path) -> StoredImage:
 
     from napari_sam2_automask.files.zarr_store import array_of, open_zarr
 
+    if zarrs_in_zip(path):
+        raise _several(path)
     node = open_zarr(path)
     channels: tuple[str, ...] = ()
     if isinstance(node, zarr.Array):
@@ -44,8 +47,7 @@ def zarr_image(path: Path) -> StoredImage:
         if not multiscales and "multiscales" in attributes.get("ome", attributes):
             raise ImageError(f"{path} cannot be read, it tells of no image: give an OME-Zarr image")
         if not multiscales:
-            images = images_in_zarr(path)
-            raise ImageError(f"{path} holds {len(images)} images: give the path of one, such as {images[0]}")
+            raise _several(path)
         arrays = [array_of(node, dataset["path"], path) for dataset in multiscales[0]["datasets"]]
         names, channels = multiscales[0].get("axes"), _channels(attributes.get("ome", attributes))
         if names is None and arrays[0].ndim == len(_EARLY_AXES):
@@ -53,6 +55,11 @@ def zarr_image(path: Path) -> StoredImage:
         elif names is None:
             raise ImageError(f"{path} cannot be read, it tells no axes: give an OME-Zarr image")
     return replace(StoredImage.of(path, arrays, axis_letters(names)), channels=channels)
+
+
+def _several(path: Path) -> ImageError:
+    images = images_in_zarr(path)
+    return ImageError(f"{path} holds {len(images):,} images: give the path of one, such as {images[0]}")
 
 
 def _channels(attributes: Any) -> tuple[str, ...]:

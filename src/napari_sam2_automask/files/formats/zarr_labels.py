@@ -20,7 +20,7 @@ from napari_sam2_automask.files.formats.label_pyramid import add_folder, write_l
 from napari_sam2_automask.files.opening import images_in
 from napari_sam2_automask.files.series import attributes_of, is_zarr
 from napari_sam2_automask.files.web_address import Address, given_path
-from napari_sam2_automask.files.zarr_places import ZipPlace, is_zipped_zarr
+from napari_sam2_automask.files.zarr_places import ZipPlace, is_zipped_zarr, zip_of
 from napari_sam2_automask.files.zarr_scale import place_in_multiscale
 
 if TYPE_CHECKING:
@@ -92,7 +92,8 @@ def zarr_labels_placed(
         raise FormatError(f"{image} takes labels of whole numbers from 0, not {labels.dtype}: give such")
     told, axes, scale, place = _described(image)
     flat = [axis for axis in axes if axis["name"] != "c"]
-    draft = free_path(image if image.is_dir() else image.parent)
+    file = zip_of(image)
+    draft = free_path(image if file is None else file.parent)
     try:
         with writing(target):
             write_label_pyramid(
@@ -100,10 +101,10 @@ def zarr_labels_placed(
             )
         yield target
         with writing(target):
-            if image.is_dir():
+            if file is None:
                 _place(draft, target, told)
             else:
-                write_one(image, lambda file: _zip_with(image, draft, name, told, file))
+                write_one(file, lambda new: _zip_with(image, draft, name, told, new))
     finally:
         shutil.rmtree(draft, ignore_errors=True)
 
@@ -169,7 +170,7 @@ def check_name_of_labels(image: Path, name: str, *, overwrite: bool = False) -> 
     if isinstance(image, Address) or not is_zarr(image):
         raise ImageError(f"{image} is no OME-Zarr: give {_KIND}")
     target = image / "labels" / name
-    if any(one.is_symlink() for one in (image, target.parent, target)):
+    if any(one.is_symlink() for one in (zip_of(image) or image, target.parent, target)):
         raise OutputNameError(f"{target} leads elsewhere by a link: give the folder that it leads to")
     if not overwrite and has_zarr_labels(image, name):
         raise OutputNameError(f"{target} is there already: choose another name, or overwrite it")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-import os
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -16,6 +15,7 @@ from napari_sam2_automask.errors import ImageError
 from napari_sam2_automask.files.opening import check_chunks, images_in, series_of
 from napari_sam2_automask.files.stored_image import check_whole, naming, reading
 from napari_sam2_automask.files.web_address import Address
+from napari_sam2_automask.files.zarr_places import zip_of
 from napari_sam2_automask.image.axes import check_axes, cut, guess_axes
 
 if TYPE_CHECKING:
@@ -217,9 +217,10 @@ def _path(path: str | Address) -> Path:
 
 def _state(path: str | Address) -> tuple[int, int, int] | None:
     """Return what changes when a file is replaced; None of a Zarr, whose chunks are read anew each time."""
-    if not os.path.isfile(path):
+    file = None if isinstance(path, Address) else zip_of(Path(path))
+    if file is None:
         return None
-    told = os.stat(path)
+    told = file.stat()
     return told.st_mtime_ns, told.st_size, told.st_ino
 
 
