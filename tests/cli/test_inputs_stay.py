@@ -32,8 +32,9 @@ def no_model(monkeypatch):
     def load(*_, **__):
         raise AssertionError("work was begun")
 
-    monkeypatch.setattr("napari_sam2_automask.models.loading.load_model", load)
+    # The face first: it looks the name up when it is first used, and would keep what stands in for it.
     monkeypatch.setattr("napari_sam2_automask.models.load_model", load)
+    monkeypatch.setattr("napari_sam2_automask.models.loading.load_model", load)
 
 
 @pytest.fixture
