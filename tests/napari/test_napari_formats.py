@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from napari_sam2_automask import select
 from napari_sam2_automask._napari.background.spec_of_request import large_spec
 from napari_sam2_automask._napari.contributions import other_formats
 from napari_sam2_automask._napari.contributions.read_zarr import read_zarr
+from napari_sam2_automask._napari.layers.file_of_layer import file_of_layer
 from napari_sam2_automask.errors import FormatError, ImageError, OutputNameError
 from napari_sam2_automask.files import open_file, read_rois
 
@@ -127,6 +129,30 @@ def test_zipped_zarrs_open_with_all_levels_and_labels_are_saved_in_one(viewer, t
     np.testing.assert_array_equal(np.asarray(back.data[0]), labels)
     assert back.data_to_world((2, 4)) == layer.data_to_world((2, 4)) == (31.0, -3.0)
     assert back.units == layer.units
+
+
+@pytest.mark.parametrize("count", [2, 17])
+def test_a_zip_file_of_several_images_opens_as_a_layer_each(viewer, tmp_path, count):
+    for n in range(count):
+        write_zarr(tmp_path / f"{n}.zarr", [np.full((30, 40), n + 1, np.uint8)])
+    path = tmp_path / "all.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for file in sorted(tmp_path.glob("*.zarr/**/*")):
+            archive.write(file, file.relative_to(tmp_path))
+    if count > 16:
+        with pytest.raises(ImageError, match=r"all.zip holds 17 images, too many for layers: unpack it"):
+            viewer.open(str(path), plugin=PLUGIN)
+        return
+    layers = viewer.open(str(path), plugin=PLUGIN)
+    assert [(one.name, int(one.data.max())) for one in layers] == [("0", 1), ("1", 2)]
+    widget = dock(viewer)
+    for n, layer in enumerate(layers):
+        viewer.layers.selection = {layer}
+        inside = str(path / f"{n}.zarr")
+        assert widget.request().source.path == inside
+        assert repr(inside) in copied(widget.copies.python) and inside in copied(widget.copies.command)
+        assert int(np.max(open_file(Path(inside))[0])) == n + 1
+    assert [file_of_layer(one) for one in layers] == [str(path / f"{n}.zarr") for n in range(2)]
 
 
 def test_a_web_address_opens_lazily(viewer, tmp_path):

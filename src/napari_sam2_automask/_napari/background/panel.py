@@ -18,6 +18,7 @@ from napari_sam2_automask._napari.background.work import look_at, open_run, resu
 from napari_sam2_automask._napari.common.errands import Errands
 from napari_sam2_automask._napari.common.garbage import CollectionsWait
 from napari_sam2_automask._napari.common.layout import choice_label, roomy
+from napari_sam2_automask._napari.layers.file_of_layer import file_of_layer
 from napari_sam2_automask._napari.run.controller import explain
 from napari_sam2_automask.files.web_address import is_web
 
@@ -118,10 +119,11 @@ class BackgroundPanel(QWidget):
         if self._own_output:
             return
         layer = self._layer()
-        if layer is None or not layer.source.path or is_web(str(layer.source.path)):
+        path = None if layer is None else file_of_layer(layer)
+        if path is None or is_web(path):
             self.output.clear()
         else:
-            self._errands.send(partial(default_output, str(layer.source.path)), self._offer, self._fail)
+            self._errands.send(partial(default_output, path), self._offer, self._fail)
 
     def close_down(self) -> None:
         """Look at nothing any more. The runs go on."""

@@ -13,6 +13,7 @@ from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QWidget
 from napari_sam2_automask._napari.common.errands import Errands
 from napari_sam2_automask._napari.common.layout import roomy, small
 from napari_sam2_automask._napari.common.listening import listen
+from napari_sam2_automask._napari.layers.file_of_layer import file_of_layer
 from napari_sam2_automask._napari.layers.layer_choice import unwrapped
 from napari_sam2_automask._napari.layers.place import level_data
 from napari_sam2_automask.files.kinds import is_candidate
@@ -107,8 +108,8 @@ class SizeHint(QWidget):
         self._show()
         if layer is None:
             return
-        path = layer.source.path
-        if path and not is_web(str(path)) and _is_plain(layer):
+        path = file_of_layer(layer)
+        if path and not is_web(path) and _is_plain(layer):
             shape = tuple(level_data(layer).shape[: layer.ndim])
             self._errands.send(
                 partial(told_in_file, Path(path), shape), partial(self._tell, layer), lambda error: None

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_sam2_automask._napari.layers.channels import Channels
+from napari_sam2_automask._napari.layers.file_of_layer import file_of_layer
 from napari_sam2_automask._napari.layers.place import layer_transform, level_count, level_data
 from napari_sam2_automask._napari.layers.plane_axes import KNOWN, command_letters, letters_of
 from napari_sam2_automask._napari.layers.reduce_axes import reduced
@@ -118,7 +119,7 @@ def from_layers(source: ImageSource, layer: Image, layers: Sequence[Image], how:
         tuple(one.name for one in shown),
         tuple(_look(one) for one in shown),
         tuple(str(one.unique_id) for one in shown),
-        paths=tuple(str(one.source.path) if one.source.path else None for one in shown),
+        paths=tuple(map(file_of_layer, shown)),
     )
     for one in shown:
         if level_count(one) <= source.level or level_data(one, source.level).shape != source.data.shape:

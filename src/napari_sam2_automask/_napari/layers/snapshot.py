@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_sam2_automask._napari.layers.file_of_layer import file_of_layer
 from napari_sam2_automask._napari.layers.image_source import ImageSource
 from napari_sam2_automask._napari.layers.place import level_data, level_of, level_transform
 from napari_sam2_automask._napari.layers.plane_axes import plane_axes
@@ -116,7 +117,7 @@ def take_source(
         transform=transform,
         **_size(transform["scale"], units, rows, columns),
         axis_labels=tuple(layer.axis_labels),
-        path=str(layer.source.path) if layer.source.path else None,
+        path=file_of_layer(layer),
         pyramid=pyramid if layer.multiscale else None,
     )
 
