@@ -1,14 +1,23 @@
-"""Full garbage collections wait for the end of a run, and not longer than a minute."""
+"""Full garbage collections wait for the end of a run, and leave mending alone."""
 
 from __future__ import annotations
 
 import gc
+from weakref import ref
 
 import numpy as np
 import pytest
-from napari_kit import ObedientSegmenter, dock, finish, half_way
+from napari_kit import ObedientSegmenter, dock, finish, half_way, live_result
+from qtpy.QtCore import QObject
 
-from napari_sam2_automask._napari.common.garbage import LONGEST, CollectionsWait
+from napari_sam2_automask._napari.common.garbage import AGAIN, LONGEST, CollectionsWait, QuietCollections
+
+
+class Cycle:
+    """Goes only by a collection."""
+
+    def __init__(self):
+        self.own = self
 
 
 @pytest.fixture(autouse=True)
@@ -57,3 +66,51 @@ def test_only_who_began_ends_the_wait_and_other_thresholds_are_left_alone():
     gc.set_threshold(5, 6, 7)
     first.end()
     assert gc.get_threshold() == (5, 6, 7)
+
+
+def test_while_mending_they_look_at_new_objects_only(make_napari_viewer, qtbot):
+    viewer = make_napari_viewer()
+    old = Cycle()
+    widget, layer = live_result(viewer, qtbot)
+    collections, new = widget.result.collections, Cycle()
+    assert gc.is_tracked(old) and gc.get_freeze_count() > 10_000
+    old, new = ref(old), ref(new)
+    gc.collect()
+    assert new() is None and old() is not None
+    collections.idle.timeout.emit()  # nothing was done for a while
+    assert old() is None and gc.get_freeze_count() > 10_000
+    viewer.layers.remove("cells")  # the image, which may be large
+    assert gc.get_freeze_count() == 0 and collections.idle.isActive()
+    collections.idle.timeout.emit()
+    assert gc.get_freeze_count() > 10_000
+    viewer.layers.remove(layer)
+    assert gc.get_freeze_count() == 0 and not collections.idle.isActive()
+
+
+def test_all_objects_are_looked_at_when_nothing_is_done_and_not_too_often(qapp):
+    parent, now = QObject(), [0.0]
+    collections = QuietCollections(parent, lambda: now[0])
+    collections.note()
+    assert not collections.idle.isActive()
+    collections.begin()
+    collections.idle.timeout.emit()
+    collections.idle.stop()
+    now[0] = AGAIN - 1
+    collections.note()
+    assert not collections.idle.isActive()
+    now[0] = AGAIN + 1
+    collections.note()
+    assert collections.idle.isActive()
+    collections.end()
+    assert not collections.idle.isActive()
+
+
+def test_of_two_that_mend_the_last_ends_it(qapp):
+    parent = QObject()
+    first, second = QuietCollections(parent), QuietCollections(parent)
+    first.begin()
+    second.begin()
+    first.end()
+    assert gc.get_freeze_count() > 10_000
+    second.end()
+    assert gc.get_freeze_count() == 0

@@ -77,7 +77,7 @@ class Place:
 
     def seen(self, outlines):
         """Return the corners of an outline in the world, (N, 2), as the viewer draws it."""
-        line = outlines._line
+        line = outlines.line
         drawn = line.get_transform("visual", "scene").map(line.pos)[:, :2]
         return self.of_view(drawn[:, ::-1])
 
@@ -160,7 +160,7 @@ def test_clicks_strokes_boxes_and_outlines_are_where_they_are_seen(place, qtbot)
     spot = next(tuple(spot) for spot in spots.tolist() if _addable(mends, place.in_window(*spot)))
     mouse_move_callbacks(layer, place.event("mouse_move", spot))
     coming = canvas._previews._coming
-    qtbot.waitUntil(lambda: coming._line is not None)
+    qtbot.waitUntil(lambda: coming.line is not None)
     drawn = place.seen(coming)
     done = place.done(lambda: place.drag(spot))
     same_places(drawn, place.around(layer.data == done.labels[0]))
@@ -198,7 +198,7 @@ def test_clicks_strokes_boxes_and_outlines_are_where_they_are_seen(place, qtbot)
         select()
         np.testing.assert_allclose(place.of_view(camera.center[-2:]), middle, atol=1e-6)
     chosen = canvas._previews._chosen
-    qtbot.waitUntil(lambda: chosen._line is not None)
+    qtbot.waitUntil(lambda: chosen.line is not None)
     same_places(place.seen(chosen), place.around(layer.data == label))
     # Saved when it is followed no more: nobody edited anything.
     settled(qtbot, widget)

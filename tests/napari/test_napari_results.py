@@ -139,13 +139,17 @@ def test_what_is_locked_has_an_outline(make_napari_viewer, qtbot):
     before = viewer.screenshot(flash=False)
     label = int(np.unique(layer.data)[1])
     widget.tuning.picking.pick(label, good=True)
-    qtbot.waitUntil(lambda: widget.result.outlines._line is not None)
+    qtbot.waitUntil(lambda: widget.result.outlines.line is not None)
     assert widget.result.outlines.labels == {label}
+    line = widget.result.outlines.line
     assert (viewer.screenshot(flash=False) != before).any()
     widget.tuning.picking.pick(label, good=True)  # released
     qtbot.waitUntil(lambda: not widget.result.outlines.labels)
+    assert widget.result.outlines.line is None
+    np.testing.assert_array_equal(viewer.screenshot(flash=False), before)
     layer.data_setitem((np.array([3, 3, 4]), np.array([5, 6, 5])), 900)  # painted
     widget.form.widgets["pred_iou_thresh"].value = 0.9
     qtbot.waitUntil(lambda: 900 in widget.result.outlines.labels)
+    qtbot.waitUntil(lambda: widget.result.outlines.line is line)  # which is not made anew
     viewer.layers.remove(layer)
-    assert widget.result.outlines._line is None
+    assert widget.result.outlines.line is None and widget.result.outlines._line is None

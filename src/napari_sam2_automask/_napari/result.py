@@ -8,6 +8,7 @@ from weakref import WeakSet, ref
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_sam2_automask._napari.common.fold import Fold
+from napari_sam2_automask._napari.common.garbage import QuietCollections
 from napari_sam2_automask._napari.live.follow_settings import Following
 from napari_sam2_automask._napari.live.outlines import Outlines
 from napari_sam2_automask._napari.live.panel import LivePanel
@@ -48,6 +49,8 @@ class Result(QWidget):
         Keeps the result in step with the settings.
     outlines : Outlines
         Around what is locked.
+    collections : QuietCollections
+        Keeps Python's garbage collections out of mending.
     """
 
     def __init__(self, viewer: Viewer, store: Store) -> None:
@@ -61,6 +64,10 @@ class Result(QWidget):
         self.plots = PlotPanel(self.live)
         self.tuning = TunePanel(viewer, self.live)
         self.outlines = Outlines(viewer, self)
+        self.collections = QuietCollections(self)
+        removed = viewer.layers.events.removed
+        self._own_connections: list[tuple[Any, Any]] = [(removed, self.collections.thaw)]
+        removed.connect(self.collections.thaw)
         self.objects = Fold("Table", "The objects with their scores and measures; the doubtful ones first.")
         self.measures = Fold("Measures", "Any measure as a filter, and two of them against each other.")
         self.examples = Fold(
@@ -80,6 +87,7 @@ class Result(QWidget):
         self.live.begun.connect(self._begin)
         self.live.ended.connect(self._end)
         self.live.drawn.connect(self._outline)
+        self.live.drawn.connect(self.collections.note)
         self.links.relinking.relinked.connect(self.following.remake)
         self.live.switched.connect(self._outline)
         for panel in (self.table, self.plots):
@@ -97,7 +105,8 @@ class Result(QWidget):
     @property
     def connections(self) -> list[list[tuple[Any, Any]]]:
         """What to disconnect when the widget goes."""
-        return [self.following.connections, self.mend.connections, self.tuning.connections]
+        parts = (self.following, self.mend, self.tuning)
+        return [self._own_connections, *(part.connections for part in parts)]
 
     def close_down(self) -> None:
         """Follow nothing any more, and put nothing more into the viewer."""
@@ -107,9 +116,11 @@ class Result(QWidget):
         self.table.close_down()
         self.following.close()
         self.outlines.close()
+        self.collections.end()
 
     def _begin(self) -> None:
         self.setVisible(True)
+        self.collections.begin()
         follower = self.live.live_layer
         self.examples.setVisible(follower is not None and follower.selects)
         self._outline()
@@ -118,6 +129,7 @@ class Result(QWidget):
 
     def _end(self) -> None:
         self.outlines.clear()
+        self.collections.end()
         self.setVisible(False)
 
     def _outline(self) -> None:

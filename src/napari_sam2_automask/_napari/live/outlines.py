@@ -108,18 +108,32 @@ class Outlines(QObject):
         middles = np.asarray(points, np.float32)[:, None, ::-1]
         self._draw(layer, self.labels, (middles + np.asarray(arms, np.float32)).reshape(-1, 2))
 
+    @property
+    def line(self) -> Any:
+        """The visual that draws them; None where nothing is drawn."""
+        return None if self._drawn is None else self._line
+
     def clear(self) -> None:
         """Draw nothing."""
-        self.labels = frozenset()
-        if self._line is not None:
-            self._line.parent = None
-        self._line = self._node = self._drawn = None
+        self.labels, self._drawn = frozenset(), None
+        if self._line is None:
+            return
+        if self._node.parent is None:  # the layer has left the scene
+            self._drop()
+        else:  # others are drawn soon: to make the visual anew takes as long as to draw the whole layer
+            self._line.visible = False
 
     def close(self) -> None:
         """Draw nothing any more."""
         self._turning.disconnect(self._on_order)
         self._errands.close()
         self.clear()
+        self._drop()
+
+    def _drop(self) -> None:
+        if self._line is not None:
+            self._line.parent = None
+        self._line = self._node = None
 
     def _draw(self, layer: Labels, labels: frozenset[int], ends: NDArray[np.float32]) -> None:
         if labels != self.labels:
@@ -132,8 +146,8 @@ class Outlines(QObject):
         if self._turned():
             ends = ends[:, ::-1]
         if node is not self._node:
-            self.clear()
-            self.labels, self._node = labels, node
+            self._drop()
+            self._node = node
             self._line = Line(
                 pos=ends, color=self._colour, width=2, connect="segments", method="gl", parent=node
             )
@@ -143,6 +157,7 @@ class Outlines(QObject):
             self._line.set_gl_state("translucent", depth_test=False)
         else:
             self._line.set_data(pos=ends)
+            self._line.visible = True
         self._drawn = drawn
 
     def _turned(self) -> bool:
