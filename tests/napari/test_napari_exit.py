@@ -1,4 +1,4 @@
-"""Closing napari in the middle of a run ends the process; opening the widget imports no torch."""
+"""Closing napari in the middle of a run ends the process; opening the widget and mending import no torch."""
 
 from __future__ import annotations
 
@@ -158,3 +158,46 @@ viewer.close()
     assert done.stdout.strip().endswith("[]")
     # What was chosen is remembered beside napari's settings.
     assert '"crop_n_layers": 1' in (tmp_path / "napari-sam2-automask.json").read_text()
+
+
+@pytest.mark.display
+def test_mending_imports_no_torch(tmp_path):
+    """Where no model is asked, none is loaded; and never by the window's thread, which would wait for it."""
+    code = """
+from napari_kit import BlobSegmenter, LOW, SHAPE
+from napari_sam2_automask._napari.mend.tools import TOOLS
+from napari_sam2_automask.geometry.placed import Placed
+from qtpy.QtWidgets import QApplication
+viewer.layers.clear()
+viewer.add_image(np.zeros(SHAPE), name="cells")
+widget = dock(viewer, BlobSegmenter())
+widget.form.show(LOW.replace(pred_iou_thresh=0.7))
+widget.run()
+live, canvas = widget.live, widget.mend.canvas
+def until(there):
+    deadline = time.monotonic() + 100
+    while not there():
+        assert time.monotonic() < deadline
+        QApplication.processEvents()
+until(lambda: live.live_layer is not None and not widget.running)
+live.live_layer.live.ask = lambda *prompts: (Placed.at(3, 3, np.ones((2, 2), bool)), 0.9)
+layer = live.live_layer.layer
+for tool in TOOLS:
+    widget.mend.take(tool)
+    for point in (np.argwhere(layer.data == 0)[9], np.argwhere(layer.data > 0)[9]):
+        canvas.click(tuple(point.tolist()))
+        until(lambda: not live.work.busy and not canvas.asking.busy)
+    for keys in (set(), {"Alt"}):
+        canvas.draw([(20, 20), (22, 30), (40, 40)], keys)
+        until(lambda: not live.work.busy and not canvas.asking.busy)
+        canvas.apply()
+        until(lambda: not live.work.busy)
+live.undo_last()
+until(lambda: not live.work.busy)
+print(*sorted({step.action for step in live.live_layer.shows.steps}), "torch" in sys.modules)
+widget.shut_down()
+viewer.close()
+"""
+    done, _ = run_process(code, tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip().endswith("add grow remove settle step False")

@@ -11,6 +11,7 @@ from napari_sam2_automask._napari.common.layout import Signal
 from napari_sam2_automask._napari.common.plain_words import plain
 from napari_sam2_automask._napari.mend.asking import Asking
 from napari_sam2_automask._napari.mend.previews import Previews
+from napari_sam2_automask.engine.scribbles import along
 from napari_sam2_automask.geometry.placed import Placed, tight
 
 if TYPE_CHECKING:
@@ -255,8 +256,6 @@ class Canvas(QObject):
         if self.tool == "split":
             self._live.mend(lambda mends: mends.split(stroke=points))
         elif keys & {"Alt", "Shift"}:
-            from napari_sam2_automask.engine.object_prompts import along
-
             self.asking.point(follower, along(points), on=self.negative == ("Shift" in keys))
             self._mark()
         else:
