@@ -6,11 +6,12 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import tifffile
 from candidate_factory import random_candidates
 from napari.layers import Tracks
-from napari_kit import LOW, QUICK, SHAPE, dock, finish, labels_of, move, rows, run
+from napari_kit import LOW, QUICK, SHAPE, dock, finish, labels_of, move, rows, run, settled
 
 from napari_sam2_automask import paint, select
 from napari_sam2_automask._napari.common.memory import Store
@@ -600,6 +601,30 @@ def test_links_are_cut_joined_and_divided_and_tracks_follow(viewer, qtbot):
     qtbot.waitUntil(lambda: part in rows(layer)["index"].tolist())
     qtbot.waitUntil(lambda: (rows(layer).set_index("index")["split_from"] == new).sum() == 2)
     qtbot.waitUntil(lambda: len(tracks.graph) >= 2)
+
+
+def test_tracks_are_built_anew_only_when_they_change(viewer, qtbot):
+    widget, layer = stack_result(viewer, qtbot, link="t", settings=START.replace(measures=("intensity_max",)))
+    (tracks,) = [one for one in viewer.layers if isinstance(one, Tracks)]
+    settled(qtbot, widget)
+    built, parents = [], next(iter(tracks.graph.values()))
+    for event in (tracks.events.data, tracks.events.properties, tracks.events.rebuild_graph):
+        event.connect(lambda event: built.append(event.type))
+    seen = tracks.data.copy(), tracks.features.copy(), dict(tracks.graph)
+    with qtbot.waitSignal(widget.following.measured):
+        done(qtbot, widget, lambda: widget.live.mend(lambda mends: mends.lock(some(layer.data[0])[0])))
+    settled(qtbot, widget)
+    assert not built
+    with qtbot.waitSignal(widget.following.measured):
+        done(qtbot, widget, lambda: widget.live.mend(lambda mends: mends.remove(parents[0])))
+    settled(qtbot, widget)
+    assert {"data", "properties", "rebuild_graph"} <= set(built) and len(tracks.data) < len(seen[0])
+    with qtbot.waitSignal(widget.following.measured):
+        done(qtbot, widget, widget.live.undo_last)
+    settled(qtbot, widget)
+    np.testing.assert_array_equal(tracks.data, seen[0])
+    pd.testing.assert_frame_equal(tracks.features, seen[1])
+    assert tracks.graph == seen[2]
 
 
 def test_links_and_mends_are_one_history(viewer, qtbot):

@@ -24,6 +24,7 @@ from napari_sam2_automask._napari.live.retelling import mends_of, retell, retell
 from napari_sam2_automask._napari.live.stack_cells import StackCells, cells_of_stack
 from napari_sam2_automask._napari.live.stack_layer import StackLayer
 from napari_sam2_automask._napari.live.stack_table import StackTable
+from napari_sam2_automask._napari.live.stack_tracks import show_tracks
 from napari_sam2_automask._napari.run.outcome import digest
 from napari_sam2_automask._napari.run.place_result import tracks_layers
 from napari_sam2_automask.progress import Progress
@@ -371,9 +372,7 @@ class Following(QObject):
         if in_time is None or self.finished is None:
             return
         for tracks in tracks_layers(self._viewer, self.finished.key):
-            tracks.data = in_time.data
-            tracks.features = in_time.features
-            tracks.graph = in_time.graph
+            show_tracks(tracks, in_time)
 
     def _take(self, making: _Making) -> None:
         """Put a table and levels that are ready into the viewer."""
