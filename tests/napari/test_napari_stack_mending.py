@@ -264,6 +264,29 @@ def test_paint_through_planes_is_one_step(viewer, qtbot, monkeypatch):
     fits(qtbot, layer)
 
 
+def test_a_stroke_of_the_brush_through_planes_is_one_step(viewer, qtbot):
+    widget, layer = stack_result(viewer, qtbot, link="z")
+    show(qtbot, widget, 1)
+    before, live = layer.data.copy(), widget.live
+    widget.mend.take("brush")
+    layer.n_edit_dimensions, layer.brush_size = 3, 8
+    with layer.block_history():  # as napari does while the button is held
+        for step in range(3):
+            layer.paint((1, 20 + 5 * step, 30), layer.selected_label)
+            qtbot.wait(100)  # a person stops on the way
+    rest(qtbot, widget)
+    painted = layer.data.copy()
+    assert [bool((plane != was).any()) for plane, was in zip(painted, before, strict=True)] == [True] * PLANES
+    assert [step.action for step in live.live_layer.shows.steps] == ["paint"]
+    done(qtbot, widget, live.undo_last)
+    rest(qtbot, widget)
+    np.testing.assert_array_equal(layer.data, before)
+    assert not live.undo.isEnabled()
+    done(qtbot, widget, live.redo_last)
+    rest(qtbot, widget)
+    np.testing.assert_array_equal(layer.data, painted)
+
+
 def test_labels_that_are_taken_are_the_objects_of_all_planes_in_one_step(viewer, qtbot):
     widget, layer = stack_result(viewer, qtbot)
     before, live = layer.data.copy(), widget.live
