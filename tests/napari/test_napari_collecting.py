@@ -77,6 +77,9 @@ def test_while_mending_they_look_at_new_objects_only(make_napari_viewer, qtbot):
     old, new = ref(old), ref(new)
     gc.collect()
     assert new() is None and old() is not None
+    collections.idle.stop()
+    widget.live.passed.emit(widget.live.live_layer)  # something was done in another plane of a stack
+    assert collections.idle.isActive()
     collections.idle.timeout.emit()  # nothing was done for a while
     assert old() is None and gc.get_freeze_count() > 10_000
     viewer.layers.remove("cells")  # the image, which may be large

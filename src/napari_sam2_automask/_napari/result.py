@@ -87,7 +87,8 @@ class Result(QWidget):
         self.live.begun.connect(self._begin)
         self.live.ended.connect(self._end)
         self.live.drawn.connect(self._outline)
-        self.live.drawn.connect(self.collections.note)
+        for done in (self.live.drawn, self.live.switched, self.live.passed, self.links.relinking.relinked):
+            done.connect(self.collections.note)
         self.links.relinking.relinked.connect(self.following.remake)
         self.live.switched.connect(self._outline)
         for panel in (self.table, self.plots):

@@ -104,7 +104,7 @@ class QuietCollections(QObject):
         gc.freeze()
         self.idle.start()
 
-    def note(self) -> None:
+    def note(self, done: object = None) -> None:
         """Take note that something was done: it is no idle moment."""
         if self.begun and (self._looked is None or self._clock() - self._looked > AGAIN):
             self.idle.start()
