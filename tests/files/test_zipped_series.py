@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import tracemalloc
 import zipfile
 
 import numpy as np
@@ -160,6 +161,17 @@ def test_the_contents_of_a_zip_are_listed_once_for_all_its_images(tmp_path, monk
     zipped(tmp_path / "p.zarr")
     with pytest.raises(ImageError):
         read_image(path / "B/2/0")
+
+
+def test_folders_as_deep_as_a_zip_can_tell_take_no_memory_to_speak_of():
+    names = ["b/zarr.json", "a/" * 30_000 + "zarr.json", "a/zarr.json", "a.b/zarr.json", "readme"]
+    tracemalloc.start()
+    try:
+        assert zarr_places._roots(names) == ["a.b/", "a/", "b/"]
+        assert tracemalloc.get_traced_memory()[1] < 2_000_000
+    finally:
+        tracemalloc.stop()
+    assert zarr_places._roots([*names, "zarr.json"]) == zarr_places._roots(["readme"]) == [""]
 
 
 @pytest.mark.parametrize("layout", [numbered, plate])

@@ -32,14 +32,11 @@ def _roots(names: Collection[str]) -> list[str]:
     folders = {name.rpartition("/")[0] for name in names if name.rpartition("/")[2] in MARKS}
     if not folders or "" in folders:
         return [""]
-    inner = {one for one in folders for above in _above(one) if above in folders}
-    return [f"{one}/" for one in sorted(folders - inner)]
-
-
-def _above(folder: str) -> list[str]:
-    """Return the folders that a folder lies in."""
-    parts = folder.split("/")
-    return ["/".join(parts[:k]) for k in range(1, len(parts))]
+    roots: list[str] = []
+    for one in sorted(f"{folder}/" for folder in folders):  # right after each those that lie in it
+        if not roots or not one.startswith(roots[-1]):
+            roots.append(one)
+    return roots
 
 
 def zip_of(path: Path) -> Path | None:
