@@ -169,13 +169,13 @@ def _records(model: Model, view: Any, settings: AmgSettings, ours: Any) -> list[
 
 
 def _model(name: str, view: NDArray[np.uint8], points: int, device: str) -> Model:
-    from random_networks import as_model, calibrate, on_device, small_network  # type: ignore[import-not-found]
+    from random_networks import calibrate, on_device, random_model  # type: ignore[import-not-found]
 
-    from napari_sam2_automask.models import build_official, load_model
+    from napari_sam2_automask.models import load_model
 
     if name == "bundled":
         return load_model("bundled", device=device)
-    model: Model = as_model(small_network(0)) if name == "small-random" else build_official(name, seed=0)  # type: ignore[arg-type]
+    model: Model = random_model(name)
     calibrate(model.network, view, points=min(points, _CALIBRATED), device=device)
     return on_device(model, device)
 

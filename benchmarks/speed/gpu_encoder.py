@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from sam2.modeling.sam2_base import SAM2Base
     from torch import Tensor
 
-    from napari_sam2_automask.models import Model
-
     Way = Callable[[], Tensor]
 
 
@@ -52,14 +50,13 @@ def main() -> None:
 
 
 def _network(name: str, device: str) -> SAM2Base:
-    from random_networks import as_model, on_device, small_network  # type: ignore[import-not-found]
+    from random_networks import on_device, random_model  # type: ignore[import-not-found]
 
-    from napari_sam2_automask.models import build_official, load_model
+    from napari_sam2_automask.models import load_model
 
     if name == "bundled":
         return load_model("bundled", device=device).network
-    model: Model = as_model(small_network(0)) if name == "small-random" else build_official(name, seed=0)  # type: ignore[arg-type]
-    network: SAM2Base = on_device(model, device).network
+    network: SAM2Base = on_device(random_model(name), device).network
     return network
 
 

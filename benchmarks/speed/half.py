@@ -49,14 +49,13 @@ def main() -> None:
 
 def _both(name: str, side: int, points: int, device: str) -> tuple[Masks, Masks]:
     """Return the masks in single and in half precision."""
-    from random_networks import blobs, calibrate, on_device  # type: ignore[import-not-found]
+    from random_networks import blobs, calibrate, on_device, random_model  # type: ignore[import-not-found]
 
     from napari_sam2_automask.engine import crop_features, propose
-    from napari_sam2_automask.models import build_official
     from napari_sam2_automask.selection.selecting import select
     from napari_sam2_automask.settings.amg import AmgSettings
 
-    view, model = blobs((side, side), seed=1, scale=0.15), build_official(name, seed=0)
+    view, model = blobs((side, side), seed=1, scale=0.15), random_model(name)
     calibrate(model.network, view, points=min(points, _CALIBRATED), device=device)
     model = on_device(model, device)
     settings, found = AmgSettings(points_per_side=points), []

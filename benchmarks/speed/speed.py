@@ -140,10 +140,10 @@ def _serve(connection: Connection, side: str, arguments: dict[str, Any]) -> None
 
 
 def _subject(arguments: dict[str, Any]) -> tuple[Model, NDArray[np.uint8], AmgSettings]:
-    from parity_kit import as_model, blobs, calibrate, sample, small_network  # type: ignore[import-not-found]
-    from random_networks import on_device  # type: ignore[import-not-found]
+    from parity_kit import sample  # type: ignore[import-not-found]
+    from random_networks import blobs, calibrate, on_device, random_model  # type: ignore[import-not-found]
 
-    from napari_sam2_automask.models import build_official, load_model
+    from napari_sam2_automask.models import load_model
     from napari_sam2_automask.settings.amg import AmgSettings
 
     size, device = arguments["image"], arguments["device"]
@@ -161,7 +161,7 @@ def _subject(arguments: dict[str, Any]) -> tuple[Model, NDArray[np.uint8], AmgSe
     name = arguments["model"]
     if name == "bundled":
         return load_model("bundled", device=device), sample(shape), settings
-    model = as_model(small_network(0)) if name == "small-random" else build_official(name, seed=0)
+    model = random_model(name)
     calibrate(model.network, view, device=device)
     return on_device(model, device), view, settings
 

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from napari_sam2_automask.engine.encoder.encode import encode
-from napari_sam2_automask.models import Model, import_sam2
+from napari_sam2_automask.models import Model, build_official, import_sam2
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from sam2.modeling.sam2_base import SAM2Base
 
-__all__ = ["as_model", "blobs", "calibrate", "on_device", "small_network"]
+__all__ = ["as_model", "blobs", "calibrate", "on_device", "random_model", "small_network"]
 
 # Radii of the single mask and of the three, in parts of the image's side.
 _RADII = 0.08, 0.05, 0.08, 0.12
@@ -78,6 +78,11 @@ def small_network(
 
 def as_model(network: SAM2Base, name: str = "random") -> Model:
     return Model(name=name, network=network, device=torch.device("cpu"))
+
+
+def random_model(name: str) -> Model:
+    """A model of a shape of SAM 2.1 ("tiny", "base+" ...) or "small-random", with random, seeded weights."""
+    return as_model(small_network(0)) if name == "small-random" else build_official(name, seed=0)  # type: ignore[arg-type]
 
 
 def on_device(model: Model, device: str) -> Model:

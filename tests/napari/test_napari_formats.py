@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import zarr
 from napari.layers import Labels
 from napari_kit import copied, dock, live_result, rows
 from npe2 import PluginManager
@@ -153,6 +154,19 @@ def test_a_zip_file_of_several_images_opens_as_a_layer_each(viewer, tmp_path, co
         assert repr(inside) in copied(widget.copies.python) and inside in copied(widget.copies.command)
         assert int(np.max(open_file(Path(inside))[0])) == n + 1
     assert [file_of_layer(one) for one in layers] == [str(path / f"{n}.zarr") for n in range(2)]
+
+
+def test_a_plate_on_the_web_opens_as_a_layer_of_each_image(viewer, tmp_path):
+    plate = tmp_path / "p.zarr"
+    zarr.create_group(plate).attrs["ome"] = {"version": "0.5", "plate": {"wells": [{"path": "A/1"}]}}
+    fields = [{"path": "0"}, {"path": "1"}]
+    zarr.create_group(plate / "A" / "1").attrs["ome"] = {"version": "0.5", "well": {"images": fields}}
+    for n in range(2):
+        write_zarr(plate / "A" / "1" / str(n), [np.full((30, 40), n + 1, np.uint8)])
+    with served(tmp_path) as (address, _):
+        layers = viewer.open(f"{address}/p.zarr", plugin=PLUGIN)
+        assert [int(one.data.max()) for one in layers] == [1, 2]
+        assert [file_of_layer(one) for one in layers] == [f"{address}/p.zarr/A/1/{n}" for n in range(2)]
 
 
 def test_a_web_address_opens_lazily(viewer, tmp_path):

@@ -209,6 +209,18 @@ def test_planes_that_do_not_show_are_right_after_an_edit_of_all(viewer, qtbot, l
     qtbot.waitUntil(lambda: 8888 in rows(layer)["index"].tolist())
 
 
+def is_one_step(qtbot, widget, layer, before, after):
+    """See that what was just done first is undone and redone at once."""
+    np.testing.assert_array_equal(layer.data, after)
+    done(qtbot, widget, widget.live.undo_last)
+    rest(qtbot, widget)
+    np.testing.assert_array_equal(layer.data, before)
+    assert not widget.live.undo.isEnabled()
+    done(qtbot, widget, widget.live.redo_last)
+    rest(qtbot, widget)
+    np.testing.assert_array_equal(layer.data, after)
+
+
 def test_paint_through_planes_is_one_step(viewer, qtbot, monkeypatch):
     monkeypatch.setattr("napari_sam2_automask._napari.live.stack_layer.OPEN", 1)
     widget, layer = stack_result(viewer, qtbot, link="z")
@@ -223,14 +235,8 @@ def test_paint_through_planes_is_one_step(viewer, qtbot, monkeypatch):
 
     place = stroke(7777, slice(0, 3), 10)
     rest(qtbot, widget)
-    done(qtbot, widget, live.undo_last)
-    rest(qtbot, widget)
-    np.testing.assert_array_equal(layer.data, before)
-    assert not live.undo.isEnabled()
-    done(qtbot, widget, live.redo_last)
-    rest(qtbot, widget)
     painted = np.where(place, 7777, before)
-    np.testing.assert_array_equal(layer.data, painted)
+    is_one_step(qtbot, widget, layer, before, painted)
     # From another plane it is the same step.
     show(qtbot, widget, 2)
     done(qtbot, widget, live.undo_last)
@@ -278,13 +284,7 @@ def test_a_stroke_of_the_brush_through_planes_is_one_step(viewer, qtbot):
     painted = layer.data.copy()
     assert [bool((plane != was).any()) for plane, was in zip(painted, before, strict=True)] == [True] * PLANES
     assert [step.action for step in live.live_layer.shows.steps] == ["paint"]
-    done(qtbot, widget, live.undo_last)
-    rest(qtbot, widget)
-    np.testing.assert_array_equal(layer.data, before)
-    assert not live.undo.isEnabled()
-    done(qtbot, widget, live.redo_last)
-    rest(qtbot, widget)
-    np.testing.assert_array_equal(layer.data, painted)
+    is_one_step(qtbot, widget, layer, before, painted)
 
 
 def test_labels_that_are_taken_are_the_objects_of_all_planes_in_one_step(viewer, qtbot):
@@ -508,6 +508,12 @@ def test_the_cells_of_a_stack_have_a_layer_that_follows(viewer, qtbot, link):
     assert cells() == [grown]  # of one plane no other is made anew
 
 
+def cells_fit(viewer, layer, sides):
+    """Tell whether a layer shows the objects grown by two of pixels with such sides."""
+    grown = [expand(plane, 2.0, sides) for plane in layer.data]
+    return any(CELLS_KEY in one.metadata and np.array_equal(one.data, grown) for one in viewer.layers)
+
+
 @pytest.mark.parametrize("link", ["", "z"])
 def test_tables_are_told_in_the_size_that_the_layer_is_given_later(viewer, qtbot, link):
     settings = START.replace(measures=("perimeter",), expand_distance=2.0)
@@ -521,13 +527,9 @@ def test_tables_are_told_in_the_size_that_the_layer_is_given_later(viewer, qtbot
         table = rows(layer)
         return physical in table and np.allclose(table[physical], table[area] * size)
 
-    def cells_fit(sides):
-        grown = [expand(plane, 2.0, sides) for plane in layer.data]
-        return any(CELLS_KEY in one.metadata and np.array_equal(one.data, grown) for one in viewer.layers)
-
     layer.scale, layer.units = (2.0, 0.5, 0.125), ("um",) * 3
     qtbot.waitUntil(lambda: told(0.125 if link else 0.0625))
-    qtbot.waitUntil(lambda: cells_fit((0.5, 0.125)))
+    qtbot.waitUntil(lambda: cells_fit(viewer, layer, (0.5, 0.125)))
     after = rows(layer)
     for name in ("predicted_iou", "mask_area", "point_y", "crop_x1") if not link else ("planes",):
         np.testing.assert_array_equal(after[name], before[name])
@@ -554,18 +556,14 @@ def test_cells_that_were_let_go_before_they_showed_are_made_again(viewer, qtbot,
     widget, layer = stack_result(viewer, qtbot, settings=START.replace(expand_distance=2.0))
     following, let_go = widget.following, []
 
-    def cells_fit(sides):
-        grown = [expand(plane, 2.0, sides) for plane in layer.data]
-        return any(CELLS_KEY in one.metadata and np.array_equal(one.data, grown) for one in viewer.layers)
-
-    qtbot.waitUntil(lambda: cells_fit((1.0, 1.0)))
+    qtbot.waitUntil(lambda: cells_fit(viewer, layer, (1.0, 1.0)))
     with monkeypatch.context() as patched:
         patched.setattr(following, "_show_cells", lambda *given: let_go.append(given))
         layer.scale, layer.units = (2.0, 0.5, 0.125), ("um",) * 3
         qtbot.waitUntil(lambda: bool(let_go) and not following._making)
     label = some(layer.data[0])[0]
     done(qtbot, widget, lambda: widget.live.mend(lambda mends: mends.remove(label)))
-    qtbot.waitUntil(lambda: cells_fit((0.5, 0.125)))
+    qtbot.waitUntil(lambda: cells_fit(viewer, layer, (0.5, 0.125)))
 
 
 def test_links_are_cut_joined_and_divided_and_tracks_follow(viewer, qtbot):

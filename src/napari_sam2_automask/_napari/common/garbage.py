@@ -129,6 +129,7 @@ class QuietCollections(QObject):
 
 
 def _end(key: int) -> None:
-    _mending.discard(key)
-    if not _mending:
-        gc.unfreeze()
+    if key in _mending:
+        _mending.remove(key)
+        if not _mending:
+            gc.unfreeze()

@@ -58,7 +58,7 @@ def _layers(path: Path) -> list[LayerData]:
     layers = [_layer(image) for image in images]
     for image, (_, about, _) in zip(images, layers, strict=True):
         if image != path:
-            about["metadata"] = {INSIDE_KEY: str(image)[len(str(path)) :].strip("/\\")}
+            about["metadata"] = {INSIDE_KEY: "/".join(image.parts[len(path.parts) :])}
     return layers
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
+
+from napari_sam2_automask.files.web_address import given_path
 
 if TYPE_CHECKING:
     from napari.layers import Layer
@@ -25,11 +26,11 @@ def file_of_layer(layer: Layer) -> str | None:
     Returns
     -------
     str or None
-        Of one image of several in a zip file or in a Zarr the path of that image, such as
+        Of one image of several, in a zip file or at a web address, the path of that image, such as
         ``"plate.ozx/A/1/0"``.
     """
     opened = layer.source.path
     if not opened:
         return None
     inside = layer.metadata.get(INSIDE_KEY)
-    return str(Path(opened) / inside) if isinstance(inside, str) and inside else str(opened)
+    return str(given_path(str(opened)) / inside) if isinstance(inside, str) and inside else str(opened)
