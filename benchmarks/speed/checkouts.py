@@ -6,6 +6,7 @@ OLD and NEW are folders of two checkouts, such as `git worktree add` makes them;
 and one checkout's src/ on the path. Measured are, in seconds,
 
 - segment: `segment` on a bundled sample with the bundled model, after loading it and a first run on a corner;
+- first: from the start of a process to the first labels of a sample, mirrored to 512 x 512 pixels;
 - import: `import napari_sam2_automask` and the first use of every public name that both checkouts have;
 - widget: from importing the widget's module to its being shown in a viewer that is open already (needs a
   display: run under `xvfb-run -a` where there is none).
@@ -38,6 +39,18 @@ segment(image[:64, :64], "coarse", model)
 start = time.perf_counter()
 segment(image, "balanced", model)
 print(time.perf_counter() - start)
+"""
+FIRST = f"""
+import time
+import numpy as np
+import psutil
+from {PACKAGE} import load_model, segment
+from {PACKAGE}.samples import samples
+(image,) = [sample.image() for sample in samples() if sample.name == {{sample!r}}]
+missing = [(0, max(0, 512 - side)) for side in image.shape[:2]]
+image = np.pad(image, missing + [(0, 0)] * (image.ndim - 2), mode="symmetric")[:512, :512]
+segment(image, "balanced", load_model("bundled", device="cpu"))
+print(time.time() - psutil.Process().create_time())
 """
 IMPORT = f"""
 import time
@@ -103,9 +116,9 @@ def main() -> None:
     parser.add_argument("old", type=Path)
     parser.add_argument("new", type=Path)
     parser.add_argument("--pairs", type=int, default=5, help="of segment")
-    parser.add_argument("--fresh", type=int, default=10, help="pairs of import and of widget")
+    parser.add_argument("--fresh", type=int, default=10, help="pairs of first, of import and of widget")
     parser.add_argument("--sample", default="fluorescence_nuclei")
-    parser.add_argument("--only", nargs="+", choices=["segment", "import", "widget"])
+    parser.add_argument("--only", nargs="+", choices=["segment", "first", "import", "widget"])
     parser.add_argument("--json", type=Path, help="write the result here")
     arguments = parser.parse_args()
     old, new = arguments.old.resolve(), arguments.new.resolve()
@@ -114,6 +127,7 @@ def main() -> None:
         names = [set(json.loads(run(checkout, NAMES, cache))) for checkout in (old, new)]
         plan = {
             "segment": (SEGMENT.format(sample=arguments.sample), arguments.pairs),
+            "first": (FIRST.format(sample=arguments.sample), arguments.fresh),
             "import": (IMPORT.format(names=sorted(names[0] & names[1])), arguments.fresh),
             "widget": (WIDGET, arguments.fresh),
         }

@@ -78,6 +78,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--points", type=int, default=32, help="points per side")
     parser.add_argument("--batch", type=int, default=64, help="points per batch")
     parser.add_argument("--crops", type=int, default=0, help="crop layers")
+    parser.add_argument("--m2m", action="store_true", help="refine every mask")
     parser.add_argument("--pairs", type=int, default=1, help="runs of each side")
     parser.add_argument("--threads", type=int, default=2, help="torch threads")
     parser.add_argument("--device", default="cpu", help="cpu or cuda, for all sides")
@@ -152,6 +153,7 @@ def _subject(arguments: dict[str, Any]) -> tuple[Model, NDArray[np.uint8], AmgSe
         points_per_side=arguments["points"],
         points_per_batch=arguments["batch"],
         crop_n_layers=arguments["crops"],
+        use_m2m=arguments["m2m"],
         half_precision=arguments["half"],
     )
     # Smoothing on the scale of a large image would take longer than segmenting it.

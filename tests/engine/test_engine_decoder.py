@@ -10,6 +10,7 @@ from parity_kit import blobs, small_network
 from napari_sam2_automask.engine.decoder import low_rank
 from napari_sam2_automask.engine.decoder.attention_heads import by_head, shared_matmul
 from napari_sam2_automask.engine.decoder.low_rank import LowRankDecoder, fits
+from napari_sam2_automask.engine.decoder.mask_prompts import MaskPrompts, fits_masks
 from napari_sam2_automask.engine.decoder.plain import PlainDecoder
 from napari_sam2_automask.engine.encoder.encode import Features, encode
 
@@ -21,8 +22,15 @@ def _prompts(network, count: int) -> torch.Tensor:
     return network.sam_prompt_encoder(points=(points, torch.ones(count, 1)), boxes=None, masks=None)[0]
 
 
-def _decode(decoder, sparse: torch.Tensor, floor: float = float("-inf")):
-    found = list(decoder.decode(sparse, floor, lambda: None))
+def _masks(network, count: int) -> torch.Tensor:
+    """Logits of mask prompts, some of them as large as they get."""
+    side = 4 * network.sam_image_embedding_size
+    generator = torch.Generator().manual_seed(3)
+    return (20 * torch.randn(count, 1, side, side, generator=generator)).clamp_(-32, 32).double()
+
+
+def _decode(decoder, sparse: torch.Tensor, floor: float = float("-inf"), *masks: torch.Tensor):
+    found = list(decoder.decode(sparse, floor, lambda: None, *masks))
     return (
         torch.from_numpy(np.concatenate([d.prompt for d in found])),
         torch.from_numpy(np.concatenate([d.predicted_iou for d in found])),
@@ -38,13 +46,16 @@ def tiles(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> No
 
 
 @pytest.mark.usefixtures("tiles")
+@pytest.mark.parametrize("with_masks", [False, True])
 @pytest.mark.parametrize("whole", [False, True])
 @pytest.mark.parametrize("multimask", [True, False])
 @pytest.mark.parametrize(
     "options", [{}, {"object_scores": False}, {"high_res": False, "image_size": 128}], ids=str
 )
 @torch.inference_mode()
-def test_same_as_stock_in_double_precision(options: dict[str, bool], multimask: bool, whole: bool) -> None:
+def test_same_as_stock_in_double_precision(
+    options: dict[str, bool], multimask: bool, whole: bool, with_masks: bool
+) -> None:
     """In double precision only rounding remains, so that no term can hide below single precision."""
     network = small_network(1, **options).double()
     for parameter in network.parameters():
@@ -61,11 +72,12 @@ def test_same_as_stock_in_double_precision(options: dict[str, bool], multimask: 
     dense_pe = network.sam_prompt_encoder.get_dense_pe().double()
     network.sam_prompt_encoder.double()
     network.sam_prompt_encoder.get_dense_pe = lambda: dense_pe
-    decoder = LowRankDecoder(network, features, multimask=multimask, whole=whole)
-    prompt, iou, logits = _decode(decoder, sparse)
-    stock_prompt, stock_iou, stock_logits = _decode(
-        PlainDecoder(network, features, multimask=multimask, chunk=11), sparse
-    )
+    masks = [_masks(network, 11)] if with_masks else []
+    given = MaskPrompts(network) if with_masks else None
+    decoder = LowRankDecoder(network, features, multimask=multimask, whole=whole, masks=given)
+    stock = PlainDecoder(network, features, multimask=multimask, chunk=11)
+    prompt, iou, logits = _decode(decoder, sparse, float("-inf"), *masks)
+    stock_prompt, stock_iou, stock_logits = _decode(stock, sparse, float("-inf"), *masks)
     assert torch.equal(prompt, stock_prompt)
     torch.testing.assert_close(iou.double(), stock_iou.double(), rtol=0, atol=1e-12)
     # PlainDecoder returns single precision.
@@ -108,3 +120,10 @@ def test_unusual_decoders_are_left_to_the_plain_one() -> None:
     assert fits(network)
     network.sam_mask_decoder.transformer.layers.append(network.sam_mask_decoder.transformer.layers[1])
     assert not fits(network)
+
+
+def test_unusual_mask_embeddings_are_left_to_the_plain_one() -> None:
+    network = small_network(1)
+    assert fits_masks(network)
+    network.sam_prompt_encoder.mask_downscaling.append(torch.nn.GELU())
+    assert not fits_masks(network)

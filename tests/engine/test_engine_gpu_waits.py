@@ -47,14 +47,24 @@ def test_a_batch_is_waited_for_four_times_whatever_its_size(points: int) -> None
     assert gpu.waits == 4
 
 
-def test_single_masks_are_waited_for_once_more() -> None:
+@pytest.mark.parametrize(
+    ("changes", "masks", "waits"),
+    [
+        # Once more, for which of two is the single mask.
+        ({"multimask_output": False}, 64, 5),
+        # Of each hundred that are asked again, which are rated above the floor, and which of two each is.
+        ({"use_m2m": True}, 3 * 64, 4 + 2 * 2),
+    ],
+    ids=["single masks", "asked again"],
+)
+def test_what_is_waited_for_more_often(changes: dict[str, bool], masks: int, waits: int) -> None:
     network = small_network(0)
     with torch.inference_mode():
         features = encode(network, VIEW, lambda: None)
     with FakeGPU() as gpu:
-        answer = _ask(gpu, network, features, 64, multimask_output=False)
-    assert 0 < answer.found <= 64
-    assert gpu.waits == 5
+        answer = _ask(gpu, network, features, 64, **changes)
+    assert 0 < answer.found <= masks
+    assert gpu.waits == waits
 
 
 def test_a_larger_batch_starts_fewer_operations_for_each_point() -> None:

@@ -30,6 +30,7 @@ from napari_sam2_automask.engine import (
     propose,
 )
 from napari_sam2_automask.engine.decoder.low_rank import LowRankDecoder
+from napari_sam2_automask.engine.decoder.mask_prompts import MaskPrompts
 from napari_sam2_automask.engine.decoder.plain import PlainDecoder
 from napari_sam2_automask.engine.decoder.upscaling import Upscaler
 from napari_sam2_automask.engine.encoder import half_precision
@@ -244,6 +245,7 @@ CALLS = [
     (LowRankDecoder, "_transform"),
     (Upscaler, "logits"),
     (asking.Asker, "_keep"),
+    (MaskPrompts, "weights"),
     (PlainDecoder, "_decode"),
 ]
 
@@ -277,7 +279,9 @@ def test_out_of_memory_changes_nothing(
     torch_threads: Callable[[int], None],
 ) -> None:
     """Memory runs out once, in whichever call of the model, and the result is the same."""
-    settings = BASE.replace(use_m2m=owner is PlainDecoder, points_per_side=6, crop_n_layers=call - 1)
+    settings = BASE.replace(use_m2m=owner is MaskPrompts, points_per_side=6, crop_n_layers=call - 1)
+    if owner is PlainDecoder:
+        monkeypatch.setattr(asking, "fits", lambda network: False)
     torch_threads(cores)
     expected = propose(VIEW, settings, model)
     features_cache.clear()

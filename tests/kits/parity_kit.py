@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from napari_sam2_automask.settings.amg import AmgSettings
 
 TIE = 1e-4
+#: How far apart two masks are rated whose order is left to rounding.
+ALIKE = 1e-5
 
 _SINGLE: WeakKeyDictionary[Candidates, Callable[[], Candidates]] = WeakKeyDictionary()
 _STOCK: WeakKeyDictionary[Candidates, Callable[[dict[str, Any]], NDArray[np.float32]]] = WeakKeyDictionary()
@@ -52,8 +54,7 @@ def run_meta(model: Model, view: NDArray[np.uint8], settings: AmgSettings) -> li
 def run_ours(model: Model, view: NDArray[np.uint8], settings: AmgSettings) -> Masks:
     candidates = propose(view, settings, model)
     _SINGLE[candidates] = cache(partial(in_single_precision, view, settings, model))
-    if not settings.use_m2m:
-        _STOCK[candidates] = partial(stock_logits, view, settings, model)
+    _STOCK[candidates] = partial(stock_logits, view, settings, model)
     return select(candidates, settings)
 
 
@@ -83,6 +84,11 @@ def stock_logits(
         *_, low = predictor._predict(
             point[None], labels, multimask_output=settings.multimask_output, return_logits=True
         )
+        if settings.use_m2m:
+            masks, count = low[0][:, None], low.shape[1]
+            points, labels = point[None].expand(count, -1, -1), labels.expand(count, -1)
+            *_, low = predictor._predict(points, labels, mask_input=masks, multimask_output=False)
+            low = low.transpose(0, 1)
     logits: NDArray[np.float32] = low[0].float().cpu().numpy()
     return logits
 
@@ -164,7 +170,7 @@ def compare(records: list[dict[str, Any]], masks: Masks) -> Comparison:
         difference = abs(float(masks.stability_score[best]) - record["stability_score"])
         rating = abs(float(masks.predicted_iou[best]) - record["predicted_iou"])
         if best_iou < 0.999 or difference > TIE:
-            tied = _tied_pixels(masks, best, record)
+            tied = _tied_pixels(masks, best, record) or _twin(masks, best, record)
             if tied:
                 result.ties.append(tied)
                 continue
@@ -209,6 +215,19 @@ def _tied_pixels(masks: Masks, k: int, record: dict[str, Any]) -> str:
     if least - TIE <= score <= most + TIE and differ <= area_ties:
         within = f"stability {score:.6f} in [{least:.6f}, {most:.6f}] within {rounding:.1e}"
         return f"mask {k} of {record['area']} pixels: {differ} differ, {within}"
+    return ""
+
+
+def _twin(masks: Masks, k: int, record: dict[str, Any]) -> str:
+    """Show that another mask of the same point is the record, rated as the one kept in its place is."""
+    all_of_them = masks.settings.replace(box_nms_thresh=1.0, crop_nms_thresh=1.0)
+    every = select(masks.candidates, all_of_them)
+    for j in range(len(every)):
+        apart = abs(float(every.predicted_iou[j]) - float(masks.predicted_iou[k]))
+        stable = abs(float(every.stability_score[j]) - record["stability_score"]) <= TIE
+        same = np.array_equal(every.points[j], masks.points[k])
+        if same and stable and apart <= ALIKE and _iou(record["segmentation"], every.full(j)) >= 0.999:
+            return f"mask {k} of {record['area']} pixels: of two masks of a point rated {apart:.1e} apart"
     return ""
 
 

@@ -16,6 +16,7 @@ from torch.nn.functional import grid_sample
 from napari_sam2_automask.engine.collector import Store
 from napari_sam2_automask.engine.decoder.low_rank import LowRankDecoder, fits
 from napari_sam2_automask.engine.decoder.mask_measures import Resizer
+from napari_sam2_automask.engine.decoder.mask_prompts import MaskPrompts, fits_masks
 from napari_sam2_automask.engine.decoder.plain import Decoded, PlainDecoder
 from napari_sam2_automask.engine.memory import is_cpu
 from napari_sam2_automask.engine.tensors.host import take, to_device, to_host
@@ -33,8 +34,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Answer", "Asker"]
 
-# Masks measured at a time on a GPU, unless more come in one piece.
+# Masks measured at a time on a GPU, and refined, unless more come in one piece.
 _MEASURED = 96
+# Masks refined at a time on a CPU.
+_REFINED = 16
 # Prompts that the stock decoder works on at a time on a CPU: a cancel should not wait for more.
 _CPU_PLAIN = 2
 
@@ -100,9 +103,12 @@ class Asker:
             if fits(network)
             else PlainDecoder(network, features, multimask=multimask, chunk=plain)
         )
-        self._again = (
-            PlainDecoder(network, features, multimask=False, chunk=plain) if settings.use_m2m else None
-        )
+        self._again: LowRankDecoder | PlainDecoder | None = None
+        if settings.use_m2m and fits(network) and fits_masks(network):
+            masks = MaskPrompts(network)
+            self._again = LowRankDecoder(network, features, multimask=False, whole=not on_cpu, masks=masks)
+        elif settings.use_m2m:
+            self._again = PlainDecoder(network, features, multimask=False, chunk=plain)
         self._local = local()
         if device.type == "cuda":
             self._made = torch.cuda.current_stream(device).record_event()
@@ -128,7 +134,9 @@ class Asker:
             decoded = self._decode(self._embed(points), tick)
             # Masks are measured as they come, unless a GPU would have to be waited for each time.
             decoded = map(self._of_crop, decoded) if self._crop.square else decoded
-            for some in ([one] for one in decoded) if is_cpu(self._device) else [_joined(decoded)]:
+            for some in (
+                ([one] for one in decoded) if is_cpu(self._device) else [list(_joined(decoded, _MEASURED))]
+            ):
                 tick()
                 self._keep(points, some, store)
                 found += sum(len(one.logits) for one in some)
@@ -164,7 +172,8 @@ class Asker:
         if self._again is None:
             yield from self._first.decode(sparse, lowest, tick)
             return
-        for decoded in self._first.decode(sparse, -math.inf, tick):
+        most = _REFINED if is_cpu(self._device) else _MEASURED
+        for decoded in _joined(self._first.decode(sparse, -math.inf, tick), most):
             masks = decoded.logits.clamp(-32.0, 32.0)[:, None]
             for better in self._again.decode(take(sparse, decoded.prompt), lowest, tick, masks):
                 yield Decoded(decoded.prompt[better.prompt], better.predicted_iou, better.logits)
@@ -205,24 +214,24 @@ class Asker:
         store.add(self._crop, prompts, rating, measures, to_host(torch.cat(logits)), keep, self._resizer)
 
 
-def _joined(decoded: Iterable[Decoded]) -> list[Decoded]:
-    """Join answers until they have some dozens of masks: a GPU likes few large operations."""
-    groups: list[list[Decoded]] = []
-    masks = _MEASURED
+def _joined(decoded: Iterable[Decoded], most: int) -> Iterator[Decoded]:
+    """Join answers up to a number of masks, unless more come in one piece: few operations are quicker."""
+    group: list[Decoded] = []
     for one in decoded:
-        if masks + len(one.logits) > _MEASURED:
-            groups.append([])
-            masks = 0
-        groups[-1].append(one)
-        masks += len(one.logits)
-    return [
-        Decoded(
-            np.concatenate([one.prompt for one in group]),
-            np.concatenate([one.predicted_iou for one in group]),
-            torch.cat([one.logits for one in group]),
-        )
-        for group in groups
-    ]
+        if group and sum(len(other.logits) for other in group) + len(one.logits) > most:
+            yield _in_one(group)
+            group = []
+        group.append(one)
+    if group:
+        yield _in_one(group)
+
+
+def _in_one(group: Sequence[Decoded]) -> Decoded:
+    return Decoded(
+        np.concatenate([one.prompt for one in group]),
+        np.concatenate([one.predicted_iou for one in group]),
+        torch.cat([one.logits for one in group]),
+    )
 
 
 def _near_crop_edge(boxes: NDArray[np.int64], crop: Crop, shape: tuple[int, int]) -> NDArray[np.bool_]:

@@ -136,7 +136,7 @@ class Proposal:
         return see_objects(said, crop, self._settings.points_per_diameter)
 
     def _result(self) -> Candidates:
-        masks = 3 if self._settings.multimask_output else 1
+        masks = self._settings.masks_per_point
         self._store.removed["predicted IoU"] = masks * (self._done - self._background) - self._found
         if self._background:
             self._store.removed["no object near the point"] = masks * self._background

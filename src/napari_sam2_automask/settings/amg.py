@@ -320,6 +320,11 @@ class AmgSettings(MetaSettings):
         return sum(4**layer * self.points_in_layer(layer) for layer in range(self.crop_n_layers + 1))
 
     @property
+    def masks_per_point(self) -> int:
+        """How many masks the model answers a point with."""
+        return 3 if self.multimask_output else 1
+
+    @property
     def lowest_scores(self) -> tuple[float, float]:
         """The predicted IoU and the stability that a mask needs at least, where no other lies."""
         return (

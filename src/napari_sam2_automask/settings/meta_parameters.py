@@ -98,7 +98,7 @@ class MetaSettings:
     use_m2m: bool = param(
         False, "Refine with mask prompts",
         "Each mask is given to the model once more together with its point, which often mends its boundary "
-        "and doubles the cost (m2m, one step of refinement).",
+        "(m2m, one step of refinement). With three masks per point, points take about four times as long.",
         "masks",
     )  # fmt: skip
     multimask_output: bool = param(

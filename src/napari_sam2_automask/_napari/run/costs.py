@@ -71,7 +71,7 @@ class Cost(NamedTuple):
 
 def work_of(settings: AmgSettings, shape: tuple[int, int], width: float) -> Work:
     """Return what there is to do in a picture of some rows and columns, with objects of a width in pixels."""
-    again = 2 if settings.use_m2m else 1  # refinement asks every prompt again
+    again = 1 + settings.masks_per_point * settings.use_m2m  # refinement asks once for every mask
     if min(shape) < 1 or not (settings.fitted or settings.at_objects):
         return Work(settings.encoder_passes, settings.point_prompts * again)
     wide = settings.object_diameter or width

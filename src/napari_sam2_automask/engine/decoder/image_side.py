@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from napari_sam2_automask.engine.decoder.tables import Tables
     from napari_sam2_automask.engine.tensors.workspace import Workspace
 
+    Given = tuple[list[Tensor], Tensor]
+
 __all__ = ["ImageSide", "State"]
 
 
@@ -35,9 +37,10 @@ class State:
 
     Attributes
     ----------
-    first : list of (B, H T, n) Tensors
-        Weights with which rows of the prompt tokens are mixed into the image tokens in the first layer.
-    mixed : list of (B, 2 H T, n) Tensors
+    first : list of (B, M + H T, n) Tensors
+        Weights with which the rows of a mask prompt and, in the first layer, those of the prompt tokens are
+        mixed into the image tokens.
+    mixed : list of (B, M + 2 H T, n) Tensors
         After the second layer: the weights of both layers, multiplied by the scales of the layer norms.
     scale : list of (B, 1, n) Tensors
         Scale of the first layer norm; after the second layer the product of both.
@@ -51,7 +54,8 @@ class State:
 class ImageSide:
     """Runs over the image tokens of one image.
 
-    B is the number of prompts, H heads, T prompt tokens, d channels of a head, n image tokens of a tile.
+    B is the number of prompts, H heads, T prompt tokens, d channels of a head, n image tokens of a tile, M
+    rows of mask prompts, 0 without these, and R = M + H T.
 
     Parameters
     ----------
@@ -66,26 +70,59 @@ class ImageSide:
     def __init__(self, decoder: MaskDecoder, tables: list[Tables], *, together: bool) -> None:
         self._tables = tables
         self._together = together
+        self._given = len(tables[0].given0)
         first, second = decoder.transformer.layers
         self._width: int = decoder.transformer_dim
         self._eps = float(first.norm4.eps), float(second.norm4.eps)
 
-    def look0(self, q: Tensor, work: Workspace, tick: Callable[[], None]) -> Tensor:
-        """First layer, prompt tokens attend: scaled queries to values, both (B, H, T, d)."""
-        seen, queries = Gatherer(), self._each(q)
-        for tables in self._tables:
+    def split(self, weights: Tensor) -> list[Tensor]:
+        """Cut (B, M, N) weights of mask prompts into tiles."""
+        sizes = [tables.size for tables in self._tables]
+        return [tile.contiguous() for tile in torch.split(weights, sizes, 2)]
+
+    def look0(
+        self, q: Tensor, given: Given | None, work: Workspace, tick: Callable[[], None]
+    ) -> list[Tensor]:
+        """First layer, prompt tokens attend.
+
+        Parameters
+        ----------
+        q : (B, H, T, d) Tensor
+            Scaled queries.
+        given : list of (B, M, n) Tensors and (B, H T, M) Tensor, or None
+            How much of its rows a mask prompt mixes in, see `split`; products of the queries with the keys of
+            these rows.
+        work : Workspace
+            Memory of this thread.
+        tick : callable
+            Called between tiles.
+
+        Returns
+        -------
+        list of (B, H, T, d) and (B, H, T, M) Tensors
+            Values of the image; with mask prompts how much of each row each query takes.
+        """
+        weights, products = (None, []) if given is None else (given[0], [given[1]])
+        seen, queries = Gatherer(), self._each(q, *products)
+        for i, tables in enumerate(self._tables):
             tick()
             seen.start_tile()
-            for (own,) in queries:
+            mixed = [()] * len(queries) if weights is None else self._each(weights[i])
+            for (own, *mixed_q), rows in zip(queries, mixed, strict=True):
                 scores = shared_matmul(own, tables.key0, _scores(work, own, tables))
+                flat = scores.flatten(-3, -2)
+                for against, row in zip(mixed_q, rows, strict=True):
+                    add_product(flat, against, row)
                 peak, total = exp_of_scores(scores)
-                seen.add(peak, total, shared_matmul(scores, tables.value0))
-        return seen.result()[0]
+                taken = [product(flat, row.mT).view(*own.shape[:-1], -1) for row in rows]
+                seen.add(peak, total, shared_matmul(scores, tables.value0), *taken)
+        return seen.result()
 
     def mix0_look1(
         self,
         mixing: tuple[Tensor, Tensor, Tensor],
         looking: tuple[Tensor, Tensor],
+        given: Given | None,
         work: Workspace,
         tick: Callable[[], None],
     ) -> tuple[State, list[Tensor]]:
@@ -93,10 +130,13 @@ class ImageSide:
 
         Parameters
         ----------
-        mixing : (B, H, T, d), (B, H, T, d) and (B, H T, H T) Tensors
+        mixing : (B, H, T, d), (B, H, T, d) and (B, R, R) Tensors
             Keys and values of the prompt tokens; products of the rows that are mixed in.
-        looking : (B, H, T, d) and (B, H T, H T) Tensors
+        looking : (B, H, T, d) and (B, H T, R) Tensors
             Scaled queries; their products with the keys of the rows mixed in.
+        given : list of (B, M, n) Tensors and (B, H T, M) Tensor, or None
+            How much of its rows a mask prompt mixes in, see `split`; products of the keys with the queries of
+            these rows, scaled.
         work : Workspace
             Holds what is returned.
         tick : callable
@@ -106,20 +146,23 @@ class ImageSide:
         -------
         state : State
             After the first layer.
-        seen : (B, H, T, d) and (B, H, T, H T) Tensors
+        seen : (B, H, T, d) and (B, H, T, R) Tensors
             Values of the image; how much of each mixed row each query takes.
         """
         k, v, gram = mixing
         q, mixed_q = looking
         batch, rows = gram.shape[:2]
         # What is multiplied with the same weights is multiplied at once.
-        prompts = self._each(k, v, torch.cat([gram, mixed_q], 1), q)
+        own_given = [] if given is None else [given[1]]
+        prompts = self._each(k, v, torch.cat([gram, mixed_q], 1), *own_given, q)
         state, seen = State([], [], []), Gatherer()
         for i, tables in enumerate(self._tables):
             tick()
             seen.start_tile()
             state.first.append(work.take(("first", i), batch, rows, tables.size))
             state.scale.append(work.take(("scale", i), batch, 1, tables.size))
+            if given is not None:
+                state.first[i][:, : self._given] = given[0][i]
             places = self._each(state.first[i], state.scale[i])
             for (*mixing_own, q_own), (first, scale) in zip(prompts, places, strict=True):
                 scores = self._mix0(tables, mixing_own, first, scale, work)
@@ -142,9 +185,10 @@ class ImageSide:
             After the first layer; brought to its final form.
         mixing : Tensors
             Values of the prompt tokens in the first layer, keys and values in the second, (B, H, T, d) each;
-            products of the keys with the queries of the rows mixed in, scaled, and of the first layer's rows
-            with themselves, twice with the second's, and of the second's with themselves, (B, H T, H T) each.
-        looking : (B, H, F, d) and (B, H F, 2 H T) Tensors
+            products of the keys with the queries of the rows mixed in, scaled, (B, H T, R), of these rows
+            with themselves, (B, R, R), of the second layer's rows with them, twice, (B, H T, R), and of the
+            second layer's rows with themselves, (B, H T, H T).
+        looking : (B, H, F, d) and (B, H F, R + H T) Tensors
             Scaled queries; their products with the keys of the rows mixed in.
         work : Workspace
             Holds the state.
@@ -153,17 +197,17 @@ class ImageSide:
 
         Returns
         -------
-        list of (B, H, F, d) and (B, H, F, 2 H T) Tensors
+        list of (B, H, F, d) and (B, H, F, R + H T) Tensors
             Values of the image; how much of each mixed row each query takes.
         """
         first_v, k, v, mixed_k, gram, cross, new_gram = mixing
-        batch, rows = gram.shape[:2]
+        batch, rows = len(gram), gram.shape[1] + cross.shape[1]
         prompts = self._each(first_v, k, v, torch.cat([mixed_k, gram, cross], 1), new_gram, *looking)
         seen = Gatherer()
         for i, tables in enumerate(self._tables):
             tick()
             seen.start_tile()
-            state.mixed.append(work.take(("mixed", i), batch, 2 * rows, tables.size))
+            state.mixed.append(work.take(("mixed", i), batch, rows, tables.size))
             places = self._each(state.first[i], state.mixed[i], state.scale[i])
             for (*mixing_own, q, mixed_q), (first, mixed, scale) in zip(prompts, places, strict=True):
                 self._mix1(tables, mixing_own, first, mixed, scale, work)
@@ -178,11 +222,15 @@ class ImageSide:
         self, tables: Tables, mixing: list[Tensor], first: Tensor, scale: Tensor, work: Workspace
     ) -> Tensor:
         """Fill in `first` and `scale`; return what the next queries take of the rows, (..., H T, n)."""
-        k, v, against = mixing
-        softmax_over_tokens(shared_matmul(k, tables.query0, first.view(*k.shape[:-1], -1)))
+        k, v, against, *mixed_k = mixing
+        given, own = first[..., : self._given, :], first[..., self._given :, :]
+        shared_matmul(k, tables.query0, own.view(*k.shape[:-1], -1))
+        for one in mixed_k:
+            add_product(own, one, given)
+        softmax_over_tokens(own.view(*k.shape[:-1], -1))
         both = product(against, first, work.take("a", *against.shape[:-1], tables.size))
-        lengths, scores = torch.tensor_split(both, 2, -2)
-        shared_matmul(v, tables.cross0, lengths.view(*v.shape[:-1], -1), add=True)
+        lengths, scores = torch.split(both, [first.shape[-2], own.shape[-2]], -2)
+        self._add_crossed(lengths, v, tables.given0, tables.cross0)
         square = torch.sum(lengths.mul_(first), -2, keepdim=True, out=scale)
         self._rsqrt(square.add_(tables.norm0), 0)
         return scores
@@ -209,21 +257,29 @@ class ImageSide:
         """Fill in `mixed` and finish `scale`."""
         first_v, k, v, against, new_gram = mixing
         seen = product(against, first, work.take("a", *against.shape[:-1], tables.size))
-        new, own, other = torch.tensor_split(seen, 3, -2)
+        tokens, rows = new_gram.shape[-1], first.shape[-2]
+        new, own, other = torch.split(seen, [tokens, rows, tokens], -2)
         heads = *k.shape[:-1], -1
         weights = new.view(heads)
         shared_matmul(k, tables.query1, weights, add=True).mul_(scale.unsqueeze(-2))
         softmax_over_tokens(shared_matmul(k, tables.pe_query1, weights, add=True))
-        shared_matmul(first_v, tables.cross11, own.view(heads), add=True)
+        self._add_crossed(own, first_v, tables.given1, tables.cross11)
         square = own.mul_(first).sum(-2, keepdim=True).add_(tables.norm1).mul_(scale).add_(tables.bias12)
         shared_matmul(v, tables.cross12, other.view(heads), add=True)
         add_product(other.mul_(scale), new_gram, new)
         square.mul_(scale).add_(other.mul_(new).sum(-2, keepdim=True))
         scale2 = self._rsqrt(square, 1)
         scale.mul_(scale2)
-        from_first, from_second = torch.tensor_split(mixed, 2, -2)
+        from_first, from_second = torch.split(mixed, [rows, tokens], -2)
         torch.mul(first, scale, out=from_first)
         torch.mul(new, scale2, out=from_second)
+
+    def _add_crossed(self, lengths: Tensor, v: Tensor, given: Tensor, cross: Tensor) -> None:
+        """Add to (..., R, n) what all prompts share of it: products of the image with the rows, twice."""
+        if self._given:
+            lengths[..., : self._given, :] += given
+        own = lengths[..., self._given :, :]
+        shared_matmul(v, cross, own.view(*v.shape[:-1], -1), add=True)
 
     def _look2(
         self, tables: Tables, q: Tensor, mixed_q: Tensor, mixed: Tensor, scale: Tensor, work: Workspace

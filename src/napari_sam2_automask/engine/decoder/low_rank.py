@@ -1,11 +1,11 @@
-"""The mask decoder of SAM 2, exact and several times cheaper, for point prompts.
+"""The mask decoder of SAM 2, exact and several times cheaper, for points and for masks with points.
 
 Same function of the same weights as ``sam2.modeling.sam.mask_decoder.MaskDecoder``, in another order of
 operations:
 
 * the image tokens of the first layer are the same for all prompts and are projected once for each image;
-* what a prompt adds to the image tokens has rank (heads x prompt tokens) and is never multiplied out; the
-  layer norms' variances come from Gram matrices;
+* what a prompt adds to the image tokens has rank (heads x prompt tokens), what a mask adds has rank 16, and
+  neither is multiplied out; the layer norms' variances come from Gram matrices;
 * only tokens that are read afterwards attend in the final attention;
 * predicted IoU comes first, and only masks above the floor are upscaled;
 * transposed convolutions are matrix products that keep the four pixels of a cell side by side, so that
@@ -17,6 +17,7 @@ CPU, prompt by prompt, so that its working set stays in the cache.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from threading import local
 from typing import TYPE_CHECKING
 
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from sam2.modeling.sam.transformer import Attention, TwoWayAttentionBlock
     from sam2.modeling.sam2_base import SAM2Base
 
+    from napari_sam2_automask.engine.decoder.mask_prompts import MaskPrompts
     from napari_sam2_automask.engine.decoder.plain import Decoded
     from napari_sam2_automask.engine.encoder.encode import Features
 
@@ -65,9 +67,10 @@ def fits(network: SAM2Base) -> bool:
 
 
 class LowRankDecoder:
-    """Decodes point prompts on one image.
+    """Decodes prompts on one image.
 
-    B is the number of prompts, T their tokens, H heads, d channels of a head, C all channels.
+    B is the number of prompts, T their tokens, H heads, d channels of a head, C all channels, M the rows of
+    mask prompts, 0 without these, and R = M + H T.
 
     Parameters
     ----------
@@ -79,16 +82,25 @@ class LowRankDecoder:
         Three masks for each prompt instead of one.
     whole : bool
         Work on all prompts and image tokens and on many masks at once, as a GPU likes it, not in tiles.
+    masks : MaskPrompts, optional
+        Every prompt has a mask, too.
     """
 
     def __init__(
-        self, network: SAM2Base, features: Features, *, multimask: bool, whole: bool = False
+        self,
+        network: SAM2Base,
+        features: Features,
+        *,
+        multimask: bool,
+        whole: bool = False,
+        masks: MaskPrompts | None = None,
     ) -> None:
         decoder: MaskDecoder = network.sam_mask_decoder
         prompts = network.sam_prompt_encoder
-        dense = prompts.no_mask_embed.weight.reshape(1, -1, 1, 1)
-        self._decoder = decoder
-        tables = make_tables(decoder, features, dense, prompts.get_dense_pe())
+        dense = prompts.no_mask_embed.weight.reshape(1, -1, 1, 1) if masks is None else masks.constant
+        rows = features.image_embed.new_empty(0, decoder.transformer_dim) if masks is None else masks.rows
+        self._decoder, self._masks = decoder, masks
+        tables = make_tables(decoder, features, dense, prompts.get_dense_pe(), rows)
         width = int(features.image_embed.shape[-1])
         tile = tables.size if whole else max(_TILE // width, 1) * width
         self._image = ImageSide(decoder, tables.tiles(_TILES * tile), together=whole)
@@ -106,7 +118,9 @@ class LowRankDecoder:
         self._first, self._second = decoder.transformer.layers
         self._final: Attention = decoder.transformer.final_attn_token_to_image
 
-    def decode(self, sparse: Tensor, floor: float, tick: Callable[[], None]) -> Iterator[Decoded]:
+    def decode(
+        self, sparse: Tensor, floor: float, tick: Callable[[], None], masks: Tensor | None = None
+    ) -> Iterator[Decoded]:
         """Yield the masks of prompts whose predicted IoU is above `floor`.
 
         Parameters
@@ -117,13 +131,18 @@ class LowRankDecoder:
             Predicted IoU that a mask must exceed; ``-inf`` keeps all.
         tick : callable
             Called often; may raise to stop.
+        masks : (B, 1, 4 h, 4 w) Tensor, optional
+            Logits of the mask prompts, if that is what it was made for.
 
         Yields
         ------
         Decoded
             Prompts in order.
         """
-        hidden, state, rows = self._transform(self._tokens(sparse), tick)
+        given = None
+        if self._masks is not None and masks is not None:
+            given = _Given(self._masks.rows, self._image.split(self._masks.weights(masks)))
+        hidden, state, rows = self._transform(self._tokens(sparse), given, tick)
         iou = self._decoder.iou_prediction_head(hidden[:, 0])[:, self._mask_ids[0] : self._mask_ids[-1] + 1]
         mlps = self._decoder.output_hypernetworks_mlps
         hyper = torch.stack([mlps[i](hidden[:, 1 + k]) for k, i in enumerate(self._mask_ids)], 1)
@@ -150,7 +169,9 @@ class LowRankDecoder:
             output.insert(0, decoder.obj_score_token.weight)
         return torch.cat([torch.cat(output).expand(len(sparse), -1, -1), sparse], 1)
 
-    def _transform(self, tokens: Tensor, tick: Callable[[], None]) -> tuple[Tensor, State, Tensor]:
+    def _transform(
+        self, tokens: Tensor, given: _Given | None, tick: Callable[[], None]
+    ) -> tuple[Tensor, State, Tensor]:
         """Run the two-way transformer.
 
         Returns
@@ -159,14 +180,14 @@ class LowRankDecoder:
             The tokens that are read: predicted IoU, then masks.
         state : State
             The image tokens, until the next call on this thread.
-        rows : (B, 2 H T, C) Tensor
+        rows : (B, R + H T, C) Tensor
             What the state mixes.
         """
-        queries = self._look0(tokens, tick)
-        state, queries, rows, v0 = self._mix0_look1(queries, tokens, tick)
+        queries = self._look0(tokens, given, tick)
+        state, queries, rows, v0 = self._mix0_look1(queries, tokens, given, tick)
         return self._mix1_look2(state, queries, tokens, rows, v0, tick)
 
-    def _look0(self, tokens: Tensor, tick: Callable[[], None]) -> Tensor:
+    def _look0(self, tokens: Tensor, given: _Given | None, tick: Callable[[], None]) -> Tensor:
         """First layer, up to the prompt tokens' perceptron."""
         layer = self._first
         if layer.skip_first_layer_pe:
@@ -174,11 +195,18 @@ class LowRankDecoder:
         else:
             queries = tokens + layer.self_attn(tokens + tokens, tokens + tokens, tokens)
         queries = layer.norm1(queries)
-        q = _scaled_queries(layer.cross_attn_token_to_image, queries + tokens)
-        return _add_seen(layer, queries, self._image.look0(q, self._work, tick))
+        attention = layer.cross_attn_token_to_image
+        q = _scaled_queries(attention, queries + tokens)
+        if given is None:
+            (values,) = self._image.look0(q, None, self._work, tick)
+            return _add_seen(layer, queries, values)
+        rows = given.rows.expand(len(q), -1, -1)
+        mixed_in = given.weights, _against(q, rows, attention.k_proj.weight)
+        seen = self._image.look0(q, mixed_in, self._work, tick)
+        return _add_seen(layer, queries, _both_values(attention, seen, rows))
 
     def _mix0_look1(
-        self, queries: Tensor, tokens: Tensor, tick: Callable[[], None]
+        self, queries: Tensor, tokens: Tensor, given: _Given | None, tick: Callable[[], None]
     ) -> tuple[State, Tensor, Tensor, Tensor]:
         """First layer's image tokens; second layer, up to the prompt tokens' perceptron.
 
@@ -188,14 +216,19 @@ class LowRankDecoder:
             The image tokens after the first layer.
         queries : (B, T, C) Tensor
             The prompt tokens.
-        rows : (B, H T, C) Tensor
+        rows : (B, R, C) Tensor
             What the state mixes.
         v : (B, H, T, d) Tensor
-            The values that these rows were made of.
+            The values that those of the prompt tokens were made of.
         """
         mixing, layer, shift = self._first.cross_attn_image_to_token, self._second, self._first.norm4.bias
         k, v = _keys_and_values(mixing, queries + tokens, queries)
         rows = centred(value_rows(mixing, v, mixing.out_proj.bias))
+        mixed_in = None
+        if given is not None:
+            own = given.rows.expand(len(k), -1, -1)
+            mixed_in = given.weights, _against(k, own, mixing.q_proj.weight) * _scale(mixing)
+            rows = torch.cat([centred(own), rows], 1)
         gram = rows @ rows.mT
         rows = rows * self._first.norm4.weight
         placed = queries + tokens
@@ -203,7 +236,7 @@ class LowRankDecoder:
         attention = layer.cross_attn_token_to_image
         q = _scaled_queries(attention, queries + tokens)
         mixed_q = _against(q, rows, attention.k_proj.weight)
-        state, seen = self._image.mix0_look1((k, v, gram), (q, mixed_q), self._work, tick)
+        state, seen = self._image.mix0_look1((k, v, gram), (q, mixed_q), mixed_in, self._work, tick)
         return state, _add_seen(layer, queries, _all_values(attention, seen, rows, shift)), rows, v
 
     def _mix1_look2(
@@ -232,6 +265,14 @@ class LowRankDecoder:
         return self._decoder.transformer.norm_final_attn(hidden), state, rows
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Given:
+    """Mask prompts: `rows`, (M, C), and how much of each a mask mixes in, tile by tile, (B, M, n)."""
+
+    rows: Tensor
+    weights: list[Tensor]
+
+
 def _scale(attention: Attention) -> float:
     return float((attention.internal_dim // attention.num_heads) ** -0.5)
 
@@ -256,11 +297,15 @@ def _against(tokens: Tensor, rows: Tensor, weight: Tensor) -> Tensor:
 
 def _all_values(attention: Attention, seen: list[Tensor], rows: Tensor, shift: Tensor) -> Tensor:
     """Add up what tokens saw: the image, the rows mixed into it, and what is constant; (B, H, T, d)."""
-    image, taken = seen
-    heads = attention.num_heads
-    projected = split(rows @ attention.v_proj.weight.T, heads)
     constant = attention.v_proj.weight @ shift + attention.v_proj.bias
-    return torch.matmul(taken, projected).add_(image).add_(constant.view(heads, 1, -1))
+    return _both_values(attention, seen, rows).add_(constant.view(attention.num_heads, 1, -1))
+
+
+def _both_values(attention: Attention, seen: list[Tensor], rows: Tensor) -> Tensor:
+    """Add up what tokens saw of the image and of the rows mixed into it, (B, H, T, d)."""
+    image, taken = seen
+    projected = split(rows @ attention.v_proj.weight.T, attention.num_heads)
+    return torch.matmul(taken, projected).add_(image)
 
 
 def _add_seen(layer: TwoWayAttentionBlock, queries: Tensor, values: Tensor) -> Tensor:

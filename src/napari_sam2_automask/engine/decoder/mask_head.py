@@ -37,7 +37,7 @@ class Heads:
     ----------
     state : State
         The image tokens.
-    rows : (B, 2 H T, C) Tensor
+    rows : (B, R + H T, C) Tensor
         What the state mixes.
     hyper : (B, K, c2) Tensor
         What the mask tokens look for.

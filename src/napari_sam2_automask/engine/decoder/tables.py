@@ -45,6 +45,8 @@ class Tables:
         Final attention.
     last : (N, C) Tensor
         What the image contributes to the tokens after the second layer norm, before that norm's scale.
+    given0, given1 : (M, N) Tensors
+        First and second layer norm: twice the products with the rows of mask prompts; M is 0 without these.
     """
 
     key0: Tensor
@@ -65,6 +67,8 @@ class Tables:
     pe_key2: Tensor
     value2: Tensor
     last: Tensor
+    given0: Tensor
+    given1: Tensor
 
     @property
     def size(self) -> int:
@@ -81,10 +85,15 @@ class Tables:
 
 
 # The axis of the image tokens, where it is not the third.
-_AXES = {"value0": 1, "value1": 1, "value2": 1, "norm0": 0, "norm1": 0, "bias12": 0, "last": 0}
+_AXES = {
+    **dict.fromkeys(("norm0", "norm1", "bias12", "last"), 0),
+    **dict.fromkeys(("value0", "value1", "value2", "given0", "given1"), 1),
+}
 
 
-def make_tables(decoder: MaskDecoder, features: Features, dense: Tensor, position: Tensor) -> Tables:
+def make_tables(
+    decoder: MaskDecoder, features: Features, dense: Tensor, position: Tensor, given: Tensor
+) -> Tables:
     """Project an image for the low-rank decoder.
 
     Parameters
@@ -94,9 +103,11 @@ def make_tables(decoder: MaskDecoder, features: Features, dense: Tensor, positio
     features : Features
         Of the image.
     dense : (1, C, 1, 1) Tensor
-        The dense prompt embedding of "no mask".
+        The dense prompt embedding of "no mask", or the constant of `MaskPrompts`.
     position : (1, C, h, w) Tensor
         The dense position code.
+    given : (M, C) Tensor
+        The rows of `MaskPrompts`, or none.
 
     Returns
     -------
@@ -120,6 +131,8 @@ def make_tables(decoder: MaskDecoder, features: Features, dense: Tensor, positio
     # The rows of the first layer, seen through both layer norms' centring.
     x1_back = centred(x1 * first.norm4.weight)
     bias0 = i2t.out_proj.bias
+    given0 = centred(given)
+    given1 = centred(given0 * first.norm4.weight)
     return Tables(
         key0=project(placed, t2i.k_proj.weight, heads),
         query0=_query(i2t, placed, heads) + (i2t.q_proj.bias * _scale(i2t)).view(heads, -1, 1),
@@ -140,6 +153,8 @@ def make_tables(decoder: MaskDecoder, features: Features, dense: Tensor, positio
         pe_key2=project(pe, final.k_proj.weight, heads),
         value2=_values(x2_scaled @ final.v_proj.weight.T, heads),
         last=x2_scaled,
+        given0=2 * (given0 @ x0.T),
+        given1=2 * (given1 @ x1.T),
     )
 
 

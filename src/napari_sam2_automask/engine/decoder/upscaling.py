@@ -37,9 +37,9 @@ class Asked:
     ----------
     scale : list of (1, n) Tensors
         Of the image tokens, tile by tile, the product of both layer norms'.
-    mixed : list of (2 H T, n) Tensors
+    mixed : list of (R + H T, n) Tensors
         Weights of the rows that are mixed into the image tokens, tile by tile.
-    rows : (2 H T, C) Tensor
+    rows : (R + H T, C) Tensor
         These rows.
     hyper : (K, c2) Tensor
         What its mask tokens look for.
@@ -114,7 +114,7 @@ class Upscaler:
         ----------
         state : State
             The image tokens of all prompts, in one tile.
-        rows : (B, 2 H T, C) Tensor
+        rows : (B, R + H T, C) Tensor
             What the state mixes.
         hyper : (B, K, c2) Tensor
             What the prompts' mask tokens look for.
