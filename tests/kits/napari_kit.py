@@ -185,7 +185,7 @@ def live_result(
 def settled(qtbot, widget):
     """Wait until all that was asked for is done, and told in table and record."""
     qtbot.waitUntil(lambda: not widget.live.work.busy and not widget.live.unsettled)
-    qtbot.waitUntil(lambda: not widget.following._making)
+    qtbot.waitUntil(lambda: not widget.following.tables.busy)
 
 
 def move(qtbot: Any, widget: AutomaskWidget, name: str, value: Any) -> None:

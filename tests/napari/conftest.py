@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import gc
 from functools import cache
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import npe2
 import pytest
 from napari_kit import live_result
 from pytestqt.qtbot import QtBot
+
+from napari_sam2_automask._napari.common import garbage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,6 +55,13 @@ def _what_was_is_not_garbage() -> None:
     if not QtViewer._instances:
         gc.collect()
         gc.freeze()
+
+
+@pytest.fixture(autouse=True)
+def _mending_freezes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave what is kept out above as it is when mending ends: Python lets go of all or nothing."""
+    but_these = dict.fromkeys(("freeze", "unfreeze"), lambda: None)
+    monkeypatch.setattr(garbage, "gc", SimpleNamespace(**{**vars(gc), **but_these}))
 
 
 @pytest.fixture

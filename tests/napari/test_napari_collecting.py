@@ -21,6 +21,11 @@ class Cycle:
 
 
 @pytest.fixture(autouse=True)
+def _mending_freezes_nothing() -> None:
+    """It does here."""
+
+
+@pytest.fixture(autouse=True)
 def thresholds():
     before = gc.get_threshold()
     gc.set_threshold(700, 10, 10)

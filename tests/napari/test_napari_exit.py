@@ -200,4 +200,4 @@ viewer.close()
 """
     done, _ = run_process(code, tmp_path)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.strip().endswith("add grow remove settle step False")
+    assert done.stdout.strip().endswith("add grow remove step False")

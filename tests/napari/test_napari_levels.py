@@ -105,7 +105,7 @@ def test_a_second_run_replaces_all_as_one(levels, qtbot):
     viewer, widget, _ = levels
     before = list(viewer.layers)
     run(qtbot, widget)
-    qtbot.waitUntil(lambda: not widget.following._making, timeout=WAIT)
+    qtbot.waitUntil(lambda: not widget.following.tables.busy, timeout=WAIT)
     qtbot.wait(100)
     assert list(viewer.layers) == before
     assert shows(viewer, expected(widget))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 
 import numpy as np
@@ -299,3 +300,18 @@ def test_a_record_has_what_was_done_a_moment_ago(viewer, live, qtbot, tmp_path, 
         record = json.loads((tmp_path / "a.record.json").read_text())
     assert record["mends"]["steps"] == [{"action": "remove", "labels": [label]}]
     assert record["objects"] == len(np.unique(layer.data)) - 1
+
+
+def test_settings_that_are_in_force_when_it_is_their_turn_are_no_step(live, qtbot):
+    widget, layer = live
+    panel, gate, label = widget.live, threading.Event(), largest(layer)[0]
+    panel.mend(lambda mends: mends.remove(label) if gate.wait(30) else None)
+    panel.follow(panel.shown)
+    qtbot.waitUntil(lambda: panel._pending is None)
+    assert panel.work.busy
+    gate.set()
+    qtbot.waitUntil(lambda: not panel.work.busy)
+    assert [step.action for step in panel.live_layer.mends.steps] == ["remove"]
+    panel.undo_last()
+    qtbot.waitUntil(lambda: not panel.work.busy)
+    assert (layer.data == label).any()

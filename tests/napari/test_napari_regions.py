@@ -175,7 +175,7 @@ def test_sliders_act_inside_the_region_only(make_napari_viewer, qtbot, order, tm
     painted = paint(select(candidates, widget.form.settings))
     np.testing.assert_array_equal(seen(), painted.labels)
     # The table of what was undone just before may still come first.
-    qtbot.waitUntil(lambda: len(rows(layer)) == len(painted.table) and not widget.following._making)
+    qtbot.waitUntil(lambda: len(rows(layer)) == len(painted.table) and not widget.following.tables.busy)
     table = rows(layer)
     assert table["bbox_y0"].tolist() == (painted.table["bbox_y0"] + 7).tolist()
     assert table["point_x"].tolist() == (painted.table["point_x"] + 20).tolist()

@@ -200,7 +200,7 @@ def test_planes_that_do_not_show_are_right_after_an_edit_of_all(viewer, qtbot, l
 
     qtbot.waitUntil(told)
     assert "mends" not in layer.metadata[RECORD_KEY]["planes"][1]
-    qtbot.waitUntil(lambda: not widget.live.work.busy and not widget.following._making)
+    qtbot.waitUntil(lambda: not widget.live.work.busy and not widget.following.tables.busy)
     np.testing.assert_array_equal(layer.data, data)
     assert widget.live.live_layer.plane == (0,)
     layer.n_edit_dimensions = 3  # as a brush that paints through planes
@@ -560,7 +560,7 @@ def test_cells_that_were_let_go_before_they_showed_are_made_again(viewer, qtbot,
     with monkeypatch.context() as patched:
         patched.setattr(following, "_show_cells", lambda *given: let_go.append(given))
         layer.scale, layer.units = (2.0, 0.5, 0.125), ("um",) * 3
-        qtbot.waitUntil(lambda: bool(let_go) and not following._making)
+        qtbot.waitUntil(lambda: bool(let_go) and not following.tables.busy)
     label = some(layer.data[0])[0]
     done(qtbot, widget, lambda: widget.live.mend(lambda mends: mends.remove(label)))
     qtbot.waitUntil(lambda: cells_fit(viewer, layer, (0.5, 0.125)))
@@ -729,7 +729,7 @@ def test_settings_are_taken_into_all_planes_under_what_was_mended(viewer, qtbot)
         lambda: [np.count_nonzero(plane) for plane in layer.data[1:]] == expected[1:], timeout=30_000
     )
     assert not layer.data[0][where].any()
-    qtbot.waitUntil(lambda: not widget.live.work.busy and not widget.following._making)
+    qtbot.waitUntil(lambda: not widget.live.work.busy and not widget.following.tables.busy)
     show(qtbot, widget, 3)
     assert widget.form.settings.pred_iou_thresh == 0.55
     fits(qtbot, layer)

@@ -85,7 +85,7 @@ def mend(qtbot, widget, *acts):
 
 def settled(qtbot, widget):
     qtbot.waitUntil(lambda: not widget.live._work.busy and not widget.live._rest.isActive())
-    qtbot.waitUntil(lambda: not widget.following._making)
+    qtbot.waitUntil(lambda: not widget.following.tables.busy)
 
 
 def test_one_press_and_no_run(viewer, qtbot, monkeypatch):

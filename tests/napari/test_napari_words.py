@@ -149,7 +149,7 @@ SMALL, LARGE = (120, 160), (2000, 1920)
 def test_the_expected_time_is_a_guess_until_it_was_measured():
     store, settings = Store(), AmgSettings(points_per_side=10, crop_n_layers=1, use_m2m=True)
     assert "guess" in cost_of(settings, "bundled", "auto", store, SMALL).text
-    # 2 planes of 5 passes and 2 x 500 prompts each.
+    # 2 planes of 5 passes and 500 prompts with three masks each, every mask asked again.
     remember_rates(settings, "bundled", "auto", {"encoder": 20.0, "points": 4.0}, 2, store)
     cost = cost_of(settings, "bundled", "auto", store, SMALL)
     assert (cost.low, cost.high) == (pytest.approx(10 + 2), pytest.approx(10 + 2))
@@ -158,7 +158,7 @@ def test_the_expected_time_is_a_guess_until_it_was_measured():
     assert cost.text == "about 15 s for 3 planes in each of 2 channels"
     assert cost.details == "1 encoder pass, 100 point prompts."
     assert cost_of(once.replace(renderings="raw+gamma"), "bundled", "auto", store, SMALL).low == (
-        pytest.approx(2 * (2 + 0.2))
+        pytest.approx(2 * (2 + 0.1))
     )
     assert "guess" in cost_of(settings, "bundled", "cuda", store, SMALL).text
 

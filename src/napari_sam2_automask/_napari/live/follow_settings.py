@@ -4,68 +4,58 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from napari.utils.notifications import show_info
-from qtpy.QtCore import QObject, QTimer
+from qtpy.QtCore import QObject
 
-from napari_sam2_automask._napari.common.inference_thread import table_thread
 from napari_sam2_automask._napari.common.layout import Signal
 from napari_sam2_automask._napari.common.listening import listen
-from napari_sam2_automask._napari.layers.features import numbered
 from napari_sam2_automask._napari.layers.snapshot import resized
 from napari_sam2_automask._napari.live import whole_masks
-from napari_sam2_automask._napari.live.level_images import LevelImage, cells_on_layer, levels_shown, on_layers
-from napari_sam2_automask._napari.live.level_layers import CELLS_KEY, LevelLayers, anyone_edited
+from napari_sam2_automask._napari.live.level_images import LevelImage
+from napari_sam2_automask._napari.live.level_layers import CELLS_KEY, LevelLayers
 from napari_sam2_automask._napari.live.live_layer import LiveLayer
 from napari_sam2_automask._napari.live.live_table import table_of
+from napari_sam2_automask._napari.live.live_work import settling
 from napari_sam2_automask._napari.live.plane_switch import OPENING, PlaneSwitch
 from napari_sam2_automask._napari.live.retelling import mends_of, retell, retell_joined, retell_stack
-from napari_sam2_automask._napari.live.stack_cells import StackCells, cells_of_stack
 from napari_sam2_automask._napari.live.stack_layer import StackLayer
 from napari_sam2_automask._napari.live.stack_table import StackTable
 from napari_sam2_automask._napari.live.stack_tracks import show_tracks
+from napari_sam2_automask._napari.live.table_queue import TableQueue
+from napari_sam2_automask._napari.live.table_work import (
+    TableOfPlane,
+    TableOfResult,
+    Told,
+    work_of_plane,
+    work_of_result,
+)
 from napari_sam2_automask._napari.run.outcome import digest
 from napari_sam2_automask._napari.run.place_result import tracks_layers
-from napari_sam2_automask.progress import Progress
 from napari_sam2_automask.settings.amg import ALL_LEVELS
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import pandas as pd
     from napari.layers import Labels
     from napari.viewer import Viewer
     from numpy.typing import NDArray
 
-    from napari_sam2_automask._napari.common.inference_thread import Run
     from napari_sam2_automask._napari.live.live_layer import Act
     from napari_sam2_automask._napari.live.panel import LivePanel
+    from napari_sam2_automask._napari.live.stack_cells import StackCells
+    from napari_sam2_automask._napari.live.table_queue import Making
     from napari_sam2_automask._napari.run.controller import Finished
     from napari_sam2_automask._napari.run.outcome import Outcome, PlanesFound, TracksData
     from napari_sam2_automask._napari.run.request import Request
     from napari_sam2_automask.mending.mends import Done, Mends
+    from napari_sam2_automask.progress import ProgressCallback
     from napari_sam2_automask.settings.amg import AmgSettings
     from napari_sam2_automask.stack.numbers import Plane
 
 __all__ = ["Following"]
-
-#: How often a table that is being made is looked for, in milliseconds.
-POLL_INTERVAL = 20
-
-
-class _Making(NamedTuple):
-    """A table, and levels, that are being made; `tell` if the sliders were moved since the run."""
-
-    run: Run[Any]
-    follower: LiveLayer
-    settings: AmgSettings
-    tell: bool
-
-
-class _Told(NamedTuple):
-    """What the record is to say: the entry ``mends``, and the digest of the pixels that were measured."""
-
-    mends: dict[str, Any] | None
-    digest: str
 
 
 class Following(QObject):
@@ -90,6 +80,8 @@ class Following(QObject):
         What to disconnect when the widget goes.
     planes : PlaneSwitch
         Which plane of a stack is followed.
+    tables : TableQueue
+        The tables that are being made.
     told : Qt signal
         Features and record of the layer fit what it shows.
     measured : Qt signal
@@ -118,10 +110,8 @@ class Following(QObject):
         self.levels = LevelLayers(viewer, self)
         self.cells = LevelLayers(viewer, self, key=CELLS_KEY, title="cells", visible=True)
         self.finished: Finished | None = None
-        self._making: list[_Making] = []
-        self._timer = QTimer(self)
-        self._timer.setInterval(POLL_INTERVAL)
-        self._timer.timeout.connect(self._poll)
+        self.tables = TableQueue(self)
+        self.tables.ready.connect(self._take)
         panel.settled.connect(self._make)
         panel.misfit.connect(self._on_misfit)
         panel.passed.connect(lambda plane: self._make(plane.shows.settings, follower=plane))
@@ -203,7 +193,7 @@ class Following(QObject):
             self.planes.stop()
         elif stack is not None and follower is not None:
             others = [plane for plane in stack.found.store.planes if plane != follower.plane]
-            self.planes.do_in([(plane, lambda mends: mends.settle(settings)) for plane in others])
+            self.planes.do_in([(plane, settling(settings)) for plane in others])
 
     def remake(self, change: object = None) -> None:
         """Have table, tracks and record made anew, since links have changed."""
@@ -246,7 +236,7 @@ class Following(QObject):
     def end(self) -> None:
         """Follow nothing any more; the levels of the run that was followed come all the same."""
         listen(self.connections, (), self._on_size, self._of_viewer)
-        self._give_up()
+        self.tables.give_up()
         self.finished = None
         self._in_stack = False
         self.planes.end()
@@ -256,8 +246,7 @@ class Following(QObject):
         """Follow nothing any more, and put nothing more into the viewer."""
         self.tell_all()
         self.end()
-        self._timer.stop()
-        self._making.clear()
+        self.tables.stop()
         for layers in self._shown:
             layers.stop()
 
@@ -275,45 +264,20 @@ class Following(QObject):
         self.end()
         self.lost.emit()
 
-    def _give_up(self, follower: LiveLayer | None = None) -> None:
-        """Let go of tables that no longer fit what shows, of one plane or of all."""
-        old = [one for one in self._making if one.tell and (follower is None or one.follower is follower)]
-        for making in old:
-            making.run.cancel()
-        self._making = [making for making in self._making if making not in old]
-
     def _make(self, settings: AmgSettings, tell: bool = True, follower: LiveLayer | None = None) -> None:
         """Have the table, and the levels, made by another thread, from what the layer shows now."""
         follower, finished = follower or self._panel.live_layer, self.finished
         if follower is None or finished is None:
             return
-        data, labels = follower.copied()
-        stack, table_of_stack, plane = self.planes.stack, self._stack_table, follower.plane
-        layered = settings.overlap == ALL_LEVELS and plane is None
-        request = finished.request if plane is None or stack is None else stack.own_request(plane)
-        shows, written = follower.shows, [layers.written(follower.layer) for layers in self._shown]
-        shape, own = follower.layer.data.shape, self.cells.layer_of(follower.layer)
-
-        def make(progress: Any) -> Any:
-            levels = None
-            if layered:
-                levels = levels_shown(
-                    shows.masks, labels, shows.kept, lambda: progress(Progress("levels", 0, 1))
-                )
-            table = table_of(labels, follower, shows, request, levels)
-            if plane is not None and stack is not None and table_of_stack is not None:
-                grown = cells_of_stack(stack, plane, own, progress, CELLS_KEY)
-                measured = table_of_stack.measured(plane, table, request.source.size)
-                return table, measured, grown, _Told(mends_of(shows, request), digest(data))
-            images = [] if levels is None else on_layers(levels, table, shape, finished.request.window)
-            cells = cells_on_layer(labels, settings.expand_distance, table, shape, finished.request)
-            edited = [anyone_edited(layers) for layers in written]
-            told = _Told(mends_of(shows, finished.request), digest(data))
-            return numbered(table), (images, cells), edited, told
-
-        self._give_up(follower)
-        self._making.append(_Making(table_thread().submit(make), follower, settings, tell))
-        self._timer.start()
+        stack, plane = self.planes.stack, follower.plane
+        work: Callable[[ProgressCallback], TableOfResult | TableOfPlane]
+        if plane is None or stack is None or self._stack_table is None:
+            written = [layers.written(follower.layer) for layers in self._shown]
+            work = work_of_result(follower, settings, finished.request, written)
+        else:
+            own = self.cells.layer_of(follower.layer)
+            work = work_of_plane(follower, plane, stack, self._stack_table, own)
+        self.tables.begin(work, follower, settings, tell=tell)
 
     def _table(self, follower: LiveLayer, finished: Finished, data: NDArray[Any]) -> pd.DataFrame:
         """Return the table of a label image of the layer's shape, as it is to be saved."""
@@ -323,7 +287,7 @@ class Following(QObject):
 
     def tell_all(self) -> None:
         """Write into the record at once what was done last in any plane, without waiting for the table."""
-        last = [making.follower for making in self._making]
+        last = self.tables.followers
         if self._panel.live_layer is not None:
             last.append(self._panel.live_layer)
         for follower in dict.fromkeys(last):
@@ -332,14 +296,15 @@ class Following(QObject):
     def tell(self, follower: LiveLayer) -> None:
         """Write into the record at once what was done last in a plane, without waiting for the table."""
         finished, stack, plane = self.finished, self.planes.stack, follower.plane
-        coming = any(one.tell and one.follower is follower for one in self._making)
-        if finished is None or not (coming or (follower is self._panel.live_layer and self._panel.unsettled)):
+        if finished is None or not (
+            self.tables.is_to_tell(follower) or (follower is self._panel.live_layer and self._panel.unsettled)
+        ):
             return
         shows = follower.shows
         request = finished.request if plane is None or stack is None else stack.own_request(plane)
-        self._retell(follower, shows.settings, _Told(mends_of(shows, request), digest(follower.data)))
+        self._retell(follower, shows.settings, Told(mends_of(shows, request), digest(follower.data)))
 
-    def _retell(self, follower: LiveLayer, settings: AmgSettings, told: _Told) -> None:
+    def _retell(self, follower: LiveLayer, settings: AmgSettings, told: Told) -> None:
         """Write into the record of a layer what it shows."""
         stack, finished = self.planes.stack, self.finished
         if finished is None:
@@ -348,12 +313,6 @@ class Following(QObject):
             retell(follower, finished, settings, *told)
         elif stack is not None:
             retell_stack(stack, follower, settings, *told)
-
-    def _poll(self) -> None:
-        if not self._making:
-            self._timer.stop()
-        elif self._making[0].run.finished:  # made one after the other
-            self._take(self._making.pop(0))
 
     def _show_cells(self, stack: StackLayer, follower: LiveLayer, cells: StackCells) -> None:
         """Let the layer of a stack's cells follow."""
@@ -374,25 +333,25 @@ class Following(QObject):
         for tracks in tracks_layers(self._viewer, self.finished.key):
             show_tracks(tracks, in_time)
 
-    def _take(self, making: _Making) -> None:
+    def _take(self, making: Making) -> None:
         """Put a table and levels that are ready into the viewer."""
         run, follower, settings, tell = making
         try:
-            table, images, edited, shown = run.result()
+            made = run.result()
         except Exception:  # an image that cannot be read any more: the labels are right without their table
             return
         stack, finished = self.planes.stack, self.finished
-        follower.features = table
-        if follower.plane is not None:
-            if not any(one.follower.plane is not None for one in self._making):  # the last has all
-                self._show_stack(follower.layer, *images)
+        follower.features = made.features
+        if isinstance(made, TableOfPlane):
+            if not any(one.plane is not None for one in self.tables.followers):  # the last has all
+                self._show_stack(follower.layer, *made.whole)
             if stack is not None and stack.layer is follower.layer:
-                self._show_cells(stack, follower, edited)
+                self._show_cells(stack, follower, made.cells)
         else:
-            for layers, own, touched in zip(self._shown, images, edited, strict=True):
+            for layers, own, touched in zip(self._shown, made.images, made.edited, strict=True):
                 layers.show(follower.layer, own, edited=touched)
         if tell:
-            self._retell(follower, settings, shown)
+            self._retell(follower, settings, made.told)
         self.measured.emit()
         if tell and finished is not None and follower is self._panel.live_layer:
             self.told.emit()

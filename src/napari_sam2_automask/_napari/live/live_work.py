@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
     from napari_sam2_automask._napari.live.answer import Answer
     from napari_sam2_automask._napari.live.live_layer import Act, LiveLayer
-    from napari_sam2_automask.mending.mends import Mends
+    from napari_sam2_automask.mending.mends import Done, Mends
     from napari_sam2_automask.settings.amg import AmgSettings
 
     T = TypeVar("T")
 
-__all__ = ["LiveWork"]
+__all__ = ["LiveWork", "settling"]
 
 BESIDE = (
     "This result is of a part of the image, and nothing can be painted beside it: run on the whole image to "
@@ -105,7 +105,7 @@ class LiveWork(QObject):
             return
         if self._waiting and self._waiting[-1].settings is not None and self._waiting[-1].layer is layer:
             self._waiting.pop().layer.waiting -= 1
-        self._add(_Task(layer, lambda mends: mends.settle(settings, join=join), settings))
+        self._add(_Task(layer, settling(settings, join=join), settings))
 
     def mend(self, act: Act) -> None:
         """Do an action, after those that were asked for before.
@@ -214,3 +214,15 @@ class LiveWork(QObject):
             self.shown.emit(answer.settings)
         if answer.done is not None and task.settings is None:
             self.mended.emit(answer.done)
+
+
+def settling(settings: AmgSettings, *, join: bool = False) -> Act:
+    """Return the action that selects by settings; none where they are in force by the time it is its turn.
+
+    A step of the history that changes nothing would be one that undo takes back to no effect.
+    """
+
+    def act(mends: Mends) -> Done | None:
+        return None if mends.settings == settings else mends.settle(settings, join=join)
+
+    return act
