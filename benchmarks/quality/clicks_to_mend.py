@@ -43,7 +43,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from benchmarks.quality.folder import Annotated
     from napari_sam2_automask.geometry.placed import Placed
+    from napari_sam2_automask.models import Model
 
     Point = tuple[float, float]
 
@@ -333,9 +335,9 @@ def _p95(seconds: list[float]) -> float:
     return round(1000 * float(np.percentile(seconds, 95)), 1) if seconds else 0.0
 
 
-def mend_image(item: Any, model: Any) -> dict[str, Any]:
-    """Segment an image as the viewer does, and mend it."""
-    settings = PRESETS["balanced"].for_model(model.family)
+def user_of(item: Annotated, model: Model) -> User:
+    """Segment an image as the viewer does, for a person to mend."""
+    settings = PRESETS["balanced"].for_model(model)
     view = to_model_view(item.image)
     floor = Floor.with_room(settings)
     found = propose(item.image, settings, model, floor=(floor.pred_iou, floor.stability))
@@ -347,7 +349,7 @@ def mend_image(item: Any, model: Any) -> dict[str, Any]:
         got = ask(view, model, points, on, box=box, diameter=diameter, threshold=settings.mask_threshold)
         return got.placed, got.score
 
-    return mend_all(User(Mends(live, settings), item.truth, ask_model))
+    return User(Mends(live, settings), item.truth, ask_model)
 
 
 def main() -> None:
@@ -365,7 +367,7 @@ def main() -> None:
     for folder in asked.data:
         for item in read_folder(folder):
             if item.complete and item.name.startswith(tuple(asked.images)):
-                told[item.name] = mend_image(item, model)
+                told[item.name] = mend_all(user_of(item, model))
                 print(item.name, item.kind, json.dumps(told[item.name]), flush=True)
                 if asked.json is not None:
                     asked.json.write_text(json.dumps(told, indent=1))
