@@ -142,24 +142,49 @@ def test_weights_that_become_infinite_end_in_words_or_in_the_best_before(scene, 
     assert (other.standing.best, other.standing.best_step) == (0.5, 2)
 
 
-def test_it_stops_early_and_takes_what_has_forgotten_less(scene, monkeypatch):
+def _scored(scene, monkeypatch, *scores: float):
+    """Take as many steps as there are scores after the first, with a check after each; weights become the step."""
+    one = trainer(scene)
+    monkeypatch.setattr(one, "_step", lambda step: one.network.no_mem_embed.data.fill_(step + 1.0))
+    one.plan = Plan(checks=len(scores) - 1)
+    every = iter([scores[0], *(part for score in scores[1:] for part in (score, 0.0, 0.0))])
+    monkeypatch.setattr(one, "_score", lambda: next(every))
+    one.train(len(scores) - 1, nothing, nothing)
+    return one
+
+
+def test_weights_that_have_forgotten_less_are_taken(scene, monkeypatch):
     """At each check weights are judged as they are and at 0.6 and 0.3 of the way from the base's."""
     one = trainer(scene)
     monkeypatch.setattr(one, "_step", lambda step: one.network.no_mem_embed.data.fill_(step + 1.0))
     one.plan = Plan(checks=10)
     # The second check is the best: at 0.6 as good but for 0.001, while at 0.3 too much is lost.
-    scores = iter([0.2, 0.3, 0.2, 0.1, 0.6, 0.599, 0.5, *[0.4, 0.1, 0.1] * 3])
+    scores = iter([0.2, 0.3, 0.2, 0.1, 0.6, 0.599, 0.5, *[0.4, 0.1, 0.1] * 8])
     monkeypatch.setattr(one, "_score", lambda: next(scores))
     one.train(10, nothing, nothing)
-    assert one.standing.step == 5  # half of the steps, and no better for longer than three checks
+    assert one.standing.step == 10  # all steps are taken, since those at the lowest rate do most
     assert (one.standing.best, one.standing.best_step) == (0.6, 2)
-    assert [score for _, score in one.standing.history] == [0.2, 0.3, 0.6, 0.4, 0.4, 0.4]
+    assert [score for _, score in one.standing.history] == [0.2, 0.3, 0.6, *[0.4] * 8]
     start = one.start["no_mem_embed"]
     torch.testing.assert_close(
         one.result()["no_mem_embed"], torch.lerp(start, torch.full_like(start, 2), 0.6)
     )
     # What goes on learning are the weights of now.
-    torch.testing.assert_close(one.network.no_mem_embed.data, torch.full_like(start, 5))
+    torch.testing.assert_close(one.network.no_mem_embed.data, torch.full_like(start, 10))
+
+
+@pytest.mark.parametrize(
+    ("scores", "kept"),
+    [
+        ((0.2, 0.6, 0.595), 2),
+        ((0.2, 0.6, 0.595, 0.588), 2),  # measured from the best, so that it cannot sink check by check
+        ((0.2, 0.6, 0.58), 1),
+        ((0.6, 0.599, 0.6), 0),  # the base, unless something is better
+    ],
+)
+def test_later_weights_may_be_a_little_worse_where_few_objects_judge(scene, monkeypatch, scores, kept):
+    one = _scored(scene, monkeypatch, *scores)
+    assert (one.standing.best_step, one.standing.best) == (kept, scores[kept])
 
 
 def test_progress_is_counted_and_tells_the_score(learned):
@@ -338,7 +363,6 @@ def test_minutes_become_steps(scene, quick, monkeypatch):
     taken = []
     monkeypatch.setattr(Trainer, "_step", lambda self, step: taken.append(step))
     monkeypatch.setattr(Trainer, "_score", lambda self: 0.5)
-    monkeypatch.setattr(Trainer, "_stands_still", lambda self, every: False)
     learn(*scene, minutes=2.0)
     assert 28 <= len(taken) <= 30
 

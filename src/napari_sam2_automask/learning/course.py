@@ -1,4 +1,4 @@
-"""A course of learning, whatever learns: steps, judged now and then, of which the best is kept."""
+"""A course of learning, whatever learns: steps, judged now and then, of which the best are kept."""
 
 from __future__ import annotations
 
@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Course", "Plan", "Standing"]
 
-_PATIENCE = 3
-"""Checks without anything better after which learning stops."""
+_NOISE = 0.01
+"""What the score may lose for weights of a later check: at a lower rate they are better than the few objects
+held back can tell. Stopped before the rate had fallen, learning gained half as much or less."""
 _SHARES = (0.6, 0.3)
 """Judged beside the weights of now are weights so far on the way from the base's to them: on images that were
 not learned from, these are often better."""
@@ -70,9 +71,9 @@ class Standing:
     step, steps : int
         Steps done, and all.
     score, best : float
-        On what is held back: of the last check, and the best.
+        On what is held back: of the last check, and of the weights that are kept.
     best_step : int
-        The step after which that was.
+        The step after which these were.
     history : list of (int, float)
         All checks: step and score.
     """
@@ -125,7 +126,7 @@ class Course(ABC):
         """Return how well the network answers on what is held back; NaN if weights are not finite."""
 
     def train(self, steps: int, told: Callable[[Standing], None], save: Callable[[Course], None]) -> None:
-        """Train to a number of steps from where it stands, or until nothing gets better.
+        """Train to a number of steps from where it stands.
 
         Parameters
         ----------
@@ -147,7 +148,7 @@ class Course(ABC):
         if not standing.history:
             self._check()
         told(standing)
-        while standing.step < steps and not self._stands_still(every):
+        while standing.step < steps:
             self._step(standing.step)
             standing.step += 1
             if standing.step % every == 0 or standing.step == steps:
@@ -175,11 +176,6 @@ class Course(ABC):
         if history and history[-1][0] < self.standing.step:
             self._check()
 
-    def _stands_still(self, every: int) -> bool:
-        return self.standing.step - self.standing.best_step >= _PATIENCE * every > 0 and (
-            self.standing.step >= self.standing.steps // 2
-        )
-
     def _check(self) -> bool:
         """Score the weights of now and some nearer to the base; tell whether that is a number."""
         standing, now = self.standing, self._weights()
@@ -192,8 +188,9 @@ class Course(ABC):
                     score, weights = max(score, found), closer
             self._load(now)
         standing.score = score
+        before = [score for _, score in standing.history]
         standing.history.append((standing.step, score))
-        if len(standing.history) == 1 or score > standing.best:
+        if not before or (score > before[0] and score >= max(before) - _NOISE):
             standing.best, standing.best_step, self.best = score, standing.step, weights
         return math.isfinite(score)
 
