@@ -143,7 +143,7 @@ def test_weights_that_become_infinite_end_in_words_or_in_the_best_before(scene, 
 
 
 def _scored(scene, monkeypatch, *scores: float):
-    """Take as many steps as there are scores after the first, with a check after each; weights become the step."""
+    """Take as many steps as scores follow the first, with a check after each; weights become the step."""
     one = trainer(scene)
     monkeypatch.setattr(one, "_step", lambda step: one.network.no_mem_embed.data.fill_(step + 1.0))
     one.plan = Plan(checks=len(scores) - 1)
