@@ -4,7 +4,8 @@
         [--images N] [--draws N] [--minutes N | --steps N] [--each N] [--each-known N]
 
 The folders are as folder.py wants them: images of a kind are learned from in `--learn` and scored in
-`--score`, which holds others of that kind; `--known` holds kinds that the base knows. Every image scored is a
+`--score`, which holds others of that kind, or is the same folder, of which images of a group learned from are
+never scored; `--known` holds kinds that the base knows. Every image scored is a
 line of results.jsonl in the folder `--out`, where the models learned lie as well: started again with the same
 arguments, it goes on where it stopped, and with another figure for `--draws` or other kinds it adds those. A
 draw whose images are all scored is not learned again. At the end the mean segmentation accuracy before and
@@ -29,7 +30,7 @@ from napari_sam2_automask import learn, load_model, save_model, segment
 from napari_sam2_automask.evaluation.score import f1, mean_segmentation_accuracy
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from napari_sam2_automask.models import Model
 
@@ -58,12 +59,18 @@ def main() -> None:
     base = load_model(args.base, device="cpu")
     known = [] if args.known is None else list(_spread(read_folder(args.known), args.each_known))
     for kind in args.kinds:
-        scored = [item for item in read_folder(args.score) if _is(item, kind)][: args.each]
-        if not scored:
-            parser.error(
-                f"no fully annotated image in {args.score} is of a modality with {kind!r} in its name"
-            )
+        pool = [item for item in read_folder(args.learn) if _is(item, kind)]
+        of_kind = [item for item in read_folder(args.score) if _is(item, kind)]
         for draw in range(args.draws):
+            order = np.random.default_rng((7, draw)).permutation(len(pool))[: args.images]
+            chosen = [pool[i] for i in order]
+            groups = {item.group for item in chosen}
+            scored = [item for item in of_kind if item.group not in groups][: args.each]
+            if not chosen or not scored:
+                parser.error(
+                    f"{args.learn} and {args.score} have no fully annotated images to learn from and score "
+                    f"of a modality with {kind!r} in its name"
+                )
             name = f"{kind}-{args.images}-{draw}-{args.steps or args.minutes}"
             model: Model | None = None
             for item in [*scored, *known]:
@@ -73,7 +80,7 @@ def main() -> None:
                 if not results.has(before):
                     results.add(before, item, base)
                 if not results.has(after):
-                    model = model or _learned(args, kind, draw, args.out / f"{name}.safetensors")
+                    model = model or _learned(args, kind, draw, chosen, args.out / f"{name}.safetensors")
                     results.add(after, item, model)
             results.report(kind, name)
 
@@ -82,7 +89,7 @@ def _is(item: Annotated, kind: str) -> bool:
     return item.complete and kind.lower() in item.kind.lower()
 
 
-def _spread(items: list[Annotated], each: int) -> Iterator[Annotated]:
+def _spread(items: Iterable[Annotated], each: int) -> Iterator[Annotated]:
     """Yield a few images of each kind that is annotated completely."""
     seen: dict[str, int] = {}
     for item in items:
@@ -91,12 +98,9 @@ def _spread(items: list[Annotated], each: int) -> Iterator[Annotated]:
             yield item
 
 
-def _learned(args: argparse.Namespace, kind: str, draw: int, path: Path) -> Model:
+def _learned(args: argparse.Namespace, kind: str, draw: int, chosen: list[Annotated], path: Path) -> Model:
     if path.is_file():
         return load_model(path, device="cpu")
-    pool = [item for item in read_folder(args.learn) if _is(item, kind)]
-    order = np.random.default_rng((7, draw)).permutation(len(pool))[: args.images]
-    chosen = [pool[i] for i in order]
 
     def told(progress: Any) -> None:
         if progress.stage == "learn":
