@@ -30,7 +30,7 @@ from napari_sam2_automask import (
 from napari_sam2_automask.errors import LearningError, ModelError, OutputError, UnfinishedError
 from napari_sam2_automask.files.stack_file import stack_of
 from napari_sam2_automask.image.pick import Pick
-from napari_sam2_automask.learning import Plan, learning
+from napari_sam2_automask.learning import Plan, learner, learning
 from napari_sam2_automask.learning.checkpoint import load_checkpoint, save_checkpoint
 from napari_sam2_automask.learning.fitting import Fitted, presets_around
 from napari_sam2_automask.learning.held_back import HeldBack
@@ -74,7 +74,7 @@ def quick(monkeypatch):
     """Learning without segmenting, in small steps."""
     fitted = iter([Fitted(PRESETS["balanced"].for_model("bundled"), 0.4, 0.4)] + 9 * [
         Fitted(PRESETS["balanced"].for_model("bundled").replace(pred_iou_thresh=0.6), 0.4, 0.7)])  # fmt: skip
-    monkeypatch.setattr(learning, "fit_settings", lambda *arguments: next(fitted))
+    monkeypatch.setattr(learner, "fit_settings", lambda *arguments: next(fitted))
     monkeypatch.setattr(learning, "Plan", lambda: PLAN)
 
 
@@ -142,49 +142,63 @@ def test_weights_that_become_infinite_end_in_words_or_in_the_best_before(scene, 
     assert (other.standing.best, other.standing.best_step) == (0.5, 2)
 
 
-def _scored(scene, monkeypatch, *scores: float):
-    """Take as many steps as scores follow the first, with a check after each; weights become the step."""
-    one = trainer(scene)
-    monkeypatch.setattr(one, "_step", lambda step: one.network.no_mem_embed.data.fill_(step + 1.0))
-    one.plan = Plan(checks=len(scores) - 1)
-    every = iter([scores[0], *(part for score in scores[1:] for part in (score, 0.0, 0.0))])
-    monkeypatch.setattr(one, "_score", lambda: next(every))
-    one.train(len(scores) - 1, nothing, nothing)
-    return one
-
-
-def test_weights_that_have_forgotten_less_are_taken(scene, monkeypatch):
-    """At each check weights are judged as they are and at 0.6 and 0.3 of the way from the base's."""
-    one = trainer(scene)
-    monkeypatch.setattr(one, "_step", lambda step: one.network.no_mem_embed.data.fill_(step + 1.0))
-    one.plan = Plan(checks=10)
-    # The second check is the best: at 0.6 as good but for 0.001, while at 0.3 too much is lost.
-    scores = iter([0.2, 0.3, 0.2, 0.1, 0.6, 0.599, 0.5, *[0.4, 0.1, 0.1] * 8])
-    monkeypatch.setattr(one, "_score", lambda: next(scores))
-    one.train(10, nothing, nothing)
-    assert one.standing.step == 10  # all steps are taken, since those at the lowest rate do most
-    assert (one.standing.best, one.standing.best_step) == (0.6, 2)
-    assert [score for _, score in one.standing.history] == [0.2, 0.3, 0.6, *[0.4] * 8]
-    start = one.start["no_mem_embed"]
-    torch.testing.assert_close(
-        one.result()["no_mem_embed"], torch.lerp(start, torch.full_like(start, 2), 0.6)
-    )
-    # What goes on learning are the weights of now.
-    torch.testing.assert_close(one.network.no_mem_embed.data, torch.full_like(start, 10))
-
-
 @pytest.mark.parametrize(
     ("scores", "kept"),
     [
         ((0.2, 0.6, 0.595), 2),
         ((0.2, 0.6, 0.595, 0.588), 2),  # measured from the best, so that it cannot sink check by check
-        ((0.2, 0.6, 0.58), 1),
+        ((0.2, 0.6, 0.58, 0.4, 0.4, 0.4), 1),
         ((0.6, 0.599, 0.6), 0),  # the base, unless something is better
     ],
 )
 def test_later_weights_may_be_a_little_worse_where_few_objects_judge(scene, monkeypatch, scores, kept):
-    one = _scored(scene, monkeypatch, *scores)
+    one = trainer(scene)
+    monkeypatch.setattr(one, "_step", lambda step: one.network.no_mem_embed.data.fill_(step + 1.0))
+    steps = len(scores) - 1
+    one.plan = Plan(checks=steps)
+    every = iter(scores)
+    monkeypatch.setattr(one, "_score", lambda: next(every))
+    one.train(steps, nothing, nothing)
+    assert one.standing.step == steps  # all are taken, since those at the lowest rate do most
     assert (one.standing.best_step, one.standing.best) == (kept, scores[kept])
+    assert [score for _, score in one.standing.history] == list(scores)
+    start = one.start["no_mem_embed"]
+    best = torch.full_like(start, kept) if kept else start
+    torch.testing.assert_close(one.result()["no_mem_embed"], best)
+    torch.testing.assert_close(one.result(0.6)["no_mem_embed"], torch.lerp(start, best, 0.6))
+    # To score what lies between changes nothing.
+    monkeypatch.setattr(one, "_score", lambda: float(one.network.no_mem_embed.detach().flatten()[0]))
+    assert one.score_at(0.6) == pytest.approx(float(torch.lerp(start, best, 0.6).flatten()[0]))
+    torch.testing.assert_close(one.network.no_mem_embed.data, torch.full_like(start, steps))
+
+
+@pytest.mark.parametrize(
+    ("full", "nearer", "scores", "taken"),
+    [
+        (0.5, 0.496, (), True),
+        (0.5, 0.494, (), False),
+        (None, None, (0.2, 0.6, 0.596), True),  # not all is labelled: prompts tell
+        (None, None, (0.2, 0.6, 0.594), False),
+    ],
+)
+def test_weights_that_have_forgotten_less_are_taken(scene, monkeypatch, full, nearer, scores, taken):
+    """Weights at 0.6 of the way from the base's are judged beside those learned."""
+    start = PRESETS["balanced"].for_model("bundled")
+    own = [start.replace(pred_iou_thresh=threshold) for threshold in (0.5, 0.6, 0.7)]
+    fitted = iter(
+        [Fitted(own[0], full and 0.3, full and 0.4), Fitted(own[1], 0.3, full), Fitted(own[2], 0.3, nearer)]
+    )
+    monkeypatch.setattr(learner, "fit_settings", lambda *arguments: next(fitted))
+    every = iter(scores or (0.2, 0.6))
+    monkeypatch.setattr(Trainer, "_score", lambda self: next(every))
+    monkeypatch.setattr(Trainer, "_step", lambda self, step: self.network.no_mem_embed.data.add_(1.0))
+    model = learn(*scene, steps=1, plan=PLAN)
+    assert model.presets["balanced"] == own[2 if taken else 1]
+    base = load_model("bundled", device="cpu").network.no_mem_embed
+    torch.testing.assert_close(
+        model.network.no_mem_embed.data, base.data + (0.6 if taken else 1.0), rtol=2e-3, atol=2e-3
+    )
+    assert model.card.after == ((nearer if taken else full) or scores[2 if taken else 1])
 
 
 def test_progress_is_counted_and_tells_the_score(learned):
@@ -348,8 +362,8 @@ def test_cancelling_keeps_the_best_so_far_or_passes_on(scene, quick, monkeypatch
 def test_where_learning_did_not_help_the_base_stays(scene, monkeypatch):
     start = PRESETS["balanced"].for_model("bundled")
     better = start.replace(pred_iou_thresh=0.6)
-    fitted = iter([Fitted(better, 0.4, 0.5), Fitted(start, 0.3, 0.3)])
-    monkeypatch.setattr(learning, "fit_settings", lambda *arguments: next(fitted))
+    fitted = iter([Fitted(better, 0.4, 0.5), Fitted(start, 0.3, 0.3), Fitted(start, 0.2, 0.2)])
+    monkeypatch.setattr(learner, "fit_settings", lambda *arguments: next(fitted))
     model = learn(*scene, steps=1, plan=PLAN)
     assert (model.card.before, model.card.after) == (0.4, 0.5)
     assert model.presets["balanced"] == better

@@ -22,11 +22,6 @@ __all__ = ["Course", "Plan", "Standing"]
 _NOISE = 0.01
 """What the score may lose for weights of a later check: at a lower rate they are better than the few objects
 held back can tell. Stopped before the rate had fallen, learning gained half as much or less."""
-_SHARES = (0.6, 0.3)
-"""Judged beside the weights of now are weights so far on the way from the base's to them: on images that were
-not learned from, these are often better."""
-_WORSE_BY = 0.005
-"""What the score may lose for weights nearer to the base: they have forgotten less."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,9 +157,23 @@ class Course(ABC):
                 "together, or learn with another seed"
             )
 
-    def result(self) -> dict[str, Tensor]:
-        """Return the best weights."""
-        return self.whole(self.best)
+    def result(self, share: float = 1.0) -> dict[str, Tensor]:
+        """Return all weights of the network: the best, or what lies between the base's and these.
+
+        Parameters
+        ----------
+        share : float
+            How far on the way, 0 to 1.
+        """
+        return self.whole(self.best if share == 1 else between(self.start, self.best, share))
+
+    def score_at(self, share: float) -> float:
+        """Score what `result` returns, on what is held back; what learns is left as it is."""
+        now = self._weights()
+        self._load(self.best if share == 1 else between(self.start, self.best, share))
+        score = self._score()
+        self._load(now)
+        return score
 
     def whole(self, weights: dict[str, Tensor]) -> dict[str, Tensor]:
         """Return all weights of the network, of which these are those that learn."""
@@ -177,21 +186,13 @@ class Course(ABC):
             self._check()
 
     def _check(self) -> bool:
-        """Score the weights of now and some nearer to the base; tell whether that is a number."""
-        standing, now = self.standing, self._weights()
-        score, weights = self._score(), now
-        if standing.history and math.isfinite(score):
-            for share in _SHARES:
-                closer = between(self.start, now, share)
-                self._load(closer)
-                if (found := self._score()) >= score - _WORSE_BY:
-                    score, weights = max(score, found), closer
-            self._load(now)
-        standing.score = score
+        """Score the weights of now, and keep them if they are the best; tell whether that is a number."""
+        standing, score = self.standing, self._score()
         before = [score for _, score in standing.history]
+        standing.score = score
         standing.history.append((standing.step, score))
         if not before or (score > before[0] and score >= max(before) - _NOISE):
-            standing.best, standing.best_step, self.best = score, standing.step, weights
+            standing.best, standing.best_step, self.best = score, standing.step, self._weights()
         return math.isfinite(score)
 
     def rate(self, step: int) -> float:

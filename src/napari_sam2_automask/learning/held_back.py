@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = ["HeldBack"]
 
-_WINDOWS = 6
-"""At most so many windows."""
+_WINDOWS = 24
+"""At most so many windows: a second's work for some dozens of objects."""
 
 
 class HeldBack:

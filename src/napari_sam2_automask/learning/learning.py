@@ -2,51 +2,33 @@
 
 from __future__ import annotations
 
-import base64
-import io
-import math
-from copy import deepcopy
-from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
 from napari_sam2_automask.errors import LearningError
-from napari_sam2_automask.learning.checkpoint import load_checkpoint, save_checkpoint
-from napari_sam2_automask.learning.course import Plan, Standing
-from napari_sam2_automask.learning.decoder_trainer import DecoderTrainer
-from napari_sam2_automask.learning.fitting import Fitted, fit_settings, presets_around
-from napari_sam2_automask.learning.held_back import HeldBack
-from napari_sam2_automask.learning.lessons import Lesson, hash_of_lessons, lessons_of
-from napari_sam2_automask.learning.network.weights import SHARPNESS, in_half, sharpen, stored
-from napari_sam2_automask.learning.reports import LearningProgress
-from napari_sam2_automask.learning.trainer import Trainer
-from napari_sam2_automask.models.catalogue.card import Card
-from napari_sam2_automask.models.keeping import learned_model
+from napari_sam2_automask.learning.course import Plan
+from napari_sam2_automask.learning.learner import Learner
+from napari_sam2_automask.learning.lessons import Lesson, lessons_of
 from napari_sam2_automask.models.loading import load_model
 from napari_sam2_automask.models.networks.model import Model
-from napari_sam2_automask.progress import Cancelled, ProgressCallback, no_progress
+from napari_sam2_automask.progress import ProgressCallback, no_progress
 from napari_sam2_automask.settings.numbers import Bound
-from napari_sam2_automask.settings.presets import PRESETS
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Mapping, Sequence
 
-    from numpy.typing import ArrayLike, NDArray
-    from torch import Tensor
+    from numpy.typing import ArrayLike
+
 
 __all__ = ["learn"]
 
 MINUTES = Bound(float, 0.05, 24 * 60.0, "minutes")
 STEPS = Bound(int, 1, 100_000, "steps")
 SEED = Bound(int, 0, 2**31 - 1)
-_FEWEST = 10
-"""Steps that are taken however short the time is."""
-_THUMBNAIL = 96
 
 
 def learn(
@@ -134,9 +116,9 @@ def learn(
     model = _base(base, device, lessons)
     if checkpoint is not None:
         checkpoint = Path(checkpoint).absolute()
-    run = _Run(model, lessons, seed, plan or Plan(), minutes, steps, checkpoint, progress)
+    learner = Learner(model, lessons, seed, plan or Plan(), minutes, steps, checkpoint, progress)
     try:
-        made = run.result(name, begun)
+        made = learner.result(name, begun)
     except (RuntimeError, MemoryError) as error:
         if not isinstance(error, MemoryError) and "memory" not in str(error).lower():
             raise
@@ -146,134 +128,6 @@ def learn(
     if checkpoint is not None:
         checkpoint.unlink(missing_ok=True)
     return made
-
-
-class _Run:
-    """One run of `learn`."""
-
-    def __init__(
-        self,
-        base: Model,
-        lessons: list[Lesson],
-        seed: int,
-        plan: Plan,
-        minutes: float,
-        steps: int | None,
-        checkpoint: Path | None,
-        progress: ProgressCallback,
-    ) -> None:
-        self.base, self.lessons, self.seed = base, lessons, seed
-        self.minutes, self.steps, self.checkpoint, self.progress = minutes, steps, checkpoint, progress
-        self.learned_from = hash_of_lessons(lessons)
-        self.threads = torch.get_num_threads()
-        self.trainer = _course(base, lessons, seed, plan)
-        wanted = f"{steps} steps" if steps is not None else f"{minutes} minutes"
-        self.key = f"{self.learned_from} {base.sha256} {seed} {self.threads} {plan} {wanted}"
-
-    def result(self, name: str, begun: float) -> Model:
-        """Learn, fit settings, and choose what is better than the base."""
-        start = PRESETS["balanced"].for_model(self.base)
-        old = fit_settings(self.base, self.lessons, start, self.progress)
-        spent = monotonic() - begun
-        stopped = self._train(60 * self.minutes - 2 * spent)
-        standing = self.trainer.standing
-        if stopped is not None and standing.best_step == 0:
-            raise stopped
-        made = self._model(name, self._stored(self.trainer.result()), begun, Fitted(start, None, None))
-        if stopped is not None:
-            return made
-        try:
-            new = fit_settings(made, self.lessons, start, self.progress)
-        except Cancelled:
-            return made
-        if old.score is not None and new.score is not None and new.score < old.score:
-            # What is learned did not help, but settings may have.
-            kept = self._stored(self.trainer.whole(self.trainer.start))
-            return self._model(name, kept, begun, Fitted(old.settings, old.start, old.score))
-        return self._model(name, self._half(made), begun, Fitted(new.settings, old.start, new.score))
-
-    def _train(self, seconds: float) -> Cancelled | None:
-        trainer = self.trainer
-        at = self.checkpoint
-        if at is not None and load_checkpoint(at, trainer, self.key):
-            steps = trainer.standing.steps
-        elif self.steps is not None:
-            steps = self.steps
-        else:
-            steps = max(_FEWEST, math.floor(seconds / max(trainer.seconds_per_step(), 1e-3)))
-        try:
-            trainer.train(
-                steps, self._tell, lambda now: None if at is None else save_checkpoint(at, now, self.key)
-            )
-        except Cancelled as cancelled:
-            trainer.judge()  # steps since the last check may be the best
-            return cancelled
-        return None
-
-    def _tell(self, standing: Standing) -> None:
-        before = standing.history[0][1]
-        self.progress(
-            LearningProgress("learn", standing.step, standing.steps, before, standing.score, standing.best)
-        )
-
-    def _stored(self, weights: dict[str, Tensor]) -> dict[str, Tensor]:
-        weights = {name: value.cpu() for name, value in weights.items()}
-        try:
-            if self.base.family == "bundled":
-                return stored(weights, SHARPNESS)
-            return in_half(weights)
-        except ValueError as error:
-            raise LearningError(
-                f"the weights learned cannot be stored ({error}): learn with another seed"
-            ) from error
-
-    def _half(self, model: Model) -> dict[str, Tensor]:
-        return in_half({name: value.cpu() for name, value in model.network.state_dict().items()})
-
-    def _model(self, name: str, weights: dict[str, Tensor], begun: float, fitted: Fitted) -> Model:
-        standing = self.trainer.standing
-        accuracy = fitted.start is not None and fitted.score is not None
-        first = self.lessons[0]
-        card = Card(
-            name=name,
-            date=datetime.now(UTC).isoformat(timespec="seconds"),
-            base=self.base.name,
-            base_sha256=self.base.sha256 or "0" * 64,
-            config=self.base.config,
-            learned_from=self.learned_from,
-            images=len(self.lessons),
-            objects=sum(lesson.objects for lesson in self.lessons),
-            colours="gray" if first.whole.image.ndim == 2 else "colour",
-            seed=self.seed,
-            steps=standing.step,
-            threads=self.threads,
-            minutes=round((monotonic() - begun) / 60, 2),
-            measure="accuracy" if accuracy else "iou",
-            before=_share(fitted.start if accuracy else standing.history[0][1]),
-            after=_share(fitted.score if accuracy else standing.best),
-            presets=dict(presets_around(fitted.settings, self.base)),
-            weights_sha256="0" * 64,
-            thumbnail=_thumbnail(first.view),
-        )
-        return learned_model(weights, card, self.base.device)
-
-
-def _course(base: Model, lessons: list[Lesson], seed: int, plan: Plan) -> Trainer | DecoderTrainer:
-    """Return what learns from a copy of the base."""
-    network = deepcopy(base.network)
-    if base.family != "bundled":
-        return DecoderTrainer(network, lessons, seed, plan)
-    network.load_state_dict(sharpen(base.network.state_dict(), 1 / SHARPNESS))
-    images = [lesson.training for lesson in lessons if not _all_held(lesson)]
-    return Trainer(network, images, HeldBack(lessons, plan.size), seed, plan)
-
-
-def _share(value: float | None) -> float:
-    return round(float(np.clip(value or 0.0, 0, 1)), 4)
-
-
-def _all_held(lesson: Lesson) -> bool:
-    return lesson.held is not None and bool(lesson.held.all())
 
 
 def _lessons(
@@ -324,13 +178,3 @@ def _base(base: str | os.PathLike[str] | Model, device: str, lessons: list[Lesso
             "give images with the channels of before, or learn from the bundled model"
         )
     return model
-
-
-def _thumbnail(view: NDArray[np.uint8]) -> str:
-    from PIL import Image
-
-    picture = Image.fromarray(view)
-    picture.thumbnail((_THUMBNAIL, _THUMBNAIL))
-    file = io.BytesIO()
-    picture.quantize(64).save(file, "PNG", optimize=True)
-    return base64.b64encode(file.getvalue()).decode("ascii")
